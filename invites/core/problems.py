@@ -1,0 +1,58 @@
+"""What is wrong in a roster, as values; printing them is the command line's business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FOUND_AT_MOST = 60
+"""Characters of a cell that a problem shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong in a roster, and where.
+
+    `row` is the number a spreadsheet shows (header = 1), None for a fault of the whole file.
+    `found` is the cell's text, not yet escaped or cut; None where there is no cell to show.
+    `refuses_file` is true for problems that `--skip-invalid` does not leave out.
+    """
+
+    row: int | None
+    column: str | None
+    found: str | None
+    expected: str
+    refuses_file: bool = False
+
+    def text(self, source: str) -> str:
+        """Return the problem as one line: `FILE: row N, column NAME: found "…", expected …`."""
+        place = source
+        if self.row is not None:
+            place += f": row {self.row}"
+        if self.column is not None:
+            place += f", column {self.column}" if self.row is not None else f": column {self.column}"
+        if self.found is None:
+            return f"{place}: {self.expected}"
+        return f'{place}: found "{escaped(self.found)}", expected {self.expected}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """Something that is allowed, and that somebody should look at."""
+
+    row: int | None
+    column: str | None
+    text: str
+
+
+def escaped(cell: str) -> str:
+    """Return `cell` cut at 60 characters, with everything unprintable and quotes as escapes."""
+    cut = cell if len(cell) <= FOUND_AT_MOST else cell[:FOUND_AT_MOST] + "…"
+    return "".join(
+        char if char.isprintable() and char not in '"\\' else _escape(char) for char in cut
+    )
+
+
+def _escape(char: str) -> str:
+    if char in '"\\':
+        return "\\" + char
+    return char.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,1 @@
+"""What is written: calendar and message bytes, and the checks on them."""
