@@ -93,7 +93,7 @@ class Attendee:
     features: tuple[str, ...] = ()
     user_id: str = ""
     group: str = ""
-    columns: Mapping[str, str] = NO_COLUMNS
+    columns: Mapping[str, str] = field(default_factory=lambda: NO_COLUMNS)
     row: int = 0
 
 
