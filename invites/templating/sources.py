@@ -1,0 +1,93 @@
+"""Finds template files: the user's folder first, then the shipped ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+
+from invites.errors import TemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PACKAGE = Path(__file__).resolve().parent.parent
+SUFFIX = ".j2"
+HTML_SUFFIX = ".html.j2"
+STYLES = "styles.css"
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the shipped templates: the wheel's, else the checkout's."""
+    for folder in (PACKAGE / "templates", PACKAGE.parent / "templates"):
+        if folder.is_dir():
+            return folder
+    raise TemplateError(
+        f"no templates in {PACKAGE / 'templates'}, where the package carries them: "
+        "install invites again"
+    )
+
+
+def is_html(name: str) -> bool:
+    """Tell by its name whether a template makes HTML, and so is autoescaped."""
+    return name.endswith(HTML_SUFFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFile:
+    """One template file, its text with LF line ends."""
+
+    name: str
+    path: Path
+    source: str
+
+
+class Sources:
+    """All template files by name; a file of the user's folder hides the shipped one."""
+
+    def __init__(self, user_folder: Path | None) -> None:
+        """Read every template; raises TemplateError for a missing folder or a file not UTF-8."""
+        folders = [shipped_folder()]
+        if user_folder is not None:
+            if not user_folder.is_dir():
+                raise TemplateError(
+                    f"{user_folder}: no such folder, expected a folder of templates; "
+                    "see --templates and [mail] templates"
+                )
+            folders.insert(0, user_folder)
+        self.files: dict[str, TemplateFile] = {}
+        for folder in reversed(folders):
+            self.files |= _files(folder)
+
+    def loader(self, prepared: Callable[[TemplateFile], str]) -> jinja2.BaseLoader:
+        """Return a loader of these files, each as `prepared` makes it."""
+        return jinja2.FunctionLoader(lambda name: self._loaded(name, prepared))
+
+    def _loaded(
+        self, name: str, prepared: Callable[[TemplateFile], str]
+    ) -> tuple[str, str, Callable[[], bool]] | None:
+        file = self.files.get(name)
+        return None if file is None else (prepared(file), str(file.path), lambda: True)
+
+
+def _files(folder: Path) -> dict[str, TemplateFile]:
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    found = (path for path in paths if path.suffix == SUFFIX or path.name == STYLES)
+    return {
+        name: TemplateFile(name, path, _text(path))
+        for path in found
+        if (name := path.relative_to(folder).as_posix())
+    }
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TemplateError(
+            f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from None
+    except OSError as error:
+        raise TemplateError(f"{path}: can't be read: {error.strerror}") from None
