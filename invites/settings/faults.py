@@ -1,0 +1,98 @@
+"""What is wrong in the settings, as values, and how each becomes one line of a SettingsError."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from invites.core.problems import escaped
+from invites.errors import SettingsError
+from invites.settings.sections import NEVER_SHOWN
+from invites.settings.values import Unfit
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong: where, what was found (None: not to be shown), what to do."""
+
+    place: str
+    expected: str
+    found: str | None = None
+    remedy: str = ""
+
+    def text(self) -> str:
+        """Return the fault as one line."""
+        found = f"found {self.found}, " if self.found is not None else ""
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"{self.place}: {found}expected {self.expected}{remedy}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """A fault that is told in a sentence of its own."""
+
+    place: str
+    sentence: str
+
+    def text(self) -> str:
+        """Return the complaint as one line."""
+        return f"{self.place}: {self.sentence}"
+
+
+Finding = Fault | Complaint
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    """Raise a SettingsError that names every finding, a line each; nothing where there is none."""
+    if findings:
+        raise SettingsError("\n".join(dict.fromkeys(finding.text() for finding in findings)))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean "…"?` for the known name that is nearest, or nothing."""
+    folded = name.lower().replace("-", "_")
+    near = get_close_matches(folded, list(known), n=1, cutoff=0.7)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def key_name(path: Sequence[str]) -> str:
+    """Return `[section] key` for the path of a key."""
+    return f"[{'.'.join(path[:-1])}] {path[-1]}"
+
+
+def shown(path: tuple[str, ...], value: object) -> str | None:
+    """Return how an error shows a found value; None for one that may be a secret."""
+    if path[:2] in NEVER_SHOWN:
+        return None
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case str():
+            return f'"{escaped(value)}"'
+        case list() | tuple():
+            inner = [shown(path, item) or "…" for item in value[:5]]
+            return "[" + ", ".join(inner + ["…"] * (len(value) > 5)) + "]"
+        case dict():
+            return "a table"
+        case _:
+            return f'"{escaped(str(value))}"'
+
+
+def expected_of(error: ErrorDetails) -> tuple[str, str]:
+    """Return the words for what was expected, and what to do, of one error of pydantic's."""
+    context = error.get("ctx", {})
+    cause = context.get("error")
+    if isinstance(cause, Unfit):
+        return cause.expected, cause.remedy
+    if error["type"] == "literal_error":
+        return "one of " + str(context["expected"]).replace("'", '"').replace(" or ", ", "), ""
+    if error["type"] == "missing":
+        return "a value", "add the line"
+    return "text in quotes" if "string" in error["type"] else "another kind of value", ""

@@ -1,0 +1,229 @@
+"""The sections of invites.toml with their keys, forms and defaults; one model per section."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from invites.settings import fields, values, web
+from invites.settings.fields import Email, Names, RosterPaths, Switch, Text, WholeNumber, Zone
+from invites.settings.values import Listen, RateLimit
+
+Duration = Annotated[timedelta, BeforeValidator(values.duration)]
+PositiveDuration = Annotated[timedelta, BeforeValidator(values.positive_duration)]
+Share = Annotated[Fraction, BeforeValidator(values.share)]
+SettingsPath = Annotated[Path, BeforeValidator(fields.path)]
+Command = Annotated[tuple[str, ...], BeforeValidator(values.command)]
+Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512"]
+MODERATOR_CLAIMS: Final = ("context", "affiliation", "root")
+
+
+class Section(BaseModel):
+    """What every section is: frozen, no unknown keys, and silent about its input in errors."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
+
+
+class Jitsi(Section):
+    """[jitsi]: where links point, and what signs the tokens."""
+
+    url: Annotated[str, BeforeValidator(web.server_url)] | None = None
+    app_id: Text | None = None
+    secret: SecretStr | None = Field(None, repr=False)
+    secret_file: SettingsPath | None = None
+    secret_env: Text | None = None
+    secret_command: Command | None = Field(None, repr=False)
+    allow_weak_secret: Switch = False
+    algorithm: Algorithm = "HS256"
+    audience: Text = "jitsi"
+    subject: Text | None = None
+    link: Literal["query", "fragment"] = "query"
+    moderator_claims: Annotated[
+        tuple[str, ...], BeforeValidator(fields.some_of(*MODERATOR_CLAIMS))
+    ] = ("context",)
+    room_key_file: SettingsPath | None = None
+    private_key_file: SettingsPath | None = None
+    key_id: Text | None = None
+    profile: Literal["jitsi", "jaas"] = "jitsi"
+
+
+class ValiditySection(Section):
+    """[validity]: how a token's window follows from the meeting's times."""
+
+    opens_before: Duration = timedelta(minutes=15)
+    closes_after: Duration = timedelta(minutes=30)
+    skew: Duration = timedelta(seconds=60)
+    longest: PositiveDuration = timedelta(hours=24)
+
+
+class RosterSection(Section):
+    """[roster]: how a roster is read; `columns` maps our names to theirs."""
+
+    timezone: Zone = "UTC"
+    date_format: Annotated[str, BeforeValidator(values.date_format)] = ""
+    extra: Names = ()
+    special_domains: Names = ()
+    columns: Annotated[dict[str, tuple[str, ...]], BeforeValidator(fields.columns)] = Field(
+        default_factory=dict
+    )
+
+
+class OrganizerSection(Section):
+    """[organizer]: the service mailbox that sends."""
+
+    name: Annotated[str, BeforeValidator(fields.display_name)] | None = None
+    email: Email | None = None
+
+
+class CalendarSection(Section):
+    """[calendar]: what a meeting's UID is made of beside its id."""
+
+    namespace: Text | None = None
+
+
+class MailSection(Section):
+    """[mail]: how letters and calendar entries look."""
+
+    language: Annotated[str, BeforeValidator(values.language)] = "en"
+    templates: Annotated[Path | None, BeforeValidator(fields.path_or_none)] = None
+    show_attendees: Switch = False
+    reminder: Annotated[timedelta | None, BeforeValidator(values.duration_or_none)] = timedelta(
+        minutes=10
+    )
+
+
+class DeliverySection(Section):
+    """[delivery]: where messages go."""
+
+    to: Literal["folder", "smtp"] = "folder"
+    folder: SettingsPath = Field(Path("outbox"), validate_default=True)
+    keep_batches: PositiveDuration = timedelta(days=30)
+    on_unknown: Literal["resend", "hold"] = "resend"
+
+
+class M365(Section):
+    """[smtp.m365]: client credentials for Exchange Online."""
+
+    tenant: Text | None = None
+    client_id: Text | None = None
+    client_secret_file: SettingsPath | None = None
+
+
+class Smtp(Section):
+    """[smtp]: the relay that takes the messages; used where `host` is set."""
+
+    host: Annotated[str, BeforeValidator(web.host_name)] | None = None
+    port: Annotated[int, BeforeValidator(fields.whole_number(1, 65_535))] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    allow_plaintext: Switch = False
+    username: Text | None = None
+    password_file: SettingsPath | None = None
+    password_env: Text | None = None
+    password_command: Command | None = Field(None, repr=False)
+    auth: Literal["login", "plain", "xoauth2"] = "login"
+    token_command: Command | None = Field(None, repr=False)
+    m365: M365 = M365()
+    rate: Annotated[tuple[RateLimit, ...], BeforeValidator(values.rate)] = ()
+    connections: Annotated[int, BeforeValidator(fields.whole_number(1, 100))] = 1
+    timeout: PositiveDuration = timedelta(seconds=60)
+    data_timeout: PositiveDuration = timedelta(minutes=10)
+
+
+class LedgerSection(Section):
+    """[ledger]: what remembers who was sent what; `url` may hold a password."""
+
+    url: Annotated[str, BeforeValidator(fields.ledger_url)] = Field(
+        "sqlite:///invites.db", validate_default=True, repr=False
+    )
+    keep: PositiveDuration = timedelta(days=400)
+
+
+class Guard(Section):
+    """[guard]: when a run holds back; shares are from 0 to 1."""
+
+    shrink: Share = Fraction(1, 10)
+    change: Share = Fraction(1, 2)
+    withdraw_after: WholeNumber = 2
+    clock_ahead: PositiveDuration = timedelta(days=100)
+
+
+class ScheduleSection(Section):
+    """[schedule]: the health endpoint of `invites schedule`."""
+
+    listen: Annotated[Listen | None, BeforeValidator(values.listen)] = None
+
+
+class Job(Section):
+    """One [[job]]: a run that recurs; `days` are `datetime.weekday()` numbers.
+
+    `timezone` and `deliver` are those of [roster] and [delivery] where the job names none.
+    `horizon` and `newest` of None: no limit.
+    """
+
+    name: Text
+    roster: RosterPaths
+    newest: PositiveDuration | None = None
+    settle: Duration = timedelta(seconds=60)
+    at: Annotated[time, BeforeValidator(values.clock_time)]
+    timezone: Zone = "UTC"
+    days: Annotated[frozenset[int], BeforeValidator(values.weekdays)] = frozenset(range(7))
+    horizon: PositiveDuration | None = None
+    invalid: Literal["refuse", "skip"] = "refuse"
+    retry_for: Duration = timedelta(hours=12)
+    deliver: Literal["folder", "smtp"] = "folder"
+    reminders: Annotated[tuple[timedelta, ...], BeforeValidator(fields.reminders)] = ()
+    notify: Annotated[tuple[str, ...], BeforeValidator(fields.emails)] = ()
+    notify_always: Switch = False
+
+
+SECTIONS: Final[dict[str, type[Section]]] = {
+    "jitsi": Jitsi,
+    "validity": ValiditySection,
+    "roster": RosterSection,
+    "organizer": OrganizerSection,
+    "calendar": CalendarSection,
+    "mail": MailSection,
+    "delivery": DeliverySection,
+    "smtp": Smtp,
+    "ledger": LedgerSection,
+    "guard": Guard,
+    "schedule": ScheduleSection,
+}
+"""The sections by name, in the order of invites.example.toml; [[job]] stands apart."""
+
+SUBSECTIONS: Final[dict[tuple[str, str], type[Section] | None]] = {
+    ("roster", "columns"): None,
+    ("smtp", "m365"): M365,
+}
+"""The tables inside a section; None where the keys are not fixed."""
+
+SOURCES: Final[dict[str, tuple[str, ...]]] = {
+    "jitsi": ("secret", "secret_file", "secret_env", "secret_command"),
+    "smtp": ("password_file", "password_env", "password_command"),
+}
+"""Keys that are ways to give one secret: one of them at a level, and the highest level wins."""
+
+NEVER_SHOWN: Final = frozenset(
+    {
+        ("jitsi", "secret"),
+        ("jitsi", "secret_env"),
+        ("jitsi", "secret_command"),
+        ("smtp", "password_env"),
+        ("smtp", "password_command"),
+        ("smtp", "token_command"),
+        ("ledger", "url"),
+    }
+)
+"""Keys whose value no error shows: it is a secret, may hold one, or is one by mistake."""
+
+
+def keys_of(section: str) -> dict[str, Any]:
+    """Return the keys of a section (or of `job`) with pydantic's description of each."""
+    model: type[Section] = Job if section == "job" else SECTIONS[section]
+    return dict(model.model_fields)

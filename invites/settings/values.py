@@ -1,0 +1,222 @@
+"""The forms that single settings are written in: durations, shares, rates, days, times.
+
+Each function takes what the TOML file or the environment holds and returns the parsed value,
+or raises `Unfit` with the words for what was expected.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from fractions import Fraction
+from typing import Final
+
+UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+"""Seconds in each unit of a duration or rate, largest first."""
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""In the order of `datetime.weekday()`."""
+
+LONGEST_DURATION: Final = timedelta(days=36_500)
+
+_DURATION: Final = re.compile(
+    r"(?=[0-9])" + "".join(rf"(?:(?P<{unit}>[0-9]{{1,10}}){unit})?" for unit in UNITS)
+)
+_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
+_RATE: Final = re.compile(r"([0-9]{1,9}) ?/ ?([smhd])")
+_CLOCK: Final = re.compile(r"([0-9]{2}):([0-9]{2})")
+_LISTEN: Final = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})"
+)
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
+
+
+class Unfit(ValueError):  # noqa: N818 - the settings' word for a value that is not of its form
+    """A value that is not of the form that its key wants; `expected` and `remedy` are words."""
+
+    def __init__(self, expected: str, *, remedy: str = "") -> None:
+        """`expected` completes the phrase "expected …"; neither holds the value itself."""
+        self.expected = expected
+        self.remedy = remedy
+        super().__init__(expected)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """At most `count` messages in each `period`."""
+
+    count: int
+    period: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """The address and TCP port that the health endpoint listens on."""
+
+    host: str
+    port: int
+
+
+def text(value: object) -> str:
+    """Return `value` where it is text of one line that says something."""
+    if not isinstance(value, str):
+        raise Unfit("text in quotes")
+    if not value.strip():
+        raise Unfit("text that is not empty", remedy="fill it in or remove the line")
+    if any(not char.isprintable() for char in value):
+        raise Unfit("text of one line without control characters")
+    return value.strip()
+
+
+def duration(value: object) -> timedelta:
+    """Return the duration that `15m`, `24h`, `60s`, `100d` or `1h30m` says, at most 100 years."""
+    expected = "a duration such as 60s, 15m, 24h, 100d or 1h30m"
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise Unfit(expected, remedy="write whole numbers with d, h, m or s, in quotes")
+    seconds = sum(int(number) * UNITS[unit] for unit, number in match.groupdict("0").items())
+    if seconds > LONGEST_DURATION.total_seconds():
+        raise Unfit(f"a duration of at most {LONGEST_DURATION.days}d")
+    return timedelta(seconds=seconds)
+
+
+def positive_duration(value: object) -> timedelta:
+    """Return a duration that is longer than nothing."""
+    length = duration(value)
+    if not length:
+        raise Unfit("a duration longer than 0s")
+    return length
+
+
+def duration_or_none(value: object) -> timedelta | None:
+    """Return a duration, or None where the text is empty."""
+    return None if value == "" else duration(value)
+
+
+def share(value: object) -> Fraction:
+    """Return the share from 0 to 1 that a percentage such as `10%` says, without rounding."""
+    match = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
+    parsed = Fraction(match[1]) / 100 if match else None
+    if parsed is None or parsed > 1:
+        raise Unfit("a percentage from 0% to 100% such as 10%", remedy="write it in quotes")
+    return parsed
+
+
+def rate(value: object) -> tuple[RateLimit, ...]:
+    """Return the limits of `30/m, 10000/d`, shortest period first; none for empty text."""
+    expected = 'limits such as "30/m, 10000/d" (s, m, h or d; each once), or "" for none'
+    if not isinstance(value, str):
+        raise Unfit(expected)
+    if not value.strip():
+        return ()
+    matches = [_RATE.fullmatch(part.strip()) for part in value.split(",")]
+    found = {match[2]: int(match[1]) for match in matches if match is not None}
+    if len(found) != len(matches) or not all(found.values()):
+        raise Unfit(expected)
+    return tuple(
+        RateLimit(count=found[unit], period=timedelta(seconds=UNITS[unit]))
+        for unit in reversed(UNITS)
+        if unit in found
+    )
+
+
+def clock_time(value: object) -> time:
+    """Return the wall time that `02:15` says, without zone."""
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+        raise Unfit("a time of day from 00:00 to 23:59 such as 02:15", remedy="write it in quotes")
+    return time(int(match[1]), int(match[2]))
+
+
+def weekdays(value: object) -> frozenset[int]:
+    """Return the days of `mon-sun`, `mon,wed` or `fri-mon` as `datetime.weekday()` numbers."""
+    if not isinstance(value, str):
+        raise Unfit(_DAYS_EXPECTED)
+    days: set[int] = set()
+    for part in value.lower().split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        begin, end = _weekday(first), _weekday(last if dash else first)
+        days.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
+    return frozenset(days)
+
+
+_DAYS_EXPECTED: Final = (
+    'days such as "mon-sun", "mon-fri" or "mon,wed" (' + ", ".join(WEEKDAYS) + ")"
+)
+
+
+def _weekday(name: str) -> int:
+    if name not in WEEKDAYS:
+        raise Unfit(_DAYS_EXPECTED)
+    return WEEKDAYS.index(name)
+
+
+def listen(value: object) -> Listen | None:
+    """Return the address and port of `127.0.0.1:9108` or `[::1]:9108`; None for empty text."""
+    if value == "":
+        return None
+    match = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not 0 < int(match["port"]) < 65_536:
+        raise Unfit('an address and port such as "127.0.0.1:9108", or "" for none')
+    return Listen(host=match["v6"] or match["host"], port=int(match["port"]))
+
+
+def command(value: object) -> tuple[str, ...]:
+    """Return a command's words; text is split as a shell would, but no shell runs it."""
+    expected = 'a command such as "pass show jitsi" or ["pass", "show", "jitsi"]'
+    if isinstance(value, list):
+        words = [word for word in value if isinstance(word, str)]
+        if len(words) != len(value):
+            raise Unfit(expected)
+    elif isinstance(value, str):
+        words = _split(value, expected)
+    else:
+        raise Unfit(expected)
+    if not words or not words[0] or any("\0" in word for word in words):
+        raise Unfit(expected)
+    return tuple(words)
+
+
+def _split(value: str, expected: str) -> list[str]:
+    try:
+        return shlex.split(value)
+    except ValueError:
+        raise Unfit(expected, remedy="close the quotes in it") from None
+
+
+def date_format(value: object) -> str:
+    """Return a `strptime` form that keeps day, month, year, hour and minute, or empty text."""
+    expected = 'a form with day, month, year, hour and minute such as "%d.%m.%Y %H:%M", or ""'
+    if not isinstance(value, str):
+        raise Unfit(expected)
+    if value and not _keeps_the_minute(value):
+        raise Unfit(expected)
+    return value
+
+
+def _keeps_the_minute(form: str) -> bool:
+    sample = datetime(2026, 11, 25, 17, 48)  # noqa: DTZ001 - a wall time, to try the form with
+    try:
+        again = datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - the same
+    except (ValueError, UnicodeError):
+        return False
+    return again.replace(second=0, microsecond=0, tzinfo=None) == sample
+
+
+def language(value: object) -> str:
+    """Return a language tag such as `en` or `pt-BR` (RFC 5646 2.1, shape only)."""
+    if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
+        raise Unfit("a language tag such as en, de or pt-BR")
+    return value.replace("_", "-")
+
+
+def names(value: object) -> tuple[str, ...]:
+    """Return a list of texts, none of them empty or twice."""
+    if not isinstance(value, (list, tuple)):
+        raise Unfit('a list such as ["one", "two"]')
+    found = tuple(text(item) for item in value)
+    if len(set(found)) != len(found):
+        raise Unfit("a list that has no value twice")
+    return found

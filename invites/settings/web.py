@@ -1,0 +1,57 @@
+"""The url of the Jitsi server, and which hosts are this machine itself."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from invites.settings.values import Unfit, text
+
+_EXPECTED = "an address such as https://meet.example.com or https://meet.example.com/tenant"
+
+
+def server_url(value: object) -> str:
+    """Return the url without trailing slash: https (or http), a host, at most a tenant's path."""
+    url = text(value)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise Unfit(_EXPECTED) from None
+    if parts.scheme not in {"https", "http"} or not parts.hostname or port == 0:
+        raise Unfit(_EXPECTED)
+    if parts.username is not None or parts.query or parts.fragment or "?" in url or "#" in url:
+        raise Unfit(_EXPECTED, remedy="leave out login, ?query and #fragment")
+    if any(char.isspace() for char in url):
+        raise Unfit(_EXPECTED, remedy="leave out the blanks")
+    path = parts.path.rstrip("/")
+    if path.count("/") > 1:
+        raise Unfit(_EXPECTED, remedy="a path is the tenant: one segment, without the room")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` (a name or an address, no port) is this machine itself."""
+    bare = host.strip("[]").rstrip(".").lower()
+    if bare == "localhost" or bare.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False
+
+
+def host_name(value: object) -> str:
+    """Return the name or address of a mail server, without port or scheme."""
+    host = text(value)
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        ipaddress.ip_address(bare)
+    except ValueError:
+        if any(char in host for char in ":/@ []"):
+            raise Unfit(
+                "a host name or address such as smtp.example.com",
+                remedy="the port has its own key, port",
+            ) from None
+        return host
+    return bare
