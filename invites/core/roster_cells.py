@@ -1,0 +1,228 @@
+"""From a cell's text to its value, one function per kind of column; each refuses with a reason."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlsplit
+
+from invites.core.addresses import Address, parse_address
+from invites.core.model import Attendance, Room, Status
+from invites.core.rooms import RoomRefused, room_from_text
+from invites.core.text import CellRefused, refuse_encoded_words
+from invites.core.times import parse_time, zone
+from invites.core.validity import ValidityRule
+
+_TRUE: Final = frozenset({"true", "yes", "y", "1", "x"})
+_FALSE: Final = frozenset({"false", "no", "n", "0"})
+
+FEATURES: Final = frozenset(
+    {
+        "livestreaming",
+        "recording",
+        "transcription",
+        "outbound-call",
+        "sip-outbound-call",
+        "inbound-call",
+        "file-upload",
+        "list-visitors",
+        "send-groupchat",
+        "send-private-message",
+        "create-polls",
+        "flip",
+        "branding",
+        "calendar",
+        "lobby",
+        "room",
+        "live-translation",
+        "live-translation-subscribe",
+    }
+)
+"""The features that Jitsi's server knows (`context.features` in `token/util.lib.lua`)."""
+
+NO_COLUMN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterRules:
+    """What the settings say about reading a roster.
+
+    `timezone` is the zone of times where the roster names none.
+    `date_format` is `strptime`'s, "" for ISO 8601.
+    `columns` maps our names to the file's, `extra` lists columns that are meant as they are.
+    `special_domains` are address domains that public rules refuse and that are meant.
+    """
+
+    timezone: str = "UTC"
+    date_format: str = ""
+    columns: Mapping[str, tuple[str, ...]] = NO_COLUMN_NAMES
+    extra: tuple[str, ...] = ()
+    special_domains: tuple[str, ...] = ()
+    validity: ValidityRule = field(default_factory=ValidityRule)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRoom:
+    """A room and the text that names it, so that a second spelling can be told."""
+
+    text: str
+    room: Room
+
+
+Parser = Callable[[str, RosterRules], object]
+
+
+def as_text(text: str, _rules: RosterRules) -> str:
+    """Return the text as it is."""
+    return text
+
+
+def as_name(text: str, _rules: RosterRules) -> str:
+    """Return a title or a person's name: text without encoded words."""
+    refuse_encoded_words(text)
+    return text
+
+
+def as_meeting_id(text: str, _rules: RosterRules) -> str:
+    """Return the meeting's identity in NFC, so that two programs write it alike."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def as_time(text: str, rules: RosterRules) -> datetime:
+    """Return a time, aware where it has an offset."""
+    return parse_time(text, rules.date_format)
+
+
+def as_zone(text: str, _rules: RosterRules) -> str:
+    """Return the name of a zone that the pinned database has."""
+    return zone(text).key
+
+
+def as_address(text: str, rules: RosterRules) -> Address:
+    """Return one mail address."""
+    return parse_address(text, special_domains=rules.special_domains)
+
+
+def as_moderator(text: str, _rules: RosterRules) -> bool:
+    """Return a yes or no in one of the ways that spreadsheets have it."""
+    folded = text.casefold()
+    if folded in _TRUE:
+        return True
+    if folded in _FALSE:
+        return False
+    raise CellRefused("true or false, yes or no, y or n, 1 or 0, x or an empty cell")
+
+
+def as_room(text: str, _rules: RosterRules) -> NamedRoom:
+    """Return the room that the text names."""
+    try:
+        return NamedRoom(text, room_from_text(text))
+    except RoomRefused as refusal:
+        raise CellRefused(refusal.expected) from None
+
+
+def as_status(text: str, _rules: RosterRules) -> Status:
+    """Return the meeting's status, in any case."""
+    try:
+        return Status(text.casefold())
+    except ValueError:
+        raise CellRefused("confirmed, tentative, cancelled or an empty cell") from None
+
+
+def as_attendance(text: str, _rules: RosterRules) -> Attendance:
+    """Return whether the attendee is expected, in any case."""
+    try:
+        return Attendance(text.casefold())
+    except ValueError:
+        raise CellRefused("required, optional or an empty cell") from None
+
+
+def as_features(text: str, _rules: RosterRules) -> tuple[str, ...]:
+    """Return the names in the cell, each once and sorted, known to Jitsi or not."""
+    return tuple(sorted(set(text.replace(";", " ").split())))
+
+
+def as_later(_text: str, _rules: RosterRules) -> object:
+    """Refuse any value: series come with a later version, and half of one would be wrong."""
+    raise CellRefused("an empty cell: series are not read yet; give each date a meeting_id")
+
+
+_URL_PART: Final = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2}")
+_HOST: Final = re.compile(r"(?!-)[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
+
+
+def as_https_url(text: str, _rules: RosterRules) -> str:
+    """Return an https URL that a browser fetches as it stands (RFC 3986, ASCII)."""
+    expected = "an https URL such as https://example.org/ada.png"
+    if not text.isascii() or _URL_PART.sub("", text):
+        raise CellRefused(f"{expected}; other characters are percent-encoded")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise CellRefused(expected) from None
+    if parts.scheme != "https" or not _HOST.fullmatch(parts.hostname or "") or port == 0:
+        raise CellRefused(expected)
+    if "@" in parts.netloc:
+        raise CellRefused(f"{expected}, without a user name")
+    return text
+
+
+_TAG: Final = re.compile(
+    r"""(?P<language>[a-z]{2,3})(?:-[a-z]{3}){0,3}
+        (?:-[a-z]{4})?(?:-(?:[a-z]{2}|\d{3}))?
+        (?P<variants>(?:-(?:[a-z0-9]{5,8}|\d[a-z0-9]{3}))*)
+        (?P<extensions>(?:-[0-9a-wy-z](?:-[a-z0-9]{2,8})+)*)
+        (?:-x(?:-[a-z0-9]{1,8})+)?
+      | x(?:-[a-z0-9]{1,8})+""",
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+_IRREGULAR: Final = frozenset(
+    {
+        *("en-gb-oed", "i-ami", "i-bnn", "i-default", "i-enochian", "i-hak", "i-klingon"),
+        *("i-lux", "i-mingo", "i-navajo", "i-pwn", "i-tao", "i-tay", "i-tsu"),
+        *("sgn-be-fr", "sgn-be-nl", "sgn-ch-de"),
+    }
+)
+
+
+def as_language(text: str, _rules: RosterRules) -> str:
+    """Return a well-formed language tag (BCP 47, RFC 5646 2.1) in its recommended case.
+
+    Languages of four to eight letters are well-formed and none is registered: `german` is a
+    mistake for `de`, and refused.
+    """
+    folded = text.lower()
+    if folded in _IRREGULAR:
+        return folded
+    found = _TAG.fullmatch(text)
+    if found is None:
+        meant = f"; did you mean {text.replace('_', '-')}?" if "_" in text else ""
+        raise CellRefused(f"a language tag such as de or pt-BR (BCP 47){meant}")
+    for repeated in (found["variants"], _singletons(found["extensions"])):
+        parts = (repeated or "").lower().strip("-").split("-")
+        if len(set(parts)) != len(parts):
+            raise CellRefused("a language tag in which nothing is repeated (RFC 5646 2.2.9)")
+    return _in_recommended_case(folded)
+
+
+def _singletons(extensions: str | None) -> str:
+    return "-".join(part for part in (extensions or "").split("-") if len(part) == 1)
+
+
+def _in_recommended_case(folded: str) -> str:
+    """Return the tag with Script and REGION as RFC 5646 2.1.1 writes them."""
+    parts = folded.split("-")
+    shown = parts[:1]
+    for before, part in pairwise(parts):
+        if len(before) == 1:
+            return "-".join([*shown, *parts[len(shown) :]])
+        cased = {2: part.upper(), 4: part.title()}.get(len(part), part)
+        shown.append(cased if part.isalpha() and len(part) in {2, 4} else part)
+    return "-".join(shown)
