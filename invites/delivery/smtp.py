@@ -1,0 +1,124 @@
+"""Delivery through a mail relay: one recipient per transaction, nothing sent that was not announced.
+
+`Sent` means that the relay accepted the message; a bounce later goes to the envelope sender.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from invites.delivery import Journal, Parcel, SentSince, nothing_sent_yet
+from invites.delivery.oauth import secret_source
+from invites.delivery.rate import Pace
+from invites.delivery.relay import Relay
+from invites.delivery.smtp_counter import serve
+from invites.delivery.smtp_desk import Clerk, Desk
+from invites.delivery.smtp_line import Line
+from invites.delivery.smtp_login import open_session, verifying_context
+from invites.delivery.smtp_session import Session
+from invites.delivery.smtp_wire import LostError
+from invites.errors import SettingsError, TryAgainError
+from invites.settings.tree import missing
+
+if TYPE_CHECKING:
+    from invites.settings import Settings
+
+
+class SmtpDelivery:
+    """Hands messages to one relay over one or more connections."""
+
+    name = "smtp"
+
+    def __init__(
+        self,
+        relay: Relay,
+        *,
+        sent_since: SentSince = nothing_sent_yet,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`clock` and `sleep` are for the rate alone, in seconds; deadlines go by the real ones."""
+        self._relay = relay
+        self._sent_since = sent_since
+        self._clock = clock
+        self._sleep = sleep
+
+    def __enter__(self) -> Self:
+        """Open nothing: connections are opened when there is a first message."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Have nothing to close: each line closed its connection."""
+
+    def deliver(
+        self, parcels: Iterable[Parcel], journal: Journal, *, stop: Callable[[], bool]
+    ) -> None:
+        """See `Delivery.deliver`; with one connection everything happens in the calling thread."""
+        relay = self._relay
+        pace = Pace(relay.rate, sent_since=self._sent_since, clock=self._clock)
+        lines = max(relay.connections, 1)
+        desk = Desk(parcels, journal, stop=stop, pace=pace, relay_name=relay.name, lines=lines)
+        context = verifying_context(relay)
+
+        def work(clerk: Clerk) -> None:
+            Line(relay, context, clerk, sleep=self._sleep).work()
+
+        if lines == 1:
+            work(desk)
+        else:
+            serve(desk, [work] * lines)
+        if desk.error is not None:
+            raise desk.error
+
+    def traced(self, message_ids: Iterable[str]) -> Mapping[str, bool]:  # noqa: ARG002 - protocol
+        """Tell nothing: a relay can't be asked what it accepted."""
+        return {}
+
+
+def relay_from(settings: Settings) -> Relay:
+    """Return the relay of `[smtp]`; SettingsError where there is no host or no source of a secret."""
+    smtp = settings.smtp
+    if smtp.host is None:
+        raise SettingsError(missing(settings, "smtp", "host"))
+    return Relay(
+        host=smtp.host,
+        port=smtp.port,
+        security=smtp.security,
+        allow_plaintext=smtp.allow_plaintext,
+        username=smtp.username,
+        auth=smtp.auth,
+        secret=secret_source(settings),
+        rate=smtp.rate,
+        connections=smtp.connections,
+        timeout=smtp.timeout.total_seconds(),
+        data_timeout=smtp.data_timeout.total_seconds(),
+    )
+
+
+def login_report(relay: Relay) -> str:
+    """Log in and out again, for `doctor`; return in words what the relay offers.
+
+    Raises what sending would: LoginError, SettingsError, and TryAgainError for a server that is
+    down.
+    """
+    try:
+        wire, extensions = open_session(relay, verifying_context(relay))
+    except LostError as lost:
+        raise TryAgainError(f"{relay.name}: {lost.why} ({lost.phase}); try again later") from None
+    Session(wire, extensions, relay).quit()
+    login = f"login as {relay.username}" if relay.username is not None else "no login"
+    offers = [
+        "pipelining" if "PIPELINING" in extensions else "no pipelining",
+        f"messages up to {extensions['SIZE']} octets"
+        if extensions.get("SIZE")
+        else "no size limit",
+    ]
+    return f"{relay.name}: {relay.security}, {login}, {', '.join(offers)}"

@@ -1,0 +1,208 @@
+"""Opening a session: banner, EHLO, TLS and login, each refused in the words of its own remedy.
+
+Nothing here is about a message, so nothing here ever marks one as failed.
+A connection that gets lost on the way, or a 4xx before login, is a `LostError`: try again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import Final
+
+from invites.delivery import Phase
+from invites.delivery.answers import masked
+from invites.delivery.relay import Relay
+from invites.delivery.smtp_wire import LostError, Reply, Wire
+from invites.errors import LoginError, SettingsError, TryAgainError
+
+Extensions = Mapping[str, str]
+"""What EHLO offered: keywords in upper case, each with its parameters (RFC 5321 4.1.1.1)."""
+
+CLOSING: Final = 421
+"""The server gives the connection up (RFC 5321 3.8)."""
+
+
+def verifying_context(relay: Relay) -> ssl.SSLContext:
+    """Return a TLS context that verifies certificate and host name; SSL_CERT_FILE is heeded."""
+    try:
+        return ssl.create_default_context(cafile=relay.ca_file)
+    except OSError as error:
+        raise SettingsError(
+            f"certificate authorities: {relay.ca_file} can't be read ({error.strerror}); "
+            "expected a PEM file"
+        ) from None
+
+
+def open_session(relay: Relay, context: ssl.SSLContext) -> tuple[Wire, Extensions]:
+    """Connect and log in; return the wire and what the server offers after that.
+
+    Raises LostError where the connection is lost or refused for now, TryAgainError where the server
+    serves nobody for now, LoginError where TLS or login fails, SettingsError for plain text to a
+    host that is not this one.
+    """
+    wire = Wire.to(relay.host, relay.port, timeout=relay.timeout)
+    try:
+        return wire, _greeted(wire, relay, context)
+    except BaseException:
+        wire.close()
+        raise
+
+
+def _greeted(wire: Wire, relay: Relay, context: ssl.SSLContext) -> Extensions:
+    if relay.security == "none" and not (relay.allow_plaintext or wire.is_loopback):
+        raise SettingsError(
+            f'smtp.security: found "none" for {relay.host}, expected "starttls" or "tls": '
+            "mail to another machine never goes in plain text unless smtp.allow_plaintext is true"
+        )
+    if relay.security == "tls":
+        wire.start_phase(Phase.STARTTLS, timeout=relay.timeout)
+        _secure(wire, relay, context)
+    wire.start_phase(Phase.BANNER, timeout=relay.timeout)
+    _must_be(220, wire.reply(), wire, relay)
+    extensions = _hello(wire, relay)
+    if relay.security == "starttls":
+        _start_tls(wire, relay, context, extensions)
+        extensions = _hello(wire, relay)
+    if relay.username is not None:
+        _log_in(wire, relay, extensions)
+    return extensions
+
+
+def _hello(wire: Wire, relay: Relay) -> Extensions:
+    """Say EHLO; a server that refuses it is not talked to with HELO, for TLS needs EHLO."""
+    wire.start_phase(Phase.EHLO, timeout=relay.timeout)
+    wire.send(f"EHLO {_own_name(wire)}\r\n".encode("ascii"))
+    reply = wire.reply()
+    _must_be(250, reply, wire, relay)
+    offered = (line.strip().partition(" ") for line in reply.lines[1:])
+    return {keyword.upper(): rest.upper() for keyword, _, rest in offered}
+
+
+def _own_name(wire: Wire) -> str:
+    name = socket.gethostname()
+    fit = "." in name and name.isascii() and all(char.isalnum() or char in "-." for char in name)
+    return name if fit else wire.address_literal
+
+
+def _start_tls(wire: Wire, relay: Relay, context: ssl.SSLContext, extensions: Extensions) -> None:
+    if "STARTTLS" not in extensions:
+        raise LoginError(
+            f"{relay.name} does not offer STARTTLS; nothing was sent, and nothing goes in plain "
+            'text; expected smtp.security = "tls" (often port 465) or another server'
+        )
+    wire.start_phase(Phase.STARTTLS, timeout=relay.timeout)
+    wire.send(b"STARTTLS\r\n")
+    _must_be(220, wire.reply(), wire, relay)
+    if wire.has_more:
+        raise LoginError(
+            f"{relay.name} went on in plain text after STARTTLS: somebody may be in between; "
+            "nothing was sent"
+        )
+    _secure(wire, relay, context)
+
+
+def _secure(wire: Wire, relay: Relay, context: ssl.SSLContext) -> None:
+    try:
+        wire.start_tls(context, relay.host)
+    except ssl.SSLCertVerificationError as error:
+        raise LoginError(
+            f"{relay.name}: the certificate was not accepted ({masked(error.verify_message)}); "
+            "nothing was sent; check smtp.host, or name the authority's file in SSL_CERT_FILE"
+        ) from None
+    except ssl.SSLError as error:
+        raise LoginError(
+            f"{relay.name}: TLS failed ({masked(error.reason or 'no reason given').lower()}); "
+            "nothing was sent; check smtp.port and smtp.security"
+        ) from None
+
+
+def _must_be(code: int, reply: Reply, wire: Wire, relay: Relay) -> None:
+    """Let the wanted reply pass; any other ends the session in the way its class says."""
+    if reply.code == code:
+        return
+    answer = masked(reply.text)
+    match wire.phase, reply.code // 100:
+        case _, 2 | 3:
+            raise LostError(wire.phase, f"unexpected answer: {answer}")
+        case Phase.STARTTLS, 5:
+            raise LoginError(
+                f"{relay.name} refused STARTTLS: {answer}; nothing was sent, and nothing goes in "
+                "plain text"
+            )
+        case Phase.STARTTLS, 4 if reply.code != CLOSING:
+            raise TryAgainError(f"{relay.name} refused STARTTLS for now: {answer}; run again later")
+        case _, 5:
+            raise TryAgainError(
+                f"{relay.name} takes no mail from here ({wire.phase}): {answer}; "
+                "nothing was marked failed; run again later"
+            )
+        case _:
+            raise LostError(wire.phase, answer)
+
+
+def _log_in(wire: Wire, relay: Relay, extensions: Extensions) -> None:
+    mechanism = relay.auth.upper()
+    offered = extensions.get("AUTH", "").split()
+    if mechanism not in offered:
+        raise LoginError(
+            f"{relay.name} does not offer AUTH {mechanism}; it offers "
+            f"{masked(', '.join(offered)) or 'no login'}; set smtp.auth to one of those"
+        )
+    secret = relay.secret()
+    wire.start_phase(Phase.AUTH, timeout=relay.timeout)
+    reply = _credentials_given(wire, relay.auth, relay.username or "", secret)
+    if reply.code != 235:
+        _refuse_login(reply, wire, relay, secret)
+
+
+def _credentials_given(wire: Wire, auth: str, username: str, secret: str) -> Reply:
+    match auth:
+        case "plain":  # RFC 4616
+            return _ask(wire, f"AUTH PLAIN {_base64(f'{chr(0)}{username}{chr(0)}{secret}')}")
+        case "xoauth2":
+            bearer = f"user={username}\x01auth=Bearer {secret}\x01\x01"
+            reply = _ask(wire, f"AUTH XOAUTH2 {_base64(bearer)}")
+            return _error_fetched(wire, reply) if reply.code == 334 else reply
+        case _:
+            reply = _ask(wire, "AUTH LOGIN")
+            for part in (username, secret):
+                if reply.code != 334:
+                    return reply
+                reply = _ask(wire, _base64(part))
+            return reply
+
+
+def _error_fetched(wire: Wire, challenge: Reply) -> Reply:
+    """Answer the challenge that holds an XOAUTH2 error with an empty line, as the protocol wants."""
+    reply = _ask(wire, "")
+    try:
+        status = json.loads(base64.b64decode(challenge.lines[0]))["status"]
+    except (binascii.Error, ValueError, KeyError, TypeError, IndexError):
+        return reply
+    return Reply(reply.code, (*reply.lines, f"(status {masked(str(status))[:20]})"))
+
+
+def _refuse_login(reply: Reply, wire: Wire, relay: Relay, secret: str) -> None:
+    answer = masked(reply.text, secrets=(secret, _base64(secret)))
+    if reply.code // 100 == 5:
+        raise LoginError(
+            f"{relay.name} refused the login of {relay.username}: {answer}; nothing was sent and "
+            "nothing was marked failed; check smtp.username, its password or token, and smtp.auth"
+        )
+    if reply.code == CLOSING or reply.code // 100 != 4:
+        raise LostError(wire.phase, answer)
+    raise TryAgainError(f"{relay.name} refused the login for now: {answer}; run again later")
+
+
+def _ask(wire: Wire, line: str) -> Reply:
+    wire.send(line.encode("ascii") + b"\r\n")
+    return wire.reply()
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")

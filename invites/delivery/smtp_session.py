@@ -1,0 +1,224 @@
+"""A session with a relay: one message after the other, each in a transaction of its own.
+
+Pipelining (RFC 2920): MAIL, RCPT and DATA go out in one write, and those of the next message right
+behind the dot of this one.
+The content waits for the 354 and for the ledger, so at any moment at most one message per connection
+is in doubt.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from invites.delivery import Parcel, Phase
+from invites.delivery.answers import masked
+from invites.delivery.relay import Relay
+from invites.delivery.smtp_login import CLOSING, Extensions
+from invites.delivery.smtp_wire import LostError, Reply, Wire
+from invites.errors import LoginError, MessageFaultError
+
+_MAILBOX: Final = re.compile(r"[!-;=?-~]+@[!-;=?A-~]+")
+"""Printable ASCII without blanks and angle brackets: nothing that could end the command."""
+
+LOGIN_WANTED: Final = (530, 535, 538)
+"""Answers about the session, whatever command they come to (RFC 4954 6)."""
+
+ENDING: Final = {Phase.MAIL: 2, Phase.RCPT: 2, Phase.DATA: 3, Phase.DOT: 2}
+"""The first digit of the reply that lets a message go on."""
+
+QUIT_TIMEOUT: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one message: the reply's code and text, and the phase it came in."""
+
+    code: int
+    answer: str
+    phase: Phase
+
+
+class Session:
+    """A connection that is open and logged in."""
+
+    def __init__(self, wire: Wire, extensions: Extensions, relay: Relay) -> None:
+        """Take over what `open_session` returned."""
+        self._wire = wire
+        self._relay = relay
+        self._offers_size = "SIZE" in extensions
+        size = extensions.get("SIZE", "")
+        self._size_limit = int(size) if size.isascii() and size.isdigit() else 0
+        self._sent_ahead: Parcel | None = None
+        self.pipelining = relay.pipelining and "PIPELINING" in extensions
+        self.usable = True
+
+    @property
+    def next_is_answered(self) -> bool:
+        """Whether the three replies to a message that was sent ahead are here already."""
+        return self._sent_ahead is not None and self._wire.has_lines(3)
+
+    def objection(self, parcel: Parcel) -> Verdict | None:
+        """Return why `parcel` is not even offered to the server; None where it is.
+
+        The server's SIZE is checked here, for many only notice after the last octet (RFC 1870).
+        """
+        for mailbox, phase in ((parcel.sender, Phase.MAIL), (parcel.recipient, Phase.RCPT)):
+            if not _MAILBOX.fullmatch(mailbox):
+                return Verdict(553, "not offered: the mailbox has characters SMTP forbids", phase)
+        size = len(parcel.content)
+        if 0 < self._size_limit < size:
+            answer = f"not offered: {size} octets, and the server takes {self._size_limit} (SIZE)"
+            return Verdict(552, answer, Phase.MAIL)
+        return None
+
+    def refusal(self, parcel: Parcel) -> Verdict | None:
+        """Open the transaction of `parcel`; None once the server waits for its content.
+
+        Raises LostError where the connection is of no more use, LoginError where the server wants
+        another login.
+        """
+        if (objection := self.objection(parcel)) is not None:
+            return objection
+        if self._sent_ahead is not parcel and self.pipelining:
+            self._begin(Phase.MAIL)
+            self._wire.send(b"".join(line for _, line in self._commands(parcel)))
+            self._sent_ahead = parcel
+        if self._sent_ahead is parcel:
+            self._sent_ahead = None
+            return self._pipelined_refusal()
+        return self._stepwise_refusal(parcel)
+
+    def content(self, parcel: Parcel, *, ahead: Parcel | None) -> Verdict:
+        """Send the content of `parcel`, and the commands of `ahead` behind it; return the answer.
+
+        Raises LostError, whose `dot_out` tells whether the server may have accepted the message.
+        """
+        self._wire.start_phase(Phase.DOT, timeout=self._relay.data_timeout)
+        octets = stuffed(parcel.content) + b".\r\n"
+        ends_at = len(octets)
+        if ahead is not None:
+            octets += b"".join(line for _, line in self._commands(ahead))
+        try:
+            self._wire.send(octets, ends_at=ends_at)
+        except LostError as lost:
+            return self._parting_verdict(lost)
+        self._sent_ahead = ahead
+        try:
+            reply = self._wire.reply()
+        except LostError as lost:
+            raise LostError(lost.phase, lost.why, dot_out=True) from None
+        return self._judged(reply) or Verdict(reply.code, masked(reply.text), Phase.DOT)
+
+    def quit(self) -> None:
+        """Take leave and close; whatever goes wrong with that is of no interest."""
+        try:
+            self._wire.start_phase(Phase.DOT, timeout=min(QUIT_TIMEOUT, self._relay.timeout))
+            self._wire.send(b"QUIT\r\n")
+            self._wire.reply()
+        except LostError:
+            pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close without a word: a transaction that is open ends unsent (RFC 5321 4.1.1.4)."""
+        self._wire.close()
+
+    def _commands(self, parcel: Parcel) -> tuple[tuple[Phase, bytes], ...]:
+        size = f" SIZE={len(parcel.content)}" if self._offers_size else ""
+        return (
+            (Phase.MAIL, f"MAIL FROM:<{parcel.sender}>{size}\r\n".encode("ascii")),
+            (Phase.RCPT, f"RCPT TO:<{parcel.recipient}>\r\n".encode("ascii")),
+            (Phase.DATA, b"DATA\r\n"),
+        )
+
+    def _begin(self, phase: Phase) -> None:
+        self._wire.start_phase(phase, timeout=self._relay.timeout)
+
+    def _stepwise_refusal(self, parcel: Parcel) -> Verdict | None:
+        for phase, line in self._commands(parcel):
+            self._begin(phase)
+            self._wire.send(line)
+            if (verdict := self._judged(self._wire.reply())) is not None:
+                self._reset()
+                return verdict
+        return None
+
+    def _pipelined_refusal(self) -> Verdict | None:
+        """Read all three replies, for each command was sent whatever came of the one before."""
+        verdict, reply = None, None
+        try:
+            for phase in (Phase.MAIL, Phase.RCPT, Phase.DATA):
+                self._begin(phase)
+                reply = self._wire.reply()
+                verdict = verdict or self._judged(reply)
+        except LostError:
+            if verdict is None:
+                raise
+            self.usable = False
+            return verdict
+        if verdict is not None:
+            data_is_open = reply is not None and reply.code == 354
+            self._reset(b".\r\n" if data_is_open else b"RSET\r\n")
+        return verdict
+
+    def _reset(self, line: bytes = b"RSET\r\n") -> None:
+        """Leave the transaction; an open DATA without a receiver ends with a lone dot (RFC 2920 3.1)."""
+        try:
+            self._begin(self._wire.phase)
+            self._wire.send(line)
+            self.usable = self._wire.reply().code // 100 == 2 or line == b".\r\n"
+        except LostError:
+            self.usable = False
+
+    def _judged(self, reply: Reply) -> Verdict | None:
+        """Return the refusal that `reply` is; None where the message goes on."""
+        phase, digit = self._wire.phase, reply.code // 100
+        answer = masked(reply.text)
+        if digit == ENDING[phase]:
+            return None
+        if reply.code == CLOSING:
+            raise LostError(phase, answer)
+        if reply.code in LOGIN_WANTED and phase is not Phase.DOT:
+            raise LoginError(
+                f"{self._relay.name} wants another login ({phase}): {answer}; nothing was marked "
+                "failed; check smtp.username, smtp.auth and smtp.security"
+            )
+        if digit in (2, 3):
+            raise LostError(phase, f"unexpected answer: {answer}", dot_out=phase is Phase.DOT)
+        return Verdict(reply.code, answer, phase)
+
+    def _parting_verdict(self, lost: LostError) -> Verdict:
+        """Return what the server still said about a message whose sending broke; else raise `lost`.
+
+        After the dot any answer counts; before it only a refusal, for the message is not whole.
+        """
+        reply = self._wire.parting_reply()
+        if reply is None or not (lost.dot_out or reply.code // 100 == 5):
+            raise lost
+        self.usable = False
+        return self._judged(reply) or Verdict(reply.code, masked(reply.text), Phase.DOT)
+
+
+def check_octets(parcel: Parcel) -> None:
+    """Raise MessageFaultError for content that SMTP does not carry as it is.
+
+    A bare CR or LF lets one message pass for two on some servers; an octet beyond ASCII would need
+    8BITMIME.
+    """
+    content, where = parcel.content, parcel.message_id
+    breaks = content.count(b"\r\n")
+    if content.count(b"\n") != breaks or content.count(b"\r") != breaks:
+        raise MessageFaultError("line ends", where, found="a bare CR or LF", expected="CRLF")
+    if not content.isascii():
+        raise MessageFaultError("7-bit", where, found="an octet over 127", expected="ASCII")
+
+
+def stuffed(content: bytes) -> bytes:
+    """Return `content` with the dots at line starts doubled (RFC 5321 4.5.2), ending in CRLF."""
+    if not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    doubled = content.replace(b"\r\n.", b"\r\n..")
+    return b"." + doubled if doubled.startswith(b".") else doubled
