@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import signal
 import sys
 import traceback
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from invites import __version__
+from invites.cli.common import JSON_VERSION
 from invites.errors import Exit, InvitesError, RosterRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
 COMMANDS = ("init", "check", "build", "inspect", "keygen")
 """The commands in the order that `--help` lists them; each is the module of that name here."""
@@ -46,3 +50,74 @@ def invites(
 
 for _name in COMMANDS:
     app.command(_name)(getattr(import_module(f"invites.cli.{_name}"), _name))
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: unwind, so that what was begun is cleaned up."""
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; everything that goes wrong is said on stderr."""
+    signal.signal(signal.SIGTERM, _terminate)
+    verbose = "-v" in arguments or "--verbose" in arguments
+    try:
+        outcome = app(list(arguments), standalone_mode=False)
+    except InvitesError as error:
+        return _refused(error, as_json="--json" in arguments)
+    except typer.TyperException as error:
+        error.show()
+        return Exit.USAGE
+    except (KeyboardInterrupt, typer.Abort, _Terminated):
+        print("invites: stopped by a signal; run it again", file=sys.stderr)
+        return Exit.TRY_AGAIN
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except OSError as error:
+        return _failed(_in_words(error), verbose=verbose)
+    except Exception as error:  # noqa: BLE001 - the last resort: words instead of a traceback
+        return _failed(f"unexpected failure: {type(error).__name__}", verbose=verbose)
+    return outcome if isinstance(outcome, int) else Exit.DONE
+
+
+def _refused(error: InvitesError, *, as_json: bool) -> int:
+    problems = error.problems if isinstance(error, RosterRefusedError) else ()
+    for problem in problems:
+        print(problem.text(error.source), file=sys.stderr)  # type: ignore[attr-defined]
+    print(f"invites: {error}", file=sys.stderr)
+    if as_json:
+        document = {
+            "version": JSON_VERSION,
+            "error": {"kind": type(error).__name__.removesuffix("Error"), "text": str(error)},
+            "exit_code": int(error.exit_code),
+            "problems": [problem.facts() for problem in problems],
+        }
+        print(json.dumps(document, ensure_ascii=False, indent=2))
+    return error.exit_code
+
+
+def _failed(text: str, *, verbose: bool) -> int:
+    print(f"invites: {text}", file=sys.stderr)
+    if verbose:
+        traceback.print_exc()
+    else:
+        print("invites: run it again with -v to see where it happened", file=sys.stderr)
+    return Exit.FAILED
+
+
+def _in_words(error: OSError) -> str:
+    """Return what a failed system call means, with its path, and what to do where that is known."""
+    place = f"{error.filename}: " if error.filename else ""
+    reason = error.strerror or type(error).__name__
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            remedy = "; make room and run it again"
+        case errno.EROFS | errno.EACCES | errno.EPERM:
+            remedy = "; it must be writable for the account that runs invites"
+        case _:
+            remedy = ""
+    return f"{place}{reason}{remedy}"

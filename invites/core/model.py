@@ -216,6 +216,8 @@ class Invitation:
 
     `eml` and `ics` hold a live link: they never reach a log or a `repr`.
     `ics` is empty for a reminder.
+    `answers` is true where it refers to an earlier message, `replies_to_host` where replies go to
+    the meeting's host.
     """
 
     meeting_id: str
@@ -225,5 +227,7 @@ class Invitation:
     validity: Validity
     revision: Revision
     message_id: str
+    answers: bool = False
+    replies_to_host: bool = False
     eml: bytes = field(repr=False)
     ics: bytes = field(repr=False)

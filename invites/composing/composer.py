@@ -1,0 +1,412 @@
+"""Composes the messages about one meeting, sharing between its attendees all that they share.
+
+For each meeting the room, the window, the token's first part and the calendar entry's frame are
+made once; for each variant of the letter (a role, a zone, a language …) the texts are rendered and
+encoded once; an attendee costs a token, a few short strings and a join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+from urllib.parse import unquote
+
+from markupsafe import escape
+
+from invites.core.identity import MessageIds, uid_for
+from invites.core.model import (
+    Attendee,
+    Change,
+    Invitation,
+    Kind,
+    Meeting,
+    Method,
+    Organizer,
+    Revision,
+    Room,
+    Server,
+    Validity,
+)
+from invites.core.problems import Problem, Warned
+from invites.core.rooms import (
+    LINK_REFUSE_ABOVE,
+    LINK_WARN_ABOVE,
+    derived_room,
+    link_prefix_suffix,
+)
+from invites.core.tokens import Minter, SigningKey
+from invites.core.validity import ValidityRule, validity_for
+from invites.errors import RosterRefusedError, TemplateError
+from invites.formats.calendar import EventFacts, EventSkeleton, attendee_line
+from invites.formats.check import MessageCheck
+from invites.formats.fences import FencedBody, Gap
+from invites.formats.mime import Envelope, MessageSkeleton, subject_field
+from invites.templating import LetterFacts, LetterWriter, SharedLetter, Slot, Templates, filled
+
+if TYPE_CHECKING:
+    from invites.settings import Settings
+
+_PROBE = Attendee(
+    name="Probe", email="probe@example.com", mailbox="probe@example.com", address="probe"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What all invitations of one organisation share: its server, mailbox, rules and taste.
+
+    `namespace` and a meeting's id make its UID.  `alarm` is the calendar's reminder, None for none.
+    `show_attendees` lists the others in the calendar entry.  `demo` marks a throw-away secret.
+    """
+
+    server: Server
+    organizer: Organizer
+    namespace: str
+    rule: ValidityRule
+    alarm: timedelta | None = timedelta(minutes=10)
+    show_attendees: bool = False
+    demo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """What the attendees with one key share: texts as fenced bodies, and the two skeletons."""
+
+    letter: SharedLetter
+    subject: bytes | None
+    slots: tuple[Slot, ...]
+    event: EventSkeleton | None
+    message: MessageSkeleton
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Occasion:
+    """One call of `compose`: a revision of a meeting, and what follows from the two."""
+
+    meeting: Meeting
+    revision: Revision
+    uid: str
+    room: Room
+    validity: Validity
+    facts: LetterFacts
+    envelope: Envelope
+    check: MessageCheck
+    link_ends: tuple[str, str]
+
+
+class Composer:
+    """Composes messages; deterministic, and the only thing that it keeps is its warnings."""
+
+    def __init__(
+        self, house: House, *, key: SigningKey, room_key: bytes, templates: Templates
+    ) -> None:
+        """Prepare the signing key once; `room_key` derives the rooms that no roster names."""
+        self.house = house
+        self.warnings: list[Warned] = []
+        self._minter = Minter(house.server, key)
+        self._room_key = room_key
+        self._writer = LetterWriter(templates)
+        self._domain = house.organizer.email.rpartition("@")[2]
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, templates: Templates, demo: bool = False) -> Self:
+        """Return the composer that the settings describe; SettingsError names what is missing."""
+        house = House(
+            server=settings.server(),
+            organizer=settings.service_mailbox(),
+            namespace=settings.namespace(),
+            rule=settings.validity_rule(),
+            alarm=settings.mail.reminder,
+            show_attendees=settings.mail.show_attendees,
+            demo=demo,
+        )
+        key, room_key = settings.signing_key(), settings.room_key()
+        return cls(house, key=key, room_key=room_key, templates=templates)
+
+    def room_for(self, meeting: Meeting) -> Room:
+        """Return the meeting's room: the roster's, else the derived one."""
+        return meeting.room or derived_room(meeting.id, self._room_key)
+
+    def validity_for(self, meeting: Meeting) -> Validity:
+        """Return the window of the meeting's tokens."""
+        return validity_for(meeting.start, meeting.end, self.house.rule)
+
+    def uid_for(self, meeting: Meeting) -> str:
+        """Return the meeting's UID under the configured namespace."""
+        return uid_for(self.house.namespace, meeting.id)
+
+    def compose(
+        self,
+        meeting: Meeting,
+        revision: Revision,
+        attendees: Sequence[Attendee] | None = None,
+        *,
+        uid: str | None = None,
+        room: Room | None = None,
+        changes: Sequence[Change] = (),
+        references: Mapping[str, str] | None = None,
+        earlier_until: int | None = None,
+    ) -> Iterator[Invitation]:
+        """Yield the message of each attendee, in the order of `attendees` (all, by default).
+
+        `uid` and `room` stand in for what follows from the settings: the ledger's.
+        `changes` are what an update tells, `references` the first Message-ID by folded address,
+        `earlier_until` when a link that was sent earlier stops admitting (seconds since 1970).
+        Raises RosterRefusedError for a link that no mail client keeps whole, TemplateError, and
+        MessageFaultError for a skeleton that fails its check.
+        """
+        occasion = self._occasion(
+            meeting, revision, uid, room, changes=tuple(changes), earlier_until=earlier_until
+        )
+        attendees = meeting.attendees if attendees is None else attendees
+        known = references or {}
+        ids = MessageIds(
+            uid=occasion.uid,
+            method=_identity_method(revision),
+            sequence=revision.sequence,
+            dtstamp=revision.dtstamp,
+            domain=self._domain,
+        )
+        links = self._links(occasion)
+        others = self._others(meeting, revision)
+        variants: dict[Hashable, _Variant] = {}
+        for attendee in attendees:
+            link = links(attendee)
+            letter_key = self._writer.key(revision.kind, attendee)
+            variant = variants.get(letter_key)
+            if variant is None:
+                variant = variants[letter_key] = self._variant(occasion, attendee, link)
+            first = known.get(attendee.address)
+            message_id = ids.for_address(attendee.address)
+            eml, ics = _filled(variant, attendee, link, message_id, first, others(attendee))
+            yield Invitation(
+                meeting_id=meeting.id,
+                uid=occasion.uid,
+                attendee=attendee,
+                room=occasion.room,
+                validity=occasion.validity,
+                revision=revision,
+                message_id=message_id,
+                answers=first is not None,
+                replies_to_host=occasion.envelope.reply_to is not None,
+                eml=eml,
+                ics=ics,
+            )
+
+    def _occasion(
+        self,
+        meeting: Meeting,
+        revision: Revision,
+        uid: str | None,
+        room: Room | None,
+        *,
+        changes: tuple[Change, ...],
+        earlier_until: int | None,
+    ) -> _Occasion:
+        house = self.house
+        uid = uid or self.uid_for(meeting)
+        room = room or self.room_for(meeting)
+        validity = self.validity_for(meeting)
+        envelope = _envelope(house.organizer, meeting, revision, uid)
+        return _Occasion(
+            meeting=meeting,
+            revision=revision,
+            uid=uid,
+            room=room,
+            validity=validity,
+            facts=LetterFacts(
+                meeting=meeting,
+                validity=validity,
+                organizer=house.organizer,
+                server=house.server.host,
+                room=unquote(room.claim),
+                changes=changes,
+                skew=house.rule.skew,
+                earlier_until=earlier_until,
+                demo=house.demo,
+            ),
+            envelope=envelope,
+            check=MessageCheck(
+                revision,
+                reply_to=envelope.reply_to is not None,
+                with_others=house.show_attendees,
+            ),
+            link_ends=link_prefix_suffix(house.server, room),
+        )
+
+    def _links(self, occasion: _Occasion) -> Callable[[Attendee], str]:
+        """Return a function that mints an attendee's join link; "" where nobody is to join."""
+        if occasion.revision.method is Method.CANCEL:
+            return lambda _attendee: ""
+        mint = self._minter.for_meeting(occasion.room, occasion.validity)
+        prefix, suffix = occasion.link_ends
+
+        def link_for(attendee: Attendee) -> str:
+            link = prefix + mint(attendee) + suffix
+            if len(link) > LINK_WARN_ABOVE:
+                self._weigh(occasion.meeting, attendee, len(link))
+            return link
+
+        return link_for
+
+    def _weigh(self, meeting: Meeting, attendee: Attendee, length: int) -> None:
+        """Refuse a link that mail clients break, warn of one that some might."""
+        if length > LINK_REFUSE_ABOVE:
+            problem = Problem(
+                row=attendee.row or None,
+                column=None,
+                found=None,
+                expected=f"the join link would have {length:,} characters, and mail clients break "
+                f"links above {LINK_REFUSE_ABOVE:,}; shorten avatar, features, group, name or room",
+            )
+            raise RosterRefusedError("roster", [problem])
+        self.warnings.append(
+            Warned(
+                row=attendee.row or None,
+                column=None,
+                text=f'meeting "{meeting.id}": a join link has {length:,} characters; some '
+                f"programs break links above {LINK_WARN_ABOVE:,}",
+            )
+        )
+
+    def _others(self, meeting: Meeting, revision: Revision) -> Callable[[Attendee], bytes]:
+        """Return a function from an attendee to the ATTENDEE lines of all others."""
+        if not self.house.show_attendees or revision.method is Method.CANCEL:
+            return lambda _attendee: b""
+        lines = {person.address: attendee_line(person) for person in meeting.attendees}
+
+        def lines_of_others(attendee: Attendee) -> bytes:
+            return b"".join(
+                [line for address, line in lines.items() if address != attendee.address]
+            )
+
+        return lines_of_others
+
+    def _variant(self, occasion: _Occasion, attendee: Attendee, link: str) -> _Variant:
+        """Render, encode and check what the attendees with this attendee's key share."""
+        letter = self._writer.shared(occasion.revision.kind, occasion.facts, attendee, link)
+        _check_links(letter, attendee, link, occasion.revision)
+        fixed_subject = not any(isinstance(piece, Slot) for piece in letter.subject)
+        variant = _Variant(
+            letter=letter,
+            subject=subject_field("".join(map(str, letter.subject))) if fixed_subject else None,
+            slots=tuple(letter.slots),
+            event=self._event(occasion, letter),
+            message=MessageSkeleton(
+                occasion.envelope,
+                text=FencedBody([_encoded(piece) for piece in letter.text]),
+                html=FencedBody([_encoded(piece) for piece in letter.html]),
+            ),
+        )
+        _check_skeleton(variant, occasion, attendee)
+        return variant
+
+    def _event(self, occasion: _Occasion, letter: SharedLetter) -> EventSkeleton | None:
+        if occasion.revision.kind is Kind.REMINDER:
+            return None
+        house, meeting = self.house, occasion.meeting
+        notes = [Gap(piece.name) if isinstance(piece, Slot) else piece for piece in letter.notes]
+        if occasion.revision.method is Method.REQUEST and notes:
+            notes = ["\n\n", *notes]
+        return EventSkeleton(
+            EventFacts(
+                meeting=meeting,
+                uid=occasion.uid,
+                revision=occasion.revision,
+                organizer_name=meeting.organizer_name or house.organizer.name,
+                organizer_mailbox=house.organizer.email,
+                place=f"Jitsi Meet: {unquote(occasion.room.claim)} ({house.server.host})",
+                notes=notes,
+                alarm=house.alarm,
+            )
+        )
+
+
+def _filled(
+    variant: _Variant,
+    attendee: Attendee,
+    link: str,
+    message_id: str,
+    first_message_id: str | None,
+    others: bytes,
+) -> tuple[bytes, bytes]:
+    """Return one attendee's message and calendar object."""
+    raw = {slot.name: slot.value(attendee, link) for slot in variant.slots}
+    ics = b"" if variant.event is None else variant.event.filled(attendee, link, raw, others)
+    subject = variant.subject
+    if subject is None:
+        subject = subject_field(filled(variant.letter.subject, attendee, link))
+    eml = variant.message.filled(
+        attendee,
+        subject=subject,
+        message_id=message_id,
+        first_message_id=first_message_id,
+        text_values={name: value.encode() for name, value in raw.items()},
+        html_values={name: str(escape(value)).encode() for name, value in raw.items()},
+        calendar=ics,
+    )
+    return eml, ics
+
+
+def _encoded(piece: str | Slot) -> bytes | Gap:
+    """Return a piece of a letter as a piece of a body: UTF-8 with CRLF line ends (RFC 2046 4.1.1)."""
+    if isinstance(piece, Slot):
+        return Gap(piece.name)
+    return piece.replace("\n", "\r\n").encode()
+
+
+def _envelope(organizer: Organizer, meeting: Meeting, revision: Revision, uid: str) -> Envelope:
+    host = meeting.organizer_name
+    via = f"{host} via {organizer.name}" if host and host != organizer.name else organizer.name
+    reply_to = (host, meeting.organizer_email) if meeting.organizer_email else None
+    return Envelope(
+        uid=uid,
+        revision=revision,
+        sender_name=via,
+        sender_mailbox=organizer.email,
+        reply_to=reply_to,
+    )
+
+
+def _identity_method(revision: Revision) -> str:
+    """Return the word for a Message-ID: a reminder carries no method and is no REQUEST."""
+    return "REMINDER" if revision.kind is Kind.REMINDER else revision.method.value
+
+
+def _check_links(letter: SharedLetter, attendee: Attendee, link: str, revision: Revision) -> None:
+    """Hold a letter to the rules about the link, which a folder of one's own may break."""
+    kind = revision.kind.value
+    text = filled(letter.text, attendee, link)
+    html = "".join(
+        str(escape(piece.value(attendee, link))) if isinstance(piece, Slot) else piece
+        for piece in letter.html
+    )
+    if not link:
+        if "jwt=" in text or "jwt=" in html:
+            raise TemplateError(f"the templates of {kind}: found a join link, expected none")
+        return
+    if link not in text.split("\n"):
+        raise TemplateError(
+            f"the text template of {kind}: expected {{{{ link }}}} alone on a line of its own, "
+            "with nothing before or after it, for mail programs make links of lines"
+        )
+    if f'href="{escape(link)}"' not in html:
+        raise TemplateError(
+            f'the HTML template of {kind}: expected <a href="{{{{ link }}}}">, for mail programs '
+            "that make no links themselves"
+        )
+
+
+def _check_skeleton(variant: _Variant, occasion: _Occasion, attendee: Attendee) -> None:
+    """Check the bytes of a skeleton, filled with values that are known to be harmless."""
+    probe = replace(_PROBE, columns=attendee.columns)
+    link = "".join((occasion.link_ends[0], "e30.e30.e30", occasion.link_ends[1]))
+    if occasion.revision.method is Method.CANCEL:
+        link = ""
+    kind = f"the skeleton of {occasion.revision.kind.value}"
+    eml, ics = _filled(variant, probe, link, "<probe@example.com>", None, b"")
+    occasion.check.message(
+        eml, ics, mailbox=probe.mailbox, answers=False, message_id=kind
+    )

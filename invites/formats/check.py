@@ -1,0 +1,250 @@
+"""What every message must be at the level of bytes, whoever composed it.
+
+These checks know nothing of how a message was made: they read the finished bytes, once for each
+message, against one strict grammar for the message and one for the calendar object.
+A fault stops the run before anything of it is written or sent.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64
+from functools import lru_cache
+
+from invites.core.model import Kind, Method, Revision
+from invites.errors import MessageFaultError
+from invites.formats.calendar import FOLD_AT, mailto
+
+HEADER_LINE_AT_MOST = 998
+"""Octets of a header line at most, its CRLF not counted (RFC 5322 2.1.1)."""
+
+HEADERS = (
+    "From",
+    "To",
+    "Subject",
+    "Reply-To",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Auto-Submitted",
+    "MIME-Version",
+    "Content-Type",
+)
+"""Header fields in the order in which they stand; Reply-To and the two of an answer may lack."""
+
+_VALUE = r"(?:[!-~][ -~]*+|(?:[!-~][ -~]*+)?+(?:\r\n [!-~][ -~]*+)++)"
+_WORD = r"=\?utf-8\?B\?[A-Za-z0-9+/=]++\?="
+_PHRASE = (
+    r"(?:\"(?:[ !#-\[\]-~]++|\\[\"\\])*+\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+"
+    rf"|{_WORD}(?:\r\n {_WORD})*+)(?: |\r\n )"
+)
+_MAILBOX = r"<([!#-'*+\--9=?A-Z^-~]++@[A-Za-z0-9.-]++)>"
+_FIELD_NAME = re.compile(rb"^([^\s:]+):", re.MULTILINE)
+
+_BASE64 = r"((?:[A-Za-z0-9+/=]{1,76}+\r\n)*+)"
+_ENCODED = rf"\r\nContent-Transfer-Encoding: base64\r\n\r\n{_BASE64}\r\n"
+_ATTACHED = (
+    r"\r\nContent-Transfer-Encoding: base64"
+    r'\r\nContent-Disposition: attachment; filename="invite\.ics"'
+    rf"\r\n\r\n{_BASE64}\r\n"
+)
+
+_PROPERTY_NAME = re.compile(rb"^([A-Z-]+)[;:]", re.MULTILINE)
+_INSTANT = r"[0-9]{8}T[0-9]{6}Z"
+_TEXT = r"(?:[^\r\n\x00-\x08\x0b\x0c\x0e-\x1f\x7f\\;,]++|\\[\\;,nN])*+"
+_PARAMETERS = r"(?:;[A-Z-]++=(?:\"[^\"\r\n]*+\"|[^\";:,\r\n]*+)(?:,[^\";:,\r\n]*+)*+)*+"
+
+
+@lru_cache(maxsize=64)
+def _message_grammar(kind: Kind, *, reply_to: bool, answers: bool) -> re.Pattern[bytes]:
+    """Return the message's grammar; group 1 is the recipient.
+
+    Groups `calendar` and `attached` are the two copies of the calendar object, still in base64.
+    """
+    fields = [
+        rf"To: (?:{_PHRASE})?{_MAILBOX}\r\n" if name == "To" else rf"{name}: {_VALUE}\r\n"
+        for name in _names(reply_to=reply_to, answers=answers)[:-1]
+    ]
+    method = _method(kind)
+    alternative = (
+        r'multipart/alternative; boundary="(?P<inner>[!#-~]{1,70}+)"\r\n\r\n'
+        rf"--(?P=inner)\r\nContent-Type: text/plain; charset=utf-8{_ENCODED}"
+        rf"--(?P=inner)\r\nContent-Type: text/html; charset=utf-8{_ENCODED}"
+    )
+    if kind is Kind.REMINDER:
+        body = rf"Content-Type: {alternative}--(?P=inner)--\r\n"
+    else:
+        calendar = (
+            r"Content-Type: text/calendar; charset=utf-8; "
+            rf"method={method}; component=VEVENT{_ENCODED}"
+        ).replace(_BASE64, f"(?P<calendar>{_BASE64[1:-1]})")
+        attached = _ATTACHED.replace(_BASE64, f"(?P<attached>{_BASE64[1:-1]})")
+        body = (
+            r'Content-Type: multipart/mixed; boundary="(?P<outer>[!#-~]{1,70}+)"\r\n\r\n'
+            rf"--(?P=outer)\r\nContent-Type: {alternative}"
+            rf"--(?P=inner)\r\n{calendar}--(?P=inner)--\r\n\r\n"
+            rf'--(?P=outer)\r\nContent-Type: application/ics; name="invite\.ics"{attached}'
+            r"--(?P=outer)--\r\n"
+        )
+    return re.compile(("".join(fields) + body).encode("ascii"))
+
+
+def _names(*, reply_to: bool, answers: bool) -> list[str]:
+    left_out = set() if reply_to else {"Reply-To"}
+    if not answers:
+        left_out |= {"In-Reply-To", "References"}
+    return [name for name in HEADERS if name not in left_out]
+
+
+def _method(kind: Kind) -> Method:
+    return Method.CANCEL if kind in {Kind.CANCELLED, Kind.WITHDRAWN} else Method.REQUEST
+
+
+@lru_cache(maxsize=8)
+def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
+    """Return the unfolded calendar object's grammar, with the first ATTENDEE's URI as group 1."""
+    status = {Kind.CANCELLED: "STATUS:CANCELLED\r\n", Kind.WITHDRAWN: ""}
+    person = rf"{_PARAMETERS}:"
+    linked = alarm = ""
+    if _method(kind) is Method.REQUEST:
+        linked = rf"URL:[!-~]++\r\nCONFERENCE;VALUE=URI{_PARAMETERS}:[!-~]++\r\n"
+        alarm = (
+            "(?:BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT[0-9]++[MS]\r\n"
+            rf"DESCRIPTION:{_TEXT}\r\nEND:VALARM\r\n)?+"
+        )
+    return re.compile(
+        (
+            r"BEGIN:VCALENDAR\r\nVERSION:2\.0\r\nPRODID:[^\r\n]++\r\nCALSCALE:GREGORIAN\r\n"
+            rf"METHOD:{_method(kind)}\r\nBEGIN:VEVENT\r\nUID:[!-~]++\r\nDTSTAMP:{_INSTANT}\r\n"
+            rf"DTSTART:{_INSTANT}\r\nDTEND:{_INSTANT}\r\nSEQUENCE:[0-9]++\r\n"
+            + status.get(kind, "STATUS:(?:CONFIRMED|TENTATIVE)\r\n")
+            + rf"SUMMARY:{_TEXT}\r\nORGANIZER{person}mailto:[!-~]++\r\n"
+            rf"ATTENDEE{person}(mailto:[!-~]++)\r\n(?:ATTENDEE{person}mailto:[!-~]++\r\n)*+"
+            rf"DESCRIPTION:{_TEXT}\r\n{linked}LOCATION:{_TEXT}\r\n"
+            rf"TRANSP:OPAQUE\r\nCLASS:PRIVATE\r\n{alarm}END:VEVENT\r\nEND:VCALENDAR\r\n"
+        ).encode("ascii")
+    )
+
+
+class MessageCheck:
+    """The byte-level checks for the messages of one kind, with or without a host to reply to."""
+
+    __slots__ = ("_kind", "_method", "_reply_to", "_with_others")
+
+    def __init__(self, revision: Revision, *, reply_to: bool, with_others: bool = False) -> None:
+        """`with_others` tells that the calendar object lists the other attendees as well."""
+        self._kind = revision.kind
+        self._method = revision.method.encode("ascii")
+        self._reply_to = reply_to
+        self._with_others = with_others
+
+    def message(
+        self, eml: bytes, ics: bytes, *, mailbox: str, answers: bool, message_id: str
+    ) -> None:
+        """Check one message and its calendar object.
+
+        `mailbox` is the one recipient, `answers` whether it refers to an earlier message.
+        Raises MessageFaultError; its text names the Message-ID and no address.
+        """
+        grammar = _message_grammar(self._kind, reply_to=self._reply_to, answers=answers)
+        found = grammar.fullmatch(eml)
+        if found is None:
+            raise self._fault(eml, answers=answers, where=message_id)
+        if found[1] != mailbox.encode("ascii"):
+            raise MessageFaultError(
+                "recipient",
+                message_id,
+                found="another address in To",
+                expected="the attendee's alone",
+            )
+        longest = max(map(len, eml[: eml.find(b"\r\n\r\n")].split(b"\r\n")))
+        if longest > HEADER_LINE_AT_MOST:
+            raise _too_long("header line length", longest, HEADER_LINE_AT_MOST, message_id)
+        if self._kind is Kind.REMINDER:
+            return
+        calendar = found["calendar"]
+        if calendar != found["attached"] or a2b_base64(calendar) != ics:
+            raise MessageFaultError(
+                "calendar copies",
+                message_id,
+                found="different bytes",
+                expected="the same bytes in the part, the attachment and the .ics file",
+            )
+        self.calendar(ics, mailbox=mailbox, where=message_id)
+
+    def _fault(self, eml: bytes, *, answers: bool, where: str) -> MessageFaultError:
+        """Return the error for a message that is not of its grammar: what differs, in words."""
+        if not _ends_as_crlf(eml):
+            return MessageFaultError("line ends", where, found="a bare CR or LF", expected="CRLF")
+        header, _, body = eml.partition(b"\r\n\r\n")
+        names = _FIELD_NAME.findall(header)
+        expected = ", ".join(_names(reply_to=self._reply_to, answers=answers))
+        if _listed(names) != expected:
+            return MessageFaultError(
+                "header fields", where, found=_listed(names), expected=expected
+            )
+        longest = max(map(len, body.split(b"\r\n")))
+        if longest > 76:
+            return _too_long("line length", longest, 76, where)
+        methods = re.findall(rb"text/calendar;[^\r\n]*method=([A-Za-z]*)", body)
+        wanted = [] if self._kind is Kind.REMINDER else [self._method]
+        if methods != wanted:
+            return MessageFaultError(
+                "method of the calendar part",
+                where,
+                found=_listed(methods),
+                expected=_listed(wanted),
+            )
+        return MessageFaultError(
+            "form of the message",
+            where,
+            found="a header value or a part that is not of its form",
+            expected="one recipient, values in ASCII, and the parts of RFC 6047 in base64",
+        )
+
+    def calendar(self, ics: bytes, *, mailbox: str, where: str) -> None:
+        """Check one calendar object: lines, METHOD, properties and their order, the attendee."""
+        if not _ends_as_crlf(ics):
+            raise MessageFaultError(
+                "calendar line ends", where, found="a bare CR or LF", expected="CRLF"
+            )
+        longest = max(map(len, ics.split(b"\r\n")))
+        if longest > FOLD_AT:
+            raise _too_long("calendar line length", longest, FOLD_AT, where)
+        unfolded = ics.replace(b"\r\n ", b"")
+        found = _calendar_grammar(self._kind).fullmatch(unfolded)
+        if found is None:
+            raise MessageFaultError(
+                "calendar properties",
+                where,
+                found=_listed(_PROPERTY_NAME.findall(unfolded)),
+                expected=f"those of METHOD:{self._method.decode()} in order, each of its form",
+            )
+        if found[1] != mailto(mailbox).encode("ascii"):
+            raise MessageFaultError(
+                "attendee", where, found="another address in ATTENDEE", expected="the attendee's"
+            )
+        attendees = unfolded.count(b"\r\nATTENDEE;")
+        if attendees != 1 and not self._with_others:
+            raise MessageFaultError("ATTENDEE lines", where, found=str(attendees), expected="1")
+
+
+def _ends_as_crlf(content: bytes) -> bool:
+    """Whether each line end is CRLF and the content ends with one."""
+    ends = content.count(b"\r\n")
+    return (
+        content.endswith(b"\r\n")
+        and content.count(b"\n") == ends
+        and content.count(b"\r") == ends
+    )
+
+
+def _too_long(check: str, length: int, at_most: int, where: str) -> MessageFaultError:
+    return MessageFaultError(
+        check, where, found=f"{length} octets", expected=f"at most {at_most} octets"
+    )
+
+
+def _listed(names: list[bytes]) -> str:
+    return b", ".join(names).decode("ascii", "backslashreplace") or "none"

@@ -1,0 +1,102 @@
+"""Base64 with slots: what is shared by many messages is encoded once.
+
+Base64 turns each three bytes into four characters, so text after a slot depends on the slot's
+length only modulo three.
+Each fixed piece is therefore encoded ahead for the three places it can start at, and filling a slot
+encodes the slot's own bytes and at most four neighbours.
+A line may end early (RFC 2045 6.8 limits it to 76 characters and asks for no minimum), so a slot
+starts a line of its own and nothing after it has to be wrapped again.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+LINE = 76
+"""Characters of a base64 line at most (RFC 2045 6.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A place in a body that each message fills with bytes of its own."""
+
+    name: str
+
+
+def encoded(content: bytes) -> bytes:
+    """Return `content` in base64, in CRLF-ended lines of at most 76 characters."""
+    return _lines(b2a_base64(content, newline=False))
+
+
+def _lines(text: bytes) -> bytes:
+    if len(text) <= LINE:
+        return text + b"\r\n" if text else b""
+    return b"\r\n".join([text[at : at + LINE] for at in range(0, len(text), LINE)]) + b"\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """A fixed piece as it stands after `carried` bytes: bytes that close a triple, lines, rest."""
+
+    opening: bytes
+    lines: bytes
+    rest: bytes
+
+
+def _fixed(piece: bytes, carried: int) -> _Fixed:
+    opening = (3 - carried) % 3
+    if len(piece) < opening:
+        return _Fixed(piece, b"", b"")
+    whole = opening + (len(piece) - opening) // 3 * 3
+    return _Fixed(piece[:opening], encoded(piece[opening:whole]), piece[whole:])
+
+
+class FencedBody:
+    """A body in base64 whose gaps are filled for each message.
+
+    `pieces` alternate freely between bytes and gaps.
+    """
+
+    __slots__ = ("_steps", "gaps")
+
+    def __init__(self, pieces: Sequence[bytes | Gap]) -> None:
+        """Encode what is fixed, for each of the three places it can start at."""
+        self.gaps = frozenset(piece.name for piece in pieces if isinstance(piece, Gap))
+        self._steps: list[str | tuple[_Fixed, _Fixed, _Fixed]] = []
+        for piece in _merged(pieces):
+            if isinstance(piece, Gap):
+                self._steps.append(piece.name)
+            else:
+                self._steps.append((_fixed(piece, 0), _fixed(piece, 1), _fixed(piece, 2)))
+
+    def filled(self, values: Mapping[str, bytes]) -> bytes:
+        """Return the body with each gap filled; a gap without a value is a KeyError."""
+        parts: list[bytes] = []
+        pending = b""
+        for step in self._steps:
+            if isinstance(step, str):
+                pending += values[step]
+                continue
+            fixed = step[len(pending) % 3]
+            pending += fixed.opening
+            if len(pending) % 3:
+                continue
+            if pending:
+                parts.append(_lines(b2a_base64(pending, newline=False)))
+            parts.append(fixed.lines)
+            pending = fixed.rest
+        if pending:
+            parts.append(_lines(b2a_base64(pending, newline=False)))
+        return b"".join(parts)
+
+
+def _merged(pieces: Sequence[bytes | Gap]) -> list[bytes | Gap]:
+    merged: list[bytes | Gap] = []
+    for piece in pieces:
+        if isinstance(piece, bytes) and merged and isinstance(merged[-1], bytes):
+            merged[-1] += piece
+        elif piece != b"":
+            merged.append(piece)
+    return merged

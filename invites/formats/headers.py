@@ -1,0 +1,79 @@
+"""Header fields of a message (RFC 5322, RFC 2047), as bytes that hold whatever they are given.
+
+Values are cleaned before they are encoded, so that no value can end a line, open an encoded word
+that it did not mean, or name a further recipient.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from datetime import datetime
+from email.utils import format_datetime
+
+from invites.formats.calendar import one_line
+
+LINE_AT_MOST = 76
+"""Characters of a header line that holds an encoded word (RFC 2047 2)."""
+
+_WORD_BYTES = 42
+"""Bytes of UTF-8 in one encoded word: 56 characters of base64 and 12 of frame."""
+
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_SPECIAL_IN_QUOTED = re.compile(r'(["\\])')
+
+
+def unstructured(name: str, text: str) -> bytes:
+    """Return a header field of free text, such as Subject, folded, with its CRLF."""
+    text = one_line(text)
+    if _is_plain(text) and len(name) + 2 + len(text) <= LINE_AT_MOST:
+        return f"{name}: {text}\r\n".encode("ascii")
+    return _with_words(name, text)
+
+
+def mailbox_field(name: str, display_name: str, mailbox: str) -> bytes:
+    """Return a header field with the one mailbox `display_name <mailbox>`, with its CRLF.
+
+    `mailbox` is ASCII with its domain as A-labels; an empty display name is left out.
+    """
+    phrase = " ".join(one_line(display_name).split())
+    address = f"<{mailbox}>"
+    if not phrase:
+        return f"{name}: {address}\r\n".encode("ascii")
+    if not _is_plain(phrase) or len(phrase) > LINE_AT_MOST - len(name) - 4:
+        return _with_words(name, phrase)[:-2] + f"\r\n {address}\r\n".encode("ascii")
+    if _ATOMS.fullmatch(phrase) is None:
+        phrase = '"' + _SPECIAL_IN_QUOTED.sub(r"\\\1", phrase) + '"'
+    gap = " " if len(name) + len(phrase) + len(address) + 3 <= LINE_AT_MOST else "\r\n "
+    return f"{name}: {phrase}{gap}{address}\r\n".encode("ascii")
+
+
+def date_field(instant: datetime) -> bytes:
+    """Return Date (RFC 5322 3.6.1) for an aware instant in UTC."""
+    return f"Date: {format_datetime(instant)}\r\n".encode("ascii")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether `text` can stand in a header as it is: printable ASCII that opens no encoded word."""
+    return text.isascii() and text.isprintable() and "=?" not in text
+
+
+def _with_words(name: str, text: str) -> bytes:
+    """Return a header field whose text stands in encoded words, a line each (RFC 2047 5)."""
+    words = [b"=?utf-8?B?" + b64encode(piece) + b"?=" for piece in _pieces(text)]
+    return name.encode("ascii") + b": " + b"\r\n ".join(words) + b"\r\n"
+
+
+def _pieces(text: str) -> list[bytes]:
+    """Cut UTF-8 into pieces for one encoded word each, never inside a character."""
+    content = text.encode()
+    pieces = []
+    start = 0
+    while len(content) - start > _WORD_BYTES:
+        cut = start + _WORD_BYTES
+        while content[cut] & 0xC0 == 0x80:
+            cut -= 1
+        pieces.append(content[start:cut])
+        start = cut
+    pieces.append(content[start:])
+    return pieces

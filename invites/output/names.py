@@ -1,0 +1,21 @@
+"""Names of files and folders: from a meeting's id and an address alone, valid everywhere."""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from hashlib import sha256
+
+from invites.core.slugs import slug
+
+SLUG_AT_MOST = 40
+"""Characters of a name that are there for people."""
+
+
+def name_for(text: str) -> str:
+    """Return a name for `text`: its slug and 12 characters (60 bits) of its SHA-256.
+
+    Lower-case ASCII letters, digits and hyphens, so that it is valid on every file system and
+    differs from every other one where upper and lower case are the same; never a device's name.
+    """
+    code = b32encode(sha256(text.encode()).digest()[:8]).decode("ascii").lower()[:12]
+    return f"{slug(text, SLUG_AT_MOST, otherwise='x')}-{code}"
