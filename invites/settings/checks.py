@@ -1,108 +1,210 @@
-"""What settings must be together: the rules that look at more than one key."""
+"""What settings must be together: the rules that look at more than one key, or at a file's mode."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
-from invites.settings.faults import Complaint, Finding, key_name
-from invites.settings.sections import Job
+from invites.settings.faults import Complaint, Finding
+from invites.settings.layers import Given, KeyPath, key_name
+from invites.settings.sections import (
+    DeliverySection,
+    Jitsi,
+    Job,
+    Smtp,
+    ValiditySection,
+)
 from invites.settings.web import is_loopback
 
-Places = Mapping[tuple[str, ...], str]
+Broken = Iterator[tuple[KeyPath, str]]
+"""Rules that are broken: the key to look at, and the sentence."""
+
+SECRET_FILES: Final[tuple[KeyPath, ...]] = (
+    ("jitsi", "secret_file"),
+    ("jitsi", "private_key_file"),
+    ("jitsi", "room_key_file"),
+    ("smtp", "password_file"),
+    ("smtp", "m365", "client_secret_file"),
+)
+MOUNTED: Final = ("/run/secrets", "/var/run/secrets")
+"""Where containers find their secrets: readable for all there, for nobody else is there."""
 
 
-def findings(sections: Mapping[str, Any], jobs: Sequence[Job], places: Places) -> list[Finding]:
+def findings(
+    sections: Mapping[str, Any],
+    jobs: Sequence[Job],
+    origins: Mapping[KeyPath, str],
+    *,
+    file: str,
+) -> list[Finding]:
     """Return a complaint for each rule that is broken; a section that is itself wrong is None."""
-    found: list[Finding] = []
-    for section, rule in (
-        ("jitsi", _jitsi),
-        ("validity", _validity),
-        ("smtp", _smtp),
-    ):
+    broken: list[tuple[KeyPath, str]] = []
+    for section, rule in _RULES.items():
         if sections[section] is not None:
-            found += [
-                Complaint(place=places.get(path, key_name(path)), sentence=sentence)
-                for path, sentence in rule(sections[section])
-            ]
-    if sections["smtp"] is not None and sections["smtp"].host is None:
-        found += _wants_smtp(sections, jobs, places)
-    return found + _same_names(jobs)
+            broken += rule(sections[section])
+    smtp = sections["smtp"]
+    has_relay = smtp is None or smtp.host is not None
+    if not has_relay and sections["delivery"] is not None:
+        broken += _delivery(sections["delivery"])
+    found: list[Finding] = [
+        Complaint(place=origins.get(path, key_name(path)), sentence=sentence)
+        for path, sentence in broken
+    ]
+    for job in jobs if not has_relay else ():
+        found += _job_without_relay(job, file)
+    return found + _same_names(jobs, file)
 
 
-def _jitsi(jitsi: Any) -> list[tuple[tuple[str, str], str]]:
-    found = []
+def _jitsi(jitsi: Jitsi) -> Broken:
     for key in ("app_id", "audience", "subject"):
         if getattr(jitsi, key) == "*":
-            found.append(
-                (("jitsi", key), 'found "*", expected a name: a token is for one server alone')
+            sentence = (
+                'found "*", expected one name: a token never admits everywhere; write the name '
+                "that the server is set to"
             )
-    return found
-
-
-def _validity(validity: Any) -> list[tuple[tuple[str, str], str]]:
-    around = validity.opens_before + validity.closes_after + validity.skew
-    if around < validity.longest:
-        return []
-    sentence = (
-        "opens_before, closes_after and skew leave no time for a meeting; expected longest to be "
-        "more than their sum"
-    )
-    return [(("validity", "longest"), sentence)]
-
-
-def _smtp(smtp: Any) -> list[tuple[tuple[str, str], str]]:
-    found = []
-    if (
-        smtp.host
-        and smtp.security == "none"
-        and not smtp.allow_plaintext
-        and not is_loopback(smtp.host)
-    ):
-        found.append(
-            (
-                ("smtp", "security"),
-                f'found "none" for {smtp.host}, expected starttls or tls: join links would cross '
-                "the network in the clear; allow_plaintext = true permits it",
-            )
+            yield ("jitsi", key), sentence
+    if jitsi.profile == "jaas" and not jitsi.algorithm.startswith("RS"):
+        yield (
+            ("jitsi", "algorithm"),
+            f'found "{jitsi.algorithm}" with profile "jaas", expected "RS256"; remove the line',
         )
-    return found
 
 
-def _wants_smtp(sections: Mapping[str, Any], jobs: Sequence[Job], places: Places) -> list[Finding]:
-    remedy = 'needs a mail server; set host in [smtp], such as host = "smtp.example.com"'
-    found: list[Finding] = []
-    delivery = sections["delivery"]
-    if delivery is not None and delivery.to == "smtp":
-        place = places.get(("delivery", "to"), "[delivery] to")
-        found.append(Complaint(place=place, sentence=f'"smtp" {remedy}'))
-    for job in jobs:
-        for key in ("reminders", "notify"):
-            if getattr(job, key):
-                found.append(Complaint(place=f'[[job]] "{job.name}"', sentence=f"{key} {remedy}"))
-        if job.deliver == "smtp":
-            found.append(
-                Complaint(place=f'[[job]] "{job.name}"', sentence=f'deliver = "smtp" {remedy}')
+def _validity(validity: ValiditySection) -> Broken:
+    if validity.opens_before + validity.closes_after + validity.skew >= validity.longest:
+        sentence = (
+            "opens_before, closes_after and skew take all of it, expected more than their sum, so "
+            "that a meeting has room; raise longest or lower the others"
+        )
+        yield ("validity", "longest"), sentence
+
+
+def _smtp(smtp: Smtp) -> Broken:
+    if smtp.host is None:
+        return
+    if smtp.security == "none" and not smtp.allow_plaintext and not is_loopback(smtp.host):
+        sentence = (
+            f'found "none" for {smtp.host}, expected "starttls" or "tls": join links would cross '
+            "the network in the clear; set allow_plaintext = true where that is meant"
+        )
+        yield ("smtp", "security"), sentence
+    if smtp.auth == "xoauth2":
+        yield from _oauth(smtp)
+        return
+    if smtp.token_command is not None or smtp.m365 != type(smtp.m365)():
+        yield (
+            ("smtp", "auth"),
+            f'found "{smtp.auth}" with token_command or [smtp.m365], expected "xoauth2"',
+        )
+    if smtp.username and not (smtp.password_file or smtp.password_env or smtp.password_command):
+        sentence = (
+            "found no password for this login, expected password_file, password_env or "
+            "password_command; set one, or remove username where no login is wanted"
+        )
+        yield ("smtp", "username"), sentence
+
+
+def _oauth(smtp: Smtp) -> Broken:
+    if not smtp.username:
+        yield (("smtp", "auth"), 'found "xoauth2" without username, expected the mailbox\'s name')
+    m365 = smtp.m365
+    parts = {key: getattr(m365, key) for key in type(m365).model_fields}
+    if smtp.token_command is not None:
+        if any(parts.values()):
+            yield (
+                ("smtp", "token_command"),
+                "found [smtp.m365] as well, expected one source of access tokens; remove one",
             )
-    return found
+        return
+    lacking = [key for key, value in parts.items() if value is None]
+    if lacking:
+        sentence = (
+            'found "xoauth2" without an access token, expected token_command, or [smtp.m365] '
+            f"complete (missing: {', '.join(lacking)})"
+        )
+        yield ("smtp", "auth"), sentence
 
 
-def _same_names(jobs: Sequence[Job]) -> list[Finding]:
+_NEEDS_RELAY: Final = 'needs a mail server; set host = "smtp.example.com" in [smtp]'
+
+
+def _delivery(delivery: DeliverySection) -> Broken:
+    if delivery.to == "smtp":
+        yield (("delivery", "to"), f'"smtp" {_NEEDS_RELAY}')
+
+
+def _job_without_relay(job: Job, file: str) -> list[Finding]:
+    wanting = [key for key in ("reminders", "notify") if getattr(job, key)]
+    wanting += ['deliver = "smtp"'] if job.deliver == "smtp" else []
+    place = f'{file}: [[job]] "{job.name}"'
+    return [Complaint(place=place, sentence=f"{each} {_NEEDS_RELAY}") for each in wanting]
+
+
+def _same_names(jobs: Sequence[Job], file: str) -> list[Finding]:
     names = [job.name for job in jobs]
     return [
         Complaint(
-            place=f'[[job]] "{name}"',
-            sentence=f"found {names.count(name)} jobs of this name, expected one; rename the others",
+            place=f'{file}: [[job]] "{name}"',
+            sentence=f"found {names.count(name)} jobs of this name, expected one; a job's name "
+            "says whose meetings are whose: rename the others",
         )
         for name in dict.fromkeys(names)
         if names.count(name) > 1
     ]
 
 
-def warnings(sections: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what is allowed and should be looked at."""
-    found = []
-    url = sections["jitsi"].url
+_RULES: Final[Mapping[str, Any]] = {
+    "jitsi": _jitsi,
+    "validity": _validity,
+    "smtp": _smtp,
+}
+
+
+def exposed_secret(source: Path | None, given: Mapping[KeyPath, Given]) -> list[Finding]:
+    """Return a complaint where the secret itself stands in a settings file that others can read."""
+    path = ("jitsi", "secret")
+    inline = given.get(path)
+    if source is None or inline is None or inline.place != f"{source}: {key_name(path)}":
+        return []
+    mode = stat.S_IMODE(source.stat().st_mode)
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return []
+    sentence = (
+        f"found a secret in a file of mode {mode:04o}, expected a file that nobody else can read; "
+        f"run: chmod 600 {source}, or move the secret to a file of its own and set secret_file"
+    )
+    return [Complaint(place=inline.place, sentence=sentence)]
+
+
+def warnings(
+    sections: Mapping[str, Any], origins: Mapping[KeyPath, str], environ: Mapping[str, str]
+) -> Iterator[str]:
+    """Return what is allowed and should be looked at, a line each."""
+    url, smtp = sections["jitsi"].url, sections["smtp"]
     if url is not None and url.startswith("http://"):
-        found.append("[jitsi] url is http: tokens cross the network in the clear; use https")
-    return tuple(found)
+        yield f"{origins['jitsi', 'url']}: join links go through the network in the clear; use https"
+    if smtp.host is not None and smtp.security == "tls" and smtp.port == 587:
+        yield '[smtp] port: 587 is rarely served with security "tls"; that is port 465 as a rule'
+    listen = sections["schedule"].listen
+    if listen is not None and not is_loopback(listen.host):
+        yield f"{origins['schedule', 'listen']}: other machines can read it; 127.0.0.1 is this one"
+    trusted = (*MOUNTED, environ.get("CREDENTIALS_DIRECTORY") or MOUNTED[0])
+    for path in SECRET_FILES:
+        file = sections[path[0]]
+        for key in path[1:]:
+            file = getattr(file, key)
+        if file is not None and _all_can_read(file) and not _is_below(file, trusted):
+            yield f"{origins[path]}: everybody on this machine can read it; run: chmod 600 {file}"
+
+
+def _all_can_read(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def _is_below(file: Path, folders: Sequence[str]) -> bool:
+    return any(file.is_relative_to(folder) for folder in folders)

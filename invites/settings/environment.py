@@ -1,8 +1,10 @@
-"""Settings in the environment: `INVITES_SECTION__KEY`, systemd's credentials, docker's names.
+"""Settings in the environment: `INVITES_SECTION__KEY` and systemd's credentials.
 
 A list is written with commas (`a, b`) or as in TOML (`["a", "b"]`); true and false also as yes and
-no, on and off, 1 and 0.
+no, on and off, 1 and 0; a key of a table inside a section has a third part
+(`INVITES_ROSTER__COLUMNS__EMAIL`, `INVITES_SMTP__M365__TENANT`).
 A variable that is empty counts as absent, except for keys where "" is a value.
+Names without `__` are not ours: a cluster makes `INVITES_PORT` and the like for its services.
 """
 
 from __future__ import annotations
@@ -12,20 +14,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from invites.settings.faults import did_you_mean
-from invites.settings.layers import Layer, keys_known_in
+from invites.settings.faults import nearest
+from invites.settings.layers import KeyPath, Layer, key_name, keys_known_in
 from invites.settings.sections import SECTIONS, SUBSECTIONS, keys_of
 
 PREFIX: Final = "INVITES_"
 
-CREDENTIALS: Final[dict[str, tuple[str, ...]]] = {
+CREDENTIALS: Final[dict[str, KeyPath]] = {
     "jitsi.secret": ("jitsi", "secret_file"),
     "jitsi.private_key": ("jitsi", "private_key_file"),
     "jitsi.room_key": ("jitsi", "room_key_file"),
     "smtp.password": ("smtp", "password_file"),
     "smtp.client_secret": ("smtp", "m365", "client_secret_file"),
 }
-"""The credentials that systemd may hand over (`LoadCredential=jitsi.secret:/etc/…`) by name."""
+"""The credentials that systemd may hand over, such as `LoadCredential=jitsi.secret:/etc/…`."""
 
 EMPTY_SAYS_SOMETHING: Final = frozenset(
     {
@@ -52,50 +54,49 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
     for name in sorted(environ):
         if name.startswith(PREFIX) and "__" in name:
             _take_variable(layer, name, environ[name])
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    for credential, path in CREDENTIALS.items() if folder else ():
-        file = Path(str(folder), credential)
-        if file.exists() and path not in layer.given:
-            layer.give(path, str(file), f"systemd credential {credential}")
+    if folder := environ.get("CREDENTIALS_DIRECTORY"):
+        for credential, path in CREDENTIALS.items():
+            file = Path(folder, credential)
+            if file.is_file() and path not in layer.given:
+                place = f"systemd credential {credential}: {key_name(path)}"
+                layer.give(path, str(file.absolute()), place)
     return layer
 
 
 def _take_variable(layer: Layer, name: str, text: str) -> None:
     path = tuple(name.removeprefix(PREFIX).lower().split("__"))
     if path[0] == "job":
-        layer.complain(name, "a [[job]] is set in the settings file alone; remove the variable")
-        return
-    inside_section = len(path) == 2 and path[0] in SECTIONS and path not in SUBSECTIONS
-    inside_subsection = len(path) == 3 and path[:2] in SUBSECTIONS
-    known = keys_known_in(path[:-1]) if inside_section or inside_subsection else ()
-    if known is not None and path[-1] not in known:
-        near = did_you_mean("__".join(path), all_variables(short=True))
-        spelled = (
-            near.replace(near.split('"')[1], variable_name(near.split('"')[1].split("__")))
-            if near
-            else "; remove it or correct its name"
-        )
-        layer.complain(name, f"no setting has this name{spelled}")
+        layer.complain(name, "jobs stand in the settings file alone; remove the variable")
+    elif not _is_setting(path):
+        near = nearest(name, all_variables())
+        remedy = f'did you mean "{near}"?' if near else "correct its name or remove it"
+        layer.complain(name, f"no setting has this name; {remedy}")
     elif text or path in EMPTY_SAYS_SOMETHING:
-        layer.give(path, _value(path, text), name)
+        layer.give(path, _value(path, text), f"{name}: {key_name(path)}")
 
 
-def variable_name(path: tuple[str, ...] | list[str]) -> str:
+def _is_setting(path: KeyPath) -> bool:
+    if len(path) == 2:
+        return path[0] in SECTIONS and path not in SUBSECTIONS and path[1] in keys_of(path[0])
+    if len(path) != 3 or path[:2] not in SUBSECTIONS:
+        return False
+    known = keys_known_in(path[:2])
+    return bool(path[2]) and (known is None or path[2] in known)
+
+
+def variable_name(path: KeyPath) -> str:
     """Return the environment variable of a key: `INVITES_SECTION__KEY`."""
     return PREFIX + "__".join(path).upper()
 
 
-def all_variables(*, short: bool = False) -> list[str]:
-    """Return every variable that sets a key; `short`: without prefix, in lower case."""
-    paths: list[tuple[str, ...]] = [
-        (section, key) for section in SECTIONS for key in keys_of(section)
-    ]
+def all_variables() -> list[str]:
+    """Return every variable that sets a key."""
+    paths: list[KeyPath] = [(section, key) for section in SECTIONS for key in keys_of(section)]
     paths += [(*inner, key) for inner in SUBSECTIONS for key in keys_known_in(inner) or ()]
-    paths = [path for path in paths if path not in SUBSECTIONS]
-    return ["__".join(path) if short else variable_name(path) for path in paths]
+    return [variable_name(path) for path in paths if path not in SUBSECTIONS]
 
 
-def _value(path: tuple[str, ...], text: str) -> object:
+def _value(path: KeyPath, text: str) -> object:
     """Return what the TOML file would hold for this text; what is no such thing stays text."""
     if path[:2] == ("roster", "columns"):
         return _items(text) if text.lstrip().startswith("[") else text
@@ -103,7 +104,7 @@ def _value(path: tuple[str, ...], text: str) -> object:
     if annotation is bool:
         return _SWITCHES.get(text.strip().lower(), text)
     if annotation is int:
-        return int(text) if text.strip().isascii() and text.strip().isdigit() else text
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
     if annotation == tuple[str, ...]:
         return _items(text)
     return text
@@ -119,10 +120,13 @@ def _items(text: str) -> object:
 
 
 def near_misses(environ: Mapping[str, str]) -> list[str]:
-    """Return a warning for each variable that has `_` where a setting's name has `__`."""
+    """Return a warning for each variable that has `_` where a setting's name has `__`.
+
+    It is no error: a cluster sets `INVITES_SMTP_PORT` for a service named `invites-smtp`.
+    """
     meant = {name.replace("__", "_"): name for name in all_variables()}
     return [
-        f'{name} sets nothing; did you mean "{meant[name]}"?'
+        f'{name} in the environment sets nothing; did you mean "{meant[name]}"?'
         for name in sorted(environ)
         if name in meant
     ]

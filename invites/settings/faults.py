@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from invites.core.problems import escaped
+from invites.core.rooms import TenantRefused
+from invites.core.text import CellRefused
 from invites.errors import SettingsError
 from invites.settings.sections import NEVER_SHOWN
 from invites.settings.values import Unfit
@@ -50,34 +52,31 @@ Finding = Fault | Complaint
 def refuse(findings: Sequence[Finding]) -> None:
     """Raise a SettingsError that names every finding, a line each; nothing where there is none."""
     if findings:
-        raise SettingsError("\n".join(dict.fromkeys(finding.text() for finding in findings)))
+        raise SettingsError("\n".join(dict.fromkeys(each.text() for each in findings)))
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "…"?` for the known name that is nearest, or nothing."""
-    folded = name.lower().replace("-", "_")
-    near = get_close_matches(folded, list(known), n=1, cutoff=0.7)
-    return f'; did you mean "{near[0]}"?' if near else ""
-
-
-def key_name(path: Sequence[str]) -> str:
-    """Return `[section] key` for the path of a key."""
-    return f"[{'.'.join(path[:-1])}] {path[-1]}"
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that was probably meant, or nothing."""
+    by_folded = {each.lower(): each for each in known}
+    folded = name.lower().replace("-", "_").replace(" ", "_")
+    near = get_close_matches(folded, list(by_folded), n=1, cutoff=0.7)
+    return by_folded[near[0]] if near else ""
 
 
 def shown(path: tuple[str, ...], value: object) -> str | None:
     """Return how an error shows a found value; None for one that may be a secret."""
-    if path[:2] in NEVER_SHOWN:
-        return None
+    return None if path[:2] in NEVER_SHOWN else _in_toml(value)
+
+
+def _in_toml(value: object) -> str:
+    """Return a value about as the file has it, cut where it is long."""
     match value:
         case bool():
             return "true" if value else "false"
         case int() | float():
             return str(value)
-        case str():
-            return f'"{escaped(value)}"'
         case list() | tuple():
-            inner = [shown(path, item) or "…" for item in value[:5]]
+            inner = [_in_toml(item) for item in value[:5]]
             return "[" + ", ".join(inner + ["…"] * (len(value) > 5)) + "]"
         case dict():
             return "a table"
@@ -91,6 +90,8 @@ def expected_of(error: ErrorDetails) -> tuple[str, str]:
     cause = context.get("error")
     if isinstance(cause, Unfit):
         return cause.expected, cause.remedy
+    if isinstance(cause, CellRefused | TenantRefused):
+        return cause.expected, ""
     if error["type"] == "literal_error":
         return "one of " + str(context["expected"]).replace("'", '"').replace(" or ", ", "), ""
     if error["type"] == "missing":

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from glob import escape
 from os import path as os_path
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, ValidationInfo
 
+from invites.core.addresses import parse_address
+from invites.core.problems import escaped
+from invites.core.text import refuse_encoded_words
+from invites.core.times import zone
 from invites.settings import values
 from invites.settings.values import Unfit
 
 _PATTERN: Final = re.compile(r"[*?\[]")
 _SQLITE: Final = "sqlite:///"
 _POSTGRESQL: Final = ("postgresql+psycopg://", "postgresql://")
-_ENCODED_WORD: Final = re.compile(r"=\?.*\?=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +49,47 @@ class RosterPath:
         return os_path.join(escape(str(self.base)), self.text)  # noqa: PTH118 - a pattern, no path
 
 
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret's raw bytes, which no `repr` shows."""
+
+    octets: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a field's form depends on beside its text."""
+
+    base: Path = Path()
+    special_domains: tuple[str, ...] = ()
+
+
+def _surroundings(info: ValidationInfo) -> Surroundings:
+    return info.context if isinstance(info.context, Surroundings) else Surroundings()
+
+
 def _base(info: ValidationInfo) -> Path:
-    context: Mapping[str, Any] = info.context or {}
-    base: Path = context.get("base", Path())
-    return base
+    return _surroundings(info).base
+
+
+def secret(value: object) -> Secret:
+    """Return a secret that stands in the settings themselves, in the bytes that it had there."""
+    octets = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+    if not isinstance(octets, bytes):
+        raise Unfit("text in quotes")
+    if not octets:
+        raise Unfit("text that is not empty")
+    return Secret(octets)
 
 
 def path(value: object, info: ValidationInfo) -> Path:
     """Return an absolute path; a relative one starts from the settings' folder."""
-    if isinstance(value, Path):
-        value = str(value)
-    return _base(info) / Path(values.text(value))
+    return _base(info) / Path(values.text(str(value) if isinstance(value, Path) else value))
 
 
 def path_or_none(value: object, info: ValidationInfo) -> Path | None:
     """Return an absolute path, or None where the text is empty."""
-    return None if value in {"", None} else path(value, info)
+    return None if value in ("", None) else path(value, info)
 
 
 def roster_paths(value: object, info: ValidationInfo) -> tuple[RosterPath, ...]:
@@ -115,22 +144,19 @@ def some_of(*allowed: str) -> Callable[[object], tuple[str, ...]]:
 def display_name(value: object) -> str:
     """Return a name that a mail header can carry as it is."""
     name = values.text(value)
-    if _ENCODED_WORD.search(name):
-        raise Unfit("a name in plain text, without an encoded word (=?…?=)")
+    refuse_encoded_words(name)
     return name
 
 
-def email(value: object) -> str:
-    """Return an address as it is written; its parts are judged when all settings are known."""
-    address = values.text(value)
-    if address.count("@") != 1 or address.startswith("@") or address.endswith("@"):
-        raise Unfit("an address such as meetings@example.com")
-    return address
+def email(value: object, info: ValidationInfo) -> str:
+    """Return an address with its domain as A-labels; `[roster] special_domains` are taken too."""
+    known = _surroundings(info).special_domains
+    return parse_address(values.text(value), special_domains=known).mailbox
 
 
-def emails(value: object) -> tuple[str, ...]:
+def emails(value: object, info: ValidationInfo) -> tuple[str, ...]:
     """Return a list of addresses."""
-    return tuple(email(each) for each in values.names(value))
+    return tuple(email(each, info) for each in values.names(value))
 
 
 def reminders(value: object) -> tuple[timedelta, ...]:
@@ -145,24 +171,28 @@ def reminders(value: object) -> tuple[timedelta, ...]:
 
 def columns(value: object) -> dict[str, tuple[str, ...]]:
     """Return theirs by ours, each as a tuple."""
+    from invites.core.columns import BY_NAME, folded_name  # noqa: PLC0415 - few rosters need it
+
     if not isinstance(value, dict):
         raise Unfit('lines such as email = "E-Mail"')
-    return {
-        str(ours): values.names([theirs] if isinstance(theirs, str) else theirs)
+    found = {
+        ours: values.names([theirs] if isinstance(theirs, str) else theirs)
         for ours, theirs in value.items()
     }
+    for ours in found:
+        if ours not in BY_NAME:
+            near = get_close_matches(folded_name(ours), list(BY_NAME), n=1)
+            meant = f'; did you mean "{near[0]}"?' if near else ": " + ", ".join(BY_NAME)
+            raise Unfit(f'a column of ours to the left of =, which "{escaped(ours)}" is not{meant}')
+    folded = [folded_name(each) for theirs in found.values() for each in theirs]
+    if len(set(folded)) != len(folded):
+        raise Unfit("each of their columns once")
+    return found
 
 
 def zone_name(value: object) -> str:
     """Return the IANA name of a time zone that the pinned zone data knows."""
-    from zoneinfo import ZoneInfo  # noqa: PLC0415
-
-    name = values.text(value)
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise Unfit("an IANA time zone such as Europe/Berlin or UTC") from None
-    return name
+    return zone(values.text(value)).key
 
 
 Text = Annotated[str, BeforeValidator(values.text)]

@@ -6,15 +6,17 @@ credentials, the command line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from invites.settings.faults import Complaint, Finding, did_you_mean, key_name
+from invites.settings.faults import Complaint, Finding, nearest
 from invites.settings.sections import SECTIONS, SOURCES, SUBSECTIONS, Job, keys_of
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 """Where a key stands: ("jitsi", "url"), ("smtp", "m365", "tenant")."""
+
+COMMAND_LINE: Final = "command line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,17 +31,30 @@ class Given:
 class Layer:
     """What one place gives, by path; `findings` are keys that don't exist and the like."""
 
-    given: dict[Path, Given] = field(default_factory=dict)
+    given: dict[KeyPath, Given] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    jobs: list[Any] = field(default_factory=list, repr=False)
+    jobs: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
 
-    def give(self, path: Path, value: object, place: str) -> None:
+    def give(self, path: KeyPath, value: object, place: str) -> None:
         """Take in a value for a key."""
         self.given[path] = Given(value=value, place=place)
 
     def complain(self, place: str, sentence: str) -> None:
         """Take in something that is wrong with a name."""
         self.findings.append(Complaint(place=place, sentence=sentence))
+
+
+def key_name(path: Sequence[str]) -> str:
+    """Return `[section] key` for the path of a key."""
+    return f"[{'.'.join(path[:-1])}] {path[-1]}"
+
+
+def keys_known_in(path: KeyPath) -> tuple[str, ...] | None:
+    """Return the keys of a section or subsection, None where any key may stand."""
+    if len(path) == 1:
+        return tuple(keys_of(path[0]))
+    model = SUBSECTIONS[path[0], path[1]]
+    return None if model is None else tuple(model.model_fields)
 
 
 def file_layer(document: Mapping[str, Any], file: str) -> Layer:
@@ -49,7 +64,7 @@ def file_layer(document: Mapping[str, Any], file: str) -> Layer:
         if name == "job":
             _take_jobs(layer, content, file)
         elif name not in SECTIONS:
-            layer.complain(file, _unknown_section(name, content))
+            layer.complain(file, _unknown_name(name, content))
         elif not isinstance(content, Mapping):
             layer.complain(file, f"found {name} as a value, expected the section [{name}]")
         else:
@@ -57,22 +72,29 @@ def file_layer(document: Mapping[str, Any], file: str) -> Layer:
     return layer
 
 
-def _unknown_section(name: str, content: object) -> str:
-    if isinstance(content, (Mapping, list)):
-        return f"unknown section [{name}]{did_you_mean(name, (*SECTIONS, 'job'))}" + _or_remove(
-            name
-        )
+def _unknown_name(name: str, content: object) -> str:
+    if isinstance(content, Mapping) or _is_list_of_tables(content):
+        return f"unknown section [{name}]; " + _meant(name, (*SECTIONS, "job"))
     homes = [section for section in SECTIONS if name in keys_of(section)]
     if homes:
-        return f'the key "{name}" stands in no section, expected it in [{homes[0]}]'
-    return f'unknown key "{name}" outside of every section; put it in its section or remove it'
+        return f'found "{name}" outside of every section, expected it in {_in_words(homes)}'
+    return f'unknown key "{name}" outside of every section; remove it'
 
 
-def _or_remove(name: str) -> str:
-    return "" if did_you_mean(name, (*SECTIONS, "job")) else "; remove it or correct its name"
+def _meant(name: str, known: Sequence[str]) -> str:
+    near = nearest(name, known)
+    return f'did you mean "{near}"?' if near else f"expected one of {', '.join(known)}"
 
 
-def _take_section(layer: Layer, path: Path, content: Mapping[str, Any], file: str) -> None:
+def _in_words(sections: Sequence[str]) -> str:
+    return " or ".join(f"[{section}]" for section in sections)
+
+
+def _is_list_of_tables(content: object) -> bool:
+    return isinstance(content, list) and all(isinstance(each, Mapping) for each in content)
+
+
+def _take_section(layer: Layer, path: KeyPath, content: Mapping[str, Any], file: str) -> None:
     known = keys_known_in(path)
     for key, value in content.items():
         inner = (*path, key)
@@ -80,55 +102,55 @@ def _take_section(layer: Layer, path: Path, content: Mapping[str, Any], file: st
             if isinstance(value, Mapping):
                 _take_section(layer, inner, value, file)
             else:
-                layer.complain(file, f"found {key_name(inner)} as a value, expected a section")
+                name = ".".join(inner)
+                layer.complain(file, f"found {name} as a value, expected the section [{name}]")
         elif known is not None and key not in known:
-            layer.complain(file, unknown_key(inner))
-        else:
+            layer.complain(file, _unknown_key(inner, known))
+        elif not _says_nothing(inner, value):
             layer.give(inner, value, f"{file}: {key_name(inner)}")
 
 
-def keys_known_in(path: Path) -> tuple[str, ...] | None:
-    """Return the keys of a section or subsection, None where any key may stand."""
-    if len(path) == 1:
-        return tuple(keys_of(path[0]))
-    model = SUBSECTIONS[path[0], path[1]]
-    return None if model is None else tuple(model.model_fields)
+def _says_nothing(path: KeyPath, value: object) -> bool:
+    """Return whether this is a key without default that is still to be filled in."""
+    if value != "" or path[:2] == ("roster", "columns"):
+        return False
+    model = SUBSECTIONS[path[0], path[1]] if len(path) == 3 else SECTIONS[path[0]]
+    return model is not None and model.model_fields[path[-1]].default is None
 
 
-def unknown_key(path: Path) -> str:
-    """Return the sentence for a key that its section doesn't have."""
-    known = keys_known_in(path[:-1]) or ()
-    sentence = f'unknown key "{path[-1]}" in [{".".join(path[:-1])}]'
-    if near := did_you_mean(path[-1], known):
-        return sentence + near
-    homes = [name for name in SECTIONS if path[-1] in keys_of(name)]
-    if homes:
-        return f"{sentence}; it belongs to [{homes[0]}]"
-    return f"{sentence}; its keys are {', '.join(known)}"
+def _unknown_key(path: KeyPath, known: Sequence[str]) -> str:
+    sentence = f'unknown key "{path[-1]}" in [{".".join(path[:-1])}]; '
+    homes = [name for name in (*SECTIONS, "job") if path[-1] in keys_of(name)]
+    if nearest(path[-1], known) or not homes:
+        return sentence + _meant(path[-1], known)
+    return f"{sentence}it belongs in {_in_words(homes)}"
 
 
 def _take_jobs(layer: Layer, content: object, file: str) -> None:
-    if not isinstance(content, list) or not all(isinstance(each, Mapping) for each in content):
-        layer.complain(file, "found [job], expected [[job]], with two brackets, for each job")
+    if not isinstance(content, list) or not _is_list_of_tables(content):
+        layer.complain(file, "found job as something else, expected [[job]] above each job's keys")
         return
     layer.jobs = content
-    for job in content:
+    for number, job in enumerate(content, start=1):
         for key in job:
             if key not in Job.model_fields:
-                layer.complain(file, f"[[job]]{_job_name(job)}: {unknown_key(('job', key))}")
+                place = f"{file}: {job_title(job, number)}"
+                layer.complain(place, _unknown_key(("job", key), tuple(Job.model_fields)))
 
 
-def _job_name(job: Mapping[str, Any]) -> str:
+def job_title(job: Mapping[str, Any], number: int) -> str:
+    """Return how an error names a job: by its name, else by its number in the file."""
     name = job.get("name")
-    return f' "{name[:60]}"' if isinstance(name, str) and name.isprintable() else ""
+    named = isinstance(name, str) and name.isprintable() and 0 < len(name) <= 60
+    return f'[[job]] "{name}"' if named else f"[[job]] number {number}"
 
 
-def merged(layers: Iterable[Layer]) -> dict[Path, Given]:
+def merged(layers: Iterable[Layer]) -> dict[KeyPath, Given]:
     """Return the strongest value for each key; `layers` come weakest first.
 
     Of several ways to give one secret, those of the strongest layer that has any count alone.
     """
-    result: dict[Path, Given] = {}
+    result: dict[KeyPath, Given] = {}
     for layer in layers:
         for ways in _sources():
             if any(way in layer.given for way in ways):
@@ -145,16 +167,13 @@ def two_sources(layers: Iterable[Layer]) -> list[Finding]:
         for ways in _sources():
             places = [layer.given[way].place for way in ways if way in layer.given]
             if len(places) > 1:
-                sentence = f"this and {', '.join(places[1:])} give one secret; keep one of them"
+                sentence = f"found one secret given twice, by {places[1]} too; keep one of them"
                 complaints.append(Complaint(place=places[0], sentence=sentence))
     return complaints
 
 
-def _sources() -> list[list[Path]]:
+def _sources() -> list[list[KeyPath]]:
     return [[(section, key) for key in keys] for section, keys in SOURCES.items()]
-
-
-COMMAND_LINE: Final = "command line"
 
 
 def override_layer(overrides: Mapping[str, object]) -> Layer:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -14,12 +13,23 @@ from invites.errors import SettingsError
 from invites.settings import checks
 from invites.settings.docker import docker_layer
 from invites.settings.environment import environment_layer, near_misses
-from invites.settings.faults import Complaint, Fault, Finding, expected_of, key_name, refuse, shown
-from invites.settings.layers import Given, Layer, file_layer, merged, override_layer, two_sources
+from invites.settings.faults import Fault, Finding, expected_of, refuse, shown
+from invites.settings.fields import Surroundings
+from invites.settings.layers import (
+    Given,
+    KeyPath,
+    Layer,
+    file_layer,
+    job_title,
+    key_name,
+    merged,
+    override_layer,
+    two_sources,
+)
 from invites.settings.sections import SECTIONS, Job, Section
 from invites.settings.tree import Settings
 
-NAME = "invites.toml"
+NAME: Final = "invites.toml"
 
 
 def load(
@@ -30,33 +40,37 @@ def load(
 ) -> Settings:
     """Return the settings of this call.
 
-    `config` is `--config`; without it the file is looked for where product.md says, and none is no
-    error.  `overrides` are flags by "section.key"; their relative paths start at the current
-    folder, all other paths at the settings file's.
-    Raises SettingsError with one line for every fault.
+    `config` is `--config`; without it INVITES_CONFIG names the file, else it is looked for in
+    `places`, and none is no error.
+    `overrides` are flags by "section.key", None for a flag not given.
+    Relative paths start at the settings file's folder, without a file at the current one; those of
+    flags, where they are `Path`s, always at the current one.
+    Raises SettingsError with one line for each fault.
     """
     source = settings_file(config, environ)
-    base = Path.cwd() if source is None else source.absolute().parent
     layers = [docker_layer(environ)]
     if source is not None:
         layers.append(file_layer(_document(source), str(source)))
     layers += [environment_layer(environ), override_layer(_absolute(overrides or {}))]
-    return _settings(layers, source=source, base=base, environ=environ)
+    return _settings(layers, source=source, environ=environ)
 
 
-def demo(secret: str, *, overrides: Mapping[str, object] | None = None) -> Settings:
-    """Return settings for `--demo`: they need no file, no environment and no secret of anybody.
+def demo(secret: bytes, *, overrides: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings of `--demo`, which looks at no file and no environment.
 
-    `secret` is text of at least 32 characters, random for this process.
+    `secret` has at least 32 bytes, random for this process.
     """
     layer = Layer()
-    layer.give(("jitsi", "url"), "https://meet.example.com", "--demo")
-    layer.give(("jitsi", "app_id"), "demo", "--demo")
-    layer.give(("jitsi", "secret"), secret, "--demo")
-    layer.give(("organizer", "name"), "Meetings", "--demo")
-    layer.give(("organizer", "email"), "meetings@example.com", "--demo")
+    for path, value in (
+        (("jitsi", "url"), "https://meet.example.com"),
+        (("jitsi", "app_id"), "demo"),
+        (("jitsi", "secret"), secret),
+        (("organizer", "name"), "Meetings"),
+        (("organizer", "email"), "meetings@example.com"),
+    ):
+        layer.give(path, value, f"--demo: {key_name(path)}")
     layers = [layer, override_layer(_absolute(overrides or {}))]
-    return _settings(layers, source=None, base=Path.cwd(), environ={})
+    return _settings(layers, source=None, environ={})
 
 
 def settings_file(config: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -64,39 +78,47 @@ def settings_file(config: Path | None, environ: Mapping[str, str]) -> Path | Non
 
     Raises SettingsError where `--config` or INVITES_CONFIG names one that is not there.
     """
-    named = config or (Path(environ["INVITES_CONFIG"]) if environ.get("INVITES_CONFIG") else None)
-    if named is not None:
-        if not named.is_file():
-            what = "a folder" if named.is_dir() else "nothing"
-            raise SettingsError(
-                f"{named}: found {what}, expected the settings file that --config or "
-                "INVITES_CONFIG names; `invites init` writes one"
-            )
-        return named
-    return next((file for file in places(environ) if file.is_file()), None)
+    variable = environ.get("INVITES_CONFIG")
+    named = config or (Path(variable) if variable else None)
+    if named is None:
+        return next((file for file in places(environ) if file.is_file()), None)
+    if named.is_dir():
+        raise SettingsError(
+            f"{named}: found a folder, expected a settings file; name the file, such as "
+            f"{named / NAME}"
+        )
+    if not named.exists():
+        said = "--config" if config else "INVITES_CONFIG"
+        raise SettingsError(
+            f"{named}: found nothing, expected the settings file that {said} names; correct the "
+            "name, or make one with: invites init"
+        )
+    return named
 
 
 def places(environ: Mapping[str, str]) -> list[Path]:
-    """Return where a settings file is looked for, in this order."""
+    """Return where a settings file is looked for, in this order (XDG base directories)."""
     found = [Path(NAME)]
     configured = Path(environ.get("XDG_CONFIG_HOME", ""))
     if configured.is_absolute():
         found.append(configured / "invites" / NAME)
-    elif environ.get("HOME"):
-        found.append(Path(environ["HOME"], ".config", "invites", NAME))
+    elif home := environ.get("HOME"):
+        found.append(Path(home, ".config", "invites", NAME))
     return [*found, Path("/etc/invites", NAME)]
 
 
 def _document(source: Path) -> dict[str, Any]:
-    fault = ""
     try:
         return tomllib.loads(source.read_bytes().decode("utf-8-sig"))
     except OSError as error:
-        fault = f"can't be read: {error.strerror}"
+        fault = f"found a file that can't be read ({error.strerror}), expected one that can"
     except UnicodeDecodeError as error:
         fault = f"byte {error.start + 1} is not UTF-8; save the file as UTF-8"
     except tomllib.TOMLDecodeError as error:
-        fault = f"is not TOML: {error}; text stands in quotes, true and numbers without"
+        fault = (
+            f'found no TOML: {error}; expected lines such as key = "text", key = 7, key = true; '
+            "correct that line"
+        )
     raise SettingsError(f"{source}: {fault}")
 
 
@@ -108,104 +130,108 @@ def _absolute(overrides: Mapping[str, object]) -> dict[str, object]:
 
 
 def _settings(
-    layers: list[Layer], *, source: Path | None, base: Path, environ: Mapping[str, str]
+    layers: Sequence[Layer], *, source: Path | None, environ: Mapping[str, str]
 ) -> Settings:
-    findings = [finding for layer in layers for finding in layer.findings]
-    findings += two_sources(layers)
+    layers = _without_docker_for_jaas(layers)
     given = merged(layers)
-    if source is not None:
-        findings += _exposed_secret(source, given)
+    base = Path.cwd() if source is None else source.absolute().parent
+    around = Surroundings(base=base, special_domains=_special_domains(given))
+    findings: list[Finding] = [each for layer in layers for each in layer.findings]
+    findings += two_sources(layers)
+    findings += checks.exposed_secret(source, given)
     sections: dict[str, Any] = {}
-    for name, model in SECTIONS.items():
-        built, faults = _section(name, model, given, base)
+    for name in SECTIONS:
+        sections[name], faults = _section(name, given, around)
         findings += faults
-        sections[name] = built
-    jobs, faults = _jobs(layers, sections, source=source, base=base)
+    jobs, faults = _jobs(layers, sections, file=str(source), around=around)
+    origins = {path: each.place for path, each in given.items()}
     findings += faults
-    places_ = {path: each.place for path, each in given.items()}
-    findings += checks.findings(sections, jobs, places_)
+    findings += checks.findings(sections, jobs, origins, file=str(source))
     refuse(findings)
     return Settings(
         **sections,
         jobs=tuple(jobs),
         source=source,
-        warnings=tuple(near_misses(environ)) + checks.warnings(sections),
-        environ=environ,
         base=base,
+        warnings=(*near_misses(environ), *checks.warnings(sections, origins, environ)),
+        environ=environ,
+        origins=origins,
     )
 
 
+def _without_docker_for_jaas(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers as the profile wants them: 8x8's server has nothing of one's own `.env`."""
+    stronger = layers[1:]
+    profile = merged(stronger).get(("jitsi", "profile"))
+    if profile is None or profile.value != "jaas":
+        return list(layers)
+    defaults = Layer()
+    defaults.give(("jitsi", "algorithm"), "RS256", "[jitsi] profile jaas: [jitsi] algorithm")
+    return [defaults, *stronger]
+
+
+def _special_domains(given: Mapping[KeyPath, Given]) -> tuple[str, ...]:
+    found = given.get(("roster", "special_domains"))
+    listed = found.value if found is not None and isinstance(found.value, list) else []
+    return tuple(each for each in listed if isinstance(each, str))
+
+
 def _section(
-    name: str, model: type[Section], given: Mapping[tuple[str, ...], Given], base: Path
+    name: str, given: Mapping[KeyPath, Given], around: Surroundings
 ) -> tuple[Section | None, list[Finding]]:
     raw: dict[str, Any] = {}
     for path, each in given.items():
-        if path[0] == name and len(path) == 2:
-            raw[path[1]] = each.value
-        elif path[0] == name:
-            raw.setdefault(path[1], {})[path[2]] = each.value
-    built, errors = _validated(model, raw, base)
-    faults: list[Finding] = []
-    for error in errors:
-        where = tuple(str(part) for part in (name, *error["loc"]))
-        path = next((p for p in (where[:3], where[:2]) if p in given), where[:2])
-        each = given.get(path)
-        expected, remedy = expected_of(error)
-        faults.append(
-            Fault(
-                place=each.place if each else key_name(path),
-                found=shown(path, each.value) if each else None,
-                expected=expected,
-                remedy=remedy,
-            )
-        )
-    return built, faults
+        if path[0] == name:
+            home = raw if len(path) == 2 else raw.setdefault(path[1], {})
+            home[path[-1]] = each.value
+    built, errors = _validated(SECTIONS[name], raw, around)
+    return built, [_section_fault((name, *error["loc"]), error, given) for error in errors]
+
+
+def _section_fault(where: tuple[str, ...], error: Any, given: Mapping[KeyPath, Given]) -> Finding:
+    """Return the fault of the key at `where`, whose end may be an item of a list."""
+    path = where[:3] if where[:3] in given else where[:2]
+    found = given.get(path)
+    expected, remedy = expected_of(error)
+    if found is None:
+        return Fault(place=key_name(path), expected=expected, remedy=remedy)
+    seen = shown(path, found.value)
+    return Fault(place=found.place, found=seen, expected=expected, remedy=remedy)
 
 
 def _validated(
-    model: type[Section], raw: Mapping[str, Any], base: Path
-) -> tuple[Section | None, list[Any]]:
+    model: type[Section], raw: Mapping[str, Any], around: Surroundings
+) -> tuple[Any, list[Any]]:
     """Return the section, or pydantic's errors; its exception, which holds input, ends here."""
     try:
-        return model.model_validate(raw, context={"base": base}), []
+        return model.model_validate(raw, context=around), []
     except ValidationError as error:
         return None, error.errors(include_url=False, include_input=False)
 
 
 def _jobs(
-    layers: list[Layer], sections: Mapping[str, Any], *, source: Path | None, base: Path
+    layers: Sequence[Layer], sections: Mapping[str, Any], *, file: str, around: Surroundings
 ) -> tuple[list[Job], list[Finding]]:
-    jobs: list[Job] = []
-    faults: list[Finding] = []
+    """Return the jobs; zone and delivery of one that names none are those of the other sections."""
     defaults = {
         "timezone": getattr(sections["roster"], "timezone", "UTC"),
         "deliver": getattr(sections["delivery"], "to", "folder"),
     }
-    for number, raw in enumerate((raw for layer in layers for raw in layer.jobs), start=1):
+    jobs: list[Job] = []
+    faults: list[Finding] = []
+    raws = [raw for layer in layers for raw in layer.jobs]
+    for number, raw in enumerate(raws, start=1):
         known = {key: value for key, value in raw.items() if key in Job.model_fields}
-        built, errors = _validated(Job, defaults | known, base)
-        name = known.get("name")
-        title = f'"{name}"' if isinstance(name, str) and name.isprintable() else f"number {number}"
-        for error in errors:
-            key = str(error["loc"][0])
-            expected, remedy = expected_of(error)
-            place = f"{source}: [[job]] {title}: {key}"
-            found = shown(("job", key), known[key]) if key in known else "nothing"
-            faults.append(Fault(place=place, found=found, expected=expected, remedy=remedy))
-        if isinstance(built, Job):
+        built, errors = _validated(Job, defaults | known, around)
+        title = f"{file}: {job_title(raw, number)}"
+        faults += [_job_fault(title, known, error) for error in errors]
+        if built is not None:
             jobs.append(built)
     return jobs, faults
 
 
-def _exposed_secret(source: Path, given: Mapping[tuple[str, ...], Given]) -> list[Finding]:
-    inline = given.get(("jitsi", "secret"))
-    if inline is None or not inline.place.startswith(str(source)):
-        return []
-    mode = stat.S_IMODE(source.stat().st_mode)
-    if not mode & 0o077:
-        return []
-    sentence = (
-        f"found a secret in a file of mode {mode:04o} that others can read; "
-        f"run: chmod 600 {source}, or move the secret to a file of its own (secret_file)"
-    )
-    return [Complaint(place=inline.place, sentence=sentence)]
+def _job_fault(title: str, known: Mapping[str, Any], error: Any) -> Finding:
+    key = str(error["loc"][0])
+    expected, remedy = expected_of(error)
+    seen = shown(("job", key), known[key]) if key in known else "nothing"
+    return Fault(place=f"{title}: {key}", found=seen, expected=expected, remedy=remedy)

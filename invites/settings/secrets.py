@@ -1,4 +1,4 @@
-"""Secrets and keys from where the settings say: a file, a variable, a command, a credential.
+"""Secrets and keys from where the settings say: inline, a file, a variable, a command.
 
 They are fetched when they are asked for, and no error shows any part of one.
 """
@@ -7,145 +7,178 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from invites.core.tokens import KeyRefused, SigningKey, weak_secret
 from invites.errors import SettingsError
-
-if TYPE_CHECKING:
-    from invites.core.tokens import SigningKey
-    from invites.settings.tree import Settings
+from invites.settings.fields import Secret
 
 COMMAND_SECONDS: Final = 60
+"""How long a command may take to give a secret: somebody may have to touch a key."""
+
 ROOM_KEY_BYTES_AT_LEAST: Final = 16
 
 
-def signing_key(settings: Settings) -> SigningKey:
-    """Return the signing key; see `Settings.signing_key`."""
-    from invites.core.tokens import KeyRefused, SigningKey, weak_secret  # noqa: PLC0415
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One way to a secret; `place` names it in errors, `base` is where a command starts."""
 
-    jitsi = settings.jitsi
-    kid = settings._key_id()
-    try:
-        if jitsi.algorithm.startswith("RS"):
-            return SigningKey.from_pem(_private_key(settings), jitsi.algorithm, key_id=kid)
-        secret = app_secret(settings)
-        weak = None if jitsi.allow_weak_secret else weak_secret(secret, jitsi.algorithm)
-        if weak is None:
-            return SigningKey.from_secret(secret, jitsi.algorithm, key_id=kid)
-        reason = f"the secret is weak: {weak}; make one with: openssl rand -hex 32"
-    except KeyRefused as refused:
-        reason = f"expected {refused.expected}"
-    raise SettingsError(f"[jitsi]: {reason}")
+    place: str
+    octets: bytes | None = field(default=None, repr=False)
+    file: Path | None = None
+    variable: str | None = field(default=None, repr=False)
+    command: tuple[str, ...] | None = field(default=None, repr=False)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    base: Path = Path()
 
+    def fetch(self) -> bytes:
+        """Return the secret; raises SettingsError where it is not there or is empty."""
+        if self.octets is not None:
+            return self.octets
+        if self.file is not None:
+            return content_of(self.file, self.place)
+        if self.variable is not None:
+            return self._from_environment(self.variable)
+        return self._from_command()
 
-def key_material(settings: Settings) -> bytes:
-    """Return the bytes of the secret or private key, to derive the room key from."""
-    if settings.jitsi.algorithm.startswith("RS"):
-        return _private_key(settings)
-    return app_secret(settings)
-
-
-def app_secret(settings: Settings) -> bytes:
-    """Return the raw bytes of the secret that the server shares."""
-    jitsi = settings.jitsi
-    if jitsi.secret is not None:
-        return jitsi.secret.get_secret_value().encode("utf-8", "surrogateescape")
-    found = _fetched(
-        settings,
-        "jitsi",
-        file=jitsi.secret_file,
-        env=jitsi.secret_env,
-        command=jitsi.secret_command,
-    )
-    if found is None:
+    def _from_environment(self, variable: str) -> bytes:
+        value = self.environ.get(variable)
+        if value:
+            return os.fsencode(value)
         raise SettingsError(
-            "[jitsi] secret_file is missing: set it (or secret_env, secret_command), or "
-            "JWT_APP_SECRET in the environment"
+            f"{self.place}: found the name of an environment variable that is not set, expected "
+            "one that holds the secret; set it, and check the name (it is no place for the secret)"
         )
-    return found
+
+    def _from_command(self) -> bytes:
+        try:
+            done = subprocess.run(  # noqa: S603 - the settings' own command, as words
+                self.command or (),
+                cwd=self.base,
+                env=dict(self.environ),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            fault = f"did not end within {COMMAND_SECONDS} seconds"
+        except OSError as error:
+            fault = f"can't be started ({error.strerror})"
+        else:
+            if done.returncode == 0 and done.stdout.strip():
+                return without_line_end(done.stdout)
+            fault = f"ended with status {done.returncode}"
+            fault += "" if done.stdout.strip() else " and wrote nothing"
+        raise SettingsError(
+            f"{self.place}: the command {fault}, expected the secret on its standard output; run "
+            "it by hand to see why"
+        )
 
 
-def _private_key(settings: Settings) -> bytes:
-    if settings.jitsi.private_key_file is None:
-        raise SettingsError("[jitsi] private_key_file is missing; `invites keygen` makes one")
-    return _content(settings.jitsi.private_key_file, "[jitsi] private_key_file")
-
-
-def room_key(file: Path) -> bytes:
-    """Return the room key in `file`; it is never replaced by another one in silence."""
-    key = _content(file, "[jitsi] room_key_file")
-    if len(key) < ROOM_KEY_BYTES_AT_LEAST:
-        raise SettingsError(f"[jitsi] room_key_file: {file} has less than 16 bytes")
-    return key
-
-
-def smtp_password(settings: Settings) -> str | None:
-    """Return the password of [smtp], or None."""
-    smtp = settings.smtp
-    found = _fetched(
-        settings,
-        "smtp",
-        file=smtp.password_file,
-        env=smtp.password_env,
-        command=smtp.password_command,
+def source_from(
+    value: Any, key: str, *, place: str, environ: Mapping[str, str], base: Path
+) -> Source:
+    """Return the way to a secret that the setting `key` names by `value`."""
+    return Source(
+        place=place,
+        octets=value.octets if isinstance(value, Secret) else None,
+        file=value if key.endswith("_file") else None,
+        variable=value if key.endswith("_env") else None,
+        command=value if key.endswith("_command") else None,
+        environ=environ,
+        base=base,
     )
-    return None if found is None else found.decode("utf-8", "surrogateescape")
 
 
-def _fetched(
-    settings: Settings,
-    section: str,
-    *,
-    file: Path | None,
-    env: str | None,
-    command: tuple[str, ...] | None,
-) -> bytes | None:
-    if file is not None:
-        return _content(file, f"[{section}]")
-    if env is not None:
-        value = settings.environ.get(env)
-        if not value:
-            raise SettingsError(f"[{section}]: the environment variable it names is not set")
-        return os.fsencode(value)
-    if command is not None:
-        return output_of(command, settings, f"[{section}]")
-    return None
+def octets_of(key: SigningKey) -> bytes:
+    """Return the secret's bytes, or the private key's in DER, to derive other keys from."""
+    if isinstance(key.key, bytes):
+        return key.key
+    form = (Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return key.key.private_bytes(*form)
 
 
-def _content(file: Path, place: str) -> bytes:
+def content_of(file: Path, place: str) -> bytes:
+    """Return a file's bytes without the one line end that an editor puts after them."""
     try:
         content = file.read_bytes()
     except OSError as error:
-        fault = f"{place}: {file} can't be read: {error.strerror}"
+        fault = f"found {file} that can't be read ({error.strerror}), expected a file with it"
     else:
         if content.strip():
-            return without_newline(content)
-        fault = f"{place}: {file} is empty"
-    raise SettingsError(fault)
+            return without_line_end(content)
+        fault = f"found {file} empty, expected a file with it"
+    raise SettingsError(f"{place}: {fault}; correct the path or make the file")
 
 
-def without_newline(content: bytes) -> bytes:
-    """Return `content` without the one line end that an editor puts after it."""
-    return content.removesuffix(b"\n").removesuffix(b"\r") if content.endswith(b"\n") else content
+def without_line_end(content: bytes) -> bytes:
+    """Return `content` without one LF or CRLF at its end."""
+    if content.endswith(b"\r\n"):
+        return content[:-2]
+    return content.removesuffix(b"\n")
 
 
-def output_of(command: tuple[str, ...], settings: Settings, place: str) -> bytes:
-    """Return what a command writes, without its last line end; no shell runs it."""
-    try:
-        done = subprocess.run(  # noqa: S603 - the settings' own command, as words
-            command,
-            cwd=settings.base,
-            env=dict(settings.environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
+def secret_key(
+    source: Source, algorithm: str, *, key_id: str | None, allow_weak: bool
+) -> SigningKey:
+    """Return the key for HS256/384/512; raises SettingsError for a weak or unfit secret."""
+    secret = source.fetch()
+    weak = None if allow_weak else weak_secret(secret, algorithm)
+    if weak is not None:
+        raise SettingsError(
+            f"{source.place}: found a weak secret ({weak}), expected one that can't be guessed; "
+            "make one with `openssl rand -hex 32` and set it on the server as well, or set "
+            "allow_weak_secret = true in [jitsi]"
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        fault = "took too long" if isinstance(error, subprocess.TimeoutExpired) else "can't start"
-    else:
-        if done.returncode == 0 and done.stdout.strip():
-            return without_newline(done.stdout)
-        fault = f"ended with status {done.returncode} and {len(done.stdout)} bytes"
-    raise SettingsError(f"{place}: the command {fault}; run it by hand to see why")
+    try:
+        return SigningKey.from_secret(secret, algorithm, key_id=key_id)
+    except KeyRefused as refused:
+        expected = refused.expected
+    raise SettingsError(
+        f"{source.place}: found something else, expected {expected}; a private key goes into "
+        "private_key_file with algorithm RS256"
+    )
+
+
+def private_key(file: Path, algorithm: str, *, key_id: str | None, place: str) -> SigningKey:
+    """Return the key for RS256/384/512, loaded once; raises SettingsError for an unfit file."""
+    pem = content_of(file, place)
+    try:
+        return SigningKey.from_pem(pem, algorithm, key_id=key_id)
+    except KeyRefused as refused:
+        expected = refused.expected
+    raise SettingsError(
+        f"{place}: found {_kind_of(pem)} in {file}, expected {expected}; `invites keygen` makes one"
+    )
+
+
+def _kind_of(pem: bytes) -> str:
+    """Return in words what a file holds that is not the key we want."""
+    for mark, words in (
+        (b"ENCRYPTED", "a private key with a passphrase"),
+        (b"BEGIN OPENSSH PRIVATE KEY", "a key in OpenSSH's form"),
+        (b"BEGIN PUBLIC KEY", "a public key"),
+        (b"BEGIN RSA PUBLIC KEY", "a public key"),
+        (b"BEGIN CERTIFICATE", "a certificate"),
+        (b"PRIVATE KEY", "another private key"),
+    ):
+        if mark in pem:
+            return words
+    return "no PEM text"
+
+
+def room_key(file: Path, place: str) -> bytes:
+    """Return the room key in `file`; another never takes its place, for all rooms would move."""
+    key = content_of(file, f"{place}: the room key")
+    if len(key) >= ROOM_KEY_BYTES_AT_LEAST:
+        return key
+    raise SettingsError(
+        f"{place}: found a key of {len(key)} bytes in {file}, expected at least "
+        f"{ROOM_KEY_BYTES_AT_LEAST}; make one with: openssl rand -hex 32"
+    )

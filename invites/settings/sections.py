@@ -7,10 +7,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from invites.settings import fields, values, web
-from invites.settings.fields import Email, Names, RosterPaths, Switch, Text, WholeNumber, Zone
+from invites.settings.fields import (
+    Email,
+    Names,
+    RosterPaths,
+    Secret,
+    Switch,
+    Text,
+    WholeNumber,
+    Zone,
+)
 from invites.settings.values import Listen, RateLimit
 
 Duration = Annotated[timedelta, BeforeValidator(values.duration)]
@@ -35,7 +44,7 @@ class Jitsi(Section):
 
     url: Annotated[str, BeforeValidator(web.server_url)] | None = None
     app_id: Text | None = None
-    secret: SecretStr | None = Field(None, repr=False)
+    secret: Annotated[Secret | None, BeforeValidator(fields.secret)] = None
     secret_file: SettingsPath | None = None
     secret_env: Text | None = None
     secret_command: Command | None = Field(None, repr=False)

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from invites.core.model import Organizer, Server
-from invites.core.rooms import TenantRefused, room_key_from, tenant_from_path
+from invites.core.rooms import room_key_from, tenant_from_path
 from invites.errors import SettingsError
-from invites.settings import secrets
-from invites.settings.docker import xmpp_domain
+from invites.settings.docker import NAMES, xmpp_domain
 from invites.settings.environment import variable_name
+from invites.settings.layers import KeyPath, key_name
+from invites.settings.secrets import (
+    Source,
+    octets_of,
+    private_key,
+    room_key,
+    secret_key,
+    source_from,
+)
 from invites.settings.sections import (
+    SOURCES,
     CalendarSection,
     DeliverySection,
     Guard,
@@ -34,15 +44,24 @@ if TYPE_CHECKING:
     from invites.core.tokens import SigningKey
     from invites.core.validity import ValidityRule
 
-JAAS_URL = "https://8x8.vc"
+JAAS_URL: Final = "https://8x8.vc"
+
+_EXAMPLES: Final[dict[KeyPath, str]] = {
+    ("jitsi", "url"): '"https://meet.example.com"',
+    ("jitsi", "app_id"): '"my_app"',
+    ("jitsi", "secret"): '"…" (or secret_file, secret_env, secret_command)',
+    ("jitsi", "private_key_file"): '"jitsi.key" (`invites keygen` makes a key)',
+    ("jitsi", "key_id"): '"…" (the kid that `invites keygen` was given)',
+    ("organizer", "email"): '"meetings@example.com"',
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """All settings of a call; sections and keys are named as in invites.toml.
 
-    `source` is the file that they came from, `base` the folder that relative paths start from;
-    `warnings` are for people to read.
+    `source` is the file that they came from, None without one; `base` the folder that relative
+    paths start from; `warnings` are lines for people; `origins` say where each key was given.
     """
 
     jitsi: Jitsi
@@ -60,28 +79,23 @@ class Settings:
     source: Path | None = None
     base: Path = Path()
     warnings: tuple[str, ...] = ()
-    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    origins: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
 
     def server(self) -> Server:
         """Return the Jitsi server; raises SettingsError that names all that is missing."""
-        jitsi = self.jitsi
-        jaas = jitsi.profile == "jaas"
-        self._demand(
-            *(() if jitsi.url or jaas else (("jitsi", "url"),)),
-            *(() if jitsi.app_id else (("jitsi", "app_id"),)),
-        )
-        url = jitsi.url or f"{JAAS_URL}/{jitsi.app_id}"
+        jitsi, jaas = self.jitsi, self.jitsi.profile == "jaas"
+        self._demand(("jitsi", "app_id"), *(() if jaas else (("jitsi", "url"),)))
+        app_id = str(jitsi.app_id)
+        url = jitsi.url or f"{JAAS_URL}/{app_id}"
         parts = urlsplit(url)
-        tenant = self._tenant(parts.path)
-        host = parts.netloc.lower()
-        subject = jitsi.subject or tenant or xmpp_domain(self.environ) or parts.hostname or host
-        if jaas:
-            subject = jitsi.subject or str(jitsi.app_id)
+        tenant = tenant_from_path(parts.path)
+        default = app_id if jaas else tenant or xmpp_domain(self.environ) or parts.hostname
         return Server(
             url=url,
-            host=host,
-            app_id=str(jitsi.app_id),
-            subject=subject,
+            host=parts.netloc,
+            app_id=app_id,
+            subject=jitsi.subject or default or parts.netloc,
             tenant=tenant,
             audience=jitsi.audience,
             algorithm=jitsi.algorithm,
@@ -91,36 +105,46 @@ class Settings:
             profile=jitsi.profile,
         )
 
-    def _tenant(self, path: str) -> str | None:
-        expected = ""
-        try:
-            return tenant_from_path(path)
-        except TenantRefused as refused:
-            expected = refused.expected
-        raise SettingsError(f"{self._file()}: [jitsi] url: expected {expected}")
-
     def _key_id(self) -> str | None:
+        """Return the header's kid; that of JaaS starts with the AppID."""
         key_id, app_id = self.jitsi.key_id, self.jitsi.app_id
         if key_id and self.jitsi.profile == "jaas" and not key_id.startswith(f"{app_id}/"):
             return f"{app_id}/{key_id}"
         return key_id
 
     def signing_key(self) -> SigningKey:
-        """Return what signs the tokens; raises SettingsError for one missing, weak or broken."""
-        return secrets.signing_key(self)
+        """Return what signs the tokens, loaded once; raises SettingsError where it can't be had."""
+        return self._signing_key
+
+    @cached_property
+    def _signing_key(self) -> SigningKey:
+        jitsi = self.jitsi
+        if jitsi.algorithm.startswith("RS"):
+            self._demand(("jitsi", "private_key_file"), ("jitsi", "key_id"))
+            path = ("jitsi", "private_key_file")
+            file, place = Path(str(jitsi.private_key_file)), self._place(path)
+            return private_key(file, jitsi.algorithm, key_id=self._key_id(), place=place)
+        source = self._source("jitsi")
+        if source is None:
+            raise SettingsError(self._missing(("jitsi", "secret")))
+        weak = jitsi.allow_weak_secret
+        return secret_key(source, jitsi.algorithm, key_id=self._key_id(), allow_weak=weak)
 
     def room_key(self) -> bytes:
-        """Return the key of derived rooms: the room key file's, else one made from the secret."""
-        if self.jitsi.room_key_file is not None:
-            return secrets.room_key(self.jitsi.room_key_file)
-        return room_key_from(secrets.key_material(self))
+        """Return the key of derived rooms: the room key file's, else one made from the secret.
+
+        Raises SettingsError for a room key file that is not there: another key would move rooms.
+        """
+        file = self.jitsi.room_key_file
+        if file is not None:
+            return room_key(file, self._place(("jitsi", "room_key_file")))
+        return room_key_from(octets_of(self.signing_key()))
 
     def service_mailbox(self) -> Organizer:
-        """Return the mailbox that sends; raises SettingsError where [organizer] has no email."""
-        email = self.organizer.email
-        if not email:
-            self._demand(("organizer", "email"))
-        return Organizer(name=self.organizer.name or str(email), email=str(email))
+        """Return the mailbox that sends; without a name its address stands for one."""
+        self._demand(("organizer", "email"))
+        email = str(self.organizer.email)
+        return Organizer(name=self.organizer.name or email, email=email)
 
     def namespace(self) -> str:
         """Return what makes UIDs with the meeting id: the setting, else the organizer's domain."""
@@ -129,13 +153,18 @@ class Settings:
 
     def validity_rule(self) -> ValidityRule:
         """Return how a token's window follows from its meeting."""
-        from invites.core.validity import ValidityRule  # noqa: PLC0415
+        from invites.core.validity import ValidityRule  # noqa: PLC0415 - with roster_rules
 
-        return ValidityRule(**dict(self.validity))
+        return ValidityRule(
+            opens_before=self.validity.opens_before,
+            closes_after=self.validity.closes_after,
+            skew=self.validity.skew,
+            longest=self.validity.longest,
+        )
 
     def roster_rules(self) -> RosterRules:
         """Return how a roster is read."""
-        from invites.core.roster import RosterRules  # noqa: PLC0415
+        from invites.core.roster import RosterRules  # noqa: PLC0415 - heavy, and not for everybody
 
         return RosterRules(
             timezone=self.roster.timezone,
@@ -147,11 +176,25 @@ class Settings:
         )
 
     def smtp_password(self) -> str | None:
-        """Return the password of [smtp], None where none is set."""
-        return secrets.smtp_password(self)
+        """Return the password of [smtp], None where none is set; a command is run each time."""
+        source = self._source("smtp")
+        return None if source is None else _as_text(source)
+
+    def smtp_access_token(self) -> str | None:
+        """Return a fresh access token of token_command, None where none is set."""
+        command, place = self.smtp.token_command, self._place(("smtp", "token_command"))
+        if command is None:
+            return None
+        return _as_text(Source(place=place, command=command, environ=self.environ, base=self.base))
+
+    def m365_client_secret(self) -> str | None:
+        """Return the client secret of [smtp.m365], None where none is set."""
+        file = self.smtp.m365.client_secret_file
+        place = self._place(("smtp", "m365", "client_secret_file"))
+        return None if file is None else _as_text(Source(place=place, file=file))
 
     def require(self, *demands: Callable[[Settings], object]) -> None:
-        """Try several demands, such as `Settings.server`, and raise all that is missing at once."""
+        """Try demands such as `Settings.server` and raise all that is missing or wrong at once."""
         lines: list[str] = []
         for demand in demands:
             try:
@@ -161,28 +204,47 @@ class Settings:
         if lines:
             raise SettingsError("\n".join(dict.fromkeys(lines)))
 
-    def _file(self) -> str:
-        return str(self.source or "invites.toml")
+    def require_minting(self) -> None:
+        """Raise a SettingsError with all that lacks for making invitations; nothing where none."""
+        self.require(
+            Settings.server,
+            Settings.signing_key,
+            Settings.room_key,
+            Settings.service_mailbox,
+            Settings.namespace,
+        )
 
-    def _demand(self, *paths: tuple[str, str]) -> None:
-        if paths:
-            raise SettingsError("\n".join(missing(self, section, key) for section, key in paths))
+    def _source(self, section: str) -> Source | None:
+        """Return the way to a section's secret that was given; there is one at most."""
+        values = getattr(self, section)
+        for key in SOURCES[section]:
+            if (value := getattr(values, key)) is not None:
+                place = self._place((section, key))
+                return source_from(value, key, place=place, environ=self.environ, base=self.base)
+        return None
+
+    def _place(self, path: KeyPath) -> str:
+        return self.origins.get(path, key_name(path))
+
+    def _demand(self, *paths: KeyPath) -> None:
+        lacking = [path for path in paths if getattr(getattr(self, path[0]), path[1]) is None]
+        if lacking:
+            raise SettingsError("\n".join(self._missing(path) for path in lacking))
+
+    def _missing(self, path: KeyPath) -> str:
+        """Return the line for a value that is not set, with each way to give it."""
+        file = self.source or "invites.toml (`invites init` writes one)"
+        variables = [variable_name(path), *([NAMES[path]] if path in NAMES else [])]
+        return (
+            f"{key_name(path)}: found nothing, expected {path[1]} = {_EXAMPLES[path]}; set it in "
+            f"{file}, or {' or '.join(variables)} in the environment"
+        )
 
 
-_DOCKER_NAMES = {("jitsi", "url"): "PUBLIC_URL", ("jitsi", "app_id"): "JWT_APP_ID"}
-_EXAMPLES = {
-    ("jitsi", "url"): 'url = "https://meet.example.com"',
-    ("jitsi", "app_id"): 'app_id = "my_app"',
-    ("organizer", "email"): 'email = "meetings@example.com"',
-}
-
-
-def missing(settings: Settings, section: str, key: str) -> str:
-    """Return the line for a value that is missing, with each way to give it."""
-    where = f"[{section}] {key}"
-    ways = [variable_name((section, key))]
-    if (section, key) in _DOCKER_NAMES:
-        ways.append(_DOCKER_NAMES[section, key])
-    example = _EXAMPLES.get((section, key), f"{key} = …")
-    file = settings.source or "invites.toml (`invites init` writes one)"
-    return f"{where} is missing: set {example} in {file}, or {' or '.join(ways)} in the environment"
+def _as_text(source: Source) -> str:
+    fault = f"{source.place}: found bytes that are not UTF-8, expected text"
+    try:
+        return source.fetch().decode()
+    except UnicodeDecodeError:
+        pass
+    raise SettingsError(fault)

@@ -13,6 +13,8 @@ from datetime import datetime, time, timedelta
 from fractions import Fraction
 from typing import Final
 
+from invites.core.text import CellRefused, check_line
+
 UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 """Seconds in each unit of a duration or rate, largest first."""
 
@@ -33,12 +35,11 @@ _LISTEN: Final = re.compile(
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
-class Unfit(ValueError):  # noqa: N818 - the settings' word for a value that is not of its form
+class Unfit(CellRefused):
     """A value that is not of the form that its key wants; `expected` and `remedy` are words."""
 
     def __init__(self, expected: str, *, remedy: str = "") -> None:
-        """`expected` completes the phrase "expected …"; neither holds the value itself."""
-        self.expected = expected
+        """Take in words that complete "expected …" and "; …"; neither holds the value itself."""
         self.remedy = remedy
         super().__init__(expected)
 
@@ -65,9 +66,7 @@ def text(value: object) -> str:
         raise Unfit("text in quotes")
     if not value.strip():
         raise Unfit("text that is not empty", remedy="fill it in or remove the line")
-    if any(not char.isprintable() for char in value):
-        raise Unfit("text of one line without control characters")
-    return value.strip()
+    return check_line(value.strip())
 
 
 def duration(value: object) -> timedelta:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
+from invites.core.rooms import tenant_from_path
 from invites.settings.values import Unfit, text
 
 _EXPECTED = "an address such as https://meet.example.com or https://meet.example.com/tenant"
@@ -24,10 +25,22 @@ def server_url(value: object) -> str:
         raise Unfit(_EXPECTED, remedy="leave out login, ?query and #fragment")
     if any(char.isspace() for char in url):
         raise Unfit(_EXPECTED, remedy="leave out the blanks")
-    path = parts.path.rstrip("/")
-    if path.count("/") > 1:
-        raise Unfit(_EXPECTED, remedy="a path is the tenant: one segment, without the room")
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    tenant_from_path(parts.path)
+    host = _ascii_host(parts.hostname)
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{bracketed}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def _ascii_host(host: str) -> str:
+    """Return a host in lower case and A-labels, as browsers and certificates have it."""
+    if host.isascii():
+        return host.lower()
+    import idna  # noqa: PLC0415 - only where a name needs it
+
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise Unfit(_EXPECTED) from None
 
 
 def is_loopback(host: str) -> bool:
