@@ -130,6 +130,7 @@ class Roster:
     `meetings` are sorted by (start, id).  `digest` is the SHA-256 of the file's bytes in hex.
     `rows_read` = `accepted` + the number of distinct rows left out; `repeated` counts the accepted
     rows that said again what another row says.
+    `left_out_meetings` are the ids of meetings of which no row was accepted: they are not missing.
     `complete` is false where a left-out row's meeting can't be known.
     `final_newline` is false where the file ends without a line end: it may be cut.
     """
@@ -142,6 +143,7 @@ class Roster:
     rejected: int = 0
     repeated: int = 0
     left_out: tuple[Problem, ...] = ()
+    left_out_meetings: tuple[str, ...] = ()
     warnings: tuple[Warned, ...] = ()
     complete: bool = True
     final_newline: bool = True

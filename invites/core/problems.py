@@ -25,11 +25,7 @@ class Problem:
 
     def text(self, source: str) -> str:
         """Return the problem as one line: `FILE: row N, column NAME: found "…", expected …`."""
-        place = source
-        if self.row is not None:
-            place += f": row {self.row}"
-        if self.column is not None:
-            place += f", column {self.column}" if self.row is not None else f": column {self.column}"
+        place = _place(source, self.row, self.column)
         if self.found is None:
             return f"{place}: {self.expected}"
         return f'{place}: found "{escaped(self.found)}", expected {self.expected}'
@@ -42,6 +38,21 @@ class Warned:
     row: int | None
     column: str | None
     text: str
+
+    def line(self, source: str) -> str:
+        """Return the warning as one line: `FILE: row N, column NAME: …`."""
+        return f"{_place(source, self.row, self.column)}: {self.text}"
+
+
+def _place(source: str, row: int | None, column: str | None) -> str:
+    """Return where something is, on one line whatever the file and its columns are called."""
+    where = [f"row {row}"] if row is not None else []
+    where += [f"column {_on_one_line(column)}"] if column is not None else []
+    return ": ".join([_on_one_line(source), *([", ".join(where)] if where else [])])
+
+
+def _on_one_line(name: str) -> str:
+    return "".join(char if char.isprintable() else _escape(char) for char in name)
 
 
 def escaped(cell: str) -> str:

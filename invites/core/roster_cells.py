@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -46,9 +45,6 @@ FEATURES: Final = frozenset(
 )
 """The features that Jitsi's server knows (`context.features` in `token/util.lib.lua`)."""
 
-NO_COLUMN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterRules:
     """What the settings say about reading a roster.
@@ -61,7 +57,7 @@ class RosterRules:
 
     timezone: str = "UTC"
     date_format: str = ""
-    columns: Mapping[str, tuple[str, ...]] = NO_COLUMN_NAMES
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
     special_domains: tuple[str, ...] = ()
     validity: ValidityRule = field(default_factory=ValidityRule)
