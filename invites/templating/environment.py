@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import traceback
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+import jinja2.sandbox
+import jinja2.utils
 
 from invites.errors import TemplateError
 from invites.templating.sources import TemplateFile, is_html
+from invites.templating.views import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,11 +20,34 @@ if TYPE_CHECKING:
 SHOWN_AT_MOST = 80
 
 
+class MissingColumnError(jinja2.UndefinedError):
+    """A template names a column that the roster does not have; the text quotes no value."""
+
+
+class Missing(jinja2.StrictUndefined):
+    """Something that a template names and that is not there; any use of it is an error."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        hint: str | None = None,
+        obj: Any = jinja2.utils.missing,
+        name: str | None = None,
+        exc: type[jinja2.TemplateRuntimeError] = jinja2.UndefinedError,
+    ) -> None:
+        """Take what Jinja2 gives; the roster's columns have an error of their own."""
+        if isinstance(obj, Columns):
+            hint = f'expected a column of the roster, which has no "{str(name)[:SHOWN_AT_MOST]}"'
+            exc = MissingColumnError
+        super().__init__(hint, obj, name, exc)
+
+
 def letter_environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
     """Return the environment: the same facts always give the same text."""
-    environment = ImmutableSandboxedEnvironment(
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         loader=loader,
-        undefined=jinja2.StrictUndefined,
+        undefined=Missing,
         autoescape=lambda name: name is not None and is_html(name),
         trim_blocks=True,
         lstrip_blocks=True,
@@ -49,20 +74,37 @@ def errors_located(files: Mapping[str, TemplateFile], *, reason_shown: bool) -> 
         place = _place(files, error.name or "", error.lineno)
         raise TemplateError(f"{place}: {error.message}") from None
     except Exception as error:  # noqa: BLE001 - a template can raise anything
-        reason = f"{type(error).__name__}: {error}" if reason_shown else type(error).__name__
-        raise TemplateError(_located(files, error, reason)) from None
+        raise TemplateError(_located(files, error, reason_shown=reason_shown)) from None
 
 
-def _located(files: Mapping[str, TemplateFile], error: Exception, reason: str) -> str:
+def _located(files: Mapping[str, TemplateFile], error: Exception, *, reason_shown: bool) -> str:
+    reason = _reason(error, shown=reason_shown)
     by_path = {str(file.path): file for file in files.values()}
-    frames = traceback.extract_tb(error.__traceback__)
-    for frame in reversed(frames):
-        if frame.filename in by_path and frame.lineno is not None:
-            file = by_path[frame.filename]
-            lines = file.source.splitlines()
-            line = lines[frame.lineno - 1].strip() if frame.lineno <= len(lines) else ""
-            return f"{file.path}: line {frame.lineno}: {reason}; found in: {line[:SHOWN_AT_MOST]}"
-    return f"a template: {reason}"
+    frames = traceback.walk_tb(error.__traceback__)
+    for name, number in reversed([(frame.f_code.co_filename, line) for frame, line in frames]):
+        if name in by_path:
+            line = _line(by_path[name].source, number)
+            return f'{name}: line {number}: found "{line}", {reason}'
+    return f"a template can't be rendered: {reason}"
+
+
+def _reason(error: Exception, *, shown: bool) -> str:
+    match error:
+        case MissingColumnError():
+            return str(error)
+        case jinja2.UndefinedError():
+            expected = "expected names that are known (docs/templates.md lists them)"
+        case jinja2.exceptions.SecurityError():
+            expected = "expected only what the sandbox allows"
+        case _:
+            expected = f"which fails ({type(error).__name__})"
+    return f"{expected}: {error}" if shown else expected
+
+
+def _line(source: str, number: int) -> str:
+    lines = source.splitlines()
+    line = lines[number - 1].strip() if number <= len(lines) else ""
+    return line if len(line) <= SHOWN_AT_MOST else line[:SHOWN_AT_MOST] + "…"
 
 
 def _place(files: Mapping[str, TemplateFile], name: str, line: int) -> str:

@@ -16,14 +16,30 @@ COLUMN = "columns."
 TEXT_FIELDS = frozenset({"name", "email", "avatar", "user_id", "group"})
 """The attendee's fields that are plain text, and so can be slots."""
 
-LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+MARKERS = "\x01\x02"
+"""Control characters that mark slots while a letter is rendered; no value of a letter has them."""
+
+_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+_WITHOUT_MARKERS = dict.fromkeys(map(ord, MARKERS))
+
+
+def plain(text: str) -> str:
+    """Return `text` without the characters that mark slots."""
+    if MARKERS[0] in text or MARKERS[1] in text:
+        return text.translate(_WITHOUT_MARKERS)
+    return text
+
+
+def joined(text: str) -> str:
+    """Return `text` with its lines joined by a blank and no blanks at both ends."""
+    if _BREAKS.isdisjoint(text):
+        return text.strip()
+    return " ".join(line for line in map(str.strip, text.splitlines()) if line)
 
 
 def one_line(text: str) -> str:
-    """Return `text` with its lines joined by a blank and no blanks at both ends."""
-    if LINE_BREAKS.isdisjoint(text):
-        return text.strip()
-    return " ".join(line for line in map(str.strip, text.splitlines()) if line)
+    """Return a value that is to be one line of a letter: `joined` and `plain`."""
+    return joined(plain(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +84,7 @@ class Slot:
         if self.name == LINK:
             return link
         if self.name.startswith(COLUMN):
-            return attendee.columns[self.name.removeprefix(COLUMN)]
+            return plain(attendee.columns[self.name.removeprefix(COLUMN)])
         return one_line(getattr(attendee, self.name))
 
 

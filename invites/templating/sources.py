@@ -11,7 +11,7 @@ import jinja2
 from invites.errors import TemplateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 PACKAGE = Path(__file__).resolve().parent.parent
 SUFFIX = ".j2"
@@ -49,17 +49,11 @@ class Sources:
 
     def __init__(self, user_folder: Path | None) -> None:
         """Read every template; raises TemplateError for a missing folder or a file not UTF-8."""
-        folders = [shipped_folder()]
-        if user_folder is not None:
-            if not user_folder.is_dir():
-                raise TemplateError(
-                    f"{user_folder}: no such folder, expected a folder of templates; "
-                    "see --templates and [mail] templates"
-                )
-            folders.insert(0, user_folder)
-        self.files: dict[str, TemplateFile] = {}
-        for folder in reversed(folders):
-            self.files |= _files(folder)
+        shipped = _files(shipped_folder())
+        user = {} if user_folder is None else _files(_existing(user_folder))
+        self.shipped_names = frozenset(shipped)
+        self.user_names = frozenset(user)
+        self.files: Mapping[str, TemplateFile] = shipped | user
 
     def loader(self, prepared: Callable[[TemplateFile], str]) -> jinja2.BaseLoader:
         """Return a loader of these files, each as `prepared` makes it."""
@@ -70,6 +64,15 @@ class Sources:
     ) -> tuple[str, str, Callable[[], bool]] | None:
         file = self.files.get(name)
         return None if file is None else (prepared(file), str(file.path), lambda: True)
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise TemplateError(
+            f"{folder}: no such folder, expected the folder of your templates; "
+            "it is named by --templates or [mail] templates"
+        )
+    return folder
 
 
 def _files(folder: Path) -> dict[str, TemplateFile]:

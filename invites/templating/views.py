@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
-from zoneinfo import ZoneInfo
 
-from invites.core.model import Kind, Status
+from invites.core.model import Status
+from invites.core.times import zone as zone_named
 from invites.templating.dates import (
     DEFAULT_LANGUAGE,
     Moment,
@@ -20,10 +20,11 @@ from invites.templating.dates import (
     moment,
     span,
 )
-from invites.templating.letters import TEXT_FIELDS, LetterFacts, one_line
+from invites.templating.letters import TEXT_FIELDS, LetterFacts, one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from zoneinfo import ZoneInfo
 
     from invites.core.model import Attendee, Change
 
@@ -31,9 +32,6 @@ ChangeValue: TypeAlias = datetime | str | bool | None
 
 CHANGE_AT_MOST = 300
 """Characters of an old or new value that a letter shows; a description may have 20,000."""
-
-KINDS_WITH_LINK = frozenset({Kind.INVITATION, Kind.UPDATE, Kind.REMINDER})
-"""The kinds whose templates may use `link`, `opens` and `closes`; the others never show a link."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +98,7 @@ class Columns:
 
     def __getitem__(self, name: str) -> str:
         """Return the cell's text; KeyError where the roster has no such column."""
-        return self._values[name]
+        return plain(self._values[name])
 
     def __contains__(self, name: object) -> bool:
         """Tell whether the roster has the column."""
@@ -165,9 +163,9 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
     host_name = meeting.organizer_name or meeting.organizer_email or facts.organizer.name
     return {
         "meeting": MeetingView(
-            id=meeting.id,
+            id=one_line(meeting.id),
             title=one_line(meeting.title),
-            description=meeting.description.strip(),
+            description=plain(meeting.description).strip(),
             room=one_line(facts.room),
             status=meeting.status.value,
             tentative=meeting.status is Status.TENTATIVE,
@@ -177,7 +175,7 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
         ),
         "organizer": PersonView(name=one_line(facts.organizer.name), email=facts.organizer.email),
         "host": PersonView(name=one_line(host_name) or host_email, email=host_email),
-        "server": facts.server,
+        "server": one_line(facts.server),
         "demo": facts.demo,
     }
 
@@ -185,10 +183,10 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
 def zone_context(facts: LetterFacts, zone_name: str) -> dict[str, object]:
     """Return what depends on the zone that times are shown in."""
     meeting, language = facts.meeting, DEFAULT_LANGUAGE
-    zone = ZoneInfo(zone_name)
+    zone = zone_named(zone_name)
     there = None
     if zone_name != meeting.timezone:
-        there = span(meeting.start, meeting.end, ZoneInfo(meeting.timezone), language)
+        there = span(meeting.start, meeting.end, zone_named(meeting.timezone), language)
     day = meeting.start.astimezone(zone).date()
     opens = instant(facts.validity.not_before + int(facts.skew.total_seconds()), up=True)
     earlier = facts.earlier_until
@@ -222,5 +220,5 @@ def _change_value(value: ChangeValue, zone: ZoneInfo) -> str | bool:
         case datetime():
             return moment(value.astimezone(UTC), zone, DEFAULT_LANGUAGE).full
         case str():
-            text = value.strip()
+            text = plain(value).strip()
             return text if len(text) <= CHANGE_AT_MOST else text[:CHANGE_AT_MOST].rstrip() + "…"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from invites.core.model import Kind
-from invites.templating.letters import LINK, Letter, LetterFacts, Part, SharedLetter, Slot, one_line
+from invites.templating.kinds import KINDS_WITH_LINK, part_files
+from invites.templating.letters import (
+    COLUMN,
+    LINK,
+    Letter,
+    LetterFacts,
+    Part,
+    SharedLetter,
+    joined,
+)
+from invites.templating.slots import marker, split
 from invites.templating.views import (
-    KINDS_WITH_LINK,
     LINK_NAMES,
     Columns,
     attendee_view,
@@ -17,28 +24,29 @@ from invites.templating.views import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
 
-    from invites.core.model import Attendee
+    from invites.core.model import Attendee, Kind
+    from invites.templating.kinds import PartName
     from invites.templating.library import Templates
 
 
 class LetterWriter:
-    """Writes the letters of one run, meeting by meeting; remembers only the latest meeting."""
+    """Writes the letters of one run, meeting by meeting; remembers only the latest facts."""
 
-    def __init__(self, templates: Templates) -> None:
-        """Write with `templates`."""
+    def __init__(self, templates: Templates, *, reason_shown: bool = False) -> None:
+        """Write with `templates`; `reason_shown` puts Jinja2's words, and values, into errors."""
         self._templates = templates
+        self._reason_shown = reason_shown
         self._facts: LetterFacts | None = None
-        self._meeting: dict[str, object] = {}
-        self._zones: dict[str, dict[str, object]] = {}
+        self._contexts: dict[tuple[Kind, str], dict[str, object]] = {}
 
-    def key(self, kind: Kind, attendee: Attendee) -> Hashable:  # noqa: ARG002 - for now
+    def key(self, kind: Kind, attendee: Attendee) -> Hashable:
         """Return what the letter depends on apart from its slots.
 
         Attendees of one meeting with equal facts and equal keys share one rendering.
         """
-        return attendee.address
+        return self._templates.variants(kind).key(attendee)
 
     def shared(
         self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str = ""
@@ -48,12 +56,20 @@ class LetterWriter:
         `link` is the attendee's; it is used only where a template computes with it.
         Raises TemplateError with file and line.
         """
-        letter = self.letter(kind, facts, attendee, link)
+        slots = self._templates.variants(kind).slots
+        markers = {slot.name: marker(number) for number, slot in enumerate(slots)}
+        letter = self._rendered(kind, facts, attendee, link, markers)
+
+        files = part_files(kind)
+
+        def part(name: PartName, text: str) -> Part:
+            return split(text, slots, files.get(name, ""))
+
         return SharedLetter(
-            subject=(letter.subject,),
-            text=_split(letter.text, link),
-            html=_split(letter.html, link),
-            notes=_split(letter.notes, link),
+            subject=part("subject", letter.subject),
+            text=part("text", letter.text),
+            html=part("html", letter.html),
+            notes=part("notes", letter.notes),
         )
 
     def letter(self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str = "") -> Letter:
@@ -61,39 +77,52 @@ class LetterWriter:
 
         Raises TemplateError with file and line.
         """
-        context = self._context(kind, facts, attendee)
-        context["attendee"] = attendee_view(attendee, {})
-        context["columns"] = Columns(attendee.columns)
+        return self._rendered(kind, facts, attendee, link, {})
+
+    def _rendered(
+        self,
+        kind: Kind,
+        facts: LetterFacts,
+        attendee: Attendee,
+        link: str,
+        markers: Mapping[str, str],
+    ) -> Letter:
+        context = self._context(kind, facts, attendee) | {
+            "attendee": attendee_view(attendee, markers),
+            "columns": Columns(_columns(attendee, markers)),
+        }
         if kind in KINDS_WITH_LINK:
-            context["link"] = link
-        render = self._templates.render
+            context["link"] = markers.get(LINK, link)
+
+        def part(name: PartName) -> str:
+            return self._templates.render(kind, name, context, reason_shown=self._reason_shown)
+
         return Letter(
-            subject=one_line(render(kind, "subject", context)),
-            text=render(kind, "text", context),
-            html=render(kind, "html", context),
-            notes=render(kind, "notes", context),
+            subject=joined(part("subject")),
+            text=part("text"),
+            html=part("html"),
+            notes=part("notes"),
         )
 
     def _context(self, kind: Kind, facts: LetterFacts, attendee: Attendee) -> dict[str, object]:
+        """Return what does not depend on the attendee, but for the zone; made once for each."""
         if facts is not self._facts:
-            self._facts, self._meeting, self._zones = facts, meeting_context(facts), {}
+            self._facts, self._contexts = facts, {}
         zone = attendee.timezone or facts.meeting.timezone
-        if zone not in self._zones:
-            self._zones[zone] = self._meeting | zone_context(facts, zone)
-        context = {**self._zones[zone], "kind": kind.value}
-        if kind not in KINDS_WITH_LINK:
-            for name in LINK_NAMES:
-                context.pop(name, None)
-        return context
+        if (kind, zone) not in self._contexts:
+            context = meeting_context(facts) | zone_context(facts, zone) | {"kind": kind.value}
+            hidden = frozenset() if kind in KINDS_WITH_LINK else LINK_NAMES
+            self._contexts[kind, zone] = {
+                name: value for name, value in context.items() if name not in hidden
+            }
+        return self._contexts[kind, zone]
 
 
-def _split(text: str, link: str) -> Part:
-    if not link:
-        return (text,)
-    pieces: list[str | Slot] = []
-    for piece in re.split(f"({re.escape(link)})", text):
-        if piece == link:
-            pieces.append(Slot(LINK))
-        elif piece:
-            pieces.append(piece)
-    return tuple(pieces)
+def _columns(attendee: Attendee, markers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the attendee's columns, with markers for those that are there and are slots."""
+    marked = {
+        name: text
+        for slot, text in markers.items()
+        if slot.startswith(COLUMN) and (name := slot.removeprefix(COLUMN)) in attendee.columns
+    }
+    return {**attendee.columns, **marked} if marked else attendee.columns

@@ -1,0 +1,89 @@
+"""What the letters of one kind share: which values are slots, and which make a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from invites.core.model import Kind
+from invites.templating.analysis import ATTENDEE, COLUMNS, Path, Trees, uses_of
+from invites.templating.kinds import part_files
+from invites.templating.letters import COLUMN, LINK, Slot
+
+if TYPE_CHECKING:
+    from invites.core.model import Attendee
+
+Getter = Callable[["Attendee"], Hashable]
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """How attendees share the letters of one kind."""
+
+    slots: tuple[Slot, ...]
+    getters: tuple[Getter, ...]
+    """Each returns one value that the letter depends on."""
+
+    computes_columns: bool
+
+    def key(self, attendee: Attendee) -> Hashable:
+        """Return what the letter depends on apart from its slots and the meeting's facts."""
+        return tuple([getter(attendee) for getter in self.getters])
+
+
+def variants_of(kind: Kind, trees: Trees) -> Variants:
+    """Return how the templates of `kind` let attendees share letters.
+
+    A value is a slot only where every part that uses it lets it be one.
+    """
+    uses = {part: uses_of(name, trees) for part, name in part_files(kind).items()}
+    free = {part: one.slots(subject=part == "subject") for part, one in uses.items()}
+    used = frozenset[Path]().union(*(one.used() for one in uses.values()))
+    slots = sorted(
+        path
+        for path in used
+        if all(path in free[part] for part in uses if path in uses[part].used())
+    )
+    computed = sorted(path for path in used if path not in slots)
+    untraceable = any(one.untraceable for one in uses.values())
+    return Variants(
+        tuple(map(_slot, slots)),
+        _getters(computed, untraceable=untraceable),
+        computes_columns=untraceable or any(root == COLUMNS for root, *_ in computed),
+    )
+
+
+def _slot(path: Path) -> Slot:
+    root, *rest = path
+    return Slot(LINK if root == LINK else rest[0] if root == ATTENDEE else COLUMN + rest[0])
+
+
+def _getters(computed: list[Path], *, untraceable: bool) -> tuple[Getter, ...]:
+    whole = {(ATTENDEE,), (LINK,)}
+    if untraceable or not whole.isdisjoint(computed):
+        return (_each,)
+    return (_zone, *(_getter(path) for path in computed))
+
+
+def _each(attendee: Attendee) -> Hashable:
+    """Nobody shares: the address is unique within a meeting."""
+    return attendee.address
+
+
+def _zone(attendee: Attendee) -> Hashable:
+    return attendee.timezone
+
+
+def _getter(path: Path) -> Getter:
+    match path:
+        case (root,) if root == COLUMNS:
+            return lambda attendee: tuple(attendee.columns.items())
+        case (root, name) if root == COLUMNS:
+            return lambda attendee: attendee.columns.get(name)
+        case (_, "optional"):
+            return lambda attendee: (attendee.attendance, attendee.moderator)
+        case (_, name):
+            return lambda attendee: getattr(attendee, name)
+        case _:
+            return _each
