@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b32encode
 from hashlib import sha256
 
@@ -19,3 +20,11 @@ def name_for(text: str) -> str:
     """
     code = b32encode(sha256(text.encode()).digest()[:8]).decode("ascii").lower()[:12]
     return f"{slug(text, SLUG_AT_MOST, otherwise='x')}-{code}"
+
+
+_NAME = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{SLUG_AT_MOST}}}-[a-z2-7]{{12}}")
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` is of the form that `name_for` makes."""
+    return _NAME.fullmatch(text) is not None

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from invites.errors import OutputRefusedError, TryAgainError
 from invites.output import manifest
+from invites.output.names import is_name
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -74,7 +75,11 @@ def refuse_foreign(target: Path) -> None:
             f"{target}: found a folder with other files ({_some(entries)}), expected an empty "
             "folder or an earlier build; name another folder with --out"
         )
-    foreign = [name for name, folder in entries.items() if not folder and name not in BUILT]
+    foreign = [
+        name
+        for name, folder in entries.items()
+        if not (is_name(name) if folder else name in BUILT)
+    ]
     if foreign:
         raise OutputRefusedError(
             f"{target}: found files that no build made ({_some(foreign)}), which a new build "

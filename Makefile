@@ -1,0 +1,39 @@
+# Everything here needs make and python3 (3.11 or newer) with venv; the rest comes from PyPI.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint check-types bench test-faults test-nights screenshots wheel clean lock
+
+demo: $(READY)  ## build the sample roster into out/ with a throw-away secret
+	$(BIN)/invites build sample_roster.csv --demo --out out
+
+test: lint  ## everything: style, types, imports, tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## speed and memory beside an ordinary script, on tmpfs
+	$(BIN)/python benchmarks/build.py
+
+wheel: $(READY)
+	$(BIN)/python -m build --outdir dist
+
+lock:  ## write requirements/dev.lock anew from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --extra postgresql --extra m365 \
+	  --group dev pyproject.toml --no-header --no-emit-index-url --no-emit-find-links \
+	  --output-file requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(READY): requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $(READY)

@@ -1,0 +1,129 @@
+"""One pass of `build`: a roster in, a folder of checked messages out, without network or ledger."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+from invites.composing import Composer, Verifier
+from invites.core.model import Invitation, Kind, Meeting, Revision, Roster, Status
+from invites.core.problems import Warned
+from invites.errors import StorageError, UsageError
+from invites.output import manifest
+from invites.output.forms import form_named, write_file
+from invites.output.index import Index
+from invites.output.staging import staged
+
+FormName = Literal["files", "mbox", "tar"]
+_DISK = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up", errno.EROFS: "the disk is read-only"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    """What a build made and left out; `invitations` counts messages, `over` and `cancelled` meetings."""
+
+    out: Path
+    invitations: int
+    meetings: int
+    moderators: int
+    over: int
+    cancelled: int
+    read_back: int
+    warnings: tuple[Warned, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The meetings that are to be built, and how many were left out for which reason."""
+
+    meetings: tuple[Meeting, ...]
+    over: int
+    cancelled: int
+
+
+def selected(roster: Roster, *, now: datetime, meeting_id: str | None = None) -> Selection:
+    """Return the meetings to build: not over (end > now), not cancelled, and the one named.
+
+    Raises UsageError where the roster has no meeting `meeting_id`.
+    """
+    meetings = roster.meetings
+    if meeting_id is not None:
+        meetings = tuple(meeting for meeting in meetings if meeting.id == meeting_id)
+        if not meetings:
+            raise UsageError(
+                f'--meeting: found "{meeting_id[:60]}", expected a meeting_id of {roster.source}'
+            )
+    over = [meeting for meeting in meetings if meeting.end <= now]
+    coming = [meeting for meeting in meetings if meeting.end > now]
+    making = tuple(meeting for meeting in coming if meeting.status is not Status.CANCELLED)
+    return Selection(meetings=making, over=len(over), cancelled=len(coming) - len(making))
+
+
+def build(
+    selection: Selection,
+    *,
+    out: Path,
+    composer: Composer,
+    verifier: Verifier,
+    now: datetime,
+    form: FormName = "files",
+    on_invitation: Callable[[], None] = lambda: None,
+) -> BuildReport:
+    """Mint, render, check and write every invitation of `selection` into `out`.
+
+    `now` (aware, UTC, whole seconds) is the revision's time.  `on_invitation` is called after each.
+    Raises OutputRefusedError, TryAgainError, MessageFaultError, StorageError; in each case `out` is
+    as it was before.
+    """
+    revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=now)
+    index = Index(demo=composer.house.demo)
+    rows = [list(manifest.COLUMNS)]
+    moderators = 0
+    with _disk_in_words(out), staged(out) as folder:
+        writer = form_named(form, folder, sender=composer.house.organizer.email, now=now)
+        try:
+            for meeting in selection.meetings:
+                index.meeting(meeting)
+                for invitation in verifier.passed(composer.compose(meeting, revision)):
+                    eml, ics = writer.add(invitation)
+                    listed = ("", "") if form == "tar" else (eml, ics)
+                    index.invitation(invitation, eml=listed[0], ics=listed[1])
+                    rows.append(manifest.row_for(invitation, eml=eml, ics=ics))
+                    moderators += invitation.attendee.moderator
+                    on_invitation()
+        finally:
+            writer.close()
+        write_file(folder, "index.html", *index.page())
+        write_file(folder, manifest.NAME, manifest.lines(rows))
+    return BuildReport(
+        out=out,
+        invitations=len(rows) - 1,
+        meetings=len(selection.meetings),
+        moderators=moderators,
+        over=selection.over,
+        cancelled=selection.cancelled,
+        read_back=verifier.read_back,
+        warnings=tuple(composer.warnings),
+    )
+
+
+class _disk_in_words:
+    """Turns a full or read-only disk into a StorageError that names the folder."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            raise StorageError(
+                f"{self._out}: {_DISK[error.errno]}; nothing was changed there; make room "
+                "or name another folder with --out"
+            ) from None

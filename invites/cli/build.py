@@ -1,0 +1,174 @@
+"""`invites build`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from invites.cli.common import (
+    Call,
+    ConfigOption,
+    JsonOption,
+    NowOption,
+    QuietOption,
+    RosterArgument,
+    VerboseOption,
+    clock,
+)
+from invites.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from invites.build import BuildReport
+    from invites.core.model import Roster
+    from invites.settings import Settings
+
+
+def build(
+    roster: RosterArgument,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The folder to write.")
+    ] = Path("out"),
+    meeting: Annotated[
+        str | None, typer.Option("--meeting", metavar="ID", help="Only this meeting.")
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--as", metavar="files|mbox|tar", help="The form of the messages.")
+    ] = "files",
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave faulty rows out instead of refusing.")
+    ] = False,
+    templates: Annotated[
+        Path | None,
+        typer.Option("--templates", metavar="DIR", help="Templates found before the shipped ones."),
+    ] = None,
+    verify: Annotated[
+        str | None,
+        typer.Option("--verify", metavar="all", help="Read every message back, not a sample."),
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Sign with a throw-away secret; needs no settings.")
+    ] = False,
+    now: NowOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Mint a join link for each attendee and write the invitations as email-ready files."""
+    if form not in {"files", "mbox", "tar"}:
+        raise UsageError(f'--as: found "{form[:40]}", expected files, mbox or tar')
+    if verify not in {None, "all"}:
+        raise UsageError(f'--verify: found "{verify}", expected all')
+    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
+    from invites.build import build as build_folder
+    from invites.build import selected
+    from invites.cli.reading import read_roster, warn_of
+    from invites.composing import Composer, Verifier
+    from invites.templating import Templates
+
+    instant = clock(now, reproducible=True)
+    settings = _settings(call, demo=demo)
+    read = read_roster(roster, settings, skip_invalid=skip_invalid)
+    selection = selected(read, now=instant, meeting_id=meeting)
+    composer = Composer.from_settings(
+        settings, templates=Templates.load(templates or settings.mail.templates), demo=demo
+    )
+    verifier = Verifier(
+        composer.house.server,
+        mailbox=composer.house.organizer.email,
+        key=settings.signing_key(),
+        everything=verify == "all",
+        with_others=composer.house.show_attendees,
+    )
+    total = sum(len(chosen.attendees) for chosen in selection.meetings)
+    with _progress(call, total) as advance:
+        report = build_folder(
+            selection,
+            out=out,
+            composer=composer,
+            verifier=verifier,
+            now=instant,
+            form=form,  # type: ignore[arg-type] - one of the three, as checked above
+            on_invitation=advance,
+        )
+    warn_of(call, read, report.warnings)
+    _tell(call, read, report, form=form, demo=demo)
+    return Exit.IN_PART if read.rejected else Exit.DONE
+
+
+def _settings(call: Call, *, demo: bool) -> Settings:
+    """Return the settings with all that building needs, or say all that is missing at once."""
+    import os
+
+    from invites import settings as settings_package
+
+    if demo:
+        import secrets
+
+        return settings_package.demo(secrets.token_bytes(64))
+    settings = settings_package.load(call.config, environ=os.environ)
+    for warning in settings.warnings:
+        call.warn(warning)
+    kinds = settings_package.Settings
+    settings.require(kinds.server, kinds.signing_key, kinds.service_mailbox)
+    return settings
+
+
+def _progress(call: Call, total: int) -> AbstractContextManager[Callable[[], None]]:
+    """Return a progress bar on a terminal where the work is long, else nothing to see."""
+    from invites.cli.progress import bar, no_bar
+
+    return no_bar() if call.quiet else bar("Building invitations", total)
+
+
+def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: bool) -> None:
+    """Say what was made, what was left out and why, and what to open."""
+    counts = {
+        "rows_read": roster.rows_read,
+        "rows_accepted": roster.accepted,
+        "rows_rejected": roster.rejected,
+        "rows_repeated": roster.repeated,
+        "meetings": report.meetings,
+        "meetings_over": report.over,
+        "meetings_cancelled": report.cancelled,
+        "invitations": report.invitations,
+        "moderators": report.moderators,
+        "read_back": report.read_back,
+    }
+    call.document(
+        command="build",
+        out=str(report.out),
+        form=form,
+        demo=demo,
+        manifest=str(report.out / "manifest.csv"),
+        **counts,
+        warnings=[warning.text for warning in (*roster.warnings, *report.warnings)],
+        problems=[problem.facts() for problem in roster.left_out],
+    )
+    if not report.invitations:
+        call.warn(
+            f"nothing is left to make: {report.over} meetings are over, "
+            f"{report.cancelled} are cancelled"
+        )
+    call.say(
+        f"{report.invitations} invitations ({report.moderators} as moderator) "
+        f"to {report.meetings} meetings, from {roster.rows_read} rows of {roster.source}"
+    )
+    if roster.repeated:
+        call.say(f"{roster.repeated} rows said again what another row says: made once")
+    if roster.rejected:
+        call.say(f"{roster.rejected} rows were left out for their problems")
+    if report.invitations and (report.over or report.cancelled):
+        call.say(f"left out: {report.over} meetings that are over, {report.cancelled} cancelled")
+    call.say(f"checked: every message; {report.read_back} read back by independent parsers")
+    if demo:
+        call.say(
+            "DEMO: signed with a secret made for this run alone, for meet.example.com: "
+            "these links admit nobody"
+        )
+    call.say(f"open {report.out / 'index.html'}")

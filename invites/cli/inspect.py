@@ -1,0 +1,148 @@
+"""`invites inspect`: a link, token, .eml or .ics explained."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
+from invites.errors import Exit, SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from datetime import datetime, tzinfo
+
+    from invites.core.model import Server
+    from invites.core.tokens import SigningKey
+
+STANDARD_INPUT = "-"
+
+InputArgument = Annotated[
+    str,
+    typer.Argument(metavar="LINK|TOKEN|FILE|-", help="What to explain; - reads standard input."),
+]
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="Judge at this time too, and exit by it: ISO 8601; without offset in the zone shown.",
+    ),
+]
+TimezoneOption = Annotated[
+    str | None,
+    typer.Option("--timezone", metavar="ZONE", help="Show times in this IANA zone, not the local."),
+]
+
+
+def inspect(
+    what: InputArgument,
+    at: AtOption = None,
+    timezone: TimezoneOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Explain a join link, token, .eml or .ics: whether, when and as what it is admitted.
+
+    Keep a token out of the process list and the shell's history by piping it:
+
+        ... | invites inspect -
+
+    The signature is checked where the settings have the secret or key.
+    Exit code 0: admitted (now, or at --at); 4: it would be refused; 2: no token in the input.
+    """
+    from invites.inspection import document, inspected, lines, material_from
+
+    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
+    zone = _zone(timezone)
+    instants = [clock(), *([_instant(at, zone)] if at is not None else [])]
+    material = material_from(_octets(what))
+    server, key, why = _expectations(call)
+    inspection = inspected(material, instants, server=server, key=key, why_no_key=why)
+    if as_json:
+        call.document(**document(inspection))
+    else:
+        for line in lines(inspection, zone=zone):
+            call.say(line)
+    return Exit.DONE if inspection.admitted else Exit.IN_PART
+
+
+def _octets(what: str) -> bytes:
+    """Return what is to be explained; the argument may be the thing itself or name its file."""
+    from invites.core.links import looks_like_token
+
+    if what == STANDARD_INPUT:
+        return sys.stdin.buffer.read()
+    if what.lower().startswith(("https://", "http://")):
+        return what.encode("utf-8", "surrogateescape")
+    file = Path(what)
+    try:
+        if file.is_file():
+            return file.read_bytes()
+    except ValueError:
+        pass  # a NUL, or a token too long for a file name: then it is no file
+    except OSError as error:
+        if not looks_like_token(what):
+            raise UsageError(f"the file can't be read: {error.strerror}") from None
+    if looks_like_token(what):
+        return what.encode("utf-8", "surrogateescape")
+    raise UsageError(
+        "LINK|TOKEN|FILE|-: found neither a link, a token nor a file of that name, expected one "
+        "of them, or - for standard input"
+    )
+
+
+def _zone(name: str | None) -> tzinfo | None:
+    """Return the reader's zone; None stands for the machine's."""
+    from invites.core.times import ZoneRefused, zone
+
+    if name is None:
+        return None
+    try:
+        return zone(name)
+    except ZoneRefused as refused:
+        raise UsageError(f'--timezone: found "{name[:60]}", expected {refused.expected}') from None
+
+
+def _instant(text: str, zone: tzinfo | None) -> datetime:
+    from datetime import UTC, datetime
+
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is None and zone is not None:
+            instant = instant.replace(tzinfo=zone)
+        return instant.astimezone(UTC).replace(microsecond=0)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f'--at: found "{text[:60]}", expected a time such as 2026-12-01T09:00:00+01:00'
+        ) from None
+
+
+def _expectations(call: Call) -> tuple[Server | None, SigningKey | None, str]:
+    """Return what the settings say of the server, its key, and why there is none.
+
+    Settings that were asked for by name have to be whole; others help as far as they go.
+    """
+    import os
+
+    from invites import settings as all_settings
+
+    settings = all_settings.load(call.config, environ=os.environ)
+    for warning in settings.warnings:
+        call.warn(warning)
+    if call.config is not None:
+        settings.require(type(settings).server, type(settings).signing_key)
+    server, key, why = None, None, ""
+    try:
+        server = settings.server()
+    except SettingsError as fault:
+        call.detail(f"not judged by your server's settings: {fault}")
+    try:
+        key = settings.signing_key()
+    except SettingsError as fault:
+        why = f"{fault}."
+    return server, key, why

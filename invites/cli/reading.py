@@ -1,0 +1,36 @@
+"""Reads the roster that a command was given, for all commands alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from invites.cli.common import Call
+    from invites.core.model import Roster
+    from invites.core.problems import Warned
+    from invites.settings import Settings
+
+
+def read_roster(source: str, settings: Settings, *, skip_invalid: bool) -> Roster:
+    """Return the roster in the file `source`, or in standard input for `-`.
+
+    Raises UsageError for a file that is not there and RosterRefusedError with every problem.
+    """
+    from invites.core.roster import parse_roster
+    from invites.roster_csv import read_table
+
+    table = read_table(source)
+    return parse_roster(table, settings.roster_rules(), skip_invalid=skip_invalid)
+
+
+def warn_of(call: Call, roster: Roster, further: Iterable[Warned] = ()) -> None:
+    """Say on stderr what was left out of the roster, and what somebody should look at."""
+    call.problems(problem.text(roster.source) for problem in roster.left_out)
+    for warning in (*roster.warnings, *further):
+        place = roster.source
+        if warning.row is not None:
+            place += f": row {warning.row}"
+        if warning.column is not None:
+            place += f", column {warning.column}"
+        call.warn(f"{place}: {warning.text}")

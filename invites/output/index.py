@@ -1,0 +1,96 @@
+"""index.html: what a build made, to look at in a browser; no token and no link to a meeting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from urllib.parse import quote
+
+from invites.core.model import Invitation, Meeting
+from invites.core.times import zone
+from invites.output.manifest import instant
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem; }
+th, td { text-align: start; padding: .3rem .6rem; border-bottom: 1px solid #8884; }
+th { font-weight: 600; }
+h2 { margin: 1.5rem 0 0; font-size: 1.15rem; }
+p { margin: .2rem 0; }
+.demo { border: 2px solid #b45309; border-radius: .4rem; padding: .6rem 1rem; }
+.wide { overflow-x: auto; }
+"""
+
+
+class Index:
+    """Collects the page's lines meeting by meeting."""
+
+    def __init__(self, *, demo: bool) -> None:
+        """`demo` says loudly that the links admit nobody."""
+        self._demo = demo
+        self._sections: list[str] = []
+        self._rows: list[str] = []
+        self._head = ""
+        self._count = 0
+
+    def meeting(self, meeting: Meeting) -> None:
+        """Begin the section of a meeting."""
+        self._end()
+        shown = meeting.start.astimezone(zone(meeting.timezone))
+        ends = meeting.end.astimezone(zone(meeting.timezone))
+        until = f"{ends:%H:%M}" if ends.date() == shown.date() else f"{ends:%Y-%m-%d %H:%M}"
+        self._head = (
+            f'<h2 dir="auto">{escape(meeting.title)}</h2>\n'
+            f"<p>{shown:%Y-%m-%d %H:%M}–{until} {escape(meeting.timezone)}"
+            f" · {escape(meeting.status.value)} · <code>{escape(meeting.id)}</code></p>\n"
+        )
+
+    def invitation(self, invitation: Invitation, *, eml: str, ics: str) -> None:
+        """Add a row; `eml` and `ics` are the files' places, "" for none."""
+        attendee, validity = invitation.attendee, invitation.validity
+        self._count += 1
+        role = "moderator" if attendee.moderator else attendee.attendance.value
+        self._rows.append(
+            f'<tr><td dir="auto">{escape(attendee.name)}</td><td>{escape(attendee.email)}</td>'
+            f"<td>{role}</td><td>{instant(validity.not_before)}</td>"
+            f"<td>{instant(validity.expires)}</td>"
+            f"<td>{_anchor(eml, 'mail')} {_anchor(ics, 'calendar')}</td></tr>\n"
+        )
+
+    def _end(self) -> None:
+        if self._rows:
+            self._sections.append(self._head + _TABLE + "".join(self._rows) + "</table></div>\n")
+        self._rows = []
+
+    def page(self) -> Iterator[bytes]:
+        """Yield the page's bytes, piece by piece."""
+        self._end()
+        yield (
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>Invitations</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+            f"<h1>{self._count} invitations to {len(self._sections)} meetings</h1>\n"
+        ).encode()
+        if self._demo:
+            yield (
+                '<p class="demo"><strong>A demonstration.</strong> The links were signed with a '
+                "secret made for this build alone, for meet.example.com: they admit nobody.</p>\n"
+            ).encode()
+        yield (
+            "<p>Each mail holds a personal link that admits its receiver; handle these files like "
+            'keys. <a href="manifest.csv">manifest.csv</a> lists them for programs.</p>\n'
+        ).encode()
+        for section in self._sections:
+            yield section.encode()
+        yield b"</body>\n</html>\n"
+
+
+_TABLE = (
+    '<div class="wide"><table>\n<tr><th>Name</th><th>Address</th><th>Role</th>'
+    "<th>Link opens</th><th>Link closes</th><th>Files</th></tr>\n"
+)
+
+
+def _anchor(path: str, text: str) -> str:
+    return f'<a href="{quote(path)}">{text}</a>' if path else ""
