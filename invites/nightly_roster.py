@@ -16,6 +16,7 @@ from pathlib import Path
 
 from invites.core.attempts import Cause
 from invites.core.problems import Problem
+from invites.core.roster_join import joined_digest
 from invites.errors import GuardError, RosterRefusedError
 
 CHECKSUM_SUFFIX = ".sha256"
@@ -102,9 +103,7 @@ class NightRoster:
     @property
     def digest(self) -> str:
         """The file's SHA-256 in hex; for several, that of their digests in order."""
-        if len(self.files) == 1:
-            return self.files[0].digest
-        return hashlib.sha256("\n".join(file.digest for file in self.files).encode()).hexdigest()
+        return joined_digest([file.digest for file in self.files])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
