@@ -208,14 +208,15 @@ def claims_for(
     return shared_claims(server, room, validity) | personal_claims(server, attendee)
 
 
-def shared_claims(server: Server, room: Room, validity: Validity) -> dict[str, Any]:
-    """Return the claims that all attendees of a meeting share.
+def issuer(server: Server) -> str:
+    """Return the `iss` that a server wants: its app id, or always `chat` for JaaS."""
+    return "chat" if server.profile == "jaas" else server.app_id
 
-    JaaS wants the issuer `chat` and has the AppID as the subject.
-    """
-    jaas = server.profile == "jaas"
+
+def shared_claims(server: Server, room: Room, validity: Validity) -> dict[str, Any]:
+    """Return the claims that all attendees of a meeting share."""
     return {
-        "iss": "chat" if jaas else server.app_id,
+        "iss": issuer(server),
         "aud": server.audience,
         "sub": server.subject,
         "room": room.claim,
@@ -317,6 +318,13 @@ class Minter:
         personal = _compact(personal_claims(self._server, attendee)).encode("ascii")
         message = head + _base64url(rest + personal[1:])
         return (message + b"." + _base64url(self._sign(message))).decode("ascii")
+
+
+def verifies(message: bytes, signature: bytes, key: SigningKey) -> bool:
+    """Return whether `signature` is what `key` makes of a token's first two segments."""
+    if isinstance(key.key, bytes):
+        return _hmac(key.algorithm).verify(message, key.key, signature)
+    return _rsa(key.algorithm).verify(message, key.key.public_key(), signature)
 
 
 def _base64url(octets: bytes) -> bytes:

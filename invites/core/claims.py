@@ -1,0 +1,102 @@
+"""Claims that somebody else made: reading them with care, and putting them into words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeGuard
+
+from invites.core.problems import escaped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """One thing to say about a token: a stable `code` for programs, `text` for people."""
+
+    code: str
+    text: str
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return `value` where it is a JSON object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Return whether a JSON value is a text that is not empty."""
+    return isinstance(value, str) and value != ""
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a JSON value is a number; true and false are none, as they are for Python."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_any_of(value: object, these: tuple[object, ...]) -> bool:
+    """Return whether a JSON value is one of these; 1 is not true, as it is for Python."""
+    return any(type(value) is type(each) and value == each for each in these)
+
+
+def room_is_pattern(claims: Mapping[str, Any]) -> bool:
+    """Return whether the token says that its room is a Lua pattern."""
+    room = mapping(mapping(claims.get("context")).get("room"))
+    return room.get("regex") is True
+
+
+def ascii_lower(text: str) -> str:
+    """Return `text` as Lua's `string.lower` has it, which is what the server does to a room."""
+    return "".join(char.lower() if char.isascii() else char for char in text)
+
+
+def walked(claims: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield every value in the claims with its path; a list's members have the list's path."""
+    waiting: list[tuple[str, Any]] = list(claims.items())[::-1]
+    while waiting:
+        path, value = waiting.pop()
+        yield path, value
+        if isinstance(value, Mapping):
+            waiting += [(f"{path}.{name}", each) for name, each in value.items()][::-1]
+        elif isinstance(value, list):
+            waiting += [(path, each) for each in value[::-1]]
+
+
+def instant(seconds: float) -> datetime | None:
+    """Return a time claim in UTC; None where it is beyond the years that a calendar has."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def instant_text(seconds: float) -> str:
+    """Return a time claim as people read it, in UTC; a number that is no date as that number."""
+    moment = instant(seconds)
+    return f"second {seconds} after 1970" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def shown(claims: Mapping[str, Any], name: str) -> str:
+    """Return the claim of this name in words, "missing" where there is none."""
+    return in_words(claims[name]) if name in claims else "missing"
+
+
+def in_words(value: object) -> str:
+    """Return a JSON value in words: texts quoted, escaped and cut at 60 characters."""
+    match value:
+        case str():
+            return quoted(value)
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value}"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
+def quoted(text: str) -> str:
+    """Return `text` in quotes, escaped and cut at 60 characters."""
+    return f'"{escaped(text)}"'

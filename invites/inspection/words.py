@@ -1,0 +1,155 @@
+"""An inspection in lines for people; neither token nor secret is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from invites.core.claims import (
+    in_words,
+    instant,
+    instant_text,
+    is_any_of,
+    is_number,
+    is_text,
+    mapping,
+)
+from invites.core.links import room_text
+from invites.core.problems import escaped
+
+if TYPE_CHECKING:
+    from datetime import datetime, tzinfo
+
+    from invites.core.admission import Verdict
+    from invites.core.links import Link
+    from invites.inspection.assessing import Inspected, Inspection
+
+_LABEL: Final = 11
+_TOLD: Final = {"iss", "aud", "sub", "room", "nbf", "exp", "moderator", "context"}
+_USER_TOLD: Final = {"name", "email", "moderator", "affiliation", "lobby_bypass"}
+
+
+def lines(inspection: Inspection, *, zone: tzinfo | None) -> Iterator[str]:
+    """Yield the lines that explain an inspection, with times in `zone` (None: the machine's)."""
+    for each in inspection.material.disagreement:
+        yield f"! {each}"
+    for number, token in enumerate(inspection.tokens, start=1):
+        if number > 1:
+            yield ""
+        if len(inspection.tokens) > 1:
+            yield f"Link {number} of {len(inspection.tokens)}"
+        yield from _token_lines(token, zone)
+
+
+def _token_lines(each: Inspected, zone: tzinfo | None) -> Iterator[str]:
+    token, link = each.found.token, each.found.link
+    for verdict in each.verdicts:
+        yield from _verdict_lines(verdict, zone)
+    yield from (f"! {caution.text}" for caution in each.cautions)
+    if each.found.places:
+        yield _labelled("Found in", ", ".join(each.found.places))
+    if link is not None:
+        yield _labelled("Link", _link_words(link))
+    yield from _claim_lines(token.claims)
+    yield from _window_lines(token.claims, zone)
+    yield _labelled("Signature", f"{_algorithm(token.header)}. {each.signature.text}")
+    yield _labelled("Role", "what the token makes of its bearer depends on the server's plugins:")
+    yield from (f"{'':{_LABEL}} - {role.server}: {role.text}" for role in each.roles)
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label:<{_LABEL}} {text}"
+
+
+def _link_words(link: Link) -> str:
+    room = "no room" if link.room is None else f'room "{escaped(room_text(link.room))}"'
+    tenant = f', tenant "{escaped(link.tenant)}"' if link.tenant else ""
+    where = "in the query" if link.place == "query" else "in the fragment"
+    return f"{room} on {escaped(link.host)}{tenant}; the token stands {where}"
+
+
+def _claim_lines(claims: Mapping[str, Any]) -> Iterator[str]:
+    context = mapping(claims.get("context"))
+    user = mapping(context.get("user"))
+    yield _labelled("For", _person(user))
+    yield _labelled("Room", _room_words(claims.get("room")))
+    for label, name in (("Issuer", "iss"), ("Audience", "aud"), ("Subject", "sub")):
+        yield _labelled(label, f"{_said(claims.get(name))} ({name})")
+    yield _labelled("Features", _feature_words(context))
+    others = {f"context.user.{name}": user[name] for name in user if name not in _USER_TOLD}
+    others |= {
+        f"context.{name}": context[name] for name in context if name not in ("user", "features")
+    }
+    others |= {name: claims[name] for name in claims if name not in _TOLD}
+    if others:
+        told = ", ".join(f"{escaped(name)} {in_words(value)}" for name, value in others.items())
+        yield _labelled("Also", told)
+
+
+def _person(user: Mapping[str, Any]) -> str:
+    name, email = user.get("name"), user.get("email")
+    known = [escaped(name)] if is_text(name) else []
+    known += [f"<{escaped(email)}>"] if is_text(email) else []
+    return " ".join(known) or "nobody by name"
+
+
+def _room_words(claim: object) -> str:
+    if claim == "*":
+        return "* (EVERY room of the server)"
+    if not is_text(claim):
+        return _said(claim)
+    plain = room_text(claim)
+    return (
+        f'"{escaped(plain)}"'
+        if plain == claim
+        else f'"{escaped(plain)}", claimed as {escaped(claim)}'
+    )
+
+
+def _feature_words(context: Mapping[str, Any]) -> str:
+    features = context.get("features")
+    if not isinstance(features, Mapping):
+        return "none named: moderators get the server's defaults"
+    allowed = [
+        escaped(name) for name, value in features.items() if is_any_of(value, (True, "true"))
+    ]
+    return f"exactly these: {', '.join(allowed)}" if allowed else "none, as the token says"
+
+
+def _said(value: object) -> str:
+    return "missing" if value is None else in_words(value)
+
+
+def _algorithm(header: Mapping[str, Any]) -> str:
+    algorithm, key_id = header.get("alg"), header.get("kid")
+    named = escaped(algorithm) if is_text(algorithm) else "no algorithm"
+    return f"{named}, key {escaped(key_id)}" if is_text(key_id) else named
+
+
+def _window_lines(claims: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
+    opens, closes = claims.get("nbf"), claims.get("exp")
+    yield _labelled("Valid from", time_words(opens, zone) if is_number(opens) else "no beginning")
+    yield _labelled("Valid until", time_words(closes, zone) if is_number(closes) else "NO END")
+
+
+def time_words(seconds: float, zone: tzinfo | None) -> str:
+    """Return a time claim in the reader's zone and in UTC."""
+    moment = instant(seconds)
+    if moment is None:
+        return instant_text(seconds)
+    try:
+        return f"{_local(moment, zone)} = {instant_text(seconds)}"
+    except (ValueError, OverflowError):
+        return instant_text(seconds)
+
+
+def _local(moment: datetime, zone: tzinfo | None) -> str:
+    local = moment.astimezone(zone)
+    offset = f"{local:%z}"
+    return f"{local:%a %Y-%m-%d %H:%M:%S %Z} (UTC{offset[:3]}:{offset[3:5]})"
+
+
+def _verdict_lines(verdict: Verdict, zone: tzinfo | None) -> Iterator[str]:
+    at = time_words(verdict.at.timestamp(), zone)
+    yield f"{'ADMITTED' if verdict.admitted else 'REFUSED'} at {at}"
+    yield from (f"  - {refusal.text}" for refusal in verdict.refusals)
