@@ -1,0 +1,63 @@
+"""`invites keygen`: a key pair for a key server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from invites.cli.common import Call, JsonOption, QuietOption, VerboseOption
+from invites.errors import Exit
+
+if TYPE_CHECKING:
+    from invites.settings.keypair import KeyFiles
+
+
+def keygen(
+    kid: Annotated[str, typer.Option("--kid", metavar="NAME", help="The key's name (kid).")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The folder to write both halves to.")
+    ] = Path(),
+    bits: Annotated[
+        int, typer.Option("--bits", metavar="N", help="The key's size, 2048 to 8192.")
+    ] = 3072,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Make an RSA key pair: a private key to sign with, a public one for the key server."""
+    from invites.settings.keypair import write_key_pair
+
+    call = Call(as_json=as_json, quiet=quiet, verbose=verbose)
+    files = write_key_pair(out, kid, bits=bits)
+    call.say(_what_to_do(kid, files))
+    call.document(
+        key_id=kid,
+        bits=bits,
+        private_key_file=str(files.private),
+        public_key_file=str(files.public),
+    )
+    return Exit.DONE
+
+
+def _what_to_do(kid: str, files: KeyFiles) -> str:
+    import json
+
+    return f"""\
+made  {files.private} (the private key: it stays here, only for you)
+made  {files.public} (the public key: it goes to the key server)
+
+On a web server that Prosody reaches, publish {files.public.name} alone, for example as
+  https://keys.example.com/jitsi/{files.public.name}
+
+In Prosody's configuration of the Jitsi host:
+  asap_key_server = "https://keys.example.com/jitsi"
+  (docker: JWT_ASAP_KEYSERVER=https://keys.example.com/jitsi)
+  From then on tokens signed with a shared secret are refused.
+
+In invites.toml:
+  [jitsi]
+  algorithm = "RS256"
+  private_key_file = {json.dumps(str(files.private.absolute()), ensure_ascii=False)}
+  key_id = {json.dumps(kid, ensure_ascii=False)}"""
