@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from invites.core.claims import instant, is_number
@@ -70,12 +71,14 @@ def _time(value: object) -> str | None:
 
 
 def _printable(value: Any) -> Any:
-    """Return a JSON value whose lone surrogates, which no stream takes, are written as escapes."""
+    """Return a JSON value whose lone surrogates, which no stream takes, are escapes; infinity is text."""
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode("utf-8")
         case dict():
             return {_printable(name): _printable(each) for name, each in value.items()}
+        case float() if not isfinite(value):
+            return str(value)
         case list():
             return [_printable(each) for each in value]
         case _:
