@@ -128,7 +128,8 @@ class Journal(Protocol):
         Either sequence may be empty.  Once this returns, the content of each message in `sending`
         may go out at any moment.  Each key in `sending` later gets exactly one outcome, unless the
         process dies or this raises; whatever it raises ends the delivery without another message.
-        An outcome may come for a key that was never in `sending` (refused at MAIL, RCPT or DATA).
+        An outcome may come for a key that was never in `sending`: refused at MAIL, RCPT or DATA,
+        lost before that, or found in a batch of this run.
         """
 
 

@@ -6,12 +6,10 @@ Nothing of it is printed, logged or written anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from invites.delivery.relay import no_secret
 from invites.errors import LoginError, SettingsError, TryAgainError
-from invites.settings.secrets import output_of
 
 if TYPE_CHECKING:
     from invites.settings import Settings
@@ -20,52 +18,49 @@ M365_LOGIN: Final = "https://login.microsoftonline.com"
 M365_SCOPE: Final = "https://outlook.office365.com/.default"
 """What a client-credentials token for SMTP AUTH must be asked for with."""
 
+_LOGIN_INCOMPLETE: Final = (
+    "[smtp] username: found one and no password, expected password_file, password_env or "
+    "password_command beside it"
+)
+_XOAUTH2_INCOMPLETE: Final = (
+    '[smtp] auth: found "xoauth2" and no source of tokens, expected token_command in [smtp], or '
+    "tenant, client_id and client_secret_file in [smtp.m365]"
+)
+
 
 def secret_source(settings: Settings) -> Callable[[], str]:
     """Return what gives the relay's password, or for xoauth2 an access token.
 
     Raises SettingsError, here or when called, where there is none to be had.
     """
-    smtp = settings.smtp
+    smtp, m365 = settings.smtp, settings.smtp.m365
     if smtp.username is None:
         return no_secret
     if smtp.auth != "xoauth2":
-        return lambda: _password(settings)
+        return lambda: _demanded(settings.smtp_password(), _LOGIN_INCOMPLETE)
     if smtp.token_command is not None:
-        return command_token(smtp.token_command, settings)
-    m365 = smtp.m365
+        return lambda: _first_line(_demanded(settings.smtp_access_token(), _XOAUTH2_INCOMPLETE))
     if m365.tenant and m365.client_id and m365.client_secret_file:
         return m365_token(
-            tenant=m365.tenant, client_id=m365.client_id, client_secret=m365.client_secret_file
+            tenant=m365.tenant,
+            client_id=m365.client_id,
+            client_secret=lambda: _demanded(settings.m365_client_secret(), _XOAUTH2_INCOMPLETE),
         )
-    raise SettingsError(
-        '[smtp] auth: found "xoauth2" and no source of tokens, expected token_command in [smtp], '
-        "or tenant, client_id and client_secret_file in [smtp.m365]"
-    )
+    raise SettingsError(_XOAUTH2_INCOMPLETE)
 
 
-def _password(settings: Settings) -> str:
-    password = settings.smtp_password()
-    if password is None:
-        raise SettingsError(
-            "[smtp] username: found one and no password, expected password_file, password_env or "
-            "password_command beside it"
-        )
-    return password
+def _demanded(secret: str | None, complaint: str) -> str:
+    if not secret:
+        raise SettingsError(complaint)
+    return secret
 
 
-def command_token(command: tuple[str, ...], settings: Settings) -> Callable[[], str]:
-    """Return what runs `command` for each login; the token is the first line that it prints."""
-
-    def token() -> str:
-        printed = output_of(command, settings, "[smtp] token_command")
-        return printed.decode("utf-8", "replace").strip().partition("\n")[0].strip()
-
-    return token
+def _first_line(printed: str) -> str:
+    return printed.strip().partition("\n")[0].strip()
 
 
 def m365_token(
-    *, tenant: str, client_id: str, client_secret: Path, authority: str | None = None
+    *, tenant: str, client_id: str, client_secret: Callable[[], str], authority: str | None = None
 ) -> Callable[[], str]:
     """Return what gets a token by client credentials (RFC 6749 4.4) through msal.
 
@@ -80,26 +75,13 @@ def m365_token(
                 _application(
                     authority or f"{M365_LOGIN}/{tenant}",
                     client_id,
-                    _read(client_secret),
+                    client_secret(),
                     known=authority is None,
                 )
             )
         return _token_from(application[0], tenant)
 
     return token
-
-
-def _read(file: Path) -> str:
-    try:
-        secret = file.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        secret = ""
-    if not secret:
-        raise SettingsError(
-            f"[smtp.m365] client_secret_file: {file} is empty or can't be read, expected the "
-            "application's secret"
-        )
-    return secret
 
 
 def _application(authority: str, client_id: str, client_secret: str, *, known: bool) -> Any:

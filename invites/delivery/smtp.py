@@ -21,7 +21,6 @@ from invites.delivery.smtp_login import open_session, verifying_context
 from invites.delivery.smtp_session import Session
 from invites.delivery.smtp_wire import LostError
 from invites.errors import SettingsError, TryAgainError
-from invites.settings.tree import missing
 
 if TYPE_CHECKING:
     from invites.settings import Settings
@@ -87,7 +86,10 @@ def relay_from(settings: Settings) -> Relay:
     """Return the relay of `[smtp]`; SettingsError where there is no host or no source of a secret."""
     smtp = settings.smtp
     if smtp.host is None:
-        raise SettingsError(missing(settings, "smtp", "host"))
+        raise SettingsError(
+            "[smtp] host is missing: delivery by SMTP needs a mail server; "
+            'set host = "smtp.example.com" in [smtp], or INVITES_SMTP__HOST in the environment'
+        )
     return Relay(
         host=smtp.host,
         port=smtp.port,

@@ -50,6 +50,10 @@ class Counter:
         """See `Desk.take`."""
         return self._ask(Desk.take)
 
+    def is_over(self) -> bool:
+        """See `Desk.is_over`."""
+        return self._ask(Desk.is_over)
+
     def note(self, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:
         """See `Desk.note`."""
         self._ask(lambda _: None, outcomes, sending)

@@ -29,6 +29,9 @@ class Clerk(Protocol):
     def take(self) -> Parcel | Pause | None:
         """Return the next parcel, how long to wait for it, or None where there is no more."""
 
+    def is_over(self) -> bool:
+        """Whether no further message is to be started."""
+
     def note(self, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:
         """Make durable what happened and what may leave now."""
 
@@ -66,9 +69,7 @@ class Desk:
 
     def take(self) -> Parcel | Pause | None:
         """Return the next parcel, how long to wait for it, or None where there is no more."""
-        if self.error is None and self._stop():
-            self.end(TryAgainError("stopped by a signal; run again to send the rest"))
-        if self.error is not None or not self._look_ahead():
+        if self.is_over() or not self._look_ahead():
             return None
         wait = self._pace.wait()
         if wait == float("inf"):
@@ -78,6 +79,12 @@ class Desk:
             return Pause(wait)
         self._pace.count()
         return self._next.popleft()
+
+    def is_over(self) -> bool:
+        """Whether no further message is to be started."""
+        if self.error is None and self._stop():
+            self.end(TryAgainError("stopped by a signal; run again to send the rest"))
+        return self.error is not None
 
     def note(self, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:
         """Write the journal, then see whether too many messages were lost in a row.

@@ -64,9 +64,10 @@ class Line:
             self._drop()
 
     def _has_message(self) -> bool:
-        while not self._hand:
-            if self._is_retired:
-                return False
+        """Make sure that a message is in hand; one whose transaction was lost may be left."""
+        if self._hand and self._session is None and self._desk.is_over():
+            self._hand = deque(message for message in self._hand if message.announced)
+        while not self._hand and not self._is_retired:
             match self._desk.take():
                 case None:
                     return False
@@ -74,7 +75,7 @@ class Line:
                     self._wait(seconds)
                 case parcel:
                     self._hand.append(_InHand(parcel))
-        return True
+        return bool(self._hand)
 
     def _carry(self) -> None:
         """Carry the message in hand as far as it goes."""

@@ -1,0 +1,90 @@
+"""What the delivery tests share: parcels, a journal that remembers, servers and certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from invites.core.model import Attendee, Invitation, Kind, Revision, Room, Validity
+from invites.delivery import Key, Outcome, Parcel
+from tests.peers.certificates import Authority
+
+SENDER = "meetings@example.com"
+STAMP = datetime(2031, 1, 1, 8, 0, tzinfo=UTC)
+
+
+def mailbox_of(number: int) -> str:
+    """Return the mailbox of the attendee with this number."""
+    return f"attendee{number}@example.org"
+
+
+def message_id_of(number: int) -> str:
+    """Return the Message-ID of the message with this number."""
+    return f"<message{number}@example.com>"
+
+
+def parcel(number: int, *, body: str = "Hello.\r\n", **differently: str) -> Parcel:
+    """Return parcel `number`, of an invitation that nothing but the envelope cares about."""
+    mailbox = mailbox_of(number)
+    content = (
+        f"From: {SENDER}\r\nTo: {mailbox}\r\nMessage-ID: {message_id_of(number)}\r\n"
+        f"Subject: Meeting {number}\r\n\r\n{body}"
+    ).encode()
+    invitation = Invitation(
+        meeting_id=f"meeting {number // 2}",
+        uid=f"uid-{number // 2}",
+        attendee=Attendee(name="A", email=mailbox, mailbox=mailbox, address=mailbox),
+        room=Room(claim="room", segment="room"),
+        validity=Validity(not_before=1_925_023_440, expires=1_925_028_000),
+        revision=Revision(kind=Kind.INVITATION, sequence=0, dtstamp=STAMP),
+        message_id=message_id_of(number),
+        eml=content,
+        ics=b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n",
+    )
+    return Parcel.of(invitation, key=number, sender=SENDER, **differently)
+
+
+def parcels(count: int) -> list[Parcel]:
+    """Return the parcels 1 to `count`."""
+    return [parcel(number) for number in range(1, count + 1)]
+
+
+@dataclass
+class Recorder:
+    """A journal in memory that insists on its own protocol."""
+
+    outcomes: dict[Key, Outcome] = field(default_factory=dict)
+    sending: list[Key] = field(default_factory=list)
+    notes: list[tuple[tuple[Outcome, ...], tuple[Key, ...]]] = field(default_factory=list)
+    fails_at: int | None = None
+
+    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:
+        """Remember; fail at the note number `fails_at`."""
+        if self.fails_at is not None and len(self.notes) >= self.fails_at:
+            raise OSError(28, "No space left on device")
+        self.notes.append((tuple(outcomes), tuple(sending)))
+        for outcome in outcomes:
+            assert outcome.key not in self.outcomes, "two outcomes for one message"
+            self.outcomes[outcome.key] = outcome
+        for key in sending:
+            assert key not in self.sending, "announced twice"
+            self.sending.append(key)
+
+    def kinds(self) -> dict[Key, str]:
+        """Return each key's outcome by the name of its class."""
+        return {key: type(outcome).__name__ for key, outcome in self.outcomes.items()}
+
+
+@pytest.fixture
+def journal() -> Recorder:
+    """Return an empty journal."""
+    return Recorder()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Return a certificate authority that lives as long as the tests."""
+    return Authority.in_folder(tmp_path_factory.mktemp("authority"))
