@@ -28,7 +28,9 @@ def write_roster(path: Path, attendees: int, *, per_meeting: int = 20) -> None:
         writer.writerow(COLUMNS)
         for number in range(attendees):
             meeting, seat = divmod(number, per_meeting)
-            start = datetime(2031, 1, 6, 9) + timedelta(days=meeting % 300, minutes=15 * (meeting % 20))  # noqa: DTZ001 - a roster's times are local
+            start = datetime(2031, 1, 6, 9) + timedelta(
+                days=meeting % 300, minutes=15 * (meeting % 20)
+            )  # noqa: DTZ001 - a roster's times are local
             writer.writerow(
                 (
                     f"course-{meeting:05d}",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from invites.composing import Composer, Verifier
-from invites.core.model import Invitation, Kind, Meeting, Revision, Roster, Status
+from invites.core.model import Kind, Meeting, Revision, Roster, Status
 from invites.core.problems import Warned
 from invites.errors import StorageError, UsageError
 from invites.output import manifest
@@ -20,7 +20,11 @@ from invites.output.index import Index
 from invites.output.staging import staged
 
 FormName = Literal["files", "mbox", "tar"]
-_DISK = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up", errno.EROFS: "the disk is read-only"}
+_DISK = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EROFS: "the disk is read-only",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,18 +116,15 @@ def build(
     )
 
 
-class _disk_in_words:
-    """Turns a full or read-only disk into a StorageError that names the folder."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OSError) and error.errno in _DISK:
-            raise StorageError(
-                f"{self._out}: {_DISK[error.errno]}; nothing was changed there; make room "
-                "or name another folder with --out"
-            ) from None
+@contextmanager
+def _disk_in_words(out: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a StorageError that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        raise StorageError(
+            f"{out}: {_DISK[error.errno]}; nothing was changed there; make room "
+            "or name another folder with --out"
+        ) from error

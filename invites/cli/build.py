@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 def build(
     roster: RosterArgument,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="The folder to write.")
-    ] = Path("out"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write.")] = Path(
+        "out"
+    ),
     meeting: Annotated[
         str | None, typer.Option("--meeting", metavar="ID", help="Only this meeting.")
     ] = None,

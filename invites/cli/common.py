@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 JSON_VERSION = 1
 """Raised when a `--json` document changes so that a program reading it would break."""
 
-RosterArgument = Annotated[str, typer.Argument(metavar="ROSTER", help="The CSV file; - for standard input.")]
+RosterArgument = Annotated[
+    str, typer.Argument(metavar="ROSTER", help="The CSV file; - for standard input.")
+]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The settings file.", envvar="INVITES_CONFIG"),

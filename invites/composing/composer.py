@@ -407,6 +407,4 @@ def _check_skeleton(variant: _Variant, occasion: _Occasion, attendee: Attendee) 
         link = ""
     kind = f"the skeleton of {occasion.revision.kind.value}"
     eml, ics = _filled(variant, probe, link, "<probe@example.com>", None, b"")
-    occasion.check.message(
-        eml, ics, mailbox=probe.mailbox, answers=False, message_id=kind
-    )
+    occasion.check.message(eml, ics, mailbox=probe.mailbox, answers=False, message_id=kind)

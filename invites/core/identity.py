@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b32encode
 from datetime import datetime
 from hashlib import sha256
 from uuid import NAMESPACE_URL, uuid5
@@ -35,5 +34,4 @@ class MessageIds:
         """Return the Message-ID, with its angle brackets, for a folded address."""
         digest = self._start.copy()
         digest.update(address.encode())
-        local = b32encode(digest.digest()[:20]).decode("ascii").lower()
-        return f"<{local}@{self._domain}>"
+        return f"<{digest.hexdigest()[:40]}@{self._domain}>"

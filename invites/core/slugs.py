@@ -13,5 +13,8 @@ def slug(text: str, at_most: int, *, otherwise: str) -> str:
 
     Accents are dropped from their letters (NFKD); the result has at most `at_most` characters.
     """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii").lower()
+    plain = text
+    if not text.isascii():
+        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    plain = plain.lower()
     return _NOT_SLUG.sub("-", plain).strip("-")[:at_most].rstrip("-") or otherwise

@@ -1,4 +1,4 @@
-"""iCalendar (RFC 5545) for one meeting and one attendee, as an iTIP message (RFC 5546).
+r"""iCalendar (RFC 5545) for one meeting and one attendee, as an iTIP message (RFC 5546).
 
 Lines are made directly, for an event costs 500 µs through a library and this module is on the way
 of every invitation; independent parsers read them back (`formats.readback` and the tests).
@@ -23,27 +23,31 @@ LOCATION_AT_MOST = 255
 FOLD_AT = 75
 """Octets of a line at most, its line end not counted (RFC 5545 3.1)."""
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
 _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
+_SUSPECT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]")
 _TO_ESCAPE = re.compile(r"[\\;,\n]")
 _ESCAPES = {"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"}
+_PLAIN_MAILBOX = re.compile(r"[A-Za-z0-9._@+-]+")
 _CARET_BEFORE_CODE = re.compile(r"\^(?=[n^'])")
 
 
 def one_line(text: str) -> str:
-    """Return `text` with everything that could end a line or hide as a control as a space."""
-    if text.isascii() and text.isprintable():
+    """Return `text` with a space for everything that could end a line or hide as a control."""
+    if _SUSPECT.search(text) is None:
         return text
-    text = _LINE_END.sub(" ", text)
-    return _LONE_SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text)).replace("\t", " ")
+    return _UNFIT.sub(" ", _LINE_END.sub(" ", text)).replace("\t", " ")
 
 
 def text_value(text: str) -> str:
     """Return `text` escaped as a TEXT value (RFC 5545 3.3.11)."""
-    text = _LINE_END.sub("\n", text)
-    text = _LONE_SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
-    return _TO_ESCAPE.sub(lambda found: _ESCAPES[found[0]], text)
+    if _SUSPECT.search(text) is not None:
+        text = _UNFIT.sub(" ", _LINE_END.sub("\n", text))
+    return _TO_ESCAPE.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return _ESCAPES[found[0]]
 
 
 def parameter_value(text: str) -> str:
@@ -53,13 +57,16 @@ def parameter_value(text: str) -> str:
     A caret is doubled where a reader of RFC 6868 would take it for an escape.
     """
     text = one_line(text).replace('"', "'")
-    text = _CARET_BEFORE_CODE.sub("^^", text)
-    return f'"{text}"' if any(char in text for char in ":;,") else text
+    if "^" in text:
+        text = _CARET_BEFORE_CODE.sub("^^", text)
+    return f'"{text}"' if ":" in text or ";" in text or "," in text else text
 
 
 def mailto(mailbox: str) -> str:
     """Return the `mailto:` URI of an address (RFC 6068 2)."""
-    return "mailto:" + quote(one_line(mailbox), safe="!$'()*+,-._~:@")
+    if _PLAIN_MAILBOX.fullmatch(mailbox) is None:
+        mailbox = quote(one_line(mailbox), safe="!$'()*+,-._~:@")
+    return f"mailto:{mailbox}"
 
 
 def utc_value(instant: datetime) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64
+from collections.abc import Iterable
 from functools import lru_cache
 
 from invites.core.model import Kind, Method, Revision
@@ -42,13 +43,14 @@ _PHRASE = (
 _MAILBOX = r"<([!#-'*+\--9=?A-Z^-~]++@[A-Za-z0-9.-]++)>"
 _FIELD_NAME = re.compile(rb"^([^\s:]+):", re.MULTILINE)
 
-_BASE64 = r"((?:[A-Za-z0-9+/=]{1,76}+\r\n)*+)"
-_ENCODED = rf"\r\nContent-Transfer-Encoding: base64\r\n\r\n{_BASE64}\r\n"
-_ATTACHED = (
-    r"\r\nContent-Transfer-Encoding: base64"
-    r'\r\nContent-Disposition: attachment; filename="invite\.ics"'
-    rf"\r\n\r\n{_BASE64}\r\n"
-)
+# A dot costs the regex engine a tenth of what a class of characters does: lines are measured with
+# it, and what they are made of is looked at apart.
+_LINES = r"(?:(?![-\r]).{2,77}+(?<=\r)\n)*+"
+_BODIES = ("plain", "html", "calendar", "attached")
+
+
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t"
+_BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n"
 
 _PROPERTY_NAME = re.compile(rb"^([A-Z-]+)[;:]", re.MULTILINE)
 _INSTANT = r"[0-9]{8}T[0-9]{6}Z"
@@ -60,34 +62,49 @@ _PARAMETERS = r"(?:;[A-Z-]++=(?:\"[^\"\r\n]*+\"|[^\";:,\r\n]*+)(?:,[^\";:,\r\n]*
 def _message_grammar(kind: Kind, *, reply_to: bool, answers: bool) -> re.Pattern[bytes]:
     """Return the message's grammar; group 1 is the recipient.
 
-    Groups `calendar` and `attached` are the two copies of the calendar object, still in base64.
+    The bodies, still in base64, are the groups `plain`, `html`, `calendar` and `attached`.
     """
     fields = [
         rf"To: (?:{_PHRASE})?{_MAILBOX}\r\n" if name == "To" else rf"{name}: {_VALUE}\r\n"
         for name in _names(reply_to=reply_to, answers=answers)[:-1]
     ]
-    method = _method(kind)
     alternative = (
         r'multipart/alternative; boundary="(?P<inner>[!#-~]{1,70}+)"\r\n\r\n'
-        rf"--(?P=inner)\r\nContent-Type: text/plain; charset=utf-8{_ENCODED}"
-        rf"--(?P=inner)\r\nContent-Type: text/html; charset=utf-8{_ENCODED}"
+        + _part("inner", "plain", "text/plain; charset=utf-8")
+        + _part("inner", "html", "text/html; charset=utf-8")
     )
     if kind is Kind.REMINDER:
         body = rf"Content-Type: {alternative}--(?P=inner)--\r\n"
     else:
-        calendar = (
-            r"Content-Type: text/calendar; charset=utf-8; "
-            rf"method={method}; component=VEVENT{_ENCODED}"
-        ).replace(_BASE64, f"(?P<calendar>{_BASE64[1:-1]})")
-        attached = _ATTACHED.replace(_BASE64, f"(?P<attached>{_BASE64[1:-1]})")
+        event = rf"text/calendar; charset=utf-8; method={_method(kind)}; component=VEVENT"
         body = (
             r'Content-Type: multipart/mixed; boundary="(?P<outer>[!#-~]{1,70}+)"\r\n\r\n'
             rf"--(?P=outer)\r\nContent-Type: {alternative}"
-            rf"--(?P=inner)\r\n{calendar}--(?P=inner)--\r\n\r\n"
-            rf'--(?P=outer)\r\nContent-Type: application/ics; name="invite\.ics"{attached}'
-            r"--(?P=outer)--\r\n"
+            + _part("inner", "calendar", event)
+            + r"--(?P=inner)--\r\n\r\n"
+            + _part("outer", "attached", 'application/ics; name="invite.ics"', _ATTACHED)
+            + r"--(?P=outer)--\r\n"
         )
     return re.compile(("".join(fields) + body).encode("ascii"))
+
+
+def _is_clean(eml: bytes, bodies: Iterable[bytes]) -> bool:
+    """Whether all is printable ASCII in CRLF-ended lines, and each body is of base64's alphabet."""
+    ends = eml.translate(None, _PRINTABLE)
+    return ends == b"\r\n" * (len(ends) // 2) and not any(
+        body.translate(None, _BASE64_ALPHABET) for body in bodies
+    )
+
+
+_ATTACHED = r'Content-Disposition: attachment; filename="invite\.ics"\r\n'
+
+
+def _part(boundary: str, body: str, content_type: str, further: str = "") -> str:
+    """Return the grammar of one part, whose base64 lines are the group named `body`."""
+    return (
+        rf"--(?P={boundary})\r\nContent-Type: {content_type}\r\n"
+        rf"Content-Transfer-Encoding: base64\r\n{further}\r\n(?P<{body}>{_LINES})\r\n"
+    )
 
 
 def _names(*, reply_to: bool, answers: bool) -> list[str]:
@@ -130,12 +147,13 @@ def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
 class MessageCheck:
     """The byte-level checks for the messages of one kind, with or without a host to reply to."""
 
-    __slots__ = ("_kind", "_method", "_reply_to", "_with_others")
+    __slots__ = ("_bodies", "_kind", "_method", "_reply_to", "_with_others")
 
     def __init__(self, revision: Revision, *, reply_to: bool, with_others: bool = False) -> None:
         """`with_others` tells that the calendar object lists the other attendees as well."""
         self._kind = revision.kind
         self._method = revision.method.encode("ascii")
+        self._bodies = _BODIES[:2] if revision.kind is Kind.REMINDER else _BODIES
         self._reply_to = reply_to
         self._with_others = with_others
 
@@ -149,7 +167,7 @@ class MessageCheck:
         """
         grammar = _message_grammar(self._kind, reply_to=self._reply_to, answers=answers)
         found = grammar.fullmatch(eml)
-        if found is None:
+        if found is None or not _is_clean(eml, found.group(*self._bodies)):
             raise self._fault(eml, answers=answers, where=message_id)
         if found[1] != mailbox.encode("ascii"):
             raise MessageFaultError(
@@ -234,9 +252,7 @@ def _ends_as_crlf(content: bytes) -> bool:
     """Whether each line end is CRLF and the content ends with one."""
     ends = content.count(b"\r\n")
     return (
-        content.endswith(b"\r\n")
-        and content.count(b"\n") == ends
-        and content.count(b"\r") == ends
+        content.endswith(b"\r\n") and content.count(b"\n") == ends and content.count(b"\r") == ends
     )
 
 

@@ -51,7 +51,6 @@ class MessageSkeleton:
         "_middle",
         "_text",
         "calendar",
-        "header_names",
     )
 
     def __init__(self, envelope: Envelope, *, text: FencedBody, html: FencedBody) -> None:
@@ -64,7 +63,6 @@ class MessageSkeleton:
         if envelope.reply_to is not None:
             middle = mailbox_field("Reply-To", *envelope.reply_to) + middle
         self._middle = middle
-        self.header_names = _header_names(envelope, calendar=self.calendar)
         outer, inner = _boundaries(envelope)
         alternative = b'multipart/alternative; boundary="%s"\r\n\r\n' % inner
         opening = b"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: "
@@ -124,14 +122,6 @@ class MessageSkeleton:
             lines = encoded(calendar)
             parts += [lines, self._closing[0], lines, self._closing[1]]
         return b"".join(parts)
-
-
-def _header_names(envelope: Envelope, *, calendar: bool) -> tuple[bytes, ...]:
-    """Return the names of the header fields in their order, those of an answer left out."""
-    names = [b"From", b"To", b"Subject"]
-    if envelope.reply_to is not None:
-        names.append(b"Reply-To")
-    return (*names, b"Date", b"Message-ID", b"Auto-Submitted", b"MIME-Version", b"Content-Type")
 
 
 def _boundaries(envelope: Envelope) -> tuple[bytes, bytes]:

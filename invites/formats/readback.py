@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from email.headerregistry import AddressHeader
-from email.message import EmailMessage
+from email.headerregistry import AddressHeader, DateHeader
+from email.message import Message
 from email.policy import SMTP
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,6 @@ from invites.errors import MessageFaultError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-_POLICY = SMTP.clone(refold_source="none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +41,12 @@ class Expectation:
 def read_back(invitation: Invitation, expected: Expectation) -> None:
     """Parse one invitation as its receiver's programs do; raises MessageFaultError."""
     reader = _Reader(invitation, expected)
-    message = message_from_bytes(invitation.eml, _class=EmailMessage, policy=_POLICY)
+    message = message_from_bytes(invitation.eml)
     reader.header(message)
     parts = {part.get_content_type(): part for part in message.walk()}
     reader.parts(parts)
     if invitation.revision.kind is not Kind.REMINDER:
-        reader.event(parts["text/calendar"].get_payload(decode=True), parts)
+        reader.event(parts)
     reader.links(parts)
 
 
@@ -68,7 +66,7 @@ class _Reader:
                 expected="what was composed",
             )
 
-    def header(self, message: EmailMessage) -> None:
+    def header(self, message: Message) -> None:
         """Compare recipients, sender, identity and defects."""
         invitation = self.invitation
         self.same("defects", [d for part in message.walk() for d in part.defects], [])
@@ -76,27 +74,29 @@ class _Reader:
         self.same("From", _mailboxes(message, "from"), [self.expected.mailbox])
         self.same("Cc and Bcc", (message["cc"], message["bcc"]), (None, None))
         self.same("Message-ID", str(message["message-id"]).strip(), invitation.message_id)
-        date = message["date"].datetime
-        self.same("Date", date, invitation.revision.dtstamp)
+        date = SMTP.header_factory("date", _unfolded(message["date"]))
+        stamp = date.datetime if isinstance(date, DateHeader) else None
+        self.same("Date", stamp, invitation.revision.dtstamp)
         self.same("an answer", message["in-reply-to"] is not None, invitation.answers)
 
-    def parts(self, parts: dict[str, Any]) -> None:
+    def parts(self, parts: dict[str, Message]) -> None:
         """Compare the tree's kinds of parts."""
         kinds = {"multipart/alternative", "text/plain", "text/html"}
         if self.invitation.revision.kind is not Kind.REMINDER:
             kinds |= {"multipart/mixed", "text/calendar", "application/ics"}
         self.same("kinds of parts", set(parts), kinds)
 
-    def event(self, calendar: bytes, parts: dict[str, Any]) -> None:
+    def event(self, parts: dict[str, Message]) -> None:
         """Compare the event with the meeting's facts, as icalendar reads it."""
         invitation, revision = self.invitation, self.invitation.revision
+        calendar = parts["text/calendar"].get_payload(decode=True)
         self.same("the .ics file", calendar, invitation.ics)
         attached = parts["application/ics"].get_payload(decode=True)
         self.same("the attachment", attached, invitation.ics)
         method = parts["text/calendar"].get_param("method")
-        tree = Calendar.from_ical(calendar)
+        tree = Calendar.from_ical(invitation.ics)
         self.same("METHOD", (str(tree["method"]), method), (revision.method, revision.method))
-        (event,) = tree.walk("VEVENT")
+        event: Any = tree.walk("VEVENT")[0]
         self.same("UID", str(event["uid"]), invitation.uid)
         self.same("SEQUENCE", int(event["sequence"]), revision.sequence)
         self.same("DTSTAMP", event["dtstamp"].dt, revision.dtstamp)
@@ -111,13 +111,13 @@ class _Reader:
         description = str(event["description"]).split("\n")[0]
         self._event_links = {str(event["url"]), str(event["conference"]), description}
 
-    def links(self, parts: dict[str, Any]) -> None:
+    def links(self, parts: dict[str, Message]) -> None:
         """Find the link in each part and compare them; decode the token of the one link."""
-        text = parts["text/plain"].get_content()
+        text = _text_of(parts["text/plain"])
         markup = _Anchors()
-        markup.feed(parts["text/html"].get_content())
+        markup.feed(_text_of(parts["text/html"]))
         if self.invitation.revision.method is Method.CANCEL:
-            self.same("a link in a cancellation", "jwt=" in text or bool(markup.joins), False)
+            self.same("links in a cancellation", text.count("jwt=") + len(markup.joins), 0)
             return
         lines = {line for line in text.splitlines() if "jwt=" in line}
         links = self._event_links | lines | markup.joins
@@ -128,7 +128,7 @@ class _Reader:
         """Verify the token of `link` and compare its claims with this attendee and room."""
         server, invitation = self.expected.server, self.invitation
         place, mark, token = link.partition("#jwt=%22" if server.link == "fragment" else "?jwt=")
-        self.same("the link's form", bool(mark), True)
+        self.same("the link's form", mark != "", 1)
         self.same("the link's place", place, f"{server.url}/{invitation.room.segment}")
         claims = jwt.decode(
             token.removesuffix("%22"),
@@ -147,11 +147,20 @@ class _Reader:
         self.same("email", user["email"], invitation.attendee.email)
 
 
-def _mailboxes(message: EmailMessage, name: str) -> list[str]:
-    header = message[name]
+def _mailboxes(message: Message, name: str) -> list[str]:
+    header = SMTP.header_factory(name, _unfolded(message[name]))
     if not isinstance(header, AddressHeader):
         return []
     return [address.addr_spec for address in header.addresses]
+
+
+def _unfolded(value: str | None) -> str:
+    return (value or "").replace("\r\n", "")
+
+
+def _text_of(part: Message) -> str:
+    content = part.get_payload(decode=True)
+    return content.decode(part.get_content_charset("ascii")) if isinstance(content, bytes) else ""
 
 
 class _Anchors(HTMLParser):

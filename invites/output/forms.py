@@ -64,7 +64,7 @@ class Files:
     def _enter(self, meeting_id: str) -> None:
         self.close()
         self._name = name_for(meeting_id)
-        os.mkdir(self._name, FOLDER_MODE, dir_fd=self._top)  # noqa: PTH102 - dir_fd
+        os.mkdir(self._name, FOLDER_MODE, dir_fd=self._top)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         self._folder = os.open(self._name, flags, dir_fd=self._top)
         self._meeting_id = meeting_id

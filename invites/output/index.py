@@ -74,13 +74,13 @@ class Index:
         ).encode()
         if self._demo:
             yield (
-                '<p class="demo"><strong>A demonstration.</strong> The links were signed with a '
-                "secret made for this build alone, for meet.example.com: they admit nobody.</p>\n"
-            ).encode()
+                b'<p class="demo"><strong>A demonstration.</strong> The links were signed with a '
+                b"secret made for this build alone, for meet.example.com: they admit nobody.</p>\n"
+            )
         yield (
-            "<p>Each mail holds a personal link that admits its receiver; handle these files like "
-            'keys. <a href="manifest.csv">manifest.csv</a> lists them for programs.</p>\n'
-        ).encode()
+            b"<p>Each mail holds a personal link that admits its receiver; handle these files like "
+            b'keys. <a href="manifest.csv">manifest.csv</a> lists them for programs.</p>\n'
+        )
         for section in self._sections:
             yield section.encode()
         yield b"</body>\n</html>\n"

@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from invites.core.model import Invitation
@@ -50,13 +51,14 @@ def row_for(invitation: Invitation, *, eml: str, ics: str) -> list[str]:
         instant(validity.expires),
         revision.method.value,
         str(revision.sequence),
-        revision.dtstamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        instant(int(revision.dtstamp.timestamp())),
         invitation.message_id,
         eml,
         ics,
     ]
 
 
+@lru_cache(maxsize=1024)
 def instant(seconds: int) -> str:
     """Return seconds since 1970 as `2031-01-01T08:44:00Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import b32encode
 from hashlib import sha256
 
 from invites.core.slugs import slug
@@ -13,16 +12,16 @@ SLUG_AT_MOST = 40
 
 
 def name_for(text: str) -> str:
-    """Return a name for `text`: its slug and 12 characters (60 bits) of its SHA-256.
+    """Return a name for `text`: its slug and 16 hex digits of its SHA-256.
 
     Lower-case ASCII letters, digits and hyphens, so that it is valid on every file system and
     differs from every other one where upper and lower case are the same; never a device's name.
     """
-    code = b32encode(sha256(text.encode()).digest()[:8]).decode("ascii").lower()[:12]
+    code = sha256(text.encode()).hexdigest()[:16]
     return f"{slug(text, SLUG_AT_MOST, otherwise='x')}-{code}"
 
 
-_NAME = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{SLUG_AT_MOST}}}-[a-z2-7]{{12}}")
+_NAME = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{SLUG_AT_MOST}}}-[0-9a-f]{{16}}")
 
 
 def is_name(text: str) -> bool:

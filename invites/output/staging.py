@@ -76,9 +76,7 @@ def refuse_foreign(target: Path) -> None:
             "folder or an earlier build; name another folder with --out"
         )
     foreign = [
-        name
-        for name, folder in entries.items()
-        if not (is_name(name) if folder else name in BUILT)
+        name for name, folder in entries.items() if not (is_name(name) if folder else name in BUILT)
     ]
     if foreign:
         raise OutputRefusedError(
