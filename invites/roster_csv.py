@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, NoReturn
+from typing import BinaryIO, Final, NoReturn
 
 from invites.core.columns import BY_NAME, folded_name
 from invites.core.problems import Problem
@@ -42,7 +42,7 @@ _OTHER_FORMATS: Final = (
 )
 
 
-def read_table(source: Path | Literal["-"], *, stdin: BinaryIO | None = None) -> Table:
+def read_table(source: Path | str, *, stdin: BinaryIO | None = None) -> Table:
     """Return the cells of a roster; `-` reads `stdin`, which is the process's own by default.
 
     Raises UsageError where there is no such file, RosterRefusedError where it is no CSV in UTF-8.
@@ -52,7 +52,7 @@ def read_table(source: Path | Literal["-"], *, stdin: BinaryIO | None = None) ->
         stream = sys.stdin.buffer if stdin is None else stdin
         return table_from_bytes(stream.read(), STANDARD_INPUT)
     try:
-        content = source.read_bytes()
+        content = Path(source).read_bytes()
     except FileNotFoundError:
         raise UsageError(f"{source}: there is no such roster") from None
     except IsADirectoryError:
@@ -73,10 +73,12 @@ def table_from_bytes(content: bytes, source: str) -> Table:
     if not body.strip():
         _refuse(source, None, "the file is empty, expected a header and a row for each attendee")
     with _cells_of_any_length(len(body)):
-        _refuse_other_encodings(body, source)
         delimiter = _delimiter(body)
-        _refuse_bare_carriage_returns(body, source, delimiter)
-        survey = _surveyed(body, source, delimiter)
+        try:
+            _refuse_bare_carriage_returns(body, source, delimiter)
+            survey = _surveyed(body, source, delimiter)
+        except UnicodeDecodeError:
+            _refuse_other_encoding(body, source)
     return Table(
         source=source,
         digest=digest,
@@ -113,30 +115,25 @@ def _refuse_other_formats(content: bytes, source: str) -> None:
             _refuse(source, None, f"the file is {what}, expected CSV in UTF-8; {_SAVE_AS}")
 
 
-def _refuse_other_encodings(body: bytes, source: str) -> None:
+def _refuse_other_encoding(body: bytes, source: str) -> NoReturn:
     """Refuse bytes that are not UTF-8, naming the row and what the file probably is."""
-    decoder = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8", newline="\n")
+    valid, byte = _up_to_the_fault(body)
+    row = sum(1 for _ in csv.reader(io.StringIO(valid + "x", newline="\n")))
+    shown = bytes([byte]).decode("cp1252", "replace")
+    _refuse(
+        source,
+        row,
+        f'byte 0x{byte:02X} is not UTF-8, expected CSV in UTF-8; in Windows-1252 it is "{shown}"; '
+        f"if the file was not damaged, {_SAVE_AS}",
+    )
+
+
+def _up_to_the_fault(body: bytes) -> tuple[str, int]:
+    """Return the text before the first byte that is not UTF-8, and that byte."""
     try:
-        while decoder.read(1 << 16):
-            pass
-    except UnicodeDecodeError:
-        pass
-    else:
-        return
-    try:
-        body.decode("utf-8")
+        return body.decode("utf-8"), 0
     except UnicodeDecodeError as error:
-        valid = body[: error.start].decode("utf-8")
-        row = sum(1 for _ in csv.reader(io.StringIO(valid + "x", newline="\n")))
-        byte = body[error.start]
-        shown = bytes([byte]).decode("cp1252", "replace")
-        guess = "it looks like Windows-1252, or it was cut or damaged"
-        _refuse(
-            source,
-            row,
-            f"byte 0x{byte:02X} is not UTF-8 ({guess}; there it is {shown!r}), "
-            f"expected CSV in UTF-8; {_SAVE_AS}",
-        )
+        return body[: error.start].decode("utf-8"), body[error.start]
 
 
 def _delimiter(body: bytes) -> str:
@@ -159,9 +156,13 @@ def _first_record(text: str, delimiter: str) -> list[str]:
 
 
 def _refuse_bare_carriage_returns(body: bytes, source: str, delimiter: str) -> None:
-    """Refuse CR alone as a line end; within quotes it is a description's own."""
+    """Refuse CR alone as a line end; within quotes it is a description's own.
+
+    Raises UnicodeDecodeError for a body that may be something else altogether.
+    """
     if body.count(b"\r") == body.count(b"\r\n"):
         return
+    body.decode("utf-8")
     sep = re.escape(delimiter.encode("ascii"))
     tokens = re.compile(
         rb"(?:(?<=[\r\n" + sep + rb'])|\A)"[^"]*(?:""[^"]*)*"|(?P<line>\r\n|\n)|(?P<bare>\r)'

@@ -7,9 +7,8 @@ lengths), without asking the DNS; each distinct domain is looked at once.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from invites.core.text import CellRefused
 
@@ -27,8 +26,7 @@ class AddressRefused(CellRefused):
     """A text that is not one address; `expected` says what would do, in words for a problem."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """One mailbox in three spellings.
 
     `email` is as written; `mailbox` has its domain as A-labels in lower case, for headers, SMTP
@@ -53,11 +51,11 @@ def parse_address(text: str, *, special_domains: tuple[str, ...] = ()) -> Addres
         raise AddressRefused(_EXAMPLE)
     if len(local) > LOCAL_PART_AT_MOST or not _DOT_ATOM.fullmatch(local):
         raise AddressRefused(_why_local(text, local))
-    if "=?" in local and "?=" in local:
+    if "?" in local and "=?" in local and "?=" in local:
         raise AddressRefused(f"{_EXAMPLE}, without encoded words")
     ascii_domain = _ascii_domain(domain, special_domains)
     mailbox = text if ascii_domain == domain else f"{local}@{ascii_domain}"
-    if max(len(text), len(mailbox)) > ADDRESS_AT_MOST:
+    if len(mailbox) > ADDRESS_AT_MOST or len(text) > ADDRESS_AT_MOST:
         raise AddressRefused(f"an address of at most {ADDRESS_AT_MOST} characters")
     folded = mailbox if mailbox.islower() else mailbox.lower()
     return Address(text, mailbox, folded)

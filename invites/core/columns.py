@@ -62,6 +62,8 @@ class Column:
 
     def read(self, text: str, rules: RosterRules) -> object:
         """Return the value of a cell whose outer blanks are gone; raises CellRefused."""
+        if text.isprintable() and 0 < len(text) <= self.limit:
+            return self.parse(text, rules)
         if not text:
             if self.required:
                 raise CellRefused(self.what)

@@ -30,6 +30,16 @@ class Problem:
             return f"{place}: {self.expected}"
         return f'{place}: found "{escaped(self.found)}", expected {self.expected}'
 
+    def facts(self) -> dict[str, str | int | bool | None]:
+        """Return the problem for a JSON document; `found` is escaped and cut as in `text`."""
+        return {
+            "row": self.row,
+            "column": self.column,
+            "found": None if self.found is None else escaped(self.found),
+            "expected": self.expected,
+            "refuses_file": self.refuses_file,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned:
@@ -42,6 +52,10 @@ class Warned:
     def line(self, source: str) -> str:
         """Return the warning as one line: `FILE: row N, column NAME: …`."""
         return f"{_place(source, self.row, self.column)}: {self.text}"
+
+    def facts(self) -> dict[str, str | int | None]:
+        """Return the warning for a JSON document."""
+        return {"row": self.row, "column": self.column, "text": self.text}
 
 
 def _place(source: str, row: int | None, column: str | None) -> str:

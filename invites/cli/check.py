@@ -1,0 +1,127 @@
+"""`invites check`: read a roster, say everything that is wrong with it, touch nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from invites.cli.common import (
+    Call,
+    ConfigOption,
+    JsonOption,
+    NowOption,
+    QuietOption,
+    RosterArgument,
+    VerboseOption,
+    clock,
+)
+from invites.errors import Exit, RosterRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from invites.core.model import Roster
+    from invites.core.problems import Problem
+
+
+def check(
+    roster: RosterArgument,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave faulty rows out instead of refusing.")
+    ] = False,
+    now: NowOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Read and validate a roster; print every problem, change nothing."""
+    import os
+
+    from invites import settings
+    from invites.cli.reading import read_roster, warn_of
+
+    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
+    instant = clock(now, reproducible=True)
+    loaded = settings.load(config, environ=os.environ)
+    for warning in loaded.warnings:
+        call.warn(warning)
+    try:
+        read = read_roster(roster, loaded, skip_invalid=skip_invalid)
+    except RosterRefusedError as refusal:
+        return _refused(call, refusal)
+    warn_of(call, read)
+    _show_table(call, read.left_out)
+    if not read.final_newline:
+        call.warn(f"{read.source}: the file ends without a line end; its last row may be cut")
+    _tell(call, read, instant)
+    return Exit.IN_PART if read.rejected else Exit.DONE
+
+
+def _refused(call: Call, refusal: RosterRefusedError) -> int:
+    """Say why the roster was refused, and return the exit code."""
+    call.problems(problem.text(refusal.source) for problem in refusal.problems)
+    _show_table(call, refusal.problems)
+    call.document(
+        command="check",
+        roster=refusal.source,
+        refused=True,
+        rows_read=refusal.rows_read,
+        problems=[problem.facts() for problem in refusal.problems],
+        warnings=[],
+    )
+    count = len(refusal.problems)
+    noun = "problem" if count == 1 else "problems"
+    rows = "" if refusal.rows_read is None else f" in {refusal.rows_read} rows"
+    call.say(f"{refusal.source} is refused: {count} {noun}{rows}")
+    return refusal.exit_code
+
+
+def _tell(call: Call, read: Roster, now: datetime) -> None:
+    """Say how much was read and what became of it."""
+    attendees = sum(len(meeting.attendees) for meeting in read.meetings)
+    over = sum(meeting.end <= now for meeting in read.meetings)
+    call.document(
+        command="check",
+        roster=read.source,
+        refused=False,
+        digest=read.digest,
+        rows_read=read.rows_read,
+        rows_accepted=read.accepted,
+        rows_rejected=read.rejected,
+        rows_repeated=read.repeated,
+        meetings=len(read.meetings),
+        meetings_over=over,
+        attendees=attendees,
+        problems=[problem.facts() for problem in read.left_out],
+        warnings=[warning.facts() for warning in read.warnings],
+    )
+    call.say(
+        f"{read.source}: {_count(read.rows_read, 'row')}, "
+        f"{_count(len(read.meetings), 'meeting')} ({over} over), "
+        f"{_count(attendees, 'attendee')}, {_count(len(read.warnings), 'warning')}"
+    )
+    if read.repeated:
+        call.say(f"{_count(read.repeated, 'row')} said again what another row says")
+    if read.rejected:
+        call.say(f"{_count(read.rejected, 'row')} left out for their problems")
+    call.detail(f"SHA-256 {read.digest}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _show_table(call: Call, problems: Sequence[Problem]) -> None:
+    """Show the problems as a table as well where somebody sits at a terminal."""
+    import sys
+
+    if not problems or call.as_json or call.quiet or not sys.stdout.isatty():
+        return
+    from rich.console import Console
+
+    from invites.report.problems import problem_table
+
+    Console().print(problem_table(problems))
