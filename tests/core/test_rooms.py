@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import re
 import unicodedata
 from string import ascii_letters, digits
@@ -214,10 +217,6 @@ def test_a_derived_room_depends_on_the_key_and_the_whole_meeting_id() -> None:
 
 def test_a_derived_room_has_the_known_code() -> None:
     """The code is the first 80 bits of HMAC-SHA256 in base32, so that other programs can tell it."""
-    import base64  # noqa: PLC0415 - the independent reckoning stands together
-    import hashlib  # noqa: PLC0415
-    import hmac  # noqa: PLC0415
-
     code = base64.b32encode(hmac.new(KEY, "Zürich 1".encode(), hashlib.sha256).digest())[:16]
     assert derived_room("Zürich 1", KEY).claim == f"zurich-1-{code.decode().lower()}"
 
