@@ -23,6 +23,9 @@ _ROOTS = frozenset({ATTENDEE, COLUMNS, LINK})
 Path = tuple[str, ...]
 """`("attendee", "name")`, `("columns", "phone")`, `("link",)`; `("attendee",)` is the whole."""
 
+_NEVER_EMPTY = frozenset({(ATTENDEE, "name"), (ATTENDEE, "email")})
+"""What a subject may have as slots: its blanks are folded, and two could meet around nothing."""
+
 _CAPTURING = (
     nodes.Macro,
     nodes.CallBlock,
@@ -43,26 +46,25 @@ class Uses:
     untraceable: bool = False
     """True where a template's name is computed, or a block's text is captured: no slots at all."""
 
-    def add(self, other: Uses) -> None:
-        """Take over what `other` found."""
+    def add(self, other: Uses, *, only_filled: bool = False) -> None:
+        """Take over what `other` found; `only_filled` where a slot must never be empty."""
         self.bare |= other.bare
         self.computed |= other.computed
+        if only_filled:
+            self.computed |= other.bare - _NEVER_EMPTY
         self.untraceable |= other.untraceable
 
-    def slots(self, *, subject: bool = False) -> frozenset[Path]:
-        """Return the paths that may be slots, for a subject only those that are never empty."""
+    def slots(self) -> frozenset[Path]:
+        """Return the paths that may be slots: never computed with, nor their whole."""
         if self.untraceable:
             return frozenset()
-        whole = {path for path in self.computed if len(path) == 1}
-        free = {p for p in self.bare if p not in self.computed and p[:1] not in whole}
-        return frozenset(p for p in free if not subject or p in _NEVER_EMPTY)
+        return frozenset(
+            path for path in self.bare - self.computed if path[:1] not in self.computed
+        )
 
     def used(self) -> frozenset[Path]:
         """Return everything used in any way."""
         return frozenset(self.bare | self.computed)
-
-
-_NEVER_EMPTY = frozenset({(ATTENDEE, "name"), (ATTENDEE, "email")})
 
 
 @dataclass(slots=True)

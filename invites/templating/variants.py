@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from invites.core.model import Kind
-from invites.templating.analysis import ATTENDEE, COLUMNS, Path, Trees, uses_of
+from invites.templating.analysis import ATTENDEE, COLUMNS, Path, Trees, Uses, uses_of
 from invites.templating.kinds import part_files
 from invites.templating.letters import COLUMN, LINK, Slot
 
@@ -37,20 +37,14 @@ def variants_of(kind: Kind, trees: Trees) -> Variants:
 
     A value is a slot only where every part that uses it lets it be one.
     """
-    uses = {part: uses_of(name, trees) for part, name in part_files(kind).items()}
-    free = {part: one.slots(subject=part == "subject") for part, one in uses.items()}
-    used = frozenset[Path]().union(*(one.used() for one in uses.values()))
-    slots = sorted(
-        path
-        for path in used
-        if all(path in free[part] for part in uses if path in uses[part].used())
-    )
-    computed = sorted(path for path in used if path not in slots)
-    untraceable = any(one.untraceable for one in uses.values())
+    uses = Uses()
+    for part, name in part_files(kind).items():
+        uses.add(uses_of(name, trees), only_filled=part == "subject")
+    slots = sorted(uses.slots())
     return Variants(
         tuple(map(_slot, slots)),
-        _getters(computed, untraceable=untraceable),
-        computes_columns=untraceable or any(root == COLUMNS for root, *_ in computed),
+        _getters(sorted(uses.used() - set(slots)), untraceable=uses.untraceable),
+        computes_columns=uses.untraceable or any(root == COLUMNS for root, *_ in uses.computed),
     )
 
 

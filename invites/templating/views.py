@@ -98,7 +98,7 @@ class Columns:
 
     def __getitem__(self, name: str) -> str:
         """Return the cell's text; KeyError where the roster has no such column."""
-        return plain(self._values[name])
+        return self._values[name]
 
     def __contains__(self, name: object) -> bool:
         """Tell whether the roster has the column."""

@@ -8,11 +8,13 @@ from invites.templating.kinds import KINDS_WITH_LINK, part_files
 from invites.templating.letters import (
     COLUMN,
     LINK,
+    MARKERS,
     Letter,
     LetterFacts,
     Part,
     SharedLetter,
     joined,
+    plain,
 )
 from invites.templating.slots import marker, split
 from invites.templating.views import (
@@ -120,9 +122,12 @@ class LetterWriter:
 
 def _columns(attendee: Attendee, markers: Mapping[str, str]) -> Mapping[str, str]:
     """Return the attendee's columns, with markers for those that are there and are slots."""
+    texts = attendee.columns
+    if any(MARKERS[0] in text or MARKERS[1] in text for text in texts.values()):
+        texts = {name: plain(text) for name, text in texts.items()}
     marked = {
         name: text
         for slot, text in markers.items()
-        if slot.startswith(COLUMN) and (name := slot.removeprefix(COLUMN)) in attendee.columns
+        if slot.startswith(COLUMN) and (name := slot.removeprefix(COLUMN)) in texts
     }
-    return {**attendee.columns, **marked} if marked else attendee.columns
+    return {**texts, **marked} if marked else texts
