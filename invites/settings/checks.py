@@ -37,7 +37,7 @@ def findings(
     jobs: Sequence[Job],
     origins: Mapping[KeyPath, str],
     *,
-    file: str,
+    file: str | None,
 ) -> list[Finding]:
     """Return a complaint for each rule that is broken; a section that is itself wrong is None."""
     broken: list[tuple[KeyPath, str]] = []
@@ -49,12 +49,18 @@ def findings(
     if not has_relay and sections["delivery"] is not None:
         broken += _delivery(sections["delivery"])
     found: list[Finding] = [
-        Complaint(place=origins.get(path, key_name(path)), sentence=sentence)
+        Complaint(place=place_of(path, origins, file), sentence=sentence)
         for path, sentence in broken
     ]
     for job in jobs if not has_relay else ():
         found += _job_without_relay(job, file)
     return found + _same_names(jobs, file)
+
+
+def place_of(path: KeyPath, origins: Mapping[KeyPath, str], file: str | None) -> str:
+    """Return where a key was given; for one with its default the file where it can be."""
+    beside = key_name(path) if file is None else f"{file}: {key_name(path)}"
+    return origins.get(path, beside)
 
 
 def _jitsi(jitsi: Jitsi) -> Broken:
@@ -135,14 +141,14 @@ def _delivery(delivery: DeliverySection) -> Broken:
         yield (("delivery", "to"), f'"smtp" {_NEEDS_RELAY}')
 
 
-def _job_without_relay(job: Job, file: str) -> list[Finding]:
+def _job_without_relay(job: Job, file: str | None) -> list[Finding]:
     wanting = [key for key in ("reminders", "notify") if getattr(job, key)]
     wanting += ['deliver = "smtp"'] if job.deliver == "smtp" else []
     place = f'{file}: [[job]] "{job.name}"'
     return [Complaint(place=place, sentence=f"{each} {_NEEDS_RELAY}") for each in wanting]
 
 
-def _same_names(jobs: Sequence[Job], file: str) -> list[Finding]:
+def _same_names(jobs: Sequence[Job], file: str | None) -> list[Finding]:
     names = [job.name for job in jobs]
     return [
         Complaint(

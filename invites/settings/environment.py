@@ -68,8 +68,9 @@ def _take_variable(layer: Layer, name: str, text: str) -> None:
     if path[0] == "job":
         layer.complain(name, "jobs stand in the settings file alone; remove the variable")
     elif not _is_setting(path):
-        near = nearest(name, all_variables())
-        remedy = f'did you mean "{near}"?' if near else "correct its name or remove it"
+        known = [each.removeprefix(PREFIX) for each in all_variables()]
+        near = nearest(name.removeprefix(PREFIX), known)
+        remedy = f'did you mean "{PREFIX}{near}"?' if near else "correct its name or remove it"
         layer.complain(name, f"no setting has this name; {remedy}")
     elif text or path in EMPTY_SAYS_SOMETHING:
         layer.give(path, _value(path, text), f"{name}: {key_name(path)}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from invites.core.problems import escaped
 from invites.core.rooms import TenantRefused
@@ -16,6 +17,10 @@ from invites.settings.values import Unfit
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+
+_LOGIN: Final = re.compile(r"//[^/]*@")
+_QUERY: Final = re.compile(r"([?#]).*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +64,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return the known name that was probably meant, or nothing."""
     by_folded = {each.lower(): each for each in known}
     folded = name.lower().replace("-", "_").replace(" ", "_")
-    near = get_close_matches(folded, list(by_folded), n=1, cutoff=0.7)
+    near = get_close_matches(folded, list(by_folded), n=1, cutoff=0.6)
     return by_folded[near[0]] if near else ""
 
 
@@ -81,7 +86,14 @@ def _in_toml(value: object) -> str:
         case dict():
             return "a table"
         case _:
-            return f'"{escaped(str(value))}"'
+            return f'"{escaped(_without_login_or_token(str(value)))}"'
+
+
+def _without_login_or_token(text: str) -> str:
+    """Return `text` with what a url must not show: its login, and what follows its path."""
+    if "://" not in text:
+        return text
+    return _QUERY.sub(r"\1…", _LOGIN.sub("//…@", text))
 
 
 def expected_of(error: ErrorDetails) -> tuple[str, str]:

@@ -121,9 +121,9 @@ def _says_nothing(path: KeyPath, value: object) -> bool:
 def _unknown_key(path: KeyPath, known: Sequence[str]) -> str:
     sentence = f'unknown key "{path[-1]}" in [{".".join(path[:-1])}]; '
     homes = [name for name in (*SECTIONS, "job") if path[-1] in keys_of(name)]
-    if nearest(path[-1], known) or not homes:
-        return sentence + _meant(path[-1], known)
-    return f"{sentence}it belongs in {_in_words(homes)}"
+    if homes:
+        return f"{sentence}it belongs in {_in_words(homes)}"
+    return sentence + _meant(path[-1], known)
 
 
 def _take_jobs(layer: Layer, content: object, file: str) -> None:

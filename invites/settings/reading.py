@@ -140,13 +140,14 @@ def _settings(
     findings += two_sources(layers)
     findings += checks.exposed_secret(source, given)
     sections: dict[str, Any] = {}
+    file = None if source is None else str(source)
     for name in SECTIONS:
-        sections[name], faults = _section(name, given, around)
+        sections[name], faults = _section(name, given, around, file=file)
         findings += faults
-    jobs, faults = _jobs(layers, sections, file=str(source), around=around)
+    jobs, faults = _jobs(layers, sections, file=file, around=around)
     origins = {path: each.place for path, each in given.items()}
     findings += faults
-    findings += checks.findings(sections, jobs, origins, file=str(source))
+    findings += checks.findings(sections, jobs, origins, file=file)
     refuse(findings)
     return Settings(
         **sections,
@@ -177,7 +178,7 @@ def _special_domains(given: Mapping[KeyPath, Given]) -> tuple[str, ...]:
 
 
 def _section(
-    name: str, given: Mapping[KeyPath, Given], around: Surroundings
+    name: str, given: Mapping[KeyPath, Given], around: Surroundings, *, file: str | None
 ) -> tuple[Section | None, list[Finding]]:
     raw: dict[str, Any] = {}
     for path, each in given.items():
@@ -185,16 +186,19 @@ def _section(
             home = raw if len(path) == 2 else raw.setdefault(path[1], {})
             home[path[-1]] = each.value
     built, errors = _validated(SECTIONS[name], raw, around)
-    return built, [_section_fault((name, *error["loc"]), error, given) for error in errors]
+    return built, [_section_fault((name, *error["loc"]), error, given, file) for error in errors]
 
 
-def _section_fault(where: tuple[str, ...], error: Any, given: Mapping[KeyPath, Given]) -> Finding:
+def _section_fault(
+    where: tuple[str, ...], error: Any, given: Mapping[KeyPath, Given], file: str | None
+) -> Finding:
     """Return the fault of the key at `where`, whose end may be an item of a list."""
     path = where[:3] if where[:3] in given else where[:2]
     found = given.get(path)
     expected, remedy = expected_of(error)
     if found is None:
-        return Fault(place=key_name(path), expected=expected, remedy=remedy)
+        place = checks.place_of(path, {}, file)
+        return Fault(place=place, expected=expected, remedy=remedy)
     seen = shown(path, found.value)
     return Fault(place=found.place, found=seen, expected=expected, remedy=remedy)
 
@@ -210,7 +214,7 @@ def _validated(
 
 
 def _jobs(
-    layers: Sequence[Layer], sections: Mapping[str, Any], *, file: str, around: Surroundings
+    layers: Sequence[Layer], sections: Mapping[str, Any], *, file: str | None, around: Surroundings
 ) -> tuple[list[Job], list[Finding]]:
     """Return the jobs; zone and delivery of one that names none are those of the other sections."""
     defaults = {

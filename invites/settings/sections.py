@@ -46,7 +46,7 @@ class Jitsi(Section):
     app_id: Text | None = None
     secret: Annotated[Secret | None, BeforeValidator(fields.secret)] = None
     secret_file: SettingsPath | None = None
-    secret_env: Text | None = None
+    secret_env: Text | None = Field(None, repr=False)
     secret_command: Command | None = Field(None, repr=False)
     allow_weak_secret: Switch = False
     algorithm: Algorithm = "HS256"
@@ -133,7 +133,7 @@ class Smtp(Section):
     allow_plaintext: Switch = False
     username: Text | None = None
     password_file: SettingsPath | None = None
-    password_env: Text | None = None
+    password_env: Text | None = Field(None, repr=False)
     password_command: Command | None = Field(None, repr=False)
     auth: Literal["login", "plain", "xoauth2"] = "login"
     token_command: Command | None = Field(None, repr=False)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from invites.core.model import Organizer, Server
 from invites.core.rooms import room_key_from, tenant_from_path
 from invites.errors import SettingsError
+from invites.settings.checks import place_of
 from invites.settings.docker import NAMES, xmpp_domain
 from invites.settings.environment import variable_name
 from invites.settings.layers import KeyPath, key_name
@@ -224,7 +225,7 @@ class Settings:
         return None
 
     def _place(self, path: KeyPath) -> str:
-        return self.origins.get(path, key_name(path))
+        return place_of(path, self.origins, None if self.source is None else str(self.source))
 
     def _demand(self, *paths: KeyPath) -> None:
         lacking = [path for path in paths if getattr(getattr(self, path[0]), path[1]) is None]

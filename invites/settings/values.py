@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
 from typing import Final
 
@@ -196,12 +196,12 @@ def date_format(value: object) -> str:
 
 
 def _keeps_the_minute(form: str) -> bool:
-    sample = datetime(2026, 11, 25, 17, 48)  # noqa: DTZ001 - a wall time, to try the form with
+    sample = datetime(2026, 11, 25, 17, 48, tzinfo=UTC)
     try:
-        again = datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - the same
+        again = datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - with or without zone
     except (ValueError, UnicodeError):
         return False
-    return again.replace(second=0, microsecond=0, tzinfo=None) == sample
+    return again.replace(tzinfo=UTC) == sample
 
 
 def language(value: object) -> str:
