@@ -76,6 +76,9 @@ class ScriptedServer:
     connection_limit: int | None = None
     messages_per_connection: int | None = None
     octet_pause: float = 0.0
+    takes_data_without_recipient: bool = False
+    gives_up_after_octets: int | None = None
+    bind: str = "127.0.0.1"
     on_content: Callable[[bytes], None] | None = None
 
     accepted: list[Accepted] = field(default_factory=list)
@@ -88,7 +91,7 @@ class ScriptedServer:
     def __enter__(self) -> Self:
         """Listen on a free port of 127.0.0.1."""
         self.lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((self.bind, 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -272,7 +275,7 @@ class _Talk:
 
     def do_data(self, _line: str) -> None:
         if self.recipient is None:
-            self.say("503 5.5.1 RCPT first")
+            self.refuse_data()
             return
         if self.disturbed("DATA", self.recipient):
             return
@@ -291,6 +294,14 @@ class _Talk:
         else:
             self.say(f"250 2.0.0 Ok: queued as {len(self.server.accepted)}")
 
+    def refuse_data(self) -> None:
+        if not self.server.takes_data_without_recipient:
+            self.say("503 5.5.1 RCPT first")
+            return
+        self.say("354 go on")
+        self.server.commands.append(f"content of {len(self.content())} octets to nobody")
+        self.say("554 5.5.1 no valid recipients")
+
     def do_rset(self, _line: str) -> None:
         self.sender = self.recipient = None
         self.say("250 2.0.0 Ok")
@@ -302,6 +313,10 @@ class _Talk:
     def content(self) -> bytes:
         while b"\r\n.\r\n" not in b"\r\n" + self.buffer:
             self.receive()
+            limit = self.server.gives_up_after_octets
+            if limit is not None and len(self.buffer) > limit:
+                self.say("552 5.3.4 that is too much")
+                raise GoneError
         whole, self.buffer = (b"\r\n" + self.buffer).split(b"\r\n.\r\n", 1)
         return (whole[2:] + b"\r\n").replace(b"\r\n..", b"\r\n.").removeprefix(b".")
 

@@ -1,0 +1,417 @@
+"""Delivery by SMTP, beside the matrix: the contract over several servers, and everything on the wire."""
+
+from __future__ import annotations
+
+import email
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
+
+from invites.delivery import Deferred, Delivery, Failed, Phase, Sent
+from invites.delivery.relay import Relay
+from invites.delivery.smtp import SmtpDelivery, login_report
+from invites.errors import LoginError, MessageFaultError, TryAgainError
+from tests.delivery.conftest import SENDER, Recorder, message_id_of, parcel, parcels
+from tests.delivery.contract import DeliveryContract, never
+from tests.peers.smtp_server import Fault, ScriptedServer
+
+
+def plain_relay(server: ScriptedServer, **settings: object) -> Relay:
+    """Return a relay on loopback without TLS and login."""
+    return replace(
+        Relay(host="127.0.0.1", port=server.port, security="none", timeout=10, data_timeout=10),
+        **settings,
+    )
+
+
+class Sink:
+    """An aiosmtpd handler that keeps Message-IDs."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.ids: list[str] = []
+
+    async def handle_DATA(  # noqa: N802 - aiosmtpd's name
+        self, _server: object, _session: object, envelope: Envelope
+    ) -> str:
+        """Keep the Message-ID."""
+        message = email.message_from_bytes(envelope.original_content or b"")
+        self.ids.append(str(message["Message-ID"]))
+        return "250 2.0.0 kept"
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class TestAiosmtpd(DeliveryContract):
+    """The contract, against another project's server, which offers no pipelining."""
+
+    @pytest.fixture
+    def delivery(self) -> Iterator[Delivery]:
+        """Return a delivery to the sink."""
+        self.sink = Sink()
+        port = free_port()
+        controller = Controller(self.sink, hostname="127.0.0.1", port=port)
+        controller.start()
+        yield SmtpDelivery(Relay(host="127.0.0.1", port=port, security="none"))
+        controller.stop()
+
+    def arrived(self) -> list[str]:
+        """Return what the sink got."""
+        return self.sink.ids
+
+
+class TestPipelining(DeliveryContract):
+    """The contract, against a server that offers pipelining."""
+
+    connections = 1
+
+    @pytest.fixture
+    def delivery(self) -> Iterator[Delivery]:
+        """Return a delivery to the scripted server."""
+        with ScriptedServer() as self.server:
+            yield SmtpDelivery(plain_relay(self.server, connections=self.connections))
+
+    def arrived(self) -> list[str]:
+        """Return what the server accepted."""
+        return self.server.ids()
+
+
+class TestThreeConnections(TestPipelining):
+    """The contract, over three connections at once."""
+
+    connections = 3
+
+
+def deliver(relay: Relay, journal: Recorder, count: int = 3) -> None:
+    """Deliver so many parcels."""
+    SmtpDelivery(relay).deliver(parcels(count), journal, stop=never)
+
+
+def test_a_message_travels_with_its_envelope_and_its_very_bytes(journal: Recorder) -> None:
+    """Lines that begin with dots arrive as they were (RFC 5321 4.5.2)."""
+    body = ".\r\n..\r\n.dot\r\n\r\n.\r\n"
+    with ScriptedServer() as server:
+        sent = parcel(1, body=body)
+        SmtpDelivery(plain_relay(server)).deliver([sent], journal, stop=never)
+    (arrived,) = server.accepted
+    assert arrived.content == sent.content
+    assert (arrived.sender, arrived.recipient) == (SENDER, sent.recipient)
+
+
+def test_one_recipient_per_transaction_over_one_connection(journal: Recorder) -> None:
+    """Nobody shares an envelope, and the connection is opened once."""
+    with ScriptedServer(pipelining=False) as server:
+        deliver(plain_relay(server), journal, 4)
+    verbs = [command.split(" ")[0] for command in server.commands]
+    assert verbs == ["EHLO", *["MAIL", "RCPT", "DATA"] * 4, "QUIT"]
+    assert server.connections == 1
+
+
+def test_pipelining_takes_one_write_per_message(journal: Recorder) -> None:
+    """The commands of the next message travel right behind the dot of this one (RFC 2920 3.1)."""
+    with ScriptedServer() as server:
+        deliver(plain_relay(server), journal, 4)
+    first, *between, last, goodbye = server.writes[1:]
+    assert first.startswith(b"MAIL FROM:")
+    assert first.endswith(b"\r\nDATA\r\n")
+    assert len(between) == 3
+    for write in between:
+        assert b"\r\n.\r\nMAIL FROM:" in write
+        assert write.endswith(b"\r\nDATA\r\n")
+    assert last.endswith(b"\r\n.\r\n")
+    assert goodbye == b"QUIT\r\n"
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_no_more_messages_are_in_doubt_than_there_are_connections(
+    connections: int, journal: Recorder
+) -> None:
+    """A crash at any moment leaves at most one announced message without outcome per connection."""
+    with ScriptedServer() as server:
+        deliver(plain_relay(server, connections=connections), journal, 30)
+    in_doubt = 0
+    for outcomes, sending in journal.notes:
+        in_doubt += len(sending) - len(outcomes)
+        assert in_doubt <= connections
+
+
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "stepwise"])
+def test_content_waits_for_the_journal(*, pipelining: bool, journal: Recorder) -> None:
+    """Whatever content reaches the server was announced before."""
+    unannounced: list[bytes] = []
+
+    def look(content: bytes) -> None:
+        announced = {message_id_of(key).encode() for key in journal.sending}
+        if not any(each in content for each in announced):
+            unannounced.append(content)
+
+    with ScriptedServer(pipelining=pipelining, on_content=look) as server:
+        deliver(plain_relay(server), journal, 6)
+    assert unannounced == []
+    assert len(server.accepted) == 6
+
+
+def test_a_journal_that_fails_in_the_middle_stops_before_the_next_content(
+    journal: Recorder,
+) -> None:
+    """Where `sent` can't be committed nothing more goes out, though the server waits for it."""
+    journal.fails_at = 3
+    with ScriptedServer() as server:
+        with pytest.raises(OSError, match="No space left"):
+            deliver(plain_relay(server), journal, 9)
+        for _ in range(50):
+            time.sleep(0.01)
+            if server.open_now == 0:
+                break
+    assert len(server.accepted) == len(journal.sending)
+    assert len(server.accepted) <= 3
+
+
+def test_parcels_and_journal_stay_in_the_calling_thread() -> None:
+    """With several connections, composing and the ledger see one thread only."""
+    threads: set[int] = set()
+
+    class Noticing(Recorder):
+        def note(self, **facts: object) -> None:
+            threads.add(threading.get_ident())
+            super().note(**facts)
+
+    def noticed() -> Iterator[object]:
+        for each in parcels(20):
+            threads.add(threading.get_ident())
+            yield each
+
+    with ScriptedServer() as server:
+        relay = plain_relay(server, connections=3)
+        SmtpDelivery(relay).deliver(noticed(), Noticing(), stop=never)
+    assert threads == {threading.get_ident()}
+    assert server.connections == 3
+
+
+def test_a_refused_receiver_fails_alone(journal: Recorder) -> None:
+    """550 at RCPT: that one failed with the server's words, the others go on."""
+    fault = Fault("RCPT", "550 5.1.1 no such user", only="attendee2@example.org")
+    with ScriptedServer(faults=[fault]) as server:
+        deliver(plain_relay(server), journal)
+    assert journal.kinds() == {1: "Sent", 2: "Failed", 3: "Sent"}
+    assert journal.outcomes[2] == Failed(key=2, answer="550 5.1.1 no such user", phase=Phase.RCPT)
+    assert server.connections == 1
+
+
+def test_a_data_that_is_open_without_a_receiver_carries_nothing(journal: Recorder) -> None:
+    """RFC 2920 3.1: where 354 comes although RCPT was refused, a lone dot follows, no content."""
+    fault = Fault("RCPT", "550 5.1.1 no such user", times=1)
+    with ScriptedServer(faults=[fault], takes_data_without_recipient=True) as server:
+        deliver(plain_relay(server), journal)
+    assert journal.kinds() == {1: "Failed", 2: "Sent", 3: "Sent"}
+    assert [one for one in server.commands if "nobody" in one] == ["content of 2 octets to nobody"]
+    assert journal.sending == [2, 3]
+
+
+def test_greylisting_defers_and_the_next_run_gets_through(journal: Recorder) -> None:
+    """451 at the first attempt of each receiver: all deferred, none lost; later all are sent."""
+    faults = [
+        Fault("RCPT", "451 4.7.1 Greylisted, come back", times=1, only=each.recipient)
+        for each in parcels(7)
+    ]
+    with ScriptedServer(faults=faults) as server:
+        deliver(plain_relay(server), journal, 7)
+        assert journal.kinds() == dict.fromkeys(range(1, 8), "Deferred")
+        assert not any(outcome.lost for outcome in journal.outcomes.values())
+        again = Recorder()
+        deliver(plain_relay(server), again, 7)
+    assert again.kinds() == dict.fromkeys(range(1, 8), "Sent")
+    assert len(server.accepted) == 7
+
+
+def test_a_message_beyond_the_servers_size_is_not_offered(journal: Recorder) -> None:
+    """SIZE (RFC 1870): the one fails with both numbers in the answer, no octet of it goes out."""
+    big = parcel(2, body="x" * 70 + "\r\n" + "y" * 2000 + "\r\n")
+    with ScriptedServer(size=2000) as server:
+        relay = plain_relay(server)
+        SmtpDelivery(relay).deliver([parcel(1), big, parcel(3)], journal, stop=never)
+    assert journal.kinds() == {1: "Sent", 2: "Failed", 3: "Sent"}
+    assert f"{len(big.content)} octets" in journal.outcomes[2].answer
+    assert "2000" in journal.outcomes[2].answer
+    sizes = [one.rpartition("SIZE=")[2] for one in server.commands if one.startswith("MAIL")]
+    assert sizes == [str(len(parcel(key).content)) for key in (1, 3)]
+
+
+def test_a_server_that_gives_up_amid_the_content_is_heard(journal: Recorder) -> None:
+    """552 before the dot, then closed: failed in its words, not lost, and never unknown."""
+    big = parcel(1, body=("x" * 70 + "\r\n") * 200_000)
+    with ScriptedServer(gives_up_after_octets=100_000) as server:
+        SmtpDelivery(plain_relay(server)).deliver([big, parcel(2)], journal, stop=never)
+    assert journal.kinds() in ({1: "Failed", 2: "Sent"}, {1: "Deferred", 2: "Sent"})
+    assert len(server.accepted) == 1
+
+
+def test_eight_bits_are_never_relied_on(journal: Recorder) -> None:
+    """Content beyond ASCII, or with a bare line end, is our own fault and stops the run."""
+    for body in ("Grüße\r\n", "one\nMAIL FROM:<x@y>\r\n", "one\rtwo\r\n"):
+        with ScriptedServer() as server:
+            delivery = SmtpDelivery(plain_relay(server))
+            with pytest.raises(MessageFaultError):
+                delivery.deliver([parcel(1, body=body)], journal, stop=never)
+        assert server.accepted == []
+        assert journal.notes == []
+
+
+@pytest.mark.parametrize(
+    "mailbox",
+    [
+        "a@b.example>\r\nRCPT TO:<c@d.example",
+        "a b@c.example",
+        "a@b.example\n",
+        "<a@b>",
+        "a",
+        "é@b.c",
+    ],
+)
+def test_an_address_that_could_end_its_command_is_never_sent(
+    mailbox: str, journal: Recorder
+) -> None:
+    """The last defence: that one fails, and the server hears nothing of it."""
+    with ScriptedServer() as server:
+        bad = replace(parcel(1), recipient=mailbox)
+        SmtpDelivery(plain_relay(server)).deliver([bad, parcel(2)], journal, stop=never)
+    assert journal.kinds() == {1: "Failed", 2: "Sent"}
+    assert sum(one.startswith("RCPT") for one in server.commands) == 1
+
+
+def test_an_answer_after_a_drop_is_still_an_answer(journal: Recorder) -> None:
+    """550 to a message sent ahead, then closed: failed, for it was refused before the drop."""
+    faults = [Fault("RCPT", "550", times=1), Fault("DATA", "drop", times=1)]
+    with ScriptedServer(faults=faults, takes_data_without_recipient=True) as server:
+        deliver(plain_relay(server), journal)
+    assert journal.outcomes[1].phase is Phase.RCPT
+    assert journal.kinds() == {1: "Failed", 2: "Sent", 3: "Sent"}
+
+
+def test_a_server_that_takes_few_messages_per_connection_gets_many_connections(
+    journal: Recorder,
+) -> None:
+    """421 at MAIL after two messages: the connection is reopened, nothing is deferred."""
+    with ScriptedServer(messages_per_connection=2) as server:
+        deliver(plain_relay(server), journal, 7)
+    assert journal.kinds() == dict.fromkeys(range(1, 8), "Sent")
+    assert server.connections == 4
+
+
+def test_a_connection_limit_leaves_the_work_to_the_lines_that_got_through(
+    journal: Recorder,
+) -> None:
+    """Three connections configured, one allowed: all is sent over that one, nothing deferred."""
+    with ScriptedServer(connection_limit=1) as server:
+        deliver(plain_relay(server, connections=3), journal, 25)
+    assert journal.kinds() == dict.fromkeys(range(1, 26), "Sent")
+    assert len(server.accepted) == 25
+
+
+def test_several_lines_to_a_server_that_is_down_note_nothing(journal: Recorder) -> None:
+    """Nothing listens: exit 75, nothing deferred."""
+    with ScriptedServer() as server:
+        port = server.port
+    for connections in (1, 3):
+        relay = Relay(host="127.0.0.1", port=port, security="none", connections=connections)
+        with pytest.raises(TryAgainError, match=rf"127\.0\.0\.1:{port}: no connection"):
+            deliver(relay, journal)
+    assert journal.notes == []
+
+
+def test_a_server_that_dies_in_the_middle_leaves_nothing_unclear(journal: Recorder) -> None:
+    """Two sent, then nothing listens any more: the announced one is deferred, the rest untouched."""
+    with ScriptedServer() as server:
+
+        def close_after_two(_: bytes) -> None:
+            if len(server.accepted) == 2:
+                server._listener.close()
+                server.faults.append(Fault("dot", "421"))
+
+        server.on_content = close_after_two
+        with pytest.raises(TryAgainError):
+            deliver(plain_relay(server), journal, 9)
+    assert journal.kinds() == {1: "Sent", 2: "Sent", 3: "Deferred"}
+    assert set(journal.sending) == set(journal.outcomes)
+
+
+def test_a_server_that_trickles_is_not_waited_for_longer_than_the_timeout(
+    journal: Recorder,
+) -> None:
+    """An octet now and then does not start the deadline anew; five messages end the run."""
+    with ScriptedServer(octet_pause=0.05) as server:
+        started = time.monotonic()
+        with pytest.raises(TryAgainError, match="no answer in time"):
+            deliver(plain_relay(server, timeout=0.1, data_timeout=0.1), journal, 9)
+        assert time.monotonic() - started < 5
+    assert len(journal.outcomes) == 5
+    assert all(isinstance(each, Deferred) and each.lost for each in journal.outcomes.values())
+
+
+def test_lost_messages_count_only_in_a_row(journal: Recorder) -> None:
+    """An answer in between starts the count anew."""
+    faults = [
+        Fault("RCPT", "drop", only=f"attendee{number}@example.org")
+        for number in (1, 2, 3, 4, 6, 7, 8, 9)
+    ]
+    with ScriptedServer(faults=faults) as server:
+        deliver(plain_relay(server), journal, 10)
+    assert [key for key, kind in sorted(journal.kinds().items()) if kind == "Sent"] == [5, 10]
+    assert len(journal.outcomes) == 10
+    assert len(server.accepted) == 2
+
+
+def test_a_server_that_wants_a_login_marks_nothing_failed(journal: Recorder) -> None:
+    """530 at MAIL is about the session, not about the message."""
+    server = ScriptedServer(logins={"somebody": "else"})
+    with server, pytest.raises(LoginError, match="530"):
+        deliver(plain_relay(server), journal)
+    assert journal.notes == []
+
+
+def test_there_is_no_falling_back_to_helo(journal: Recorder) -> None:
+    """A server that refuses EHLO is told nothing more."""
+    server = ScriptedServer(faults=[Fault("EHLO", "502 5.5.1 what is EHLO?")])
+    with server, pytest.raises(TryAgainError, match="502"):
+        deliver(plain_relay(server), journal)
+    assert [one.split(" ")[0] for one in server.commands] == ["EHLO"]
+    assert journal.notes == []
+
+
+def test_a_link_that_the_server_quotes_is_masked_in_the_answer(journal: Recorder) -> None:
+    """Spam filters name the link they dislike; the history must not hold it."""
+    words = (
+        "554 5.7.1 bad link https://meet.example.com/r?jwt=eyJhbGciOiJIUzI1NiJ9.eyJyb29t.c2ln here"
+    )
+    with ScriptedServer(faults=[Fault("dot", words, times=1)]) as server:
+        deliver(plain_relay(server), journal, 1)
+    assert journal.outcomes[1] == Failed(
+        key=1, answer="554 5.7.1 bad link [link] here", phase=Phase.DOT
+    )
+
+
+def test_the_servers_words_are_kept_for_the_history(journal: Recorder) -> None:
+    """A queue number helps to find a message in the relay's log."""
+    with ScriptedServer() as server:
+        deliver(plain_relay(server), journal, 1)
+    assert journal.outcomes[1] == Sent(key=1, answer="250 2.0.0 Ok: queued as 1")
+
+
+def test_a_login_report_says_what_the_relay_offers() -> None:
+    """`doctor` shows it; no message is begun."""
+    with ScriptedServer(size=1000) as server:
+        report = login_report(plain_relay(server))
+    assert report == (
+        f"127.0.0.1:{server.port}: none, no login, pipelining, messages up to 1000 octets"
+    )
+    assert [one.split(" ")[0] for one in server.commands] == ["EHLO", "QUIT"]
