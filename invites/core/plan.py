@@ -168,7 +168,7 @@ def _settled(entry: Entry, draft: Draft) -> bool:
         entry.standing_digest == draft.digest
         and entry.standing_state == "sent"
         and entry.pending_kind is None
-        and not entry.missing_count
+        and not entry.missing_times
         and entry.invited
     )
 

@@ -42,7 +42,7 @@ def for_present(
     meeting: Meeting, draft: Draft, entry: Entry, uid: str, moment: Moment, replaces: str = ""
 ) -> Iterator[Item]:
     """Decide for an attendee whom the roster has in a meeting that takes place."""
-    if entry.missing_count:
+    if entry.missing_times:
         yield Mark(entry.meeting_id, entry.address, PRESENT)
     if not entry.invited:
         yield from _invited(meeting, draft, entry, uid, moment, replaces)

@@ -49,8 +49,9 @@ class Entry(NamedTuple):
     """One attendee's place in one meeting: the revision that it has, and the one on its way.
 
     `standing_*` is the last revision that was, or may have been, sent; `pending_*` is one that
-    was planned and not yet accepted.  Times are seconds since 1970; `latest_dtstamp` is the
-    highest ever used here; `standing_end` is the meeting's end as the standing revision has it.
+    was planned and not yet accepted.  Times are seconds since 1970; `..._start` and `..._end` are
+    the meeting's as that revision has it; `latest_dtstamp` is the highest ever used here;
+    `sent_at` is when the standing revision went out.
     Facts are kept as JSON and read only where they are needed.
     """
 
@@ -76,13 +77,15 @@ class Entry(NamedTuple):
     pending_changes: str | None = None
     pending_start: int = 0
     pending_end: int = 0
+    pending_message_id: str | None = None
     attempts: int = 0
     next_attempt: int = 0
     latest_dtstamp: int = 0
     first_message_id: str | None = None
-    missing_count: int = 0
+    missing_times: int = 0
     missing_at: int | None = None
     missing_due: int | None = None
+    sent_at: int | None = None
 
     @property
     def standing_method(self) -> Method | None:
@@ -102,7 +105,7 @@ class Entry(NamedTuple):
     @property
     def missing(self) -> Missing:
         """How often the attendee was missing from a meeting that was there."""
-        return Missing(self.missing_count, self.missing_at, self.missing_due)
+        return Missing(self.missing_times, self.missing_at, self.missing_due)
 
 
 def method_of(kind: str | None) -> Method | None:
@@ -114,7 +117,11 @@ def method_of(kind: str | None) -> Method | None:
 
 def promoted(entry: Entry) -> Entry:
     """Return the entry after what was on its way may have been sent: it stands, as unknown."""
+    first = entry.first_message_id
+    if first is None and entry.pending_method is Method.REQUEST:
+        first = entry.pending_message_id
     return entry._replace(
+        first_message_id=first,
         standing_kind=entry.pending_kind,
         standing_sequence=entry.pending_sequence,
         standing_dtstamp=entry.pending_dtstamp,
@@ -125,18 +132,27 @@ def promoted(entry: Entry) -> Entry:
         standing_changes=entry.pending_changes,
         standing_start=entry.pending_start,
         standing_end=entry.pending_end,
-        **_NOTHING_PENDING,
+        **NOTHING_PENDING,
     )
 
 
-_NOTHING_PENDING: dict[str, Any] = {
-    "pending_kind": None,
-    "pending_state": None,
-    "pending_digest": None,
-    "pending_facts": None,
-    "pending_attendee": None,
-    "pending_changes": None,
-}
+NOTHING_PENDING: Mapping[str, Any] = MappingProxyType(
+    {
+        "pending_kind": None,
+        "pending_sequence": 0,
+        "pending_dtstamp": 0,
+        "pending_state": None,
+        "pending_digest": None,
+        "pending_facts": None,
+        "pending_attendee": None,
+        "pending_changes": None,
+        "pending_start": 0,
+        "pending_end": 0,
+        "pending_message_id": None,
+        "attempts": 0,
+        "next_attempt": 0,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,37 @@
+"""Moving a ledger, such as from SQLite to PostgreSQL: all rows, into a ledger that has none."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, func, insert, select
+
+from invites.errors import LedgerError
+from invites.ledger.engine import create, exists, open_ledger
+from invites.ledger.schema import meta, metadata, runs
+
+ROWS_AT_ONCE = 1000
+
+
+def copy_ledger(source: str, target: str) -> int:
+    """Copy everything from the ledger at url `source` to one at url `target`; returns the rows.
+
+    Both are locked meanwhile.  The target is made if there is none; one that has seen a run is
+    refused with LedgerError, and then nothing is written.
+    """
+    if not exists(target):
+        create(target)
+    copied = 0
+    with (
+        open_ledger(source, lock=True) as old,
+        open_ledger(target, lock=True) as new,
+        old.reading() as reading,
+        new.writing() as writing,
+    ):
+        if writing.execute(select(func.count()).select_from(runs)).scalar_one():
+            raise LedgerError(f"{new.name}: found runs, expected a ledger without any")
+        writing.execute(delete(meta))
+        for table in metadata.sorted_tables:
+            found = reading.execute(select(table)).mappings()
+            while rows := found.fetchmany(ROWS_AT_ONCE):
+                writing.execute(insert(table), [dict(row) for row in rows])
+                copied += len(rows)
+    return copied

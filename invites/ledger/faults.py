@@ -1,0 +1,90 @@
+"""What a database's error means for the run: try again, mend the settings, or look at the disk."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from invites.errors import InvitesError, LedgerError, StorageError, TryAgainError
+
+_SQLITE_BUSY = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED"})
+_SQLITE_STRANGE = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_SCHEMA"})
+_SQLITE_STORAGE = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_READONLY": "it is read-only",
+    "SQLITE_IOERR": "reading or writing failed",
+    "SQLITE_CANTOPEN": "it can't be opened",
+    "SQLITE_PERM": "it can't be opened",
+}
+_POSTGRESQL_SETTINGS = {
+    "28": "the server refused the login",
+    "3D": "there is no such database",
+    "42501": "the role lacks a privilege",
+}
+_POSTGRESQL_STORAGE = {
+    "53100": "the server's disk is full",
+    "25006": "it is read-only",
+    "58": "the server could not read or write",
+    "XX001": "its data are damaged",
+}
+_OURS_TO_MEND = frozenset({"22", "23", "42"})
+"""Classes of SQLSTATE that only a fault of this program explains: data, integrity, syntax."""
+
+
+def named(url: URL) -> str:
+    """Return how messages name a ledger: its file, or the server's url without a password."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or "sqlite"
+    return url.set(password=None, query={}).render_as_string()
+
+
+def translated(error: SQLAlchemyError, name: str) -> InvitesError:
+    """Return our error for a database's; its text holds no value that was to be written."""
+    if not isinstance(error, DBAPIError):
+        return LedgerError(f"{name}: {type(error).__name__}, expected a ledger that answers")
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        return _from_sqlite(original, name)
+    return _from_postgresql(original, name)
+
+
+def _from_sqlite(error: sqlite3.Error, name: str) -> InvitesError:
+    code = getattr(error, "sqlite_errorname", "")
+    family = "_".join(code.split("_")[:2])
+    if family in _SQLITE_BUSY:
+        return TryAgainError(f"{name}: the ledger is locked by another program; run again")
+    if family in _SQLITE_STORAGE:
+        return StorageError(
+            f"{name}: {_SQLITE_STORAGE[family]}; what was recorded before stays; "
+            "make room or mend it, then run again"
+        )
+    if family in _SQLITE_STRANGE:
+        return LedgerError(
+            f"{name}: found no sound SQLite file, expected a ledger; put back a sound copy"
+        )
+    return LedgerError(f"{name}: {code or type(error).__name__}, expected a ledger that answers")
+
+
+def _from_postgresql(error: BaseException | None, name: str) -> InvitesError:
+    state = getattr(error, "sqlstate", None) or ""
+    for code, words in _POSTGRESQL_SETTINGS.items():
+        if state.startswith(code):
+            return LedgerError(f"{name}: {words}, expected one that [ledger] url may use")
+    for code, words in _POSTGRESQL_STORAGE.items():
+        if state.startswith(code):
+            return StorageError(f"{name}: {words}; what was recorded before stays")
+    if state[:2] in _OURS_TO_MEND:
+        return LedgerError(f"{name}: SQLSTATE {state}, expected a ledger of this program")
+    return _not_reached(error, name)
+
+
+def _not_reached(error: BaseException | None, name: str) -> InvitesError:
+    """Tell a wrong login or name from a server that is down: psycopg gives words, no SQLSTATE."""
+    said = str(error).lower()
+    if "password" in said or "authentication" in said or "role" in said:
+        return LedgerError(f"{name}: the server refused the login, expected [ledger] url's")
+    if "database" in said and "does not exist" in said:
+        return LedgerError(f"{name}: there is no such database; make it first")
+    return TryAgainError(f"{name}: the ledger's server does not answer for now; run again")

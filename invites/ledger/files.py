@@ -1,0 +1,61 @@
+"""The ledger's file: made whole or not at all, and for its owner's eyes alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from invites.errors import LedgerError, StorageError
+
+PRIVATE = 0o600
+
+
+def create_private(path: Path, fill: Callable[[Path], None]) -> None:
+    """Make `path` with mode 0600, whatever the umask, appearing only when `fill` has filled it.
+
+    SQLite gives -wal and -shm the mode of the file itself.
+    Raises LedgerError where there is something already, StorageError where it can't be written.
+    """
+    if path.exists() and path.stat().st_size > 0:
+        raise LedgerError(f"{path}: there is a ledger already; leave it, or move it away first")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
+        beside.chmod(PRIVATE)
+        fill(beside)
+        _appear(beside, path)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: {error.strerror or error}; no ledger was made; "
+            "make the folder or correct [ledger] url"
+        ) from None
+    finally:
+        for rest in ("", "-wal", "-shm"):
+            Path(f"{beside}{rest}").unlink(missing_ok=True)
+
+
+def _appear(beside: Path, path: Path) -> None:
+    """Link, which never overwrites; an empty file in the way is an earlier start that was cut."""
+    if path.exists() and path.stat().st_size == 0:
+        path.unlink()
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        raise LedgerError(f"{path}: another program made a ledger just now; run again") from None
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def make_private(path: Path) -> None:
+    """Take a copy that came back with wider modes from the eyes of others, where it is ours."""
+    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        try:
+            status = name.stat()
+        except FileNotFoundError:
+            continue
+        if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+            name.chmod(PRIVATE)

@@ -1,0 +1,229 @@
+"""What was sent to whom, when and with which outcome, and how each run went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from invites.core.plan_state import State
+from invites.ledger.engine import Ledger
+from invites.ledger.schema import invitations, meetings, messages, runs, shared_facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastMessage:
+    """One message of one run; `at` (aware, UTC) is when its state was last written.
+
+    `answer` is the server's, without links and tokens; `title` is the meeting's as the attendee
+    has it, "" where nothing stands.
+    """
+
+    run_id: str
+    at: datetime
+    meeting_id: str
+    title: str
+    address: str
+    kind: str
+    sequence: int
+    dtstamp: datetime
+    message_id: str
+    state: State
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A revision that is planned and not accepted yet; `next_attempt` for a deferred one."""
+
+    meeting_id: str
+    address: str
+    kind: str
+    sequence: int
+    state: State
+    attempts: int
+    next_attempt: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRun:
+    """One run; `finished`, `took` and `exit_code` are None where it was cut short."""
+
+    id: str
+    scope: str
+    command: str
+    delivery: str
+    source: str
+    roster_digest: str
+    tz_version: str
+    due: datetime | None
+    started: datetime
+    finished: datetime | None
+    took: timedelta | None
+    exit_code: int | None
+    counts: Mapping[str, int]
+
+
+def past_messages(
+    ledger: Ledger,
+    *,
+    meeting_id: str | None = None,
+    address: str | None = None,
+    at_most: int | None = None,
+) -> tuple[PastMessage, ...]:
+    """Return messages, the latest first, of one meeting or one folded address where given."""
+    statement = (
+        select(
+            messages.c.run_id,
+            messages.c.at,
+            messages.c.meeting_id,
+            shared_facts.c.facts,
+            messages.c.address,
+            messages.c.kind,
+            messages.c.sequence,
+            messages.c.dtstamp,
+            messages.c.message_id,
+            messages.c.state,
+            messages.c.answer,
+        )
+        .select_from(
+            messages.outerjoin(
+                invitations,
+                (invitations.c.meeting_id == messages.c.meeting_id)
+                & (invitations.c.address == messages.c.address),
+            ).outerjoin(shared_facts, shared_facts.c.digest == invitations.c.standing_facts)
+        )
+        .order_by(messages.c.at.desc(), messages.c.meeting_id, messages.c.address)
+        .limit(at_most)
+    )
+    if meeting_id is not None:
+        statement = statement.where(messages.c.meeting_id == meeting_id)
+    if address is not None:
+        statement = statement.where(messages.c.address == address)
+    with ledger.reading() as connection:
+        return tuple(_message(row) for row in connection.execute(statement))
+
+
+def _message(row: Row[*tuple[Any, ...]]) -> PastMessage:
+    found = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    facts = found["facts"]
+    return PastMessage(
+        run_id=found["run_id"],
+        at=_instant(found["at"]),
+        meeting_id=found["meeting_id"],
+        title=json.loads(facts)["title"] if facts else "",
+        address=found["address"],
+        kind=found["kind"],
+        sequence=found["sequence"],
+        dtstamp=_instant(found["dtstamp"]),
+        message_id=found["message_id"] or "",
+        state=State(found["state"]),
+        answer=found["answer"] or "",
+    )
+
+
+def waiting(
+    ledger: Ledger, *, meeting_id: str | None = None, address: str | None = None
+) -> tuple[Waiting, ...]:
+    """Return what is planned, deferred, failed or unknown, in the order of meetings."""
+    pending = (
+        invitations.c.meeting_id,
+        invitations.c.address,
+        invitations.c.pending_kind,
+        invitations.c.pending_sequence,
+        invitations.c.pending_state,
+        invitations.c.attempts,
+        invitations.c.next_attempt,
+    )
+    unknown = (
+        invitations.c.meeting_id,
+        invitations.c.address,
+        invitations.c.standing_kind,
+        invitations.c.standing_sequence,
+        invitations.c.standing_state,
+        invitations.c.attempts,
+        invitations.c.next_attempt,
+    )
+    statements: list[Select[*tuple[Any, ...]]] = [
+        select(*pending).where(invitations.c.pending_kind.is_not(None)),
+        select(*unknown).where(
+            invitations.c.standing_state == State.UNKNOWN, invitations.c.pending_kind.is_(None)
+        ),
+    ]
+    found: list[Waiting] = []
+    with ledger.reading() as connection:
+        for statement in statements:
+            chosen = statement
+            if meeting_id is not None:
+                chosen = chosen.where(invitations.c.meeting_id == meeting_id)
+            if address is not None:
+                chosen = chosen.where(invitations.c.address == address)
+            found += [_waiting(*row) for row in connection.execute(chosen)]
+    return tuple(sorted(found, key=lambda one: (one.meeting_id, one.address)))
+
+
+def _waiting(
+    meeting_id: str,
+    address: str,
+    kind: str,
+    sequence: int,
+    state: str,
+    attempts: int,
+    next_attempt: int,
+) -> Waiting:
+    deferred = state == State.DEFERRED
+    return Waiting(
+        meeting_id=meeting_id,
+        address=address,
+        kind=kind,
+        sequence=sequence,
+        state=State(state),
+        attempts=attempts,
+        next_attempt=_instant(next_attempt) if deferred else None,
+    )
+
+
+def past_runs(ledger: Ledger, *, at_most: int | None = None) -> tuple[PastRun, ...]:
+    """Return runs, the latest first."""
+    statement = select(runs).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(at_most)
+    with ledger.reading() as connection:
+        return tuple(_run(row) for row in connection.execute(statement))
+
+
+def _run(row: Row[*tuple[Any, ...]]) -> PastRun:
+    found = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    took, due, finished = found["milliseconds"], found["due"], found["finished"]
+    return PastRun(
+        id=found["id"],
+        scope=found["scope"],
+        command=found["command"],
+        delivery=found["delivery"],
+        source=found["source"],
+        roster_digest=found["roster_digest"],
+        tz_version=found["tz_version"],
+        due=None if due is None else _instant(due),
+        started=_instant(found["started"]),
+        finished=None if finished is None else _instant(finished),
+        took=None if took is None else timedelta(milliseconds=took),
+        exit_code=found["exit_code"],
+        counts=MappingProxyType(json.loads(found["counts"] or "{}")),
+    )
+
+
+def scopes(ledger: Ledger) -> Mapping[str, int]:
+    """Return how many meetings each scope has."""
+    with ledger.reading() as connection:
+        rows = connection.execute(select(meetings.c.scope)).scalars()
+        counts: dict[str, int] = {}
+        for scope in rows:
+            counts[scope] = counts.get(scope, 0) + 1
+    return MappingProxyType(counts)
+
+
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,228 @@
+"""What the nightly part remembers: each job's due times, and the reminders that went out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+
+from invites.core.attempts import Cause, Inputs, JobState, OpenDue
+from invites.core.facts import Known, attendee_from, meeting_facts_from
+from invites.core.plan_state import State
+from invites.core.reminders import Reminder, Standing
+from invites.ledger.answers import kept_answer
+from invites.ledger.engine import Ledger
+from invites.ledger.recording import insert_into
+from invites.ledger.schema import invitations, jobs, meetings, messages, reminders, shared_facts
+from invites.ledger.snapshot import standing_condition
+
+
+def job_state(ledger: Ledger, name: str) -> JobState | None:
+    """Return what is remembered of a job, None for one never seen."""
+    with ledger.reading() as connection:
+        text = connection.execute(
+            select(jobs.c.state).where(jobs.c.name == name)
+        ).scalar_one_or_none()
+    return None if text is None else _state_from(json.loads(text))
+
+
+def save_job_state(ledger: Ledger, name: str, state: JobState) -> None:
+    """Write down what is to be remembered of a job."""
+    with ledger.writing() as connection:
+        statement = insert_into(connection, jobs)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["name"], set_={"state": statement.excluded.state}
+            ),
+            {"name": name, "state": json.dumps(_state_json(state))},
+        )
+
+
+def _state_json(state: JobState) -> dict[str, Any]:
+    tried = state.open
+    return {
+        "watermark": _seconds(state.watermark),
+        "missed": None if state.missed is None else _seconds(state.missed),
+        "open": None
+        if tried is None
+        else {
+            "due": _seconds(tried.due),
+            "first_attempt": _seconds(tried.first_attempt),
+            "last_attempt": _seconds(tried.last_attempt),
+            "attempts": tried.attempts,
+            "cause": tried.cause.value,
+            "since": _seconds(tried.since),
+            "inputs": [tried.inputs.roster, tried.inputs.settings, tried.inputs.acceptance],
+            "noticed": sorted(cause.value for cause in tried.noticed),
+        },
+    }
+
+
+def _state_from(kept: Mapping[str, Any]) -> JobState:
+    return JobState(
+        watermark=_instant(kept["watermark"]),
+        missed=None if kept["missed"] is None else _instant(kept["missed"]),
+        open=None if kept["open"] is None else _open_from(kept["open"]),
+    )
+
+
+def _open_from(kept: Mapping[str, Any]) -> OpenDue:
+    roster, settings, acceptance = kept["inputs"]
+    return OpenDue(
+        due=_instant(kept["due"]),
+        first_attempt=_instant(kept["first_attempt"]),
+        last_attempt=_instant(kept["last_attempt"]),
+        attempts=kept["attempts"],
+        cause=Cause(kept["cause"]),
+        since=_instant(kept["since"]),
+        inputs=Inputs(roster=roster, settings=settings, acceptance=acceptance),
+        noticed=frozenset(Cause(cause) for cause in kept["noticed"]),
+    )
+
+
+class StandingInvitation(NamedTuple):
+    """An invitation that stands, and the facts from which a reminder of it is composed."""
+
+    meeting_id: str
+    standing: Standing
+    known: Known
+
+
+def standing_invitations(
+    ledger: Ledger, scope: str, *, until: datetime, now: datetime
+) -> tuple[StandingInvitation, ...]:
+    """Return the invitations of a scope that stand, whose meeting starts after `now`, by `until`."""
+    statement = (
+        select(
+            meetings.c.id,
+            meetings.c.uid,
+            invitations.c.address,
+            invitations.c.standing_start,
+            invitations.c.sent_at,
+            shared_facts.c.facts,
+            invitations.c.standing_attendee,
+        )
+        .select_from(
+            invitations.join(meetings, meetings.c.id == invitations.c.meeting_id).join(
+                shared_facts, shared_facts.c.digest == invitations.c.standing_facts
+            )
+        )
+        .where(
+            meetings.c.scope == scope,
+            standing_condition(now),
+            invitations.c.standing_start > int(now.timestamp()),
+            invitations.c.standing_start <= int(until.timestamp()),
+        )
+        .order_by(invitations.c.standing_start, meetings.c.id, invitations.c.address)
+    )
+    with ledger.reading() as connection:
+        return tuple(
+            StandingInvitation(
+                meeting_id,
+                Standing(
+                    uid=uid,
+                    address=address,
+                    start=_instant(start),
+                    sent_at=_instant(sent_at or 0),
+                ),
+                Known(meeting_facts_from(facts), attendee_from(attendee)),
+            )
+            for meeting_id, uid, address, start, sent_at, facts, attendee in connection.execute(
+                statement
+            )
+        )
+
+
+_COUNTS_AS_SENT = (State.SENDING, State.SENT, State.UNKNOWN, State.FAILED)
+"""A reminder goes out once: one that may have been sent, or never can be, is not tried again."""
+
+
+def sent_reminders(ledger: Ledger, *, now: datetime) -> frozenset[Reminder]:
+    """Return the reminders of meetings to come that are not to be sent again."""
+    statement = select(
+        reminders.c.uid, reminders.c.address, reminders.c.start, reminders.c.lead
+    ).where(reminders.c.start > int(now.timestamp()), reminders.c.state.in_(_COUNTS_AS_SENT))
+    with ledger.reading() as connection:
+        return frozenset(
+            Reminder(uid=uid, address=address, start=_instant(start), lead=timedelta(seconds=lead))
+            for uid, address, start, lead in connection.execute(statement)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReminderNote:
+    """A reminder's state as it is to be written down; `meeting_id` is for the history."""
+
+    reminder: Reminder
+    meeting_id: str
+    message_id: str
+    state: State
+    answer: str = ""
+
+
+def note_reminders(
+    ledger: Ledger, run_id: str, notes: Sequence[ReminderNote], *, now: datetime
+) -> None:
+    """Make durable in one transaction which reminders may leave now, and what became of others."""
+    at = int(now.timestamp())
+    with ledger.writing() as connection:
+        statement = insert_into(connection, reminders)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["uid", "address", "start", "lead"],
+                set_={"state": statement.excluded.state, "at": statement.excluded.at},
+            ),
+            list(_reminder_rows(notes, at)),
+        )
+        log = insert_into(connection, messages)
+        connection.execute(
+            log.on_conflict_do_update(
+                index_elements=["run_id", "meeting_id", "address", "kind"],
+                set_={
+                    "state": log.excluded.state,
+                    "answer": log.excluded.answer,
+                    "at": log.excluded.at,
+                },
+            ),
+            list(_log_rows(notes, run_id, at)),
+        )
+
+
+def _reminder_rows(notes: Iterable[ReminderNote], at: int) -> Iterable[dict[str, Any]]:
+    for note in notes:
+        yield {
+            "uid": note.reminder.uid,
+            "address": note.reminder.address,
+            "start": _seconds(note.reminder.start),
+            "lead": int(note.reminder.lead.total_seconds()),
+            "state": note.state.value,
+            "at": at,
+        }
+
+
+def _log_rows(notes: Iterable[ReminderNote], run_id: str, at: int) -> Iterable[dict[str, Any]]:
+    for note in notes:
+        yield {
+            "run_id": run_id,
+            "meeting_id": note.meeting_id,
+            "address": note.reminder.address,
+            "kind": "reminder",
+            "sequence": 0,
+            "dtstamp": at,
+            "message_id": note.message_id,
+            "state": note.state.value,
+            "answer": kept_answer(note.answer),
+            "at": at,
+        }
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

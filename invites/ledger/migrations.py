@@ -1,0 +1,65 @@
+"""The schema's versions: a new ledger gets the present one, an older one is brought there.
+
+Each step has DDL of its own that never changes again; it runs in one transaction with the others.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from sqlalchemy import Connection, insert, select, update
+
+from invites.errors import LedgerError
+from invites.ledger import schema
+
+FORGET_KEY_OCTETS = 32
+
+
+def create_tables(connection: Connection) -> None:
+    """Make the tables of the present version in an empty database."""
+    schema.metadata.create_all(connection)
+    connection.execute(
+        insert(schema.meta),
+        [
+            {"name": "schema_version", "value": str(schema.SCHEMA_VERSION)},
+            {"name": "forget_key", "value": secrets.token_hex(FORGET_KEY_OCTETS)},
+        ],
+    )
+
+
+def version_of(connection: Connection, name: str) -> int:
+    """Return the ledger's schema version; raises LedgerError where this program can't know it."""
+    found = connection.execute(
+        select(schema.meta.c.value).where(schema.meta.c.name == "schema_version")
+    ).scalar_one_or_none()
+    if found is None or not found.isdigit():
+        raise LedgerError(f"{name}: found no schema version, expected a ledger of this program")
+    version = int(found)
+    if version > schema.SCHEMA_VERSION:
+        raise LedgerError(
+            f"{name}: found schema version {version}, expected at most {schema.SCHEMA_VERSION}; "
+            "a newer version of this program wrote it: install that one"
+        )
+    return version
+
+
+def migrate(connection: Connection, version: int) -> None:
+    """Bring a ledger from `version` to the present one, within the caller's transaction."""
+    for step in range(version, schema.SCHEMA_VERSION):
+        STEPS[step](connection)
+    connection.execute(
+        update(schema.meta)
+        .where(schema.meta.c.name == "schema_version")
+        .values(value=str(schema.SCHEMA_VERSION))
+    )
+
+
+def _to_1(connection: Connection) -> None:
+    """Version 0 had no jobs and no reminders."""
+    schema.metadata.create_all(connection, tables=list(schema.NIGHTLY_TABLES), checkfirst=True)
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({0: _to_1})
+"""By the version that a step starts from."""

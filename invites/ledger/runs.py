@@ -1,0 +1,223 @@
+"""A run's frame in the ledger: its guards, its beginning, what it found left over, and its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from invites.core.guards import clock_fault, zone_data_fault
+from invites.core.model import Kind
+from invites.core.plan_state import State
+from invites.errors import Exit, GuardError
+from invites.ledger.engine import Ledger
+from invites.ledger.recording import Key, Result, insert_into, record_state
+from invites.ledger.schema import invitations, meetings, messages, meta, runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStart:
+    """What is known of a run when it begins.
+
+    `command` is `send` or `run`, `source` the roster as the user gave it, `due` a job's due time.
+    """
+
+    scope: str
+    command: str
+    delivery: str
+    source: str
+    roster_digest: str
+    tz_version: str
+    due: datetime | None = None
+
+
+class Left(NamedTuple):
+    """A message that an earlier run may have sent: it died between `sending` and the outcome."""
+
+    key: Key
+    message_id: str
+
+
+def check_guards(
+    ledger: Ledger,
+    *,
+    now: datetime,
+    tz_version: str,
+    clock_ahead: timedelta,
+    accept_clock: bool = False,
+) -> None:
+    """Raise GuardError where the clock or the time zone data can't be trusted."""
+    with ledger.reading() as connection:
+        facts = _meta(connection)
+    fault = zone_data_fault(facts.get("tz_version"), tz_version)
+    if fault is None and not accept_clock:
+        last = facts.get("last_run")
+        seconds = None if last is None else int(last)
+        fault = clock_fault(seconds, int(now.timestamp()), ahead=clock_ahead)
+    if fault is not None:
+        raise GuardError(fault)
+
+
+def begin_run(ledger: Ledger, start: RunStart, *, now: datetime) -> str:
+    """Write down that a run begins and return its id, such as `20261201T021500Z`.
+
+    `check_guards` comes before it: from now on this clock and these zone data are the ledger's.
+    """
+    seconds = int(now.timestamp())
+    with ledger.writing() as connection:
+        run_id = _free_run_id(connection, now)
+        connection.execute(
+            runs.insert(),
+            {
+                "id": run_id,
+                "scope": start.scope,
+                "command": start.command,
+                "delivery": start.delivery,
+                "source": start.source,
+                "roster_digest": start.roster_digest,
+                "tz_version": start.tz_version,
+                "due": None if start.due is None else int(start.due.timestamp()),
+                "started": seconds,
+            },
+        )
+        _set_meta(connection, last_run=str(seconds), tz_version=start.tz_version)
+    return run_id
+
+
+def _meta(connection: Connection) -> dict[str, str]:
+    return {row[0]: row[1] for row in connection.execute(select(meta.c.name, meta.c.value))}
+
+
+def _set_meta(connection: Connection, **values: str) -> None:
+    insert = insert_into(connection, meta)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["name"], set_={"value": insert.excluded.value}
+        ),
+        [{"name": name, "value": value} for name, value in values.items()],
+    )
+
+
+def _free_run_id(connection: Connection, now: datetime) -> str:
+    stem = now.strftime("%Y%m%dT%H%M%SZ")
+    taken = set(connection.execute(select(runs.c.id).where(runs.c.id.startswith(stem))).scalars())
+    if stem not in taken:
+        return stem
+    return next(name for n in range(2, len(taken) + 3) if (name := f"{stem}-{n}") not in taken)
+
+
+def left_sending(ledger: Ledger) -> tuple[Left, ...]:
+    """Return what earlier runs left between `sending` and an outcome, in the order of meetings."""
+    columns = (
+        invitations.c.meeting_id,
+        invitations.c.address,
+        invitations.c.pending_kind,
+        invitations.c.pending_message_id,
+    )
+    statement = (
+        select(*columns)
+        .where(invitations.c.pending_state == State.SENDING)
+        .order_by(invitations.c.pending_start, invitations.c.meeting_id, invitations.c.address)
+    )
+    with ledger.reading() as connection:
+        return tuple(
+            Left(Key(meeting_id, address, Kind(kind)), message_id or "")
+            for meeting_id, address, kind, message_id in connection.execute(statement)
+        )
+
+
+def settle_left(ledger: Ledger, traced: Mapping[str, bool], *, now: datetime) -> int:
+    """Settle what earlier runs left: sent or not where `traced` (by Message-ID) knows, else unknown.
+
+    Returns how many are unknown.
+    """
+    left = left_sending(ledger)
+    if not left:
+        return 0
+    by_state: dict[State, list[Result]] = {}
+    for key, message_id in left:
+        state = _traced_state(traced.get(message_id))
+        by_state.setdefault(state, []).append(
+            Result(key=key, state=state, answer="the run ended before the answer")
+        )
+    with ledger.writing() as connection:
+        for state, results in by_state.items():
+            record_state(connection, state, results, now)
+            connection.execute(
+                update(messages)
+                .where(
+                    messages.c.state == State.SENDING,
+                    messages.c.meeting_id == bindparam("b_meeting"),
+                    messages.c.address == bindparam("b_address"),
+                )
+                .values(state=bindparam("b_state")),
+                [
+                    {
+                        "b_meeting": result.key.meeting_id,
+                        "b_address": result.key.address,
+                        "b_state": state,
+                    }
+                    for result in results
+                ],
+            )
+    return len(by_state.get(State.UNKNOWN, []))
+
+
+def _traced_state(found: bool | None) -> State:  # noqa: FBT001 - the mapping's value
+    match found:
+        case True:
+            return State.SENT
+        case False:
+            return State.PLANNED
+        case None:
+            return State.UNKNOWN
+
+
+def finish_run(
+    ledger: Ledger,
+    run_id: str,
+    *,
+    exit_code: Exit,
+    counts: Mapping[str, int],
+    took: timedelta,
+    now: datetime,
+) -> None:
+    """Write down how a run ended; `took` is by a clock that never goes back."""
+    with ledger.writing() as connection:
+        connection.execute(
+            update(runs)
+            .where(runs.c.id == run_id)
+            .values(
+                finished=int(now.timestamp()),
+                milliseconds=int(took / timedelta(milliseconds=1)),
+                exit_code=int(exit_code),
+                counts=json.dumps(dict(counts)),
+            )
+        )
+        _set_meta(connection, last_run=str(int(now.timestamp())))
+
+
+def claim(ledger: Ledger, *, other: str, scope: str) -> int:
+    """Move all meetings of the scope `other` to `scope`; returns how many."""
+    with ledger.writing() as connection:
+        moved = connection.execute(
+            update(meetings).where(meetings.c.scope == other).values(scope=scope)
+        )
+    return moved.rowcount
+
+
+def sent_since(ledger: Ledger, span: timedelta, *, now: datetime) -> int:
+    """Return how many messages were handed to the relay in the last `span`, for its rate limits."""
+    after = int((now - span).timestamp())
+    states = (State.SENT.value, State.UNKNOWN.value, State.SENDING.value)
+    statement = (
+        select(func.count())
+        .select_from(messages.join(runs, runs.c.id == messages.c.run_id))
+        .where(messages.c.at > after, messages.c.state.in_(states), runs.c.delivery == "smtp")
+    )
+    with ledger.reading() as connection:
+        return int(connection.execute(statement).scalar_one())
