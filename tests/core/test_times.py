@@ -1,5 +1,7 @@
 """Zones and times: the pinned rules, and each time that a zone skips or has twice."""
 
+# ruff: noqa: DTZ001 - a roster's times have no zone of their own
+
 from __future__ import annotations
 
 import re

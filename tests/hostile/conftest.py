@@ -33,9 +33,7 @@ def csv_bytes(*rows: dict[str, str]) -> bytes:
     """Return a roster of the good row with these cells put in, one row each."""
     out = io.StringIO()
     header = list(dict.fromkeys([*GOOD, *(name for row in rows for name in row)]))
-    writer = csv.DictWriter(
-        out, header, restval="", lineterminator="\n", quoting=csv.QUOTE_ALL
-    )
+    writer = csv.DictWriter(out, header, restval="", lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     writer.writerows({**GOOD, **row} for row in rows)
     return out.getvalue().encode()

@@ -116,9 +116,7 @@ WHOLE_FILE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("content", "row", "words"), WHOLE_FILE.values(), ids=WHOLE_FILE.keys()
-)
+@pytest.mark.parametrize(("content", "row", "words"), WHOLE_FILE.values(), ids=WHOLE_FILE.keys())
 @pytest.mark.parametrize("skip_invalid", [False, True], ids=["refusing", "skipping"])
 def test_the_whole_file_is_refused(
     refused: Refused, content: bytes, row: int | None, words: str, *, skip_invalid: bool

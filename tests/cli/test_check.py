@@ -1,0 +1,135 @@
+"""`invites check` as people and programs see it: lines, document, exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEADER = "meeting_id,title,start,end,name,email\n"
+ROW = "weekly,Weekly,2031-03-03 09:00,2031-03-03 10:00,Ada Example,ada@example.org\n"
+SAMPLE = Path(__file__).parents[2] / "sample_roster.csv"
+ROOT = str(SAMPLE.parent)
+
+
+@pytest.fixture
+def check(tmp_path: Path):  # noqa: ANN201 - a function of a few flags
+    """Give what runs `invites check` in an empty folder."""
+
+    def checking(*arguments: str, roster: str | bytes | None = None) -> subprocess.CompletedProcess:
+        if roster is not None:
+            content = roster.encode() if isinstance(roster, str) else roster
+            (tmp_path / "roster.csv").write_bytes(content)
+        return subprocess.run(
+            [sys.executable, "-m", "invites", "check", *arguments],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": ROOT, "HOME": str(tmp_path)},
+            capture_output=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+
+    return checking
+
+
+def test_a_good_roster_is_summed_up(check) -> None:  # noqa: ANN001
+    """Rows, meetings and attendees are counted on stdout and nothing is said on stderr."""
+    done = check(str(SAMPLE))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "36 rows, 9 meetings (0 over), 36 attendees, 0 warnings" in done.stdout
+
+
+def test_every_problem_is_one_line_of_the_documented_form(check) -> None:  # noqa: ANN001
+    """FILE: row N, column NAME: found "…", expected …, all of them, and exit 3."""
+    bad = ROW.replace("2031-03-03 10:00", "2031-13-01 10:00").replace("ada@", '"x ""\ny')
+    done = check("roster.csv", roster=HEADER + ROW + bad.replace("example.org\n", 'example.org"\n'))
+    assert done.returncode == 3
+    lines = done.stderr.splitlines()
+    assert lines[0] == (
+        'roster.csv: row 3, column end: found "2031-13-01 10:00", '
+        "expected a date and time such as 2026-01-31 10:00; months are 01 to 12"
+    )
+    assert lines[1].startswith(r'roster.csv: row 3, column email: found "x \"\ny')
+    assert len(lines) == 2
+
+
+def test_json_is_one_document_and_stdout_has_nothing_else(check) -> None:  # noqa: ANN001
+    """Each problem has its row, column, what was found and expected."""
+    done = check("roster.csv", "--json", roster=HEADER + ROW.replace("ada@", "a..b@"))
+    document = json.loads(done.stdout)
+    assert done.returncode == 3
+    assert (document["version"], document["refused"], document["rows_read"]) == (1, True, 1)
+    (problem,) = document["problems"]
+    assert (problem["row"], problem["column"]) == (2, "email")
+    assert problem["found"] == "a..b@example.org"
+    assert "row 2, column email" in done.stderr
+
+
+def test_skipping_is_exit_4_and_reports_what_was_left_out(check) -> None:  # noqa: ANN001
+    """The rest is in order, and the left-out row is still named."""
+    roster = HEADER + ROW + ROW.replace("ada@", "a..b@")
+    done = check("roster.csv", "--skip-invalid", "--json", roster=roster)
+    document = json.loads(done.stdout)
+    assert done.returncode == 4
+    assert (document["rows_accepted"], document["rows_rejected"]) == (1, 1)
+    assert "roster.csv: row 3, column email" in done.stderr
+
+
+def test_a_roster_that_is_not_there_is_exit_2(check) -> None:  # noqa: ANN001
+    """The name is in the message."""
+    done = check("nosuch.csv")
+    assert done.returncode == 2
+    assert "nosuch.csv" in done.stderr
+
+
+def test_a_missing_final_line_end_is_warned_about(check) -> None:  # noqa: ANN001
+    """It is no problem for check, and somebody should look."""
+    done = check("roster.csv", roster=(HEADER + ROW).rstrip("\n"))
+    assert done.returncode == 0
+    assert "may be cut" in done.stderr
+
+
+def test_quiet_says_nothing_of_a_good_roster(check) -> None:  # noqa: ANN001
+    """Only what went wrong is worth a word."""
+    done = check("roster.csv", "-q", roster=HEADER + ROW)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_now_decides_what_is_over(check) -> None:  # noqa: ANN001
+    """The clock is an argument."""
+    done = check("roster.csv", "--now", "2031-03-03T10:00:00Z", roster=HEADER + ROW)
+    assert "(1 over)" in done.stdout
+
+
+def test_check_touches_nothing(check, tmp_path: Path) -> None:  # noqa: ANN001
+    """The folder has the roster alone, before and after."""
+    check("roster.csv", roster=HEADER + ROW)
+    assert [path.name for path in tmp_path.iterdir()] == ["roster.csv"]
+
+
+def test_a_terminal_gets_a_table_as_well(tmp_path: Path) -> None:
+    """Markup in a cell is text in the table, and the lines on stderr stay unwrapped."""
+    (tmp_path / "roster.csv").write_text(HEADER + ROW.replace("ada@example.org", "[red]x[/red]"))
+    primary, secondary = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "invites", "check", "roster.csv"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": ROOT, "TERM": "xterm", "COLUMNS": "100"},
+        stdout=secondary,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    os.close(secondary)
+    shown = os.read(primary, 100_000).decode()
+    os.close(primary)
+    assert done.returncode == 3
+    assert "1 problem" in shown
+    assert "[red]x[/red]" in shown
+    assert done.stderr.decode().count("\n") == 1
