@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from invites.cli.app import run_command_line
 
 HEADER = "meeting_id,title,start,end,name,email\n"
 ROW = "weekly,Weekly,2031-03-03 09:00,2031-03-03 10:00,Ada Example,ada@example.org\n"
@@ -17,35 +22,48 @@ SAMPLE = Path(__file__).parents[2] / "sample_roster.csv"
 ROOT = str(SAMPLE.parent)
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a call came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Check = Callable[..., Done]
+
+
 @pytest.fixture
-def check(tmp_path: Path):  # noqa: ANN201 - a function of a few flags
-    """Give what runs `invites check` in an empty folder."""
+def check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Done]]:
+    """Give what runs `invites check` in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("INVITES_CONFIG", "SOURCE_DATE_EPOCH"):
+        monkeypatch.delenv(name, raising=False)
+    handler = signal.getsignal(signal.SIGTERM)
 
-    def checking(*arguments: str, roster: str | bytes | None = None) -> subprocess.CompletedProcess:
+    def checking(*arguments: str, roster: str | None = None) -> Done:
         if roster is not None:
-            content = roster.encode() if isinstance(roster, str) else roster
-            (tmp_path / "roster.csv").write_bytes(content)
-        return subprocess.run(
-            [sys.executable, "-m", "invites", "check", *arguments],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": ROOT, "HOME": str(tmp_path)},
-            capture_output=True,
-            encoding="utf-8",
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+            (tmp_path / "roster.csv").write_bytes(roster.encode())
+        code = run_command_line(["check", *arguments])
+        said = capsys.readouterr()
+        return Done(int(code), said.out, said.err)
 
-    return checking
+    yield checking
+    signal.signal(signal.SIGTERM, handler)
 
 
-def test_a_good_roster_is_summed_up(check) -> None:  # noqa: ANN001
+def test_a_good_roster_is_summed_up(check: Check) -> None:
     """Rows, meetings and attendees are counted on stdout and nothing is said on stderr."""
     done = check(str(SAMPLE))
     assert (done.returncode, done.stderr) == (0, "")
     assert "36 rows, 9 meetings (0 over), 36 attendees, 0 warnings" in done.stdout
 
 
-def test_every_problem_is_one_line_of_the_documented_form(check) -> None:  # noqa: ANN001
+def test_every_problem_is_one_line_of_the_documented_form(check: Check) -> None:
     """FILE: row N, column NAME: found "…", expected …, all of them, and exit 3."""
     bad = ROW.replace("2031-03-03 10:00", "2031-13-01 10:00").replace("ada@", '"x ""\ny')
     done = check("roster.csv", roster=HEADER + ROW + bad.replace("example.org\n", 'example.org"\n'))
@@ -59,7 +77,7 @@ def test_every_problem_is_one_line_of_the_documented_form(check) -> None:  # noq
     assert len(lines) == 2
 
 
-def test_json_is_one_document_and_stdout_has_nothing_else(check) -> None:  # noqa: ANN001
+def test_json_is_one_document_and_stdout_has_nothing_else(check: Check) -> None:
     """Each problem has its row, column, what was found and expected."""
     done = check("roster.csv", "--json", roster=HEADER + ROW.replace("ada@", "a..b@"))
     document = json.loads(done.stdout)
@@ -71,7 +89,7 @@ def test_json_is_one_document_and_stdout_has_nothing_else(check) -> None:  # noq
     assert "row 2, column email" in done.stderr
 
 
-def test_skipping_is_exit_4_and_reports_what_was_left_out(check) -> None:  # noqa: ANN001
+def test_skipping_is_exit_4_and_reports_what_was_left_out(check: Check) -> None:
     """The rest is in order, and the left-out row is still named."""
     roster = HEADER + ROW + ROW.replace("ada@", "a..b@")
     done = check("roster.csv", "--skip-invalid", "--json", roster=roster)
@@ -81,33 +99,33 @@ def test_skipping_is_exit_4_and_reports_what_was_left_out(check) -> None:  # noq
     assert "roster.csv: row 3, column email" in done.stderr
 
 
-def test_a_roster_that_is_not_there_is_exit_2(check) -> None:  # noqa: ANN001
+def test_a_roster_that_is_not_there_is_exit_2(check: Check) -> None:
     """The name is in the message."""
     done = check("nosuch.csv")
     assert done.returncode == 2
     assert "nosuch.csv" in done.stderr
 
 
-def test_a_missing_final_line_end_is_warned_about(check) -> None:  # noqa: ANN001
+def test_a_missing_final_line_end_is_warned_about(check: Check) -> None:
     """It is no problem for check, and somebody should look."""
     done = check("roster.csv", roster=(HEADER + ROW).rstrip("\n"))
     assert done.returncode == 0
     assert "may be cut" in done.stderr
 
 
-def test_quiet_says_nothing_of_a_good_roster(check) -> None:  # noqa: ANN001
+def test_quiet_says_nothing_of_a_good_roster(check: Check) -> None:
     """Only what went wrong is worth a word."""
     done = check("roster.csv", "-q", roster=HEADER + ROW)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_now_decides_what_is_over(check) -> None:  # noqa: ANN001
+def test_now_decides_what_is_over(check: Check) -> None:
     """The clock is an argument."""
     done = check("roster.csv", "--now", "2031-03-03T10:00:00Z", roster=HEADER + ROW)
     assert "(1 over)" in done.stdout
 
 
-def test_check_touches_nothing(check, tmp_path: Path) -> None:  # noqa: ANN001
+def test_check_touches_nothing(check: Check, tmp_path: Path) -> None:
     """The folder has the roster alone, before and after."""
     check("roster.csv", roster=HEADER + ROW)
     assert [path.name for path in tmp_path.iterdir()] == ["roster.csv"]
