@@ -147,7 +147,7 @@ class Desk:
 
 def _limit_reached(pace: Pace) -> TryAgainError:
     limit = pace.spent
-    words = f"{limit.count} messages in {limit.period}" if limit else "messages"
+    words = f"{limit.count} messages in a day" if limit else "messages"
     return TryAgainError(
         f"smtp.rate: the limit of {words} is reached; the rest waits; run again later"
     )

@@ -145,14 +145,15 @@ class Wire:
     def reply(self) -> Reply:
         """Read one reply, which may have several lines (RFC 5321 4.2.1)."""
         lines: list[str] = []
-        code, more = b"", True
+        code, more, size = b"", True, 0
         while more:
-            match = _REPLY_LINE.fullmatch(self._line())
+            line = self._line()
+            match = _REPLY_LINE.fullmatch(line)
             if match is None or (code and match[1] != code):
                 raise LostError(self.phase, "the server's answer is no SMTP reply")
-            code, more = match[1], match[2] == b"-"
+            code, more, size = match[1], match[2] == b"-", size + len(line)
             lines.append((match[3] or b"").decode("utf-8", "replace"))
-            if sum(map(len, lines)) > REPLY_AT_MOST:
+            if size > REPLY_AT_MOST:
                 raise LostError(self.phase, "the server's reply has no end")
         return Reply(int(code), tuple(lines))
 

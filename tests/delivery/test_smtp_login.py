@@ -89,9 +89,9 @@ def test_without_starttls_nothing_goes_in_plain_text(
     authority: Authority, journal: Recorder
 ) -> None:
     """A server, or somebody in between, that hides STARTTLS gets neither password nor mail."""
-    with ScriptedServer(logins={USER: PASSWORD}) as server:
-        with pytest.raises(LoginError, match="does not offer STARTTLS"):
-            deliver(relay_to(server, authority), journal)
+    server = ScriptedServer(logins={USER: PASSWORD})
+    with server, pytest.raises(LoginError, match="does not offer STARTTLS"):
+        deliver(relay_to(server, authority), journal)
     assert [one.split(" ")[0] for one in server.commands] == ["EHLO"]
 
 
@@ -100,9 +100,9 @@ def test_words_slipped_in_before_tls_are_not_taken_for_the_servers(
 ) -> None:
     """What follows the answer to STARTTLS in plain text ends the session."""
     fault = Fault("STARTTLS", "220 go on\r\n250-injected\r\n250 AUTH PLAIN")
-    with ScriptedServer(faults=[fault], tls=authority.server_context()) as server:
-        with pytest.raises(LoginError, match="in plain text after STARTTLS"):
-            deliver(relay_to(server, authority), journal)
+    server = ScriptedServer(faults=[fault], tls=authority.server_context())
+    with server, pytest.raises(LoginError, match="in plain text after STARTTLS"):
+        deliver(relay_to(server, authority), journal)
     assert journal.notes == []
 
 
@@ -123,9 +123,9 @@ def test_a_refused_login_is_said_without_the_secret(
 ) -> None:
     """Even where the server echoes it, in plain and in base64; nothing is marked."""
     wrong = "wrong-horse-battery"
-    with ScriptedServer(tls=authority.server_context(), logins={USER: PASSWORD}) as server:
-        with pytest.raises(LoginError, match="535") as raised:
-            deliver(relay_to(server, authority, auth=auth, secret=lambda: wrong), journal)
+    server = ScriptedServer(tls=authority.server_context(), logins={USER: PASSWORD})
+    with server, pytest.raises(LoginError, match="535") as raised:
+        deliver(relay_to(server, authority, auth=auth, secret=lambda: wrong), journal)
     told = "".join(traceback.format_exception(raised.value))
     assert wrong not in told
     assert base64.b64encode(wrong.encode()).decode() not in told
