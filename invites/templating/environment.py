@@ -12,12 +12,15 @@ import jinja2.utils
 
 from invites.errors import TemplateError
 from invites.templating.sources import TemplateFile, is_html
-from invites.templating.views import Columns
+from invites.templating.views import VIEWS, ChangeView, Columns, attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SHOWN_AT_MOST = 80
+"""Characters of a template's line that an error shows."""
+
+_SHOWN = {view: attributes(view) for view in (*VIEWS.values(), ChangeView)}
 
 
 class MissingColumnError(jinja2.UndefinedError):
@@ -43,9 +46,19 @@ class Missing(jinja2.StrictUndefined):
         super().__init__(hint, obj, name, exc)
 
 
+class _LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
+    """Jinja2's sandbox, with a short way to what the views show."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return an attribute; those of views are plain values, and need no look at safety."""
+        if attribute in _SHOWN.get(type(obj), ()):
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
+
+
 def letter_environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
     """Return the environment: the same facts always give the same text."""
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+    environment = _LetterEnvironment(
         loader=loader,
         undefined=Missing,
         autoescape=lambda name: name is not None and is_html(name),

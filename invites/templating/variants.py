@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from invites.core.model import Kind
 from invites.templating.analysis import ATTENDEE, COLUMNS, Path, Trees, Uses, uses_of
 from invites.templating.kinds import part_files
 from invites.templating.letters import COLUMN, LINK, Slot
+from invites.templating.views import is_optional
 
 if TYPE_CHECKING:
     from invites.core.model import Attendee
@@ -29,6 +31,8 @@ class Variants:
 
     def key(self, attendee: Attendee) -> Hashable:
         """Return what the letter depends on apart from its slots and the meeting's facts."""
+        if len(self.getters) == 1:
+            return self.getters[0](attendee)
         return tuple([getter(attendee) for getter in self.getters])
 
 
@@ -57,16 +61,18 @@ def _getters(computed: list[Path], *, untraceable: bool) -> tuple[Getter, ...]:
     whole = {(ATTENDEE,), (LINK,)}
     if untraceable or not whole.isdisjoint(computed):
         return (_each,)
-    return (_zone, *(_getter(path) for path in computed))
+    fields = attrgetter("timezone", *(path[1] for path in computed if not _is_made(path)))
+    return (fields, *(_getter(path) for path in computed if _is_made(path)))
+
+
+def _is_made(path: Path) -> bool:
+    """Tell whether a value is made from the attendee, and is not simply one of its fields."""
+    return path[0] != ATTENDEE or path[1] == "optional"
 
 
 def _each(attendee: Attendee) -> Hashable:
     """Nobody shares: the address is unique within a meeting."""
     return attendee.address
-
-
-def _zone(attendee: Attendee) -> Hashable:
-    return attendee.timezone
 
 
 def _getter(path: Path) -> Getter:
@@ -75,9 +81,5 @@ def _getter(path: Path) -> Getter:
             return lambda attendee: tuple(attendee.columns.items())
         case (root, name) if root == COLUMNS:
             return lambda attendee: attendee.columns.get(name)
-        case (_, "optional"):
-            return lambda attendee: (attendee.attendance, attendee.moderator)
-        case (_, name):
-            return lambda attendee: getattr(attendee, name)
         case _:
-            return _each
+            return is_optional

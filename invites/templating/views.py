@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from invites.core.model import Status
+from invites.core.model import Attendance, Status
 from invites.core.times import zone as zone_named
 from invites.templating.dates import (
     DEFAULT_LANGUAGE,
@@ -149,11 +149,16 @@ def attendee_view(attendee: Attendee, replaced: Mapping[str, str]) -> AttendeeVi
         **texts,
         moderator=attendee.moderator,
         attendance=attendee.attendance.value,
-        optional=attendee.attendance == "optional" and not attendee.moderator,
+        optional=is_optional(attendee),
         language=attendee.language or "",
         timezone=attendee.timezone or "",
         features=attendee.features,
     )
+
+
+def is_optional(attendee: Attendee) -> bool:
+    """Tell whether the attendee need not come; moderators are always expected."""
+    return attendee.attendance is Attendance.OPTIONAL and not attendee.moderator
 
 
 def meeting_context(facts: LetterFacts) -> dict[str, object]:
