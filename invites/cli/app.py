@@ -53,7 +53,7 @@ for _name in COMMANDS:
 
 
 class _Terminated(BaseException):
-    """SIGTERM came: unwind, so that what was begun is cleaned up."""
+    """SIGTERM or SIGHUP came: unwind, so that what was begun is cleaned up."""
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -62,7 +62,9 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; everything that goes wrong is said on stderr."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(number, _terminate)
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
         outcome = app(list(arguments), standalone_mode=False)

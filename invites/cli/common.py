@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 JSON_VERSION = 1
 """Raised when a `--json` document changes so that a program reading it would break."""
 
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+"""What `--now` can be: a NumericDate is not negative, and arithmetic needs a day to spare."""
+
 RosterArgument = Annotated[
     str, typer.Argument(metavar="ROSTER", help="The CSV file; - for standard input.")
 ]
@@ -87,7 +90,11 @@ def clock(given: str | None = None, *, reproducible: bool = False) -> datetime:
             raise UsageError(
                 f'SOURCE_DATE_EPOCH: found "{epoch[:40]}", expected whole seconds since 1970'
             )
-        return datetime.fromtimestamp(int(epoch), UTC)
+        if len(epoch) > 11 or (instant := datetime.fromtimestamp(int(epoch), UTC)).year > LAST_YEAR:
+            raise UsageError(
+                f'SOURCE_DATE_EPOCH: found "{epoch[:40]}", expected a time up to {LAST_YEAR}'
+            )
+        return instant
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -99,4 +106,12 @@ def _instant(text: str) -> datetime:
         raise UsageError(f'--now: found "{text[:60]}", expected {expected}') from None
     if instant.tzinfo is None:
         raise UsageError(f'--now: found "{text[:60]}" without offset, expected {expected}')
-    return instant.astimezone(UTC).replace(microsecond=0)
+    try:
+        instant = instant.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        instant = datetime.min.replace(tzinfo=UTC)
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise UsageError(
+            f'--now: found "{text[:60]}", expected a time from {FIRST_YEAR} to {LAST_YEAR}'
+        )
+    return instant

@@ -107,7 +107,9 @@ class Tar:
     def __init__(self, folder: int, *, now: datetime) -> None:
         """`now` is every member's time."""
         self._file = os.fdopen(os.open(self.NAME, _NEW_FILE, FILE_MODE, dir_fd=folder), "wb")
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
+        self._tar = tarfile.open(  # noqa: SIM115 - `close` closes it
+            fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT
+        )
         self._seconds = int(now.timestamp())
         self._meeting_id: str | None = None
         self._name = ""
@@ -132,8 +134,10 @@ class Tar:
 
     def close(self) -> None:
         """Write the tar's end and close the file."""
-        self._tar.close()
-        self._file.close()
+        try:
+            self._tar.close()
+        finally:
+            self._file.close()
 
 
 def form_named(name: str, folder: int, *, sender: str, now: datetime) -> Form:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from invites.errors import OutputRefusedError, TryAgainError
@@ -26,6 +26,8 @@ IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 BUILT = frozenset({manifest.NAME, "index.html", "invitations.mbox", "invitations.tar"})
 """The files that a build has at its top."""
+
+_THE_FOLDER_ITSELF = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 @contextmanager
@@ -41,17 +43,19 @@ def staged(target: Path) -> Iterator[int]:
     if target.parent == target:
         raise OutputRefusedError(f"{target}: expected a folder of its own for --out")
     new, old = (target.with_name(f".{target.name}.invites-{which}") for which in ("new", "old"))
-    _make_parent(target)
-    with _own(new) as folder:
-        _repair(target, old)
-        refuse_foreign(target)
+    _refuse_long(new)
+    refuse_foreign(target)
+    with _parents_of(target), _own(new) as folder:
         try:
+            with _unlocked(target):
+                _repair(target, old)
+            refuse_foreign(target)
             yield folder
             _move(new, target, old)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
-    shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def refuse_foreign(target: Path) -> None:
@@ -64,6 +68,10 @@ def refuse_foreign(target: Path) -> None:
         return
     if not target.is_dir():
         raise OutputRefusedError(f"{target}: found a file, expected a folder")
+    if target.is_mount():
+        raise OutputRefusedError(
+            f"{target}: found a mount point, which no folder can be moved to; name a folder in it"
+        )
     with os.scandir(target) as found:
         entries = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
     for name in IGNORED:
@@ -98,11 +106,37 @@ def _has_manifest(folder: Path) -> bool:
         return manifest.is_manifest(file.read(len(manifest.HEADER)))
 
 
-def _make_parent(target: Path) -> None:
-    parent = target.parent
-    if parent.exists() and not parent.is_dir():
-        raise OutputRefusedError(f"{parent}: found a file, expected a folder to make {target} in")
-    parent.mkdir(parents=True, exist_ok=True)
+def _refuse_long(new: Path) -> None:
+    """Refuse a name that leaves no room for the name of the folder beside it."""
+    length, at_most = len(os.fsencode(new.name)), 255
+    if length > at_most:
+        raise OutputRefusedError(
+            f"--out: found a name that is {length - at_most} bytes too long; name a shorter one"
+        )
+
+
+@contextmanager
+def _parents_of(target: Path) -> Iterator[None]:
+    """Make the folders above `target` (0700, for what is in them is private); undo on failure."""
+    made: list[Path] = []
+    for parent in reversed(target.parents):
+        try:
+            parent.mkdir(mode=FOLDER_MODE)
+        except FileExistsError:
+            if not parent.is_dir():
+                raise OutputRefusedError(
+                    f"{parent}: found a file or a link to nothing, expected a folder to make "
+                    f"{target} in"
+                ) from None
+        else:
+            made.append(parent)
+    try:
+        yield
+    except BaseException:
+        for parent in reversed(made):
+            with suppress(OSError):
+                parent.rmdir()
+        raise
 
 
 @contextmanager
@@ -115,12 +149,14 @@ def _own(new: Path) -> Iterator[int]:
             _take_over(new)
         try:
             new.mkdir(mode=FOLDER_MODE)
-        except FileExistsError:
-            continue
-        folder = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            folder = os.open(new, _THE_FOLDER_ITSELF)
+        except (FileExistsError, FileNotFoundError):
+            if new.parent.is_dir():
+                continue
+            raise
         try:
             _lock(folder, new)
-            if os.path.samestat(os.fstat(folder), new.lstat()):
+            if _is_still(folder, new):
                 yield folder
                 return
         finally:
@@ -129,10 +165,38 @@ def _own(new: Path) -> Iterator[int]:
 
 def _take_over(new: Path) -> None:
     """Remove what an interrupted build left, unless its writer is alive."""
-    folder = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        folder = os.open(new, _THE_FOLDER_ITSELF)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise OutputRefusedError(f"{new}: found a file; remove it") from None
     try:
         _lock(folder, new)
-        shutil.rmtree(new, ignore_errors=True)
+        if _is_still(folder, new):
+            shutil.rmtree(new)
+    finally:
+        os.close(folder)
+
+
+def _is_still(folder: int, path: Path) -> bool:
+    """Whether `path` is the folder that was opened, and not one that took its place since."""
+    try:
+        return os.path.samestat(os.fstat(folder), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _unlocked(target: Path) -> Iterator[None]:
+    """Hold off while the build that has just moved into place still clears up beside it."""
+    if not target.is_dir():
+        yield
+        return
+    folder = os.open(target, _THE_FOLDER_ITSELF)
+    try:
+        _lock(folder, target)
+        yield
     finally:
         os.close(folder)
 
@@ -157,12 +221,13 @@ def _repair(target: Path, old: Path) -> None:
 
 
 def _move(new: Path, target: Path, old: Path) -> None:
-    if target.exists():
-        target.rename(old)
-        try:
-            new.rename(target)
-        except OSError:
-            old.rename(target)
-            raise
-    else:
+    """Move the new build into place; whatever stops it, a signal too, the old one is back."""
+    aside = target.exists()
+    try:
+        if aside:
+            target.rename(old)
         new.rename(target)
+    except BaseException:
+        if aside and old.is_dir() and not target.exists():
+            old.rename(target)
+        raise
