@@ -221,6 +221,12 @@ def test_a_derived_room_has_the_known_code() -> None:
     assert derived_room("Zürich 1", KEY).claim == f"zurich-1-{code.decode().lower()}"
 
 
+def test_a_slug_that_is_cut_at_a_blank_ends_without_a_hyphen() -> None:
+    """The hyphen before the code is the only one there."""
+    room = derived_room(f"{'x' * 29} y", KEY)
+    assert re.fullmatch(r"x{29}-[a-z2-7]{16}", room.claim)
+
+
 def test_an_id_without_latin_letters_still_gives_a_room() -> None:
     """A slug of nothing is replaced by a word, so that no room starts with a hyphen."""
     assert derived_room("会議", KEY).claim.startswith("meeting-")
