@@ -211,6 +211,8 @@ def _surveyed(body: bytes, source: str, delimiter: str) -> _Survey:
     except csv.Error as error:
         _refuse_quotes(source, index + 2, str(error), survey)
     survey.records = index + 1
+    if survey.header and survey.header[0].startswith("sep="):
+        _refuse(source, 1, f"the row is Excel's own {survey.header[0][:5]!r} line; remove it")
     if not "".join(survey.header).strip(BLANKS):
         _refuse(source, 1, "the row has no text, expected the header with the columns' names")
     return survey

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from invites.core.model import Meeting, Roster
 from invites.core.problems import Problem, Warned
@@ -27,6 +29,26 @@ def parse_roster(table: Table, rules: RosterRules, *, skip_invalid: bool = False
     layout = layout_of(table.header, rules)
     if not layout.usable:
         raise RosterRefusedError(table.source, _in_order([*layout.problems, *table.faults], layout))
+    with _no_garbage():
+        return _parsed(table, layout, rules, skip_invalid=skip_invalid)
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Pause the collector of cycles: a roster's values have none and all of them stay.
+
+    Looking through them again and again takes a fifth of the time at 100,000 rows.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _parsed(table: Table, layout: Layout, rules: RosterRules, *, skip_invalid: bool) -> Roster:
     reader = RowReader(layout, rules)
     for chunk in table.rows:
         reader.read(chunk)
