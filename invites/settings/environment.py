@@ -67,6 +67,9 @@ def _take_variable(layer: Layer, name: str, text: str) -> None:
     path = tuple(name.removeprefix(PREFIX).lower().split("__"))
     if path[0] == "job":
         layer.complain(name, "jobs stand in the settings file alone; remove the variable")
+    elif path in SUBSECTIONS:
+        example = next(iter(keys_known_in(path) or ("email",))).upper()
+        layer.complain(name, f"a section has no value; set a key of it, such as {name}__{example}")
     elif not _is_setting(path):
         known = [each.removeprefix(PREFIX) for each in all_variables()]
         near = nearest(name.removeprefix(PREFIX), known)

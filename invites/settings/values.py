@@ -66,7 +66,7 @@ def text(value: object) -> str:
         raise Unfit("text in quotes")
     if not value.strip():
         raise Unfit("text that is not empty", remedy="fill it in or remove the line")
-    return check_line(value.strip())
+    return check_line(value).strip()
 
 
 def duration(value: object) -> timedelta:

@@ -262,8 +262,8 @@ def test_all_faults_are_named_at_once(refused: Refused) -> None:
         (
             "INVITES_ROSTER__COLUMNS",
             (
-                "INVITES_ROSTER__COLUMNS: no setting has this name; did you mean "
-                '"INVITES_ROSTER__TIMEZONE"?'
+                "INVITES_ROSTER__COLUMNS: a section has no value; set a key of it, such as "
+                "INVITES_ROSTER__COLUMNS__EMAIL"
             ),
         ),
         (
