@@ -1,0 +1,296 @@
+"""What the shipped letters say, of each kind."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+
+from invites.core.model import Attendance, Attendee, Change, Kind
+from invites.templating import Letter, LetterFacts, LetterWriter, filled
+from invites.templating.slots import END, START
+
+LINK = "https://meet.example.com/planning?jwt=aaa.bbb.ccc"
+WITH_LINK = (Kind.INVITATION, Kind.UPDATE, Kind.REMINDER)
+WITHOUT_LINK = (Kind.CANCELLED, Kind.WITHDRAWN)
+
+
+def _all(letter: Letter) -> str:
+    return f"{letter.subject}\n{letter.text}\n{letter.html}\n{letter.notes}"
+
+
+def _words(page: str) -> str:
+    """Return what a reader sees of an HTML page."""
+    without_head = re.sub(r"<head>.*?</head>", "", page, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", without_head)).split())
+
+
+@pytest.mark.parametrize("kind", WITH_LINK)
+def test_the_link_stands_alone_on_its_line(
+    kind: Kind, writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """In the text part nothing is before or after the link; in HTML it is a button and text."""
+    letter = writer.letter(kind, full_facts, attendee, LINK)
+    assert letter.text.split("\n").count(LINK) == 1
+    assert letter.text.count(LINK) == 1
+    assert letter.html.count(f'href="{LINK}"') == 2
+    assert f">{LINK}</a>" in letter.html
+
+
+@pytest.mark.parametrize("kind", WITHOUT_LINK)
+def test_no_link_is_in_any_part_of_a_letter_that_takes_back(
+    kind: Kind, writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Neither the link nor a token nor the server's address is in any part."""
+    text = _all(writer.letter(kind, full_facts, attendee, LINK))
+    assert "jwt" not in text
+    assert "meet.example.com" not in text
+    assert "href" not in text
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_times_are_shown_with_weekday_zone_and_offset(
+    kind: Kind, writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """The attendee's zone comes first, the meeting's follows where it is another one."""
+    at_home = writer.letter(kind, facts, attendee, LINK)
+    berlin = "Tuesday, 2 December 2031, 09:00 – 10:00 (Europe/Berlin, UTC+01:00)"
+    assert berlin in at_home.text
+    assert "Kolkata" not in _all(at_home)
+    abroad = writer.letter(kind, facts, replace(attendee, timezone="Asia/Kolkata"), LINK)
+    kolkata = "Tuesday, 2 December 2031, 13:30 – 14:30 (Asia/Kolkata, UTC+05:30)"
+    assert abroad.text.index(kolkata) < abroad.text.index(berlin)
+    words = _words(abroad.html)
+    assert words.index("Asia/Kolkata, UTC+05:30") < words.index(berlin)
+
+
+@pytest.mark.parametrize("kind", WITH_LINK)
+def test_it_says_when_the_link_opens_and_closes_and_that_it_is_personal(
+    kind: Kind, writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """The skew for clocks that differ is not told; everything else is."""
+    letter = writer.letter(kind, facts, attendee, LINK)
+    for text in (letter.text, _words(letter.html)):
+        window = "The link opens at 08:45 and closes at 10:30 (Europe/Berlin, UTC+01:00)."
+        assert window in " ".join(text.split())
+        assert "yours alone" in text
+        assert "Keep this mail" in text
+
+
+def test_a_link_that_opens_on_another_day_says_which(
+    writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """The clock alone would mislead where midnight lies between."""
+    tokyo = replace(attendee, timezone="America/Anchorage")
+    start = datetime(2031, 12, 2, 9, 5, tzinfo=UTC)
+    meeting = replace(facts.meeting, start=start, end=start + timedelta(hours=1))
+    validity = replace(facts.validity, not_before=int(start.timestamp()) - 960)
+    letter = writer.letter(
+        Kind.INVITATION, replace(facts, meeting=meeting, validity=validity), tokyo, LINK
+    )
+    assert "opens on Monday, 1 December 2031, 23:50 and closes at 00:30" in letter.text
+
+
+def test_an_update_says_what_changed_from_old_to_new(
+    writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """With weekday, zone and offset, by the rules of the day; a secret is only said to be new."""
+    letter = writer.letter(Kind.UPDATE, full_facts, attendee, LINK)
+    assert letter.subject.startswith("Updated invitation: ")
+    changes = (
+        "* Start: Wednesday, 2 July 2031, 10:00 (Europe/Berlin, UTC+02:00) -> "
+        "Tuesday, 2 December 2031, 09:00 (Europe/Berlin, UTC+01:00)\n"
+        "* Title: Planning -> Planning & more\n"
+        "* Moderator: no -> yes\n"
+        "* Your link: renewed\n"
+    )
+    assert changes in letter.text
+    words = _words(letter.html)
+    assert "Wednesday, 2 July 2031, 10:00 (Europe/Berlin, UTC+02:00) → Tuesday" in words
+
+
+def test_long_and_unknown_changes_are_shown_in_short(
+    writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """A description is cut, a field without a label goes by its name, an empty value is "none"."""
+    changes = (
+        Change(field="description", old="", new="y" * 20_000),
+        Change(field="odd_field", old="a", new=""),
+    )
+    letter = writer.letter(Kind.UPDATE, replace(facts, changes=changes), attendee, LINK)
+    assert "* Description: none -> " + "y" * 300 + "…\n" in letter.text
+    assert "* Odd field: a -> none\n" in letter.text
+
+
+@pytest.mark.parametrize("kind", [Kind.INVITATION, Kind.REMINDER])
+def test_a_new_attendees_letter_never_says_updated(
+    kind: Kind, writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Changes that were made before somebody was invited are not that person's."""
+    text = _all(writer.letter(kind, full_facts, attendee, LINK)).lower()
+    assert "updated" not in text
+    assert "changed" not in text
+    assert "earlier" not in text
+
+
+def test_a_withdrawn_letter_does_not_say_that_the_meeting_is_off(
+    writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Only one person's invitation is taken back; a cancelled meeting says that it is off."""
+    withdrawn = _all(writer.letter(Kind.WITHDRAWN, facts, attendee)).lower()
+    assert "withdrawn" in withdrawn
+    assert "cancel" not in withdrawn
+    assert "take place" not in withdrawn
+    cancelled = writer.letter(Kind.CANCELLED, facts, attendee)
+    assert "cancelled" in cancelled.subject.lower()
+    assert "withdrawn" not in _all(cancelled)
+    assert "will not take place" in cancelled.text
+
+
+def test_moderators_and_optional_attendees_are_told(
+    writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """In text, HTML and calendar; others read nothing of it."""
+    cases = {
+        "You are a moderator": replace(attendee, moderator=True),
+        "ptional": replace(attendee, attendance=Attendance.OPTIONAL),
+    }
+    for words, person in cases.items():
+        told = writer.letter(Kind.INVITATION, facts, person, LINK)
+        plain = writer.letter(Kind.INVITATION, facts, attendee, LINK)
+        for part in ("text", "html", "notes"):
+            assert words in getattr(told, part)
+            assert words not in getattr(plain, part)
+
+
+def test_a_tentative_meeting_says_so(
+    writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """In the subject and in both bodies."""
+    letter = writer.letter(Kind.INVITATION, full_facts, attendee, LINK)
+    assert letter.subject.startswith("Tentative invitation: ")
+    assert "tentative" in letter.text
+    assert "tentative" in letter.html
+
+
+def test_a_demonstration_says_so_loudly(
+    writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """At the foot of the mail, and first in the calendar's notes, right after the link."""
+    letter = writer.letter(Kind.INVITATION, replace(facts, demo=True), attendee, LINK)
+    assert "throw-away secret" in letter.text.partition("\n-- \n")[2]
+    assert "throw-away secret" in letter.html.partition('class="foot"')[2]
+    assert letter.notes.startswith("DEMONSTRATION ONLY: ")
+    assert "throw-away" not in _all(writer.letter(Kind.INVITATION, facts, attendee, LINK))
+
+
+def test_hosts_fall_back_to_the_service_mailbox(
+    writer: LetterWriter, facts: LetterFacts, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """The meeting's own host is named where the roster has one."""
+    own = writer.letter(Kind.INVITATION, full_facts, attendee, LINK)
+    assert "Host: Grace Sample (grace@example.org)" in own.text
+    mailbox = writer.letter(Kind.INVITATION, facts, attendee, LINK)
+    assert "Host: Meetings (meetings@example.com)" in mailbox.text
+
+
+def test_what_people_wrote_stays_text(
+    writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Markup is escaped in HTML alone, and Jinja2's syntax in a value is never read."""
+    person = replace(attendee, name='{{7*7}} <script> "O\'Brien"')
+    letter = writer.letter(Kind.INVITATION, full_facts, person, LINK)
+    assert 'Hello {{7*7}} <script> "O\'Brien",' in letter.text
+    assert "{{7*7}} &lt;script&gt; &#34;O&#39;Brien&#34;" in letter.html
+    assert "<script" not in letter.html
+    assert "Bring &lt;notes&gt;.<br>" in letter.html
+    assert "Bring <notes>.\n\nAnd questions." in letter.text
+    assert "Bring <notes>.\n\nAnd questions." in letter.notes
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_html_is_one_accessible_column_and_small(
+    kind: Kind, writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """lang, dir, presentation tables, at most 600 px, dark mode kept, far below Gmail's limit."""
+    page = writer.letter(kind, full_facts, attendee, LINK).html
+    assert '<html lang="en" dir="ltr">' in page
+    assert page.count("<table") == page.count('<table role="presentation"')
+    assert "max-width:600px" in page
+    assert "@media (prefers-color-scheme:dark)" in page
+    assert page.count("<style>") == 1
+    assert 'class="preheader"' in page
+    assert len(page.encode()) < 9_000
+
+
+def test_the_longest_texts_stay_below_what_gmail_clips(
+    writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """The description, cut in HTML, is whole in text and calendar."""
+    text = "&" * 20_000
+    meeting = replace(facts.meeting, title="&" * 500, description=text, organizer_name="&" * 200)
+    long_link = "https://meet.example.com/" + "x" * 2_000
+    person = replace(attendee, name="&" * 200)
+    letter = writer.letter(Kind.INVITATION, replace(facts, meeting=meeting), person, long_link)
+    assert len(letter.html.encode()) < 102_000
+    assert text in letter.text
+    assert text in letter.notes
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_subjects_are_one_line_and_only_links_have_notes(
+    kind: Kind, writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """A subject has no line ends and no blanks at its ends, even with a title that has them."""
+    broken = replace(full_facts.meeting, title="Two\nlines ")
+    letter = writer.letter(kind, replace(full_facts, meeting=broken), attendee, LINK)
+    assert len(letter.subject.splitlines()) == 1
+    assert letter.subject == letter.subject.strip()
+    assert "Two lines" in letter.subject
+    assert bool(letter.notes) == (kind in {Kind.INVITATION, Kind.UPDATE})
+    assert letter.notes == letter.notes.strip()
+    assert "\r" not in _all(letter)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_shipped_letters_are_shared_and_filled_as_rendered(
+    kind: Kind, writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Name and link are slots; two people in like roles share one rendering."""
+    other = replace(
+        attendee, name="Bob <Sample>", email="bob@example.com", address="bob@example.com"
+    )
+    assert writer.key(kind, attendee) == writer.key(kind, other)
+    shared = writer.shared(kind, full_facts, attendee, LINK)
+    names = {slot.name for slot in shared.slots}
+    assert names == ({"name", "link"} if kind in WITH_LINK else {"name"})
+    for person in (attendee, other):
+        rendered = writer.letter(kind, full_facts, person, LINK)
+        assert filled(shared.subject, person, LINK) == rendered.subject
+        assert filled(shared.text, person, LINK) == rendered.text
+        assert filled(shared.notes, person, LINK) == rendered.notes
+
+
+def test_values_with_markers_of_slots_lose_them(
+    writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """A roster refuses control characters; a letter made from anything else is right as well."""
+    forged = f"{START}0{END}"
+    person = replace(attendee, name=forged)
+    meeting = replace(facts.meeting, title=f"x{forged}", description=forged, organizer_name=forged)
+    hostile = replace(facts, meeting=meeting)
+    shared = writer.shared(Kind.INVITATION, hostile, person, LINK)
+    rendered = writer.letter(Kind.INVITATION, hostile, person, LINK)
+    assert filled(shared.text, person, LINK) == rendered.text
+    assert START not in _all(rendered)
+
+
+def test_letters_hide_their_texts(
+    writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """A live link never reaches a repr."""
+    assert "jwt" not in repr(writer.letter(Kind.INVITATION, facts, attendee, LINK))
+    assert "jwt" not in repr(writer.shared(Kind.INVITATION, facts, attendee, LINK))
