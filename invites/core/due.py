@@ -93,8 +93,8 @@ def next_due(rule: DueRule, now: datetime) -> datetime:
 
     Raises ValueError at the end of the calendar, where nothing is due any more.
     """
-    day = now.astimezone(zone(rule.timezone)).date() - 2 * _DAY
-    for ahead in range(_DAYS_TO_LOOK + 2):
+    day = now.astimezone(zone(rule.timezone)).date() - _DAY
+    for ahead in range(_DAYS_TO_LOOK):
         instant = due_instant(rule, day + ahead * _DAY)
         if instant is not None and instant > now:
             return instant

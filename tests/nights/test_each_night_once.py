@@ -85,17 +85,21 @@ def test_hourly_wake_ups_round_each_change_run_each_local_day_once(
 
 @pytest.mark.nights
 def test_five_years_of_hourly_wake_ups_run_each_local_day_once_in_each_zone(
-    changing_zones: Zones, oracle: Oracle
+    changing_zones: Zones, distinct_zones: tuple[str, ...], oracle: Oracle
 ) -> None:
-    """All zones that change, all times, all hours of 2026 to 2030: 0 missed, 0 doubled."""
+    """All zones that change, all times, all hours of 2026 to 2030: 0 missed, 0 doubled.
+
+    The due minutes are compared in all zones, the wake-ups simulated once for names of one file.
+    """
     start, end = datetime(2025, 12, 30, tzinfo=UTC), datetime(2031, 1, 3, tzinfo=UTC)
     nights = 0
     for name in changing_zones:
         for at, due in oracle(zone(name), TIMES, start, end).items():
             rule = DueRule(at=at, timezone=name)
             assert list(due_instants(rule, after=due[0] - HOUR, until=due[-1])) == due, (name, at)
-            wake_ups = hours(due[0].replace(minute=0) + HOUR, due[-1])
-            runs = runs_of(rule, wake_ups, due[0] - MINUTE)
-            assert not nights_without_one_run(runs, due), (name, at)
             nights += len(due) - 1
+            if name in distinct_zones:
+                wake_ups = hours(due[0].replace(minute=0) + HOUR, due[-1])
+                runs = runs_of(rule, wake_ups, due[0] - MINUTE)
+                assert not nights_without_one_run(runs, due), (name, at)
     assert nights > len(changing_zones) * len(TIMES) * 5 * 365
