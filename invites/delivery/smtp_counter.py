@@ -7,7 +7,6 @@ What several lines note at the same time is committed together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -21,12 +20,20 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What a line asks of the desk; `reply` gets what `act` returns once all is noted."""
+    """What a line asks of the desk; `replies` gets what `act` returns once all is noted."""
 
     act: Callable[[Desk], object]
     outcomes: Sequence[Outcome]
     sending: Sequence[Key]
-    reply: Future[object]
+    replies: SimpleQueue[_Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What the desk returned or raised."""
+
+    answer: object = None
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Counter:
     def __init__(self, requests: _Requests) -> None:
         """Ask by way of `requests`, where `serve` listens."""
         self._requests = requests
+        self._replies: SimpleQueue[_Reply] = SimpleQueue()
 
     def take(self) -> Parcel | Pause | None:
         """See `Desk.take`."""
@@ -72,9 +80,11 @@ class Counter:
         outcomes: Sequence[Outcome] = (),
         sending: Sequence[Key] = (),
     ) -> Answer:
-        reply: Future[object] = Future()
-        self._requests.put(_Request(act, outcomes, sending, reply))
-        return cast("Answer", reply.result())
+        self._requests.put(_Request(act, outcomes, sending, self._replies))
+        reply = self._replies.get()
+        if reply.error is not None:
+            raise reply.error
+        return cast("Answer", reply.answer)
 
 
 def serve(desk: Desk, lines: Sequence[Callable[[Clerk], None]]) -> None:
@@ -131,10 +141,10 @@ def _answer(desk: Desk, asked: Sequence[_Request]) -> None:
     except Exception as error:  # noqa: BLE001 - each waiting line raises it, and so does `serve`
         desk.end(error)
         for request in asked:
-            request.reply.set_exception(error)
+            request.replies.put(_Reply(error=error))
         return
     for request in asked:
         try:
-            request.reply.set_result(request.act(desk))
+            request.replies.put(_Reply(request.act(desk)))
         except Exception as error:  # noqa: BLE001 - the line that asked raises it
-            request.reply.set_exception(error)
+            request.replies.put(_Reply(error=error))

@@ -176,9 +176,9 @@ class Session:
     def _judged(self, reply: Reply) -> Verdict | None:
         """Return the refusal that `reply` is; None where the message goes on."""
         phase, digit = self._wire.phase, reply.code // 100
-        answer = masked(reply.text)
         if digit == ENDING[phase]:
             return None
+        answer = masked(reply.text)
         if reply.code == CLOSING:
             raise LostError(phase, answer)
         if reply.code in LOGIN_WANTED and phase is not Phase.DOT:

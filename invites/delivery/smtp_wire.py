@@ -21,6 +21,9 @@ from invites.delivery import Phase
 REPLY_AT_MOST: Final = 64 * 1024
 """Octets of one reply; RFC 5321 4.5.3.1.5 allows 512 a line, and no server needs this many."""
 
+TLS_RECORD: Final = 16 * 1024
+"""Octets that one TLS record holds (RFC 8446 5.1)."""
+
 _REPLY_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 
 
@@ -77,7 +80,11 @@ class Wire:
             raise LostError(Phase.CONNECT, why, refused=True) from None
         trouble = "no address"
         for family, kind, protocol, _, address in addresses:
-            connection = socket.socket(family, kind, protocol)
+            try:
+                connection = socket.socket(family, kind, protocol)
+            except OSError as error:
+                trouble = _words(error)
+                continue
             try:
                 connection.settimeout(max(deadline - time.monotonic(), 0.001))
                 connection.connect(address)
@@ -131,12 +138,16 @@ class Wire:
             raise LostError(self.phase, _words(error)) from None
 
     def send(self, octets: bytes, *, ends_at: int | None = None) -> None:
-        """Send `octets`; where they fail, `dot_out` says whether the first `ends_at` had gone."""
+        """Send `octets`; where they fail, `dot_out` says whether the first `ends_at` had gone.
+
+        A TLS record goes whole or not at all, a longer write may go in part without telling: so no
+        write is longer than a record.
+        """
         view, gone = memoryview(octets), 0
         while gone < len(octets):
             try:
                 self._socket.settimeout(self._remaining())
-                gone += self._socket.send(view[gone:])
+                gone += self._socket.send(view[gone : gone + TLS_RECORD])
             except (OSError, LostError) as error:
                 why = error.why if isinstance(error, LostError) else _words(error)
                 dot_out = ends_at is not None and gone >= ends_at

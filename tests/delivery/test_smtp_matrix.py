@@ -56,7 +56,7 @@ def relay_to(server: ScriptedServer, authority: Authority, *, pipelining: bool) 
 
 
 @pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "stepwise"])
-@pytest.mark.parametrize(("phase", "action"), all_cells(), ids="-".join)
+@pytest.mark.parametrize(("phase", "action"), all_cells(), ids=map("-".join, all_cells()))
 def test_each_misbehaviour_ends_as_promised_and_the_next_run_sends_the_rest(
     phase: str, action: str, *, pipelining: bool, authority: Authority, journal: Recorder
 ) -> None:
