@@ -1,0 +1,60 @@
+"""Values that tests of several parts share: the sample as it was built, and a call's answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "sample_roster.csv"
+COMMAND = (sys.executable, "-m", "invites")
+NOW = "2030-06-01T00:00:00Z"
+SECRET = "a test's secret, of more than sixty-four bytes: 0123456789 abcdefghijklmnop"
+SETTINGS = f"""
+[jitsi]
+url = "https://meet.example.com"
+app_id = "the_app"
+secret = "{SECRET}"
+[organizer]
+name = "Meetings"
+email = "meetings@example.com"
+"""
+
+
+@dataclass(frozen=True)
+class SampleBuild:
+    """The sample roster as `invites build` wrote it, with a secret that the tests know."""
+
+    folder: Path
+    secret: str = field(repr=False)
+    rows: tuple[dict[str, str], ...]
+
+    def files(self, column: str) -> list[bytes]:
+        """Return the bytes of the files that the manifest lists in `column`."""
+        return [(self.folder / row[column]).read_bytes() for row in self.rows]
+
+
+def write_settings(folder: Path, text: str = SETTINGS) -> Path:
+    """Write an invites.toml (0600) and return its path."""
+    config = folder / "invites.toml"
+    config.touch(mode=0o600)
+    config.write_text(text, encoding="utf-8")
+    return config
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one call of the command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+    def document(self) -> dict[str, Any]:
+        """Return standard output as the one JSON document that it is."""
+        document = json.loads(self.out)
+        assert isinstance(document, dict)
+        return document
