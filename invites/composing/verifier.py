@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from invites.core.model import Invitation, Method, Server
+from invites.core.model import Invitation, Server
 from invites.formats.check import MessageCheck
 
 if TYPE_CHECKING:
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from invites.formats.readback import Expectation
 
 SAMPLE_ONE_IN = 100
-"""Of so many meetings one is read back, chosen by the hash of its UID."""
+"""Of so many meetings one is read back, chosen by the hash of its UID: one message of each shape,
+for messages of one meeting and one shape are filled in from the same bytes."""
 
 
 class Verifier:
-    """Checks each message at the level of bytes and reads back one of each shape, and 1 % more.
+    """Checks each message at the level of bytes, and has a sample read back by other parsers.
+
+    The sample is one message of each shape in the run, and of each shape in 1 % of the meetings.
 
     `read_back` counts the messages that independent parsers read.
     """
@@ -39,6 +42,8 @@ class Verifier:
         self._everything = everything
         self._with_others = with_others
         self._shapes: set[Hashable] = set()
+        self._sampled: set[Hashable] | None = None
+        self._uid = ""
         self._checks: dict[Hashable, MessageCheck] = {}
         self._expected: Expectation | None = None
         self.read_back = 0
@@ -58,11 +63,21 @@ class Verifier:
             answers=invitation.answers,
             message_id=invitation.message_id,
         )
+        if self._everything or self._is_new(invitation):
+            self._read(invitation)
+
+    def _is_new(self, invitation: Invitation) -> bool:
+        """Whether no message of this shape was read yet: in the run, or in a sampled meeting."""
+        if invitation.uid != self._uid:
+            self._uid = invitation.uid
+            self._sampled = set() if _in_sample(invitation.uid) else None
         shape = shape_of(invitation)
-        if shape in self._shapes and not (self._everything or _in_sample(invitation.uid)):
-            return
+        is_new = shape not in self._shapes
         self._shapes.add(shape)
-        self._read(invitation)
+        if self._sampled is not None and shape not in self._sampled:
+            self._sampled.add(shape)
+            return True
+        return is_new
 
     def _check_for(self, invitation: Invitation) -> MessageCheck:
         kind = (invitation.revision.kind, invitation.replies_to_host)
@@ -94,7 +109,6 @@ def shape_of(invitation: Invitation) -> Hashable:
     attendee = invitation.attendee
     return (
         invitation.revision.kind,
-        invitation.revision.method is Method.CANCEL,
         attendee.moderator,
         attendee.attendance,
         attendee.language,

@@ -53,23 +53,35 @@ def _fixed(piece: bytes, carried: int) -> _Fixed:
     return _Fixed(piece[:opening], encoded(piece[opening:whole]), piece[whole:])
 
 
+class _Piece:
+    """A fixed piece, encoded for each of the three places it can start at once one is asked for."""
+
+    __slots__ = ("_content", "_encoded")
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._encoded: list[_Fixed | None] = [None, None, None]
+
+    def after(self, carried: int) -> _Fixed:
+        fixed = self._encoded[carried]
+        if fixed is None:
+            fixed = self._encoded[carried] = _fixed(self._content, carried)
+        return fixed
+
+
 class FencedBody:
     """A body in base64 whose gaps are filled for each message.
 
     `pieces` alternate freely between bytes and gaps.
     """
 
-    __slots__ = ("_steps", "gaps")
+    __slots__ = ("_steps",)
 
     def __init__(self, pieces: Sequence[bytes | Gap]) -> None:
-        """Encode what is fixed, for each of the three places it can start at."""
-        self.gaps = frozenset(piece.name for piece in pieces if isinstance(piece, Gap))
-        self._steps: list[str | tuple[_Fixed, _Fixed, _Fixed]] = []
-        for piece in _merged(pieces):
-            if isinstance(piece, Gap):
-                self._steps.append(piece.name)
-            else:
-                self._steps.append((_fixed(piece, 0), _fixed(piece, 1), _fixed(piece, 2)))
+        """Take the pieces; what is fixed is encoded when a message first needs it."""
+        self._steps = [
+            piece.name if isinstance(piece, Gap) else _Piece(piece) for piece in _merged(pieces)
+        ]
 
     def filled(self, values: Mapping[str, bytes]) -> bytes:
         """Return the body with each gap filled; a gap without a value is a KeyError."""
@@ -79,7 +91,7 @@ class FencedBody:
             if isinstance(step, str):
                 pending += values[step]
                 continue
-            fixed = step[len(pending) % 3]
+            fixed = step.after(len(pending) % 3)
             pending += fixed.opening
             if len(pending) % 3:
                 continue
