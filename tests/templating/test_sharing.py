@@ -63,7 +63,7 @@ CONDITIONS = (
     "meeting.tentative",
     "loop is defined",
 )
-NAMES = ("outer", "inner", "attendee", "link", "columns")
+NAMES = ("outer", "inner", "outer", "inner", "other", "attendee", "link", "columns")
 
 
 def _tags(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -114,19 +114,41 @@ def _tags(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 TEXT = st.sampled_from(["", " ", "\n", "x <b>&amp;", "{{ '{{' }}", " \n\n ", "ß"])
 BARE = st.sampled_from(["{{ attendee.name }}", "{{link}}", "{{- columns.phone -}}"])
-PIECES = st.recursive(
-    st.one_of(
-        TEXT,
-        BARE,
-        BARE,
-        st.tuples(
-            st.sampled_from(["", "-"]), st.sampled_from(["«0»", "«1»"]), st.sampled_from(["", "-"])
-        ).map(lambda t: f"{{{{{t[0]} {t[1]} {t[2]}}}}}"),
-    ),
-    lambda inside: st.one_of(_tags(inside), st.lists(inside, min_size=2, max_size=4).map("".join)),
-    max_leaves=6,
+LEAVES = st.one_of(
+    TEXT,
+    BARE,
+    BARE,
+    st.tuples(
+        st.sampled_from(["", "-"]), st.sampled_from(["«0»", "«1»"]), st.sampled_from(["", "-"])
+    ).map(lambda t: f"{{{{{t[0]} {t[1]} {t[2]}}}}}"),
 )
-SUPER = st.sampled_from(["", "{{ super() }}", "{{ super()|upper }}"])
+
+
+def _mixed(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(inside, min_size=2, max_size=4).map("".join)
+
+
+PIECES = st.recursive(LEAVES, lambda inside: st.one_of(_tags(inside), _mixed(inside)), max_leaves=6)
+"""Anything: most values are computed with or captured somewhere."""
+
+PLAIN_PIECES = st.recursive(
+    st.one_of(TEXT, BARE),
+    lambda inside: st.one_of(
+        _mixed(inside),
+        inside.map(lambda body: f"{{% if meeting.title -%}}{body}{{%- endif %}}"),
+        inside.map(lambda body: f"{{% for i in [1, 2] %}}{body}{{% endfor %}}"),
+        inside.map(lambda body: f"{{% if attendee.moderator %}}{body}{{% else %}}no{{% endif %}}"),
+        inside.map(lambda body: f"{body}{{% include 'piece.txt.j2' %}}"),
+        inside.map(lambda body: f"{{% filter upper %}}{{{{ «0» }}}}{{% endfilter %}}{body}"),
+        inside.map(
+            lambda body: f"{{% set outer %}}{{{{ «0» }}}}{{% endset %}}{body}{{{{ outer }}}}"
+        ),
+    ),
+    max_leaves=5,
+)
+"""Mostly bare outputs, with at most one value that is captured."""
+
+SUPER = st.sampled_from(["", "", "{{ super() }}", "{{ super() }}", "{{ super()|upper }}"])
 
 
 @st.composite
@@ -137,7 +159,8 @@ def template_files(draw: st.DrawFn) -> dict[str, str]:
         "«1»": draw(st.sampled_from(EXPRESSIONS)),
         "«if»": draw(st.sampled_from(CONDITIONS)),
     }
-    pieces = {name: draw(PIECES) for name in ("subject", "text", "html", "base", "block", "part")}
+    strategy = draw(st.sampled_from([PIECES, PLAIN_PIECES, PLAIN_PIECES]))
+    pieces = {name: draw(strategy) for name in ("subject", "text", "html", "base", "block", "part")}
     child = (
         "{% extends 'base.html.j2' %}{% block main %}"
         + draw(SUPER)
@@ -154,7 +177,7 @@ def template_files(draw: st.DrawFn) -> dict[str, str]:
         + "{% block main %}"
         + pieces["block"]
         + "{% endblock %}"
-        + draw(st.sampled_from(["", "{{ self.main() }}", "{{ self.main()|upper }}"])),
+        + draw(st.sampled_from(["", "", "", "{{ self.main() }}", "{{ self.main()|upper }}"])),
         "piece.html.j2": "{{ attendee.name }}{{ «1» }}",
         "piece.txt.j2": "{{ «1» }}",
         "tools.j2": draw(TEXT)
