@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from invites.settings.faults import Complaint, Finding
 from invites.settings.layers import Given, KeyPath, key_name
@@ -185,7 +186,10 @@ def exposed_secret(source: Path | None, given: Mapping[KeyPath, Given]) -> list[
 
 
 def warnings(
-    sections: Mapping[str, Any], origins: Mapping[KeyPath, str], environ: Mapping[str, str]
+    sections: Mapping[str, Any],
+    origins: Mapping[KeyPath, str],
+    environ: Mapping[str, str],
+    source: Path | None,
 ) -> Iterator[str]:
     """Return what is allowed and should be looked at, a line each."""
     url, smtp = sections["jitsi"].url, sections["smtp"]
@@ -196,6 +200,8 @@ def warnings(
     listen = sections["schedule"].listen
     if listen is not None and not is_loopback(listen.host):
         yield f"{origins['schedule', 'listen']}: other machines can read it; 127.0.0.1 is this one"
+    if source is not None and _has_password(sections["ledger"].url) and _all_can_read(source):
+        yield f"{source}: [ledger] url holds a password that everybody here can read: chmod 600"
     trusted = (*MOUNTED, environ.get("CREDENTIALS_DIRECTORY") or MOUNTED[0])
     for path in SECRET_FILES:
         file = sections[path[0]]
@@ -203,6 +209,10 @@ def warnings(
             file = getattr(file, key)
         if file is not None and _all_can_read(file) and not _is_below(file, trusted):
             yield f"{origins[path]}: everybody on this machine can read it; run: chmod 600 {file}"
+
+
+def _has_password(url: str) -> bool:
+    return urlsplit(url).password is not None
 
 
 def _all_can_read(file: Path) -> bool:

@@ -17,6 +17,9 @@ NAMES: Final[dict[KeyPath, str]] = {
 }
 """The variable that gives a value which `invites` can't do without."""
 
+ANY: Final = "*"
+"""What a list has where the server accepts everything."""
+
 _TRUE: Final = frozenset({"1", "true", "yes", "on", "y", "t"})
 
 
@@ -32,7 +35,8 @@ def docker_layer(environ: Mapping[str, str]) -> Layer:
         give("url", url if "://" in url else f"https://{url}", "PUBLIC_URL")
     if issuer := _issuer(environ):
         give("app_id", *issuer)
-    if audiences := _listed(environ, "JWT_ACCEPTED_AUDIENCES"):
+    audiences = _listed(environ, "JWT_ACCEPTED_AUDIENCES")
+    if audiences and audiences[0] != ANY:
         give("audience", audiences[0], "JWT_ACCEPTED_AUDIENCES")
     if secret := environ.get("JWT_APP_SECRET"):
         give("secret", secret, "JWT_APP_SECRET")
@@ -50,15 +54,13 @@ def _issuer(environ: Mapping[str, str]) -> tuple[str, str] | None:
     """
     app_id = environ.get("JWT_APP_ID", "").strip()
     accepted = _listed(environ, "JWT_ACCEPTED_ISSUERS")
-    if accepted and app_id not in accepted:
+    if accepted and ANY not in accepted and app_id not in accepted:
         return accepted[0], "JWT_ACCEPTED_ISSUERS"
     return (app_id, "JWT_APP_ID") if app_id else None
 
 
 def _listed(environ: Mapping[str, str], name: str) -> list[str]:
-    """Return the names of a comma-separated variable; none where it accepts everything."""
-    items = [item.strip() for item in environ.get(name, "").split(",") if item.strip()]
-    return [] if "*" in items else items
+    return [item.strip() for item in environ.get(name, "").split(",") if item.strip()]
 
 
 def xmpp_domain(environ: Mapping[str, str]) -> str | None:

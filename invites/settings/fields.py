@@ -61,15 +61,18 @@ class Surroundings:
     """What a field's form depends on beside its text."""
 
     base: Path = Path()
+    home: Path | None = None
     special_domains: tuple[str, ...] = ()
+
+    def absolute(self, text: str) -> Path:
+        """Return the path that `text` names, from the base or, where it starts so, from `~/`."""
+        if self.home is not None and text.startswith("~/"):
+            return self.home / text.removeprefix("~/")
+        return self.base / text
 
 
 def _surroundings(info: ValidationInfo) -> Surroundings:
     return info.context if isinstance(info.context, Surroundings) else Surroundings()
-
-
-def _base(info: ValidationInfo) -> Path:
-    return _surroundings(info).base
 
 
 def secret(value: object) -> Secret:
@@ -84,7 +87,8 @@ def secret(value: object) -> Secret:
 
 def path(value: object, info: ValidationInfo) -> Path:
     """Return an absolute path; a relative one starts from the settings' folder."""
-    return _base(info) / Path(values.text(str(value) if isinstance(value, Path) else value))
+    text = values.text(str(value) if isinstance(value, Path) else value)
+    return _surroundings(info).absolute(text)
 
 
 def path_or_none(value: object, info: ValidationInfo) -> Path | None:
@@ -97,7 +101,13 @@ def roster_paths(value: object, info: ValidationInfo) -> tuple[RosterPath, ...]:
     texts = values.names([value] if isinstance(value, str) else value)
     if not texts:
         raise Unfit('a path, a pattern such as "rosters/*.csv", or a list of them')
-    return tuple(RosterPath(each, _base(info)) for each in texts)
+    around = _surroundings(info)
+    return tuple(
+        RosterPath(each.removeprefix("~/"), around.home)
+        if around.home is not None and each.startswith("~/")
+        else RosterPath(each, around.base)
+        for each in texts
+    )
 
 
 def ledger_url(value: object, info: ValidationInfo) -> str:
@@ -108,7 +118,7 @@ def ledger_url(value: object, info: ValidationInfo) -> str:
     file = url.removeprefix(_SQLITE)
     if file == url or not file or file.startswith((":memory:", "file:", "?")):
         raise Unfit("sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
-    return f"{_SQLITE}{_base(info) / file}"
+    return f"{_SQLITE}{_surroundings(info).absolute(file)}"
 
 
 def switch(value: object) -> bool:

@@ -81,7 +81,7 @@ def settings_file(config: Path | None, environ: Mapping[str, str]) -> Path | Non
     variable = environ.get("INVITES_CONFIG")
     named = config or (Path(variable) if variable else None)
     if named is None:
-        return next((file for file in places(environ) if file.is_file()), None)
+        return next((file for file in places(environ) if _is_there(file)), None)
     if named.is_dir():
         raise SettingsError(
             f"{named}: found a folder, expected a settings file; name the file, such as "
@@ -94,6 +94,14 @@ def settings_file(config: Path | None, environ: Mapping[str, str]) -> Path | Non
             "name, or make one with: invites init"
         )
     return named
+
+
+def _is_there(file: Path) -> bool:
+    """Return whether there is a file; one in a folder that is closed to us is not there for us."""
+    try:
+        return file.is_file()
+    except OSError:
+        return False
 
 
 def places(environ: Mapping[str, str]) -> list[Path]:
@@ -135,7 +143,8 @@ def _settings(
     layers = _without_docker_for_jaas(layers)
     given = merged(layers)
     base = Path.cwd() if source is None else source.absolute().parent
-    around = Surroundings(base=base, special_domains=_special_domains(given))
+    home = Path(environ["HOME"]) if environ.get("HOME") else None
+    around = Surroundings(base=base, home=home, special_domains=_special_domains(given))
     findings: list[Finding] = [each for layer in layers for each in layer.findings]
     findings += two_sources(layers)
     findings += checks.exposed_secret(source, given)
@@ -154,7 +163,7 @@ def _settings(
         jobs=tuple(jobs),
         source=source,
         base=base,
-        warnings=(*near_misses(environ), *checks.warnings(sections, origins, environ)),
+        warnings=(*near_misses(environ), *checks.warnings(sections, origins, environ, source)),
         environ=environ,
         origins=origins,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from invites.settings.secrets import (
     source_from,
 )
 from invites.settings.sections import (
+    SECTIONS,
     SOURCES,
     CalendarSection,
     DeliverySection,
@@ -214,6 +216,12 @@ class Settings:
             Settings.service_mailbox,
             Settings.namespace,
         )
+
+    def digest(self) -> str:
+        """Return 16 hex digits that change with any setting and tell nothing about secrets."""
+        names = [*SECTIONS, "jobs"]
+        shown = "\0".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return sha256(shown.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def _source(self, section: str) -> Source | None:
         """Return the way to a section's secret that was given; there is one at most."""

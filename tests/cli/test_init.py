@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from invites.cli.app import run_command_line
 
 
-def invites(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the program in a folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "invites", *arguments],
-        cwd=cwd,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "TZ": "UTC"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+class Done(NamedTuple):
+    """How a call ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
 
 
-def test_init_makes_a_folder_that_works_after_four_values(tmp_path: Path) -> None:
+Invites = Callable[..., Done]
+
+
+@pytest.fixture
+def invites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Invites:
+    """Return a function that runs the command line in a folder, with no settings around."""
+    for name in [name for name in os.environ if name.startswith("INVITES_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+    def run(*arguments: str, cwd: Path = tmp_path) -> Done:
+        monkeypatch.chdir(cwd)
+        code = run_command_line(arguments)
+        out, err = capsys.readouterr()
+        return Done(int(code), out, err)
+
+    return run
+
+
+def test_init_makes_a_folder_that_works_after_four_values(tmp_path: Path, invites: Invites) -> None:
     """Made, filled in, and built from, with nothing else done."""
-    first = invites("init", "new", cwd=tmp_path)
-    assert (first.returncode, first.stderr) == (0, "")
-    assert "made  new/invites.toml" in first.stdout
-    assert "cd new && invites build roster.csv" in first.stdout
+    first = invites("init", "new")
+    assert (first.code, first.err) == (0, "")
+    assert "made  new/invites.toml" in first.out
+    assert "cd new && invites build roster.csv" in first.out
     folder = tmp_path / "new"
     file = folder / "invites.toml"
     text = file.read_text()
@@ -43,77 +61,79 @@ def test_init_makes_a_folder_that_works_after_four_values(tmp_path: Path) -> Non
         text = text.replace(f'\n{key} = ""', f'\n{key} = "{value}"', 1)
     file.write_text(text)
     built = invites("build", "roster.csv", cwd=folder)
-    assert built.returncode == 0, built.stderr
+    assert built.code == 0, built.err
     assert len(list((folder / "out").rglob("*.eml"))) == 4
 
 
-def test_build_before_the_values_are_filled_in_names_all_four(tmp_path: Path) -> None:
+def test_build_before_the_values_are_filled_in_names_all_four(
+    tmp_path: Path, invites: Invites
+) -> None:
     """Exit 5, and a line for each."""
-    invites("init", cwd=tmp_path)
-    built = invites("build", "roster.csv", cwd=tmp_path)
-    assert built.returncode == 5
+    invites("init")
+    built = invites("build", "roster.csv")
+    assert built.code == 5
     for key in ("[jitsi] url", "[jitsi] app_id", "[jitsi] secret", "[organizer] email"):
-        assert f"{key}: found nothing" in built.stderr
+        assert f"{key}: found nothing" in built.err
 
 
-def test_two_folders_get_two_room_keys(tmp_path: Path) -> None:
+def test_two_folders_get_two_room_keys(tmp_path: Path, invites: Invites) -> None:
     """The key is random, 32 bytes in hex, and not shown."""
-    outputs = [invites("init", name, cwd=tmp_path).stdout for name in ("a", "b")]
+    outputs = [invites("init", name).out for name in ("a", "b")]
     keys = [(tmp_path / name / "room.key").read_text().strip() for name in ("a", "b")]
     assert len(set(keys)) == 2
     assert [len(bytes.fromhex(key)) for key in keys] == [32, 32]
     assert not any(key in output for key in keys for output in outputs)
 
 
-def test_a_second_init_refuses_and_names_what_is_there(tmp_path: Path) -> None:
+def test_a_second_init_refuses_and_names_what_is_there(tmp_path: Path, invites: Invites) -> None:
     """Exit 2 where nothing was made, and nothing is changed."""
-    invites("init", cwd=tmp_path)
+    invites("init")
     before = (tmp_path / "room.key").read_bytes()
-    again = invites("init", cwd=tmp_path)
-    assert again.returncode == 2
-    assert "kept  invites.toml (it was there)" in again.stdout
-    assert "found everything that init writes" in again.stderr
+    again = invites("init")
+    assert again.code == 2
+    assert "kept  invites.toml (it was there)" in again.out
+    assert "found everything that init writes" in again.err
     assert (tmp_path / "room.key").read_bytes() == before
 
 
-def test_what_lacks_is_made_later(tmp_path: Path) -> None:
+def test_what_lacks_is_made_later(tmp_path: Path, invites: Invites) -> None:
     """Templates on a second call: exit 0, and how to use them."""
-    invites("init", cwd=tmp_path)
-    again = invites("init", "--with-templates", cwd=tmp_path)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert 'set templates = "templates" in [mail] of invites.toml' in again.stdout
+    invites("init")
+    again = invites("init", "--with-templates")
+    assert (again.code, again.err) == (0, "")
+    assert 'set templates = "templates" in [mail] of invites.toml' in again.out
     assert (tmp_path / "templates").is_dir()
 
 
-def test_a_lost_room_key_is_warned_about(tmp_path: Path) -> None:
+def test_a_lost_room_key_is_warned_about(tmp_path: Path, invites: Invites) -> None:
     """It is not made anew beside old settings."""
-    invites("init", cwd=tmp_path)
+    invites("init")
     (tmp_path / "room.key").unlink()
-    again = invites("init", "--with-templates", cwd=tmp_path)
-    assert again.returncode == 0
-    assert "warning: room.key was not made: invites.toml is there already" in again.stderr
+    again = invites("init", "--with-templates")
+    assert again.code == 0
+    assert "warning: room.key was not made: invites.toml is there already" in again.err
 
 
 @pytest.mark.parametrize("folder", ["with blank", "it's"])
-def test_the_next_command_can_be_pasted(tmp_path: Path, folder: str) -> None:
+def test_the_next_command_can_be_pasted(invites: Invites, folder: str) -> None:
     """A folder's name is quoted for the shell where it must be."""
     from shlex import split  # noqa: PLC0415
 
-    last = invites("init", folder, cwd=tmp_path).stdout.splitlines()[-1]
+    last = invites("init", folder).out.splitlines()[-1]
     assert split(last) == ["cd", folder, "&&", "invites", "build", "roster.csv"]
 
 
-def test_json_says_what_was_made(tmp_path: Path) -> None:
+def test_json_says_what_was_made(tmp_path: Path, invites: Invites) -> None:
     """One document on stdout; what people read is on stderr."""
-    done = invites("init", "--json", cwd=tmp_path)
-    document = json.loads(done.stdout)
+    done = invites("init", "--json")
+    document = json.loads(done.out)
     assert document["version"] == 1
     assert sorted(document["made"]) == ["invites.toml", "room.key", "roster.csv"]
     assert (document["kept"], document["left_out"]) == ([], [])
-    assert "made  invites.toml" in done.stderr
+    assert "made  invites.toml" in done.err
 
 
-def test_quiet_says_nothing(tmp_path: Path) -> None:
+def test_quiet_says_nothing(tmp_path: Path, invites: Invites) -> None:
     """Neither stream has a word where all went well."""
-    done = invites("init", "-q", cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = invites("init", "-q")
+    assert (done.code, done.out, done.err) == (0, "", "")

@@ -195,9 +195,10 @@ def test_the_algorithm_is_the_one_of_the_docker_server(
     assert load("", environ).jitsi.algorithm == algorithm
 
 
-def test_any_audience_leaves_the_default(load: Load) -> None:
-    """A server that accepts `*` gets a plain name, never the star."""
-    assert load("", {"JWT_ACCEPTED_AUDIENCES": "*"}).jitsi.audience == "jitsi"
+@pytest.mark.parametrize(("accepted", "audience"), [("*", "jitsi"), ("a,*", "a"), ("", "jitsi")])
+def test_any_audience_leaves_the_default(load: Load, accepted: str, audience: str) -> None:
+    """The first name of the list counts, never the star."""
+    assert load("", {"JWT_ACCEPTED_AUDIENCES": accepted}).jitsi.audience == audience
 
 
 def test_relative_paths_start_at_the_settings_file(folder: Path) -> None:
@@ -223,6 +224,28 @@ def test_relative_paths_start_at_the_settings_file(folder: Path) -> None:
     assert pattern.pattern == f"{file.parent}/in/*.csv"
     assert not path.is_pattern
     assert path.path == Path("/abs/b.csv")
+
+
+def test_a_path_may_start_at_home(load: Load) -> None:
+    """`~/` is the home folder, in files, rosters and the ledger's url."""
+    text = (
+        '[mail]\ntemplates = "~/letters"\n[ledger]\nurl = "sqlite:///~/invites.db"\n'
+        '[[job]]\nname = "n"\nroster = "~/in/*.csv"\nat = "02:00"\n'
+    )
+    found = load(text, {"HOME": "/home/ada"})
+    assert found.mail.templates == Path("/home/ada/letters")
+    assert found.ledger.url == "sqlite:////home/ada/invites.db"
+    assert found.jobs[0].roster[0].pattern == "/home/ada/in/*.csv"
+
+
+def test_a_closed_folder_holds_no_settings_for_us(folder: Path) -> None:
+    """The search goes on, whatever the folder's rights are."""
+    closed = write(folder / "xdg" / "invites" / "invites.toml", "closed").parent
+    closed.chmod(0)
+    try:
+        settings.load(None, environ={"XDG_CONFIG_HOME": str(folder / "xdg")})
+    finally:
+        closed.chmod(0o700)
 
 
 def test_a_folder_whose_name_has_brackets_stays_no_pattern(folder: Path) -> None:

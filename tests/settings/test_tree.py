@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import time, timedelta
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -241,3 +244,37 @@ def test_demands_can_be_made_together(load: Load) -> None:
     with pytest.raises(SettingsError) as caught:
         load().require(Settings.service_mailbox, Settings.namespace, Settings.server)
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_the_digest_changes_with_settings_and_not_with_secrets(load: Load) -> None:
+    """A refusal is looked at again when somebody changed the settings."""
+    first = load("", MINIMUM).digest()
+    assert load("", MINIMUM).digest() == first
+    assert load("", MINIMUM | {"INVITES_JITSI__SECRET": "z" * 40}).digest() == first
+    assert load("", MINIMUM | {"INVITES_GUARD__SHRINK": "11%"}).digest() != first
+    assert load('[[job]]\nname = "n"\nroster = "a"\nat = "01:00"', MINIMUM).digest() != first
+    assert len(bytes.fromhex(first)) == 8
+
+
+def test_a_digest_is_the_same_in_another_process(load: Load, folder: Path) -> None:
+    """No hash of the process and no order of sets is in it."""
+    expected = load('[[job]]\nname = "n"\nroster = "a"\nat = "01:00"\ndays = "fri,mon"').digest()
+    code = "from invites import settings; print(settings.load(None, environ={}).digest())"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == expected
+
+
+def test_a_ledgers_password_in_an_open_file_is_warned_about(load: Load, folder: Path) -> None:
+    """The url is not shown."""
+    load('[ledger]\nurl = "postgresql+psycopg://invites:canary@db.example.com/invites"')
+    (folder / "invites.toml").chmod(0o644)
+    (line,) = load().warnings
+    assert "[ledger] url holds a password" in line
+    assert "canary" not in line
