@@ -132,6 +132,28 @@ def test_pipelining_takes_one_write_per_message(journal: Recorder) -> None:
     assert goodbye == b"QUIT\r\n"
 
 
+def test_one_commit_per_message_where_the_server_answers_together(journal: Recorder) -> None:
+    """The outcome of a message and the announcement of the next one are one note."""
+    with ScriptedServer(answers_together=True) as server:
+        deliver(plain_relay(server), journal, 20)
+    assert len(journal.notes) == 21
+    assert all(len(outcomes) == len(sending) == 1 for outcomes, sending in journal.notes[1:-1])
+
+
+def test_an_outcome_does_not_wait_for_a_slow_answer_to_the_next_message(journal: Recorder) -> None:
+    """While the server thinks about the next receiver, the last message is noted already."""
+    noted: list[int] = []
+
+    def look(content: bytes) -> None:
+        noted.append(len(journal.outcomes))
+
+    fault = Fault("RCPT", "drop", skip=1, times=1)
+    with ScriptedServer(faults=[fault], on_content=look) as server:
+        deliver(plain_relay(server), journal, 3)
+    assert noted == [0, 1, 2]
+    assert journal.notes[1] == ((journal.outcomes[1],), ())
+
+
 @pytest.mark.parametrize("connections", [1, 3])
 def test_no_more_messages_are_in_doubt_than_there_are_connections(
     connections: int, journal: Recorder
@@ -143,6 +165,16 @@ def test_no_more_messages_are_in_doubt_than_there_are_connections(
     for outcomes, sending in journal.notes:
         in_doubt += len(sending) - len(outcomes)
         assert in_doubt <= connections
+
+
+def test_a_journal_that_fails_ends_all_lines(journal: Recorder) -> None:
+    """With three connections too: its error comes up, and it is not asked again."""
+    journal.fails_at = 4
+    server = ScriptedServer()
+    with server, pytest.raises(OSError, match="No space left"):
+        deliver(plain_relay(server, connections=3), journal, 40)
+    assert len(journal.notes) == 4
+    assert len(server.accepted) <= len(journal.sending)
 
 
 @pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "stepwise"])
@@ -316,6 +348,13 @@ def test_a_connection_limit_leaves_the_work_to_the_lines_that_got_through(
         deliver(plain_relay(server, connections=3), journal, 25)
     assert journal.kinds() == dict.fromkeys(range(1, 26), "Sent")
     assert len(server.accepted) == 25
+
+
+def test_parcels_that_a_line_gives_back_at_the_very_end_still_go_out(journal: Recorder) -> None:
+    """As many connections as messages, one allowed: who gets none leaves its message to others."""
+    with ScriptedServer(connection_limit=1) as server:
+        deliver(plain_relay(server, connections=4), journal, 4)
+    assert journal.kinds() == dict.fromkeys(range(1, 5), "Sent")
 
 
 def test_several_lines_to_a_server_that_is_down_note_nothing(journal: Recorder) -> None:

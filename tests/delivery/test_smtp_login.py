@@ -12,7 +12,7 @@ import pytest
 from invites.delivery.relay import Relay
 from invites.delivery.smtp import SmtpDelivery
 from invites.errors import LoginError, SettingsError, TryAgainError
-from tests.delivery.conftest import Recorder, parcels
+from tests.delivery.conftest import Recorder, parcel, parcels
 from tests.delivery.contract import never
 from tests.peers.certificates import Authority
 from tests.peers.smtp_server import Fault, ScriptedServer
@@ -51,6 +51,16 @@ def test_each_login_works_over_each_kind_of_tls(
         deliver(relay_to(server, authority, auth=auth, security=security), journal)
     assert len(server.accepted) == 2
     assert all(one.over_tls and one.logged_in_as == USER for one in server.accepted)
+
+
+def test_a_message_longer_than_a_tls_record_arrives_as_it_was(
+    authority: Authority, journal: Recorder
+) -> None:
+    """Content of 200 kB, sent with the next message's commands behind its dot."""
+    sent = [parcel(number, body=("long\r\n.") * 25_000 + "\r\n") for number in (1, 2)]
+    with ScriptedServer(tls=authority.server_context(), logins={USER: PASSWORD}) as server:
+        SmtpDelivery(relay_to(server, authority)).deliver(sent, journal, stop=never)
+    assert [one.content for one in server.accepted] == [one.content for one in sent]
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])

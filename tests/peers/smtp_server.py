@@ -76,6 +76,7 @@ class ScriptedServer:
     connection_limit: int | None = None
     messages_per_connection: int | None = None
     octet_pause: float = 0.0
+    answers_together: bool = False
     takes_data_without_recipient: bool = False
     gives_up_after_octets: int | None = None
     bind: str = "127.0.0.1"
@@ -171,6 +172,7 @@ class _Talk:
         self.server = server
         self.socket = connection
         self.buffer = b""
+        self.unsent = b""
         self.over_tls = False
         self.user: str | None = None
         self.sender: str | None = None
@@ -363,6 +365,7 @@ class _Talk:
         return line
 
     def receive(self) -> None:
+        self.flush()
         octets = self.socket.recv(65536)
         if not octets:
             raise GoneError
@@ -370,7 +373,12 @@ class _Talk:
         self.buffer += octets
 
     def say(self, text: str) -> None:
-        octets = text.encode("latin-1") + b"\r\n"
+        self.unsent += text.encode("latin-1") + b"\r\n"
+        if not self.server.answers_together or text.startswith(("220", "221", "421")):
+            self.flush()
+
+    def flush(self) -> None:
+        octets, self.unsent = self.unsent, b""
         if not self.server.octet_pause:
             self.socket.sendall(octets)
             return
