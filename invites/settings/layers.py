@@ -87,7 +87,11 @@ def _meant(name: str, known: Sequence[str]) -> str:
 
 
 def _in_words(sections: Sequence[str]) -> str:
-    return " or ".join(f"[{section}]" for section in sections)
+    return " or ".join(_bracketed((section,)) for section in sections)
+
+
+def _bracketed(path: Sequence[str]) -> str:
+    return "[[job]]" if path[0] == "job" else f"[{'.'.join(path)}]"
 
 
 def _is_list_of_tables(content: object) -> bool:
@@ -119,7 +123,7 @@ def _says_nothing(path: KeyPath, value: object) -> bool:
 
 
 def _unknown_key(path: KeyPath, known: Sequence[str]) -> str:
-    sentence = f'unknown key "{path[-1]}" in [{".".join(path[:-1])}]; '
+    sentence = f'unknown key "{path[-1]}" in {_bracketed(path[:-1])}; '
     homes = [name for name in (*SECTIONS, "job") if path[-1] in keys_of(name)]
     if homes:
         return f"{sentence}it belongs in {_in_words(homes)}"

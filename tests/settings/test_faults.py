@@ -193,7 +193,7 @@ CASES = {
         '[[job]] "nightly": invalid: found "ignore", expected one of "refuse", "skip"'
     ),
     JOB + 'horizont = "21d"': (
-        '[[job]] "nightly": unknown key "horizont" in [job]; did you mean "horizon"?'
+        '[[job]] "nightly": unknown key "horizont" in [[job]]; did you mean "horizon"?'
     ),
     JOB + 'reminders = ["24h"]': f'[[job]] "nightly": reminders {RELAY}',
     JOB + 'notify = ["ops@example.com"]': f'[[job]] "nightly": notify {RELAY}',
