@@ -171,9 +171,6 @@ class MeetingState:
         )
 
 
-NO_FACTS: Mapping[str, str] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
     """The highest SEQUENCE that somebody who was forgotten has, under a keyed hash."""
@@ -204,8 +201,8 @@ class Snapshot:
 
     scope: str
     meetings: Mapping[str, MeetingState]
-    owners: Mapping[str, str] = NO_FACTS
-    meeting_facts: Mapping[str, str] = NO_FACTS
+    owners: Mapping[str, str] = field(default_factory=dict)
+    meeting_facts: Mapping[str, str] = field(default_factory=dict)
     forgotten: Forgotten = NOBODY_FORGOTTEN
     read: dict[str, MeetingFacts] = field(default_factory=dict, compare=False, repr=False)
 
@@ -226,9 +223,6 @@ class Snapshot:
         return Known(shared, attendee_from(attendee))
 
 
-EMPTY: Mapping[str, MeetingState] = MappingProxyType({})
-
-
 def empty_snapshot(scope: str) -> Snapshot:
     """Return what a new ledger knows of `scope`: nothing."""
-    return Snapshot(scope=scope, meetings=EMPTY)
+    return Snapshot(scope=scope, meetings={})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from invites.errors import InvitesError, LedgerError, StorageError, TryAgainError
 
@@ -40,10 +40,15 @@ def named(url: URL) -> str:
     return url.set(password=None, query={}).render_as_string()
 
 
-def translated(error: SQLAlchemyError, name: str) -> InvitesError:
-    """Return our error for a database's; its text holds no value that was to be written."""
+def translated(error: SQLAlchemyError, name: str) -> Exception:
+    """Return our error for a database's; its text holds no value that was to be written.
+
+    What SQLAlchemy itself refuses is a fault of this program and stays as it is.
+    """
+    if isinstance(error, StatementError) and isinstance(error.orig, InvitesError):
+        return error.orig
     if not isinstance(error, DBAPIError):
-        return LedgerError(f"{name}: {type(error).__name__}, expected a ledger that answers")
+        return error
     original = error.orig
     if isinstance(original, sqlite3.Error):
         return _from_sqlite(original, name)

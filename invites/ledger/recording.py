@@ -193,7 +193,10 @@ _STANDS_NOW = {
 _FIRST = case(
     (
         invitations.c.first_message_id.is_(None)
-        & invitations.c.pending_kind.in_((Kind.INVITATION.value, Kind.UPDATE.value)),
+        & (
+            (invitations.c.pending_kind == Kind.INVITATION.value)
+            | (invitations.c.pending_kind == Kind.UPDATE.value)
+        ),
         invitations.c.pending_message_id,
     ),
     else_=invitations.c.first_message_id,
