@@ -76,12 +76,12 @@ def _existing(folder: Path) -> Path:
 
 
 def _files(folder: Path) -> dict[str, TemplateFile]:
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    found = (path for path in paths if path.suffix == SUFFIX or path.name == STYLES)
+    """Return the templates right in `folder`; what is below it may be anything."""
+    paths = (path for path in sorted(folder.iterdir()) if path.is_file())
     return {
-        name: TemplateFile(name, path, _text(path))
-        for path in found
-        if (name := path.relative_to(folder).as_posix())
+        path.name: TemplateFile(path.name, path, _text(path))
+        for path in paths
+        if path.suffix == SUFFIX or path.name == STYLES
     }
 
 
