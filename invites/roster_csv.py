@@ -118,7 +118,7 @@ def _refuse_other_formats(content: bytes, source: str) -> None:
 def _refuse_other_encoding(body: bytes, source: str) -> NoReturn:
     """Refuse bytes that are not UTF-8, naming the row and what the file probably is."""
     valid, byte = _up_to_the_fault(body)
-    row = sum(1 for _ in csv.reader(io.StringIO(valid + "x", newline="\n")))
+    row = sum(1 for _ in csv.reader(io.StringIO(valid + "x", newline="")))
     shown = bytes([byte]).decode("cp1252", "replace")
     _refuse(
         source,
@@ -249,11 +249,9 @@ def _chunks(body: bytes, source: str, delimiter: str, survey: _Survey) -> Iterat
     numbers = [row + 1 for row in range(survey.records) if row not in survey.passed_over]
     if not numbers:
         return
-    stands_for_nul = _unused_noncharacter(body) if b"\0" in body else ""
-    readable = body.replace(b"\0", stands_for_nul.encode()) if stands_for_nul else body
     width = len(survey.header)
     frames = pd.read_csv(
-        io.BytesIO(readable),
+        io.BytesIO(body),
         sep=delimiter,
         engine="c",
         encoding="utf-8",
@@ -271,8 +269,6 @@ def _chunks(body: bytes, source: str, delimiter: str, survey: _Survey) -> Iterat
     with frames:
         for frame in frames:
             columns = [frame[index].tolist() for index in range(width)]
-            if stands_for_nul:
-                columns = [[c.replace(stands_for_nul, "\0") for c in cells] for cells in columns]
             yield Chunk(numbers[read : read + len(frame)], columns)
             read += len(frame)
     if read != len(numbers):
@@ -280,9 +276,3 @@ def _chunks(body: bytes, source: str, delimiter: str, survey: _Survey) -> Iterat
             f"{source}: pandas reads {read} rows and Python's csv module {len(numbers)}; "
             "nothing was taken. Please report this roster's form"
         )
-
-
-def _unused_noncharacter(body: bytes) -> str:
-    """Return a character that the file does not have: pandas ends a cell at a NUL."""
-    candidates = (chr(code) for code in range(0xFDD0, 0xFDF0))
-    return next((char for char in candidates if char.encode() not in body), "\ufffe")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from invites.core.model import Meeting, Roster
-from invites.core.problems import Problem, Warned
+from invites.core.problems import Problem, Warned, escaped
 from invites.core.roster_cells import RosterRules
 from invites.core.roster_header import Layout, layout_of
 from invites.core.roster_meetings import Settled, Settler
@@ -118,6 +118,6 @@ def _warnings(
         yield Warned(
             row=min(rows),
             column=_shown(layout, "features"),
-            text=f'feature "{name}" is none of Jitsi\'s own; it is passed on as it is{more}',
+            text=f'feature "{escaped(name)}" is none of Jitsi\'s own; it is passed on as it is{more}',
         )
     yield from shared_rooms(meetings, rules.validity, _shown(layout, "room"))

@@ -48,7 +48,7 @@ class Settled:
 
 @dataclass(slots=True)
 class _Variant:
-    """Rows whose meeting cells have the same text, and what these cells are."""
+    """Rows whose meeting cells have the same text, in their order, and what these cells are."""
 
     rows: list[int]
     cells: Cells
@@ -56,7 +56,7 @@ class _Variant:
 
     @property
     def row(self) -> int:
-        return min(self.rows)
+        return self.rows[0]
 
 
 class Settler:
@@ -75,14 +75,15 @@ class Settler:
         """Return the meeting that a draft comes to, and what is wrong with its rows."""
         settled = Settled(refused=set(draft.refused))
         variants = [self._read(settled, rows, cells) for cells, rows in draft.variants.items()]
-        variants.sort(key=lambda variant: variant.row)
+        if not draft.meeting_id:
+            for variant in variants:
+                self._place_times(settled, variant, self._zone_of([variant]))
+            return settled
         if settled.problems:
             self._refuse_dependents(settled, variants)
-        zone_name = _agreed(variants, "timezone") or self._default_zone
+        zone_name = self._zone_of(variants)
         for variant in variants:
             self._place_times(settled, variant, zone_name)
-        if not draft.meeting_id:
-            return settled
         if len(variants) > 1:
             for name in self._places:
                 self._compare(settled, variants, name)
@@ -92,6 +93,9 @@ class Settler:
         if attendees and not any(problem.refuses_file for problem in settled.problems):
             settled.meeting = _meeting(draft, variants, attendees, zone_name, settled.refused)
         return settled
+
+    def _zone_of(self, variants: Iterable[_Variant]) -> str:
+        return _agreed(variants, "timezone") or self._default_zone
 
     def _read(self, settled: Settled, rows: list[int], cells: Cells) -> _Variant:
         """Return what the cells of some rows are; those that are refused have no value."""

@@ -24,6 +24,9 @@ FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 9998
 """The years that a meeting may be in: its window is counted from 1970, and ends before 10000."""
 
+LONGEST_NAME: Final = 40
+"""Characters of a wrong zone for which a right one is looked for; the longest zone has 32."""
+
 EXAMPLE: Final = "a date and time such as 2026-01-31 10:00"
 
 zoneinfo.reset_tzpath(())
@@ -60,16 +63,27 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def _zone_expected(name: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only where a name is wrong
+@cache
+def _zones_by_folded_name() -> dict[str, str]:
+    """Return the names of zones by their lower-case form, and by that of their city alone."""
+    names = sorted(zone_names(), reverse=True)
+    cities = {name.rpartition("/")[2].casefold(): name for name in names}
+    return cities | {name.casefold(): name for name in names}
 
-    by_folded = {known.casefold(): known for known in zone_names()}
-    folded = name.strip().replace(" ", "_").casefold()
-    by_city = {known.rpartition("/")[2]: known for known in sorted(by_folded, reverse=True)}
-    folded = by_city.get(folded, folded)
-    near = get_close_matches(folded, sorted(by_folded), n=1, cutoff=0.8)
-    meant = f"; did you mean {by_folded[near[0]]}?" if near else ""
-    return f"an IANA time zone such as Europe/Berlin{meant}"
+
+def _zone_expected(name: str) -> str:
+    """Return what to expect instead of `name`; only what looks like a zone is searched for."""
+    folded = name.replace(" ", "_").casefold()
+    meant = _zones_by_folded_name().get(folded)
+    if meant is None and "/" in folded and len(folded) < LONGEST_NAME:
+        from difflib import get_close_matches  # noqa: PLC0415 - only where a name is wrong
+
+        area = folded.partition("/")[0]
+        near = [known for known in _zones_by_folded_name() if known.startswith(area[:2])]
+        found = get_close_matches(folded, near, n=1, cutoff=0.8)
+        meant = _zones_by_folded_name()[found[0]] if found else None
+    hint = f"; did you mean {meant}?" if meant else ""
+    return f"an IANA time zone such as Europe/Berlin{hint}"
 
 
 def parse_time(text: str, date_format: str = "") -> datetime:

@@ -300,6 +300,22 @@ def test_a_left_out_row_without_a_meeting_makes_the_roster_incomplete() -> None:
     assert not only(roster).incomplete
 
 
+def test_rows_whose_meeting_is_unknown_have_nothing_to_do_with_each_other() -> None:
+    """A wrong zone in one says nothing about another, and each is read in its own zone."""
+    error = refused(
+        {"meeting_id": "", "timezone": "Nowhere"},
+        {"meeting_id": "", "start": "2031-03-30 02:30", "end": "2031-03-30 04:00"},
+        {"meeting_id": "", "timezone": "Europe/Berlin", "email": "nobody"},
+    )
+    assert [(p.row, p.column) for p in error.problems] == [
+        (2, "meeting_id"),
+        (2, "timezone"),
+        (3, "meeting_id"),
+        (4, "meeting_id"),
+        (4, "email"),
+    ]
+
+
 def test_a_refused_zone_refuses_the_rows_that_take_it() -> None:
     """Otherwise the whole meeting would move to the default zone."""
     roster = read(

@@ -33,23 +33,26 @@ def offset_at(moment: datetime, name: str) -> timedelta:
 
 
 def changes(name: str) -> list[datetime]:
-    """Return the first instant of each new offset from 2026 to 2030, found by halving."""
+    """Return the first instant of each new offset from 2026 to 2030, found by halving.
+
+    No zone changes twice within the five days of a step.
+    """
     found = []
-    day = FROM
-    while day < UNTIL:
-        after = day + timedelta(days=1)
-        if offset_at(day, name) != offset_at(after, name):
-            low, high = day, after
-            while high - low > SECOND:
-                middle = low + (high - low) // 2
-                middle = middle.replace(microsecond=0)
-                if offset_at(middle, name) == offset_at(low, name):
-                    low = middle
-                else:
-                    high = middle
-            found.append(high)
-        day = after
+    low, before = FROM, offset_at(FROM, name)
+    while low < UNTIL:
+        high = low + timedelta(days=5)
+        after = offset_at(high, name)
+        if before != after:
+            found.append(_first_after(low, high, before, name))
+        low, before = high, after
     return found
+
+
+def _first_after(low: datetime, high: datetime, before: timedelta, name: str) -> datetime:
+    while high - low > SECOND:
+        middle = low + (high - low) // SECOND // 2 * SECOND
+        low, high = (middle, high) if offset_at(middle, name) == before else (low, middle)
+    return high
 
 
 CHANGES = {name: found for name in sorted(zone_names()) if (found := changes(name))}
@@ -158,6 +161,24 @@ def test_a_name_that_is_no_zone_is_refused(name: str) -> None:
     """Only the database's own names are looked up, so that no path is."""
     with pytest.raises(ZoneRefused):
         zone(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("europe/berlin", "Europe/Berlin"),
+        ("Europe/Berln", "Europe/Berlin"),
+        ("Amercia/New_York", "America/New_York"),
+        ("America/New York", "America/New_York"),
+        ("new york", "America/New_York"),
+        ("utc", "UTC"),
+    ],
+)
+def test_a_zone_that_is_nearly_right_is_suggested(name: str, meant: str) -> None:
+    """Case, blanks, a city alone and a slip of the keys lead to the zone."""
+    with pytest.raises(ZoneRefused) as refused:
+        zone(name)
+    assert refused.value.expected.endswith(f"did you mean {meant}?")
 
 
 def test_a_refused_zone_is_a_refused_cell() -> None:
