@@ -32,7 +32,6 @@ _CAPTURING = (
     nodes.FilterBlock,
     nodes.AssignBlock,
     nodes.EvalContextModifier,
-    nodes.ScopedEvalContextModifier,
 )
 """Statements whose body is captured, transformed or escaped in another way."""
 

@@ -1,0 +1,94 @@
+"""Dates and times as letters write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invites.core.times import zone
+from invites.templating.dates import direction, instant, moment, offset_text, span
+
+BERLIN = zone("Europe/Berlin")
+
+
+def _span(start: str, end: str, name: str = "Europe/Berlin") -> str:
+    times = (datetime.fromisoformat(text) for text in (start, end))
+    return span(*times, zone(name), "en").text
+
+
+def test_a_meeting_within_a_day_names_date_hours_zone_and_offset() -> None:
+    """The weekday is written out, the clock has 24 hours."""
+    assert _span("2031-12-02T13:00Z", "2031-12-02T14:30Z") == (
+        "Tuesday, 2 December 2031, 14:00 – 15:30 (Europe/Berlin, UTC+01:00)"
+    )
+
+
+def test_a_meeting_over_midnight_names_both_dates() -> None:
+    """An end on another day would mislead as a clock alone."""
+    assert _span("2031-12-02T22:00Z", "2031-12-03T00:30Z") == (
+        "Tuesday, 2 December 2031, 23:00 – Wednesday, 3 December 2031, 01:30 "
+        "(Europe/Berlin, UTC+01:00)"
+    )
+
+
+def test_a_meeting_during_which_the_clock_is_changed_names_both_offsets() -> None:
+    """Where the same wall time comes twice, only the offset tells them apart."""
+    assert _span("2031-10-26T00:30Z", "2031-10-26T01:30Z") == (
+        "Sunday, 26 October 2031, 02:30 (UTC+02:00) – 02:30 (UTC+01:00) (Europe/Berlin)"
+    )
+
+
+def test_seconds_are_shown_only_where_there_are_some() -> None:
+    """A roster may have seconds."""
+    assert "09:00:30 – 10:00 (" in _span("2031-12-02T08:00:30Z", "2031-12-02T09:00Z")
+
+
+def test_utc_is_not_named_twice() -> None:
+    """Its offset holds its name."""
+    assert _span("2031-12-02T08:00Z", "2031-12-02T09:00Z", "UTC") == (
+        "Tuesday, 2 December 2031, 08:00 – 09:00 (UTC+00:00)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("offset", "text"),
+    [
+        (timedelta(0), "UTC+00:00"),
+        (timedelta(hours=5, minutes=45), "UTC+05:45"),
+        (-timedelta(hours=3, minutes=30), "UTC-03:30"),
+        (timedelta(minutes=19, seconds=32), "UTC+00:19:32"),
+    ],
+)
+def test_offsets_have_a_sign_and_seconds_only_of_old(offset: timedelta, text: str) -> None:
+    """Offsets before standard time had seconds."""
+    assert offset_text(offset) == text
+
+
+@given(st.integers(min_value=0, max_value=4_000_000_000))
+def test_the_window_shown_lies_within_the_real_one(seconds: int) -> None:
+    """A link is never shown as open before it opens, or after it closes."""
+    opens, closes = instant(seconds, up=True), instant(seconds)
+    assert opens.timestamp() >= seconds >= closes.timestamp()
+    assert opens - closes <= timedelta(minutes=1)
+    assert opens.second == closes.second == 0
+
+
+@given(st.integers(min_value=40_000_000, max_value=250_000_000_000))
+def test_a_moment_is_short_only_on_the_day_it_stands_beside(seconds: int) -> None:
+    """The clock alone stands for the same day in that zone, and for no other."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    day = at.astimezone(BERLIN).date()
+    shown = moment(at, BERLIN, "en", beside=day)
+    assert shown.text == shown.clock
+    other = moment(at, BERLIN, "en", beside=day + timedelta(days=1))
+    assert other.text == f"{other.date}, {other.clock}"
+    assert other.full == f"{other.text} (Europe/Berlin, {other.offset})"
+    assert str(day.year) in other.date
+
+
+def test_english_runs_from_left_to_right() -> None:
+    """HTML's dir is the language's, by CLDR."""
+    assert direction("en") == "ltr"
