@@ -316,6 +316,8 @@ NAME, LINK, PHONE = "name", "link", "columns.phone"
         ),
         ("{% from 'tools.html.j2' import shout with context %}{{ shout()|upper }}", set()),
         ("{% import 'tools.html.j2' as n with context %}{{ n|upper }}", set()),
+        ("{% import 'name.html.j2' as n with context %}{{ n|upper }}", set()),
+        ("{% from 'name.html.j2' import x with context %}{{ attendee.name }}", set()),
         (
             "{% for k in [[[]], []] recursive %}{{ attendee.name }}{{ loop(k)|upper }}{% endfor %}",
             set(),
