@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from invites.cli.app import run_command_line
+from invites.templating import Templates
 from tests.support import NOW, SAMPLE, SECRET, Answer, SampleBuild, write_settings
+from tests.workshop import Workshop
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _OURS_OR_JITSIS = ("INVITES_", "JWT_", "XMPP_DOMAIN", "PUBLIC_URL", "SOURCE_DATE_EPOCH")
@@ -83,6 +85,12 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleBuild:
     with (out / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = tuple(csv.DictReader(file))
     return SampleBuild(folder=out, secret=SECRET, rows=rows)
+
+
+@pytest.fixture(scope="session")
+def workshop() -> Workshop:
+    """Return a workshop with the shipped templates."""
+    return Workshop(Templates.load())
 
 
 @pytest.fixture

@@ -63,9 +63,9 @@ def parameter_value(text: str) -> str:
 
 
 def mailto(mailbox: str) -> str:
-    """Return the `mailto:` URI of an address (RFC 6068 2)."""
+    """Return the `mailto:` URI of one address (RFC 6068 2), where a comma would begin another."""
     if _PLAIN_MAILBOX.fullmatch(mailbox) is None:
-        mailbox = quote(one_line(mailbox), safe="!$'()*+,-._~:@")
+        mailbox = quote(one_line(mailbox), safe="!$'*+-._~@")
     return f"mailto:{mailbox}"
 
 

@@ -218,6 +218,13 @@ class MessageCheck:
         """Check one calendar object: lines, METHOD, properties and their order, the attendee."""
         if _FOLDED_LINES.fullmatch(ics) is None or ics.count(b"\r") != ics.count(b"\n"):
             raise _line_fault(ics, where)
+        if not _is_utf8(ics):
+            raise MessageFaultError(
+                "calendar characters",
+                where,
+                found="bytes that are no character, or one that a fold cuts",
+                expected="whole characters of UTF-8 in each line",
+            )
         unfolded = ics.replace(b"\r\n ", b"")
         found = _calendar_grammar(self._kind).fullmatch(unfolded)
         if found is None:
@@ -254,6 +261,15 @@ def _line_fault(ics: bytes, where: str) -> MessageFaultError:
     if longest > FOLD_AT:
         return _too_long("calendar line length", longest, FOLD_AT, where)
     return MessageFaultError("calendar lines", where, found="an empty line", expected="none")
+
+
+def _is_utf8(content: bytes) -> bool:
+    """Whether the folded content is UTF-8; a character that a fold cuts is none."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _too_long(check: str, length: int, at_most: int, where: str) -> MessageFaultError:

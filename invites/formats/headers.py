@@ -11,6 +11,7 @@ from base64 import b64encode
 from datetime import datetime
 from email.utils import format_datetime
 
+from invites.errors import MessageFaultError
 from invites.formats.calendar import one_line
 
 LINE_AT_MOST = 76
@@ -20,6 +21,7 @@ _WORD_BYTES = 42
 """Bytes of UTF-8 in one encoded word: 56 characters of base64 and 12 of frame."""
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
 _SPECIAL_IN_QUOTED = re.compile(r'(["\\])')
 
 
@@ -34,9 +36,14 @@ def unstructured(name: str, text: str) -> bytes:
 def mailbox_field(name: str, display_name: str, mailbox: str) -> bytes:
     """Return a header field with the one mailbox `display_name <mailbox>`, with its CRLF.
 
-    `mailbox` is ASCII with its domain as A-labels; an empty display name is left out.
+    `mailbox` is ASCII with its domain as A-labels; an empty display name is left out, and several
+    blanks of one become one.  Raises MessageFaultError for a mailbox that is not one alone.
     """
-    phrase = " ".join(one_line(display_name).split())
+    if _MAILBOX.fullmatch(mailbox) is None:
+        raise MessageFaultError(
+            "mailbox", name, found="an address of another form", expected="one local@domain, ASCII"
+        )
+    phrase = " ".join(filter(None, one_line(display_name).split(" ")))
     address = f"<{mailbox}>"
     if not phrase:
         return f"{name}: {address}\r\n".encode("ascii")

@@ -41,13 +41,15 @@ class Expectation:
 def read_back(invitation: Invitation, expected: Expectation) -> None:
     """Parse one invitation as its receiver's programs do; raises MessageFaultError."""
     reader = _Reader(invitation, expected)
-    message = message_from_bytes(invitation.eml)
-    reader.header(message)
-    parts = {part.get_content_type(): part for part in message.walk()}
-    reader.parts(parts)
-    if invitation.revision.kind is not Kind.REMINDER:
-        reader.event(parts)
-    reader.links(parts)
+    try:
+        reader.read()
+    except (jwt.PyJWTError, ValueError, LookupError) as error:
+        raise MessageFaultError(
+            "read back",
+            invitation.message_id,
+            found=f"something that a parser refuses ({type(error).__name__})",
+            expected="what was composed",
+        ) from None
 
 
 class _Reader:
@@ -55,6 +57,16 @@ class _Reader:
         self.invitation = invitation
         self.expected = expected
         self._event_links: set[str] = set()
+
+    def read(self) -> None:
+        """Compare all parts; a parser's own error is let through."""
+        message = message_from_bytes(self.invitation.eml)
+        self.header(message)
+        parts = {part.get_content_type(): part for part in message.walk()}
+        self.parts(parts)
+        if self.invitation.revision.kind is not Kind.REMINDER:
+            self.event(parts)
+        self.links(parts)
 
     def same(self, what: str, found: object, expected: object) -> None:
         """Refuse a difference; neither value is shown, for either may hold a link or an address."""

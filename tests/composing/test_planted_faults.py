@@ -1,0 +1,313 @@
+"""Each check finds the fault that it is there for, planted in a message that was composed.
+
+A build composes and checks as always; only what the composer hands on is altered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from invites.composing import Composer
+from invites.core.model import Attendee, Invitation, Kind, Meeting, Revision
+from invites.errors import Exit, MessageFaultError
+from invites.formats.fences import encoded
+from tests.support import NOW, Answer, write_settings
+from tests.workshop import START, Workshop, with_calendar, with_part
+
+ROSTER = "meeting_id,title,start,end,name,email,organizer_name,organizer_email\n" + "".join(
+    f"planning,Planning,2031-03-03 09:00,2031-03-03 10:00,{name},{name}@example.org,"
+    "Olive Sample,olive@example.org\n"
+    for name in ("ada", "bob")
+)
+Alter = Callable[[Invitation], Invitation]
+
+
+def eml(before: bytes, after: bytes) -> Alter:
+    """Return what replaces bytes of the message once."""
+
+    def altered(invitation: Invitation) -> Invitation:
+        assert before in invitation.eml, before
+        return replace(invitation, eml=invitation.eml.replace(before, after, 1))
+
+    return altered
+
+
+def ics(before: bytes, after: bytes) -> Alter:
+    """Return what replaces bytes of the calendar object, in the file and both parts."""
+
+    def altered(invitation: Invitation) -> Invitation:
+        assert before in invitation.ics, before
+        return with_calendar(invitation, invitation.ics.replace(before, after, 1))
+
+    return altered
+
+
+def attachment(invitation: Invitation) -> Invitation:
+    """Alter the attached copy alone."""
+    copy = encoded(invitation.ics)
+    start, _, end = invitation.eml.rpartition(copy)
+    other = encoded(invitation.ics.replace(b"SEQUENCE:0", b"SEQUENCE:9"))
+    return replace(invitation, eml=start + other + end)
+
+
+def file_alone(invitation: Invitation) -> Invitation:
+    """Alter the .ics file alone."""
+    return replace(invitation, ics=invitation.ics.replace(b"SEQUENCE:0", b"SEQUENCE:9"))
+
+
+def long_base64_line(invitation: Invitation) -> Invitation:
+    """Join the first two lines of the text part."""
+    at = invitation.eml.index(b"base64\r\n\r\n") + 10
+    body = invitation.eml[at:].replace(b"\r\n", b"", 8)
+    return replace(invitation, eml=invitation.eml[:at] + body)
+
+
+def without_attachment(invitation: Invitation) -> Invitation:
+    """Leave the attached copy out."""
+    at = invitation.eml.rindex(b"\r\n--=_m_", 0, invitation.eml.index(b"application/ics"))
+    closing = invitation.eml[invitation.eml.rindex(b"\r\n--=_m_") :]
+    return replace(invitation, eml=invitation.eml[:at] + closing)
+
+
+BYTES: dict[str, tuple[str, Alter]] = {
+    "a bare LF in the header": ("line ends", eml(b"\r\nDate:", b"\nDate:")),
+    "a bare CR in the header": ("line ends", eml(b"\r\nDate:", b"\rDate:")),
+    "no line end at the end": (
+        "line ends",
+        lambda one: replace(one, eml=one.eml.removesuffix(b"\r\n")),
+    ),
+    "a Bcc": ("header fields", eml(b"\r\nDate:", b"\r\nBcc: eve@example.net\r\nDate:")),
+    "a second To": ("header fields", eml(b"\r\nDate:", b"\r\nTo: eve@example.net\r\nDate:")),
+    "no Subject": ("header fields", eml(b"\r\nSubject: ", b"\r\nDate: ")),
+    "no Auto-Submitted": ("header fields", eml(b"Auto-Submitted: auto-generated\r\n", b"")),
+    "an answer to nothing": (
+        "header fields",
+        eml(b"\r\nAuto-Sub", b"\r\nIn-Reply-To: <a@example.com>\r\nAuto-Sub"),
+    ),
+    "a body's line too long": ("line length", long_base64_line),
+    "a header line too long": (
+        "header line length",
+        eml(b"\r\nDate: ", b"\r\nDate: " + b"x" * 1000),
+    ),
+    "another method of the part": ("method of the calendar part", eml(b"=REQUEST", b"=PUBLISH")),
+    "no method of the part": ("method of the calendar part", eml(b" method=REQUEST;", b"")),
+    "an octet that is no ASCII": ("form of the message", eml(b"\r\nDate: ", b"\r\nDate: \xe9")),
+    "a NUL": ("form of the message", eml(b"\r\nDate: ", b"\r\nDate: \0")),
+    "an empty header": (
+        "form of the message",
+        lambda one: replace(one, eml=re.sub(rb"Date: [^\r]+", b"Date: ", one.eml)),
+    ),
+    "two recipients in To": ("form of the message", eml(b"@example.org>", b"@example.org>, <e@e.e>")),
+    "a part in another encoding": ("form of the message", eml(b": base64", b": 8bit")),
+    "a body that is no base64": ("form of the message", eml(b"base64\r\n\r\nSG", b"base64\r\n\r\n!G")),
+    "no attachment": ("form of the message", without_attachment),
+    "a calendar part with a disposition": (
+        "form of the message",
+        eml(b"component=VEVENT\r\n", b"component=VEVENT\r\nContent-Disposition: inline\r\n"),
+    ),
+    "another boundary": ("form of the message", eml(b"\r\n--=_a_", b"\r\n--=_b_")),
+    "another recipient": (
+        "recipient",
+        lambda one: replace(one, eml=re.sub(rb"(To: .*)<.*>", rb"\1<eve@example.net>", one.eml, count=1)),
+    ),
+    "an attachment of its own": ("calendar copies", attachment),
+    "a file of its own": ("calendar copies", file_alone),
+    "a bare LF in the calendar": ("calendar line ends", ics(b"\r\nSEQUENCE", b"\nSEQUENCE")),
+    "a bare CR in the calendar": ("calendar line ends", ics(b"\r\nSEQUENCE", b"\rSEQUENCE")),
+    "an empty calendar line": ("calendar properties", ics(b"\r\nSEQUENCE", b"\r\n\r\nSEQUENCE")),
+    "a calendar line too long": ("calendar line length", ics(b"\r\n ", b"")),
+    "a fold inside a character": ("calendar characters", ics(b"Planning", b"Pl\xc3\r\n \xa4n")),
+    "Latin-1 in the calendar": ("calendar characters", ics(b"Planning", b"Pl\xe4n")),
+    "another METHOD": ("calendar properties", ics(b"METHOD:REQUEST", b"METHOD:PUBLISH")),
+    "an unknown PARTSTAT's quote": ("calendar properties", ics(b"NEEDS-ACTION", b'NEEDS"ACTION')),
+    "an ATTENDEE without mailto": ("calendar properties", ics(b":mailto:bob", b":bob")),
+    "an ORGANIZER without mailto": ("calendar properties", ics(b":mailto:meet", b":meet")),
+    "no SEQUENCE": ("calendar properties", ics(b"SEQUENCE:0\r\n", b"")),
+    "no UID": ("calendar properties", ics(b"UID:", b"X-UID:")),
+    "a local DTSTAMP": ("calendar properties", ics(b"DTSTAMP:20310903T080000Z", b"DTSTAMP:20310903T080000")),
+    "a local DTSTART": ("calendar properties", ics(b"DTSTART:20311202T080000Z", b"DTSTART:20311202T080000")),
+    "an unescaped comma": ("calendar properties", ics(b"SUMMARY:", b"SUMMARY:a, ")),
+    "an unescaped semicolon": ("calendar properties", ics(b"SUMMARY:", b"SUMMARY:a; ")),
+    "a backslash that escapes nothing": ("calendar properties", ics(b"SUMMARY:", b"SUMMARY:\\x")),
+    "a further property": ("calendar properties", ics(b"TRANSP", b"X-ALT-DESC:x\r\nTRANSP")),
+    "a second event": ("calendar properties", ics(b"END:VEVENT", b"END:VEVENT\r\nBEGIN:VEVENT\r\nEND:VEVENT")),
+    "a cancelled REQUEST": ("calendar properties", ics(b"STATUS:CONFIRMED", b"STATUS:CANCELLED")),
+    "another attendee": ("attendee", ics(b"mailto:bob@", b"mailto:eve@")),
+    "a second attendee": (
+        "ATTENDEE lines",
+        ics(b"DESCRIPTION:", b"ATTENDEE;CN=Eve:mailto:eve@example.org\r\nDESCRIPTION:"),
+    ),
+}  # fmt: skip
+
+
+def other_link(invitation: Invitation) -> Invitation:
+    """Put the token of another person into all parts, consistently."""
+    unfolded = invitation.ics.replace(b"\r\n ", b"")
+    link = re.search(rb"URL:(\S+)", unfolded)
+    assert link is not None
+    text = with_part(invitation, 0, lambda body: body.replace(link[1], FOREIGN_LINK))
+    both = with_part(text, 1, lambda body: body.replace(link[1], FOREIGN_LINK))
+    lines = unfolded.replace(link[1], FOREIGN_LINK).split(b"\r\n")
+    folded = [b"\r\n ".join(re.findall(rb".{1,70}", line)) for line in lines[:-1]]
+    return with_calendar(both, b"".join(line + b"\r\n" for line in folded))
+
+
+FOREIGN_LINK = (
+    b"https://meet.example.com/elsewhere?jwt=eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhdWQiOiJqaXRzaSJ9."
+    b"c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXI"
+)
+READ_BACK: dict[str, tuple[str, Alter]] = {
+    "another sender": ("From", eml(b"<meetings@example.com>", b"<eve@example.net>")),
+    "another Message-ID": ("Message-ID", eml(b"Message-ID: <", b"Message-ID: <0")),
+    "another Date": ("Date", eml(b" 2031 08:00:00", b" 2031 09:00:00")),
+    "another UID": ("UID", ics(b"UID:", b"UID:0")),
+    "another SEQUENCE": ("SEQUENCE", ics(b"SEQUENCE:0", b"SEQUENCE:1")),
+    "another DTSTAMP": ("DTSTAMP", ics(b"DTSTAMP:2031", b"DTSTAMP:2030")),
+    "another ORGANIZER": ("ORGANIZER", ics(b"mailto:meetings@", b"mailto:eve@")),
+    "another link in the text": (
+        "the links of the parts",
+        lambda one: with_part(one, 0, lambda body: body.replace(b"?jwt=", b"?jwt=x")),
+    ),
+    "no link in the text": (
+        "the links of the parts",
+        lambda one: with_part(one, 0, lambda body: body.replace(b"?jwt=", b"")),
+    ),
+    "two links in the text": (
+        "the links of the parts",
+        lambda one: with_part(one, 0, lambda body: body + b"https://e.example/?jwt=x\r\n"),
+    ),
+    "another link on the button": (
+        "the links of the parts",
+        lambda one: with_part(one, 1, lambda body: body.replace(b"?jwt=", b"?jwt=x", 1)),
+    ),
+    "another link as URL": ("the links of the parts", ics(b"URL:https", b"URL:http")),
+    "a link elsewhere": ("the link's place", other_link),
+    "a token of another key": (
+        "found something that a parser refuses (InvalidSignatureError)",
+        lambda one: other_link(replace(one, room=replace(one.room, segment="elsewhere"))),
+    ),
+}  # fmt: skip
+
+
+def planting(alter: Alter, *, only: str) -> type[Composer]:
+    """Return a composer that alters the finished invitations of the attendee `only` ("" for all)."""
+
+    class Planting(Composer):
+        def compose(self, *positional: Any, **named: Any) -> Iterator[Invitation]:
+            for invitation in super().compose(*positional, **named):
+                chosen = invitation.attendee.name == only or not only
+                yield alter(invitation) if chosen else invitation
+
+    return Planting
+
+
+@pytest.fixture
+def planted(workshop: Workshop, tmp_path: Path) -> Callable[..., MessageFaultError]:
+    """Give what builds a meeting of two with a fault planted, and returns the error."""
+
+    def planting_it(alter: Alter, *, only: str = "") -> MessageFaultError:
+        composer = workshop.composer(planting(alter, only=only))
+        with pytest.raises(MessageFaultError) as caught:
+            workshop.build(tmp_path / "out", meeting(workshop), composer=composer)
+        return caught.value
+
+    return planting_it
+
+
+def meeting(workshop: Workshop) -> Meeting:
+    """Return the meeting of two, with a host."""
+    ada, bob = (
+        Attendee(name=name, email=mailbox, mailbox=mailbox, address=mailbox)
+        for name, mailbox in (("ada", "ada@example.org"), ("bob", "bob@example.org"))
+    )
+    host = {"organizer_name": "Olive Sample", "organizer_email": "olive@example.org"}
+    return workshop.meeting(ada, bob, **host)
+
+
+def test_the_meeting_builds_where_nothing_is_planted(workshop: Workshop, tmp_path: Path) -> None:
+    """What the faults below are planted in is right."""
+    composer = workshop.composer(planting(lambda invitation: invitation, only=""))
+    report = workshop.build(tmp_path / "out", meeting(workshop), composer=composer)
+    assert (report.invitations, report.read_back) == (2, 1)
+
+
+@pytest.mark.parametrize("fault", BYTES)
+def test_a_fault_in_the_bytes_ends_the_build(
+    planted: Callable[..., MessageFaultError], tmp_path: Path, fault: str
+) -> None:
+    """In the second message of its shape, which no sample reads back; nothing is left behind."""
+    check, alter = BYTES[fault]
+    error = planted(alter, only="bob")
+    assert error.check == check
+    assert error.exit_code == Exit.FAILED
+    assert "example.org" not in str(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", READ_BACK)
+def test_a_fault_that_only_reading_back_shows_ends_the_build(
+    planted: Callable[..., MessageFaultError], tmp_path: Path, fault: str
+) -> None:
+    """Each byte is in order, but an independent parser finds something else than was composed."""
+    check, alter = READ_BACK[fault]
+    error = planted(alter)
+    assert f"read back: {check}" in str(error)
+    assert error.exit_code == Exit.FAILED
+    assert "jwt=" not in str(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_ends_with_1_and_an_earlier_build_is_untouched(
+    tmp_path: Path, invites: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of the build before stands as it was, byte by byte; the message is one line."""
+    (tmp_path / "roster.csv").write_text(ROSTER, encoding="utf-8")
+    call = ("build", "roster.csv", "--config", write_settings(tmp_path), "--now", NOW)
+    assert invites(*call).code == Exit.DONE
+    files = [path for path in sorted((tmp_path / "out").rglob("*")) if path.is_file()]
+    before = [(path, path.read_bytes(), path.stat().st_ino) for path in files]
+    faulty = planting(BYTES["a Bcc"][1], only="bob")
+    monkeypatch.setattr("invites.composing.Composer", faulty)
+    answer = invites(*call)
+    assert (answer.code, answer.out) == (Exit.FAILED, "")
+    assert re.fullmatch(r"invites: <\w+@example\.com>: header fields: found [^\n]*\n", answer.err)
+    assert [(path, path.read_bytes(), path.stat().st_ino) for path in files] == before
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out"]
+
+
+@pytest.mark.parametrize("kind", [Kind.CANCELLED, Kind.WITHDRAWN])
+def test_an_alarm_in_a_cancellation_is_a_fault(workshop: Workshop, kind: Kind) -> None:
+    """RFC 5546 3.2.5: a CANCEL carries no VALARM."""
+    revision = Revision(kind=kind, sequence=1, dtstamp=START)
+    (invitation,) = workshop.composer().compose(workshop.meeting(), revision)
+    verifier = workshop.verifier()
+    verifier.check(invitation)
+    alarm = b"BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT10M\r\nDESCRIPTION:x\r\nEND:VALARM\r\n"
+    with pytest.raises(MessageFaultError, match="calendar properties"):
+        verifier.check(ics(b"END:VEVENT", alarm + b"END:VEVENT")(invitation))
+
+
+def test_a_link_in_a_cancellation_is_a_fault(workshop: Workshop) -> None:
+    """Whoever is no longer invited gets no link."""
+    revision = Revision(kind=Kind.WITHDRAWN, sequence=1, dtstamp=START)
+    (invitation,) = workshop.composer().compose(workshop.meeting(), revision)
+    leaky = with_part(invitation, 0, lambda body: body + b"https://meet.example.com/x?jwt=y\r\n")
+    with pytest.raises(MessageFaultError, match="links in a cancellation"):
+        workshop.verifier().check(leaky)
+
+
+def test_a_calendar_part_in_a_reminder_is_a_fault(workshop: Workshop) -> None:
+    """A reminder is no iTIP message."""
+    revision = Revision(kind=Kind.REMINDER, sequence=0, dtstamp=START)
+    (reminder,) = workshop.composer().compose(workshop.meeting(), revision)
+    verifier = workshop.verifier()
+    verifier.check(reminder)
+    spoilt = eml(b"text/html; charset=utf-8", b"text/calendar; method=REQUEST")(reminder)
+    with pytest.raises(MessageFaultError, match="method of the calendar part"):
+        verifier.check(spoilt)

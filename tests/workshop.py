@@ -1,0 +1,111 @@
+"""Makes what tests compose: composers, verifiers, meetings and attendees."""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from invites.build import BuildReport, Selection, build
+from invites.composing import Composer, Verifier
+from invites.composing.composer import House
+from invites.core.model import Attendee, Invitation, Kind, Meeting, Organizer, Revision, Server
+from invites.core.tokens import SigningKey
+from invites.core.validity import ValidityRule
+from invites.formats.fences import encoded
+from invites.templating import Templates
+
+START = datetime(2031, 12, 2, 8, tzinfo=UTC)
+SERVER = Server(
+    url="https://meet.example.com",
+    host="meet.example.com",
+    app_id="the_app",
+    subject="meet.example.com",
+)
+KEY = SigningKey.from_secret(
+    b"a secret of the tests, long enough for each algorithm 0123456789", "HS256"
+)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Makes composers, verifiers and meetings that differ only in what a test asks for."""
+
+    templates: Templates
+    revision: Revision = field(
+        default=Revision(kind=Kind.INVITATION, sequence=0, dtstamp=START - timedelta(days=90))
+    )
+
+    def composer(self, kind: type[Composer] = Composer, **house: Any) -> Composer:
+        """Return a composer, of this class, whose house has these values."""
+        whole = {
+            "server": SERVER,
+            "organizer": Organizer(name="Meetings", email="meetings@example.com"),
+            "namespace": "example.com",
+            "rule": ValidityRule(),
+        }
+        return kind(
+            House(**{**whole, **house}),
+            key=KEY,
+            room_key=b"room key of the tests",
+            templates=self.templates,
+        )
+
+    def verifier(self, *, everything: bool = True, with_others: bool = False) -> Verifier:
+        """Return a verifier that reads everything back."""
+        return Verifier(
+            SERVER,
+            mailbox="meetings@example.com",
+            key=KEY,
+            everything=everything,
+            with_others=with_others,
+        )
+
+    def attendee(self, number: int = 1, **facts: Any) -> Attendee:
+        """Return attendee `number` with these facts."""
+        mailbox = f"attendee{number}@example.org"
+        whole = {"name": f"Ada Example {number}", "email": mailbox, "mailbox": mailbox}
+        return Attendee(**{**whole, "address": mailbox, **facts})
+
+    def meeting(self, *attendees: Attendee, **facts: Any) -> Meeting:
+        """Return a meeting of an hour with these attendees, or with one."""
+        whole = {
+            "id": "planning",
+            "title": "Planning",
+            "start": START,
+            "end": START + timedelta(hours=1),
+            "timezone": "Europe/Berlin",
+            "attendees": attendees or (self.attendee(),),
+        }
+        return Meeting(**{**whole, **facts})
+
+    def build(self, out: Path, *meetings: Meeting, composer: Composer, **named: Any) -> BuildReport:
+        """Build these meetings into `out`."""
+        return build(
+            Selection(meetings=meetings, over=0, cancelled=0),
+            out=out,
+            composer=composer,
+            verifier=self.verifier(everything=False),
+            now=self.revision.dtstamp,
+            **named,
+        )
+
+
+def with_calendar(invitation: Invitation, ics: bytes) -> Invitation:
+    """Return the invitation with another calendar object, in the file and in both parts."""
+    before, after = encoded(invitation.ics), encoded(ics)
+    assert invitation.eml.count(before) == 2
+    return replace(invitation, ics=ics, eml=invitation.eml.replace(before, after))
+
+
+def with_part(invitation: Invitation, number: int, alter: Callable[[bytes], bytes]) -> Invitation:
+    """Return the invitation with another body in its part `number` (0 for the text, 1 for HTML)."""
+    bodies = re.findall(rb"base64\r\n\r\n((?:[A-Za-z0-9+/=]+\r\n)+)", invitation.eml)
+    before = a2b_base64(bodies[number])
+    after = alter(before)
+    assert after != before
+    return replace(invitation, eml=invitation.eml.replace(bodies[number], encoded(after), 1))
