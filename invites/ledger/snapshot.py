@@ -89,10 +89,10 @@ def _entries(
     columns = [invitations.c[name] for name in Entry._fields]
     statement = select(*columns).join(meetings, meetings.c.id == invitations.c.meeting_id)
     current = meetings.c.last_end > int(now.timestamp())
-    rows = list(connection.execute(statement.where(meetings.c.scope.in_(scopes), current)))
+    rows = list(connection.execute(statement.where(meetings.c.scope.in_(scopes), current)).all())
     seen = {row[0] for row in rows}
     for chunk in chunks([meeting_id for meeting_id in states if meeting_id not in seen]):
-        rows += connection.execute(statement.where(invitations.c.meeting_id.in_(chunk)))
+        rows += connection.execute(statement.where(invitations.c.meeting_id.in_(chunk))).all()
     return [_as_found(Entry._make(row)) for row in rows]
 
 
