@@ -150,7 +150,7 @@ def as_later(_text: str, _rules: RosterRules) -> object:
 
 
 _URL_PART: Final = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2}")
-_HOST: Final = re.compile(r"(?!-)[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
+_HOST: Final = re.compile(r"(?![-.])[A-Za-z0-9.-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 
 
 def as_https_url(text: str, _rules: RosterRules) -> str:
