@@ -45,6 +45,7 @@ FEATURES: Final = frozenset(
 )
 """The features that Jitsi's server knows (`context.features` in `token/util.lib.lua`)."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterRules:
     """What the settings say about reading a roster.
