@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from invites.composing import Composer, Verifier
 from invites.core.model import Kind, Meeting, Revision, Roster, Status
@@ -19,7 +18,6 @@ from invites.output.forms import form_named, write_file
 from invites.output.index import Index
 from invites.output.staging import staged
 
-FormName = Literal["files", "mbox", "tar"]
 _DISK = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota is used up",
@@ -75,7 +73,7 @@ def build(
     composer: Composer,
     verifier: Verifier,
     now: datetime,
-    form: FormName = "files",
+    form: str = "files",
     on_invitation: Callable[[], None] = lambda: None,
 ) -> BuildReport:
     """Mint, render, check and write every invitation of `selection` into `out`.

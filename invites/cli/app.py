@@ -60,7 +60,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _Terminated
 
 
-def run_command_line(arguments: Sequence[str]) -> int:
+def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to end
     """Run one command and return its exit code; everything that goes wrong is said on stderr."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
@@ -71,8 +71,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     except InvitesError as error:
         return _refused(error, as_json="--json" in arguments)
     except typer.TyperException as error:
-        error.show()
-        return Exit.USAGE
+        return _misused(error)
     except (KeyboardInterrupt, typer.Abort, _Terminated):
         print("invites: stopped by a signal; run it again", file=sys.stderr)
         return Exit.TRY_AGAIN
@@ -84,6 +83,16 @@ def run_command_line(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: words instead of a traceback
         return _failed(f"unexpected failure: {type(error).__name__}", verbose=verbose)
     return outcome if isinstance(outcome, int) else Exit.DONE
+
+
+def _misused(error: typer.TyperException) -> int:
+    """Say how the command is called; errors of the parser know how to show themselves."""
+    show = getattr(error, "show", None)
+    if show is None:
+        print(f"invites: {error}", file=sys.stderr)
+    else:
+        show()
+    return Exit.USAGE
 
 
 def _refused(error: InvitesError, *, as_json: bool) -> int:

@@ -16,6 +16,7 @@ from invites.cli.common import (
     RosterArgument,
     VerboseOption,
     clock,
+    spare_the_collector,
 )
 from invites.errors import Exit, UsageError
 
@@ -72,6 +73,7 @@ def build(
     from invites.templating import Templates
 
     instant = clock(now, reproducible=True)
+    spare_the_collector()
     settings = _settings(call, demo=demo)
     read = read_roster(roster, settings, skip_invalid=skip_invalid)
     selection = selected(read, now=instant, meeting_id=meeting)
@@ -93,7 +95,7 @@ def build(
             composer=composer,
             verifier=verifier,
             now=instant,
-            form=form,  # type: ignore[arg-type] - one of the three, as checked above
+            form=form,
             on_invitation=advance,
         )
     warn_of(call, read, report.warnings)
@@ -114,8 +116,7 @@ def _settings(call: Call, *, demo: bool) -> Settings:
     settings = settings_package.load(call.config, environ=os.environ)
     for warning in settings.warnings:
         call.warn(warning)
-    kinds = settings_package.Settings
-    settings.require(kinds.server, kinds.signing_key, kinds.service_mailbox)
+    settings.require_minting()
     return settings
 
 

@@ -28,9 +28,4 @@ def warn_of(call: Call, roster: Roster, further: Iterable[Warned] = ()) -> None:
     """Say on stderr what was left out of the roster, and what somebody should look at."""
     call.problems(problem.text(roster.source) for problem in roster.left_out)
     for warning in (*roster.warnings, *further):
-        place = roster.source
-        if warning.row is not None:
-            place += f": row {warning.row}"
-        if warning.column is not None:
-            place += f", column {warning.column}"
-        call.warn(f"{place}: {warning.text}")
+        call.warn(warning.line(roster.source))
