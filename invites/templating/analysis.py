@@ -77,10 +77,9 @@ class Reference:
 class _Walk:
     """One walk through one template's tree."""
 
-    def __init__(self, *, safe: bool) -> None:
+    def __init__(self) -> None:
         self.uses = Uses()
         self.references: list[Reference] = []
-        self._safe_at_all = safe
 
     def visit(self, node: nodes.Node, *, safe: bool) -> None:
         """Record the uses in `node`; `safe` where its text goes into the letter as it is."""
@@ -101,6 +100,9 @@ class _Walk:
                 return
             case nodes.Macro():
                 self._bind({node.name})
+            case nodes.Block() if not safe:
+                # What stands in this place may be another file's block, which looks plain there.
+                self.uses.untraceable = True
             case _:
                 pass
         inner = safe and not _captures(node)
@@ -205,10 +207,10 @@ def uses_of(entry: str, trees: Trees) -> Uses:
         if (name, safe) in seen or name not in trees:
             continue
         seen.add((name, safe))
-        walk = _Walk(safe=safe)
+        walk = _Walk()
         walk.visit(trees[name], safe=safe)
         found.add(walk.uses)
-        waiting += [Reference(r.name, r.safe and safe) for r in walk.references]
+        waiting += walk.references
     return found
 
 
@@ -221,7 +223,7 @@ def closure_of(entry: str, trees: Trees) -> list[str]:
         if name in found or name not in trees:
             continue
         found.append(name)
-        walk = _Walk(safe=True)
+        walk = _Walk()
         walk.visit(trees[name], safe=True)
         waiting += [reference.name for reference in walk.references]
     return found

@@ -149,6 +149,18 @@ PLAIN_PIECES = st.recursive(
 )
 """Mostly bare outputs, with at most one value that is captured."""
 
+FRAMES = st.sampled_from(
+    [
+        "…",
+        "…",
+        "{% if attendee.moderator %}…{% endif %}",
+        "{% filter upper %}…{% endfilter %}",
+        "{% set outer %}…{% endset %}{{ outer|upper }}",
+        "{% autoescape false %}…{% endautoescape %}",
+    ]
+)
+"""What a base template may have around its block."""
+
 SUPER = st.sampled_from(["", "", "{{ super() }}", "{{ super() }}", "{{ super()|upper }}"])
 
 
@@ -175,9 +187,7 @@ def template_files(draw: st.DrawFn) -> dict[str, str]:
         "invitation.html.j2": child if extends else pieces["html"],
         "calendar.txt.j2": draw(TEXT),
         "base.html.j2": pieces["base"]
-        + "{% block main %}"
-        + pieces["block"]
-        + "{% endblock %}"
+        + draw(FRAMES).replace("…", "{% block main %}" + pieces["block"] + "{% endblock %}")
         + draw(st.sampled_from(["", "", "", "{{ self.main() }}", "{{ self.main()|upper }}"])),
         "piece.html.j2": "{{ attendee.name }}{{ «1» }}",
         "piece.txt.j2": "{{ «1» }}",
@@ -302,6 +312,10 @@ NAME, LINK, PHONE = "name", "link", "columns.phone"
         ("{% filter upper %}{% if 1 %}{{ attendee.name }}{% endif %}{% endfilter %}", set()),
         ("{% filter upper %}{% include 'name.html.j2' %}{% endfilter %}", set()),
         ("{% filter upper %}{% block b %}{{ attendee.name }}{% endblock %}{% endfilter %}", set()),
+        (
+            "{% extends 'loud.html.j2' %}{% block b %}{{ attendee.name }}{% endblock %}",
+            set(),
+        ),
         ("{% set x %}{{ attendee.name }}{% endset %}{{ x|upper }}", set()),
         ("{% set x = attendee.name %}{{ x }}{{ link }}", {LINK}),
         ("{% set x = attendee %}{{ x.name }}{{ attendee.name }}", set()),
@@ -353,6 +367,7 @@ def test_only_bare_outputs_are_slots(source: str, slots: set[str], facts: Letter
         "name.txt.j2": name,
         "tools.html.j2": name + "{% macro shout() %}{{ attendee.name }}{% endmacro %}",
         "base.html.j2": "<{% block b %}{{ attendee.name }}{% endblock %}>",
+        "loud.html.j2": "{% filter upper %}{% block b %}{% endblock %}{% endfilter %}",
     }
     templates = FewTemplates.of(files)
     assert {slot.name for slot in templates.variants(Kind.INVITATION).slots} == slots
