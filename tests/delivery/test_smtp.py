@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -140,18 +141,21 @@ def test_one_commit_per_message_where_the_server_answers_together(journal: Recor
     assert all(len(outcomes) == len(sending) == 1 for outcomes, sending in journal.notes[1:-1])
 
 
-def test_an_outcome_does_not_wait_for_a_slow_answer_to_the_next_message(journal: Recorder) -> None:
-    """While the server thinks about the next receiver, the last message is noted already."""
-    noted: list[int] = []
+def test_an_outcome_does_not_wait_for_a_slow_answer_to_the_next_message() -> None:
+    """While the server is silent about the next receiver, the last message is noted already."""
+    times: dict[object, float] = {}
 
-    def look(content: bytes) -> None:
-        noted.append(len(journal.outcomes))
+    class Timed(Recorder):
+        def note(self, **facts: Any) -> None:
+            super().note(**facts)
+            for one in (*facts["sending"], *facts["outcomes"]):
+                times[one] = time.monotonic()
 
-    fault = Fault("RCPT", "drop", skip=1, times=1)
-    with ScriptedServer(faults=[fault], on_content=look) as server:
-        deliver(plain_relay(server), journal, 3)
-    assert noted == [0, 1, 2]
-    assert journal.notes[1] == ((journal.outcomes[1],), ())
+    journal, fault = Timed(), Fault("RCPT", "hang", skip=1, times=1)
+    with ScriptedServer(faults=[fault]) as server:
+        deliver(plain_relay(server, timeout=0.4), journal, 2)
+    assert journal.kinds() == {1: "Sent", 2: "Sent"}
+    assert times[2] - times[journal.outcomes[1]] > 0.3
 
 
 @pytest.mark.parametrize("connections", [1, 3])
@@ -330,6 +334,28 @@ def test_an_answer_after_a_drop_is_still_an_answer(journal: Recorder) -> None:
     assert journal.kinds() == {1: "Failed", 2: "Sent", 3: "Sent"}
 
 
+@pytest.mark.parametrize("words", ["354 go on", "150 wait", "250-endless\r\n251 not"])
+def test_an_answer_of_no_sense_after_the_dot_is_unknown(words: str, journal: Recorder) -> None:
+    """It may have been accepted: neither sent again at once, nor taken for sent."""
+    with ScriptedServer(faults=[Fault("dot", words, times=1)]) as server:
+        deliver(plain_relay(server), journal)
+    assert journal.kinds() == {1: "Unknown", 2: "Sent", 3: "Sent"}
+    assert server.ids() == [message_id_of(2), message_id_of(3)]
+
+
+@pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA"])
+def test_an_answer_of_no_sense_before_the_content_keeps_it_in(
+    phase: str, journal: Recorder
+) -> None:
+    """250 to DATA, 354 to RCPT: the two sides are out of step, so the connection is given up."""
+    words = "250 fine" if phase == "DATA" else "354 go on"
+    with ScriptedServer(faults=[Fault(phase, words, times=1)], pipelining=False) as server:
+        deliver(plain_relay(server), journal)
+    assert journal.kinds() == dict.fromkeys((1, 2, 3), "Sent")
+    assert sorted(server.ids()) == [message_id_of(key) for key in (1, 2, 3)]
+    assert server.connections == 2
+
+
 def test_a_server_that_takes_few_messages_per_connection_gets_many_connections(
     journal: Recorder,
 ) -> None:
@@ -374,7 +400,7 @@ def test_a_server_that_dies_in_the_middle_leaves_nothing_unclear(journal: Record
 
         def close_after_two(_: bytes) -> None:
             if len(server.accepted) == 2:
-                server._listener.close()
+                server.stop_listening()
                 server.faults.append(Fault("dot", "421"))
 
         server.on_content = close_after_two
