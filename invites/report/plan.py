@@ -1,0 +1,209 @@
+"""A plan as people read it, a line per person with a sign, and as a JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from invites.core.facts import Draft, MeetingFacts
+from invites.core.model import Change
+from invites.core.plan_actions import Action, Cause, Hold, Plan, Reason, Send, Withdraw
+from invites.core.problems import escaped
+from invites.core.times import zone
+
+NOT_SHOWN: Final[Mapping[str, str]] = {
+    "validity": "the time in which the link is admitted",
+    "key": "the secret or key",
+    "server": "the server's token settings",
+}
+"""What to say of changes whose values are not for showing."""
+
+ONE_SIGN: Final[Mapping[Cause, str]] = {
+    Cause.NEW: "+",
+    Cause.BACK: "+",
+    Cause.CHANGED: "~",
+    Cause.RESENT: "*",
+    Cause.MISSING: "-",
+    Cause.MEETING_MISSING: "-",
+    Cause.CANCELLED: "-",
+    Cause.ADDRESS: "-",
+}
+HELD_SIGN: Final = "!"
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """Yield a line for each person to whom something goes out or would, in the plan's order."""
+    for action in plan.actions:
+        yield f"{ONE_SIGN[action.cause]} {_who_and_what(action.draft)}: {_action_words(action)}"
+    for hold in plan.held:
+        yield f"{HELD_SIGN} {_who_and_what(hold.draft)}: {_hold_words(hold)}"
+
+
+def plan_summary(plan: Plan) -> str:
+    """Return the plan's last line: how many of each."""
+    counts = plan.counts
+    parts = [
+        f"{counts['new']} new",
+        f"{counts['updated']} updated",
+        f"{counts['withdrawn']} withdrawn",
+        f"{counts['cancelled']} cancelled",
+        f"{counts['kept']} kept",
+        f"{counts['held']} held back",
+        f"{counts['over']} over",
+    ]
+    if counts["sent_again"]:
+        parts.insert(2, f"{counts['sent_again']} sent again")
+    line = f"Plan for scope {escaped(plan.scope)}: {', '.join(parts)}."
+    if counts["zone_rules"]:
+        line += f" {counts['zone_rules']} of the updates come from new rules of a time zone."
+    return line
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """Return the plan for `--json`: no token, no link, no secret."""
+    return {
+        "scope": plan.scope,
+        "roster_digest": plan.roster_digest,
+        "counts": dict(plan.counts),
+        "actions": [_action_document(action) for action in plan.actions],
+        "held": [_hold_document(hold) for hold in plan.held],
+        "refusals": [
+            {
+                "guard": refusal.guard,
+                "found": refusal.found,
+                "live": refusal.live,
+                "share": refusal.share,
+                "text": refusal.text,
+            }
+            for refusal in plan.refusals
+        ],
+        "warnings": list(plan.warnings),
+    }
+
+
+def change_words(change: Change, timezone: str) -> str:
+    """Return `field old → new`; times on the clock of `timezone`, which is named once."""
+    if change.old is None and change.new is None and change.field in NOT_SHOWN:
+        return NOT_SHOWN[change.field]
+    name = change.field.replace("_", " ")
+    if isinstance(change.old, datetime) and isinstance(change.new, datetime):
+        return f"{name} {_local(change.old, timezone)} → {_local(change.new, timezone)}"
+    return f"{name} {_value(change.old)} → {_value(change.new)}"
+
+
+def _who_and_what(draft: Draft) -> str:
+    facts = draft.facts
+    when = f"{_local(facts.start, facts.timezone)} {facts.timezone}"
+    return f'{draft.attendee.email}, "{escaped(facts.title)}" {when}'
+
+
+def _action_words(action: Action) -> str:
+    match action:
+        case Send():
+            return _send_words(action)
+        case Withdraw():
+            return _withdraw_words(action)
+
+
+def _send_words(send: Send) -> str:
+    words = [send.cause.value]
+    if send.replaces:
+        words = [f"in place of {send.replaces}"]
+    if send.cause is Cause.CHANGED:
+        words = [change_words(change, send.facts.timezone) for change in send.changes]
+    if send.zone_rules:
+        words.append("the rules of its time zone changed")
+    if send.admits_until is not None:
+        words.append(f"the old token makes a moderator until {_utc(send.admits_until)}")
+    if send.retry:
+        words.append("tried before")
+    return "; ".join(words)
+
+
+def _withdraw_words(withdraw: Withdraw) -> str:
+    words = [withdraw.cause.value]
+    if withdraw.replaced_by:
+        words = [f"{withdraw.replaced_by} takes its place"]
+    words.append(f"the old token admits until {_utc(withdraw.admits_until)}")
+    if withdraw.retry:
+        words.append("tried before")
+    return "; ".join(words)
+
+
+def _hold_words(hold: Hold) -> str:
+    words = f"{hold.cause.value}, held back: {hold.reason.value}"
+    match hold.reason:
+        case Reason.MISSING:
+            return f"{words} ({hold.count} of {hold.needed} runs)"
+        case Reason.BACKOFF if hold.until is not None:
+            return f"{words}, next at {_utc(hold.until)}"
+        case _:
+            return words
+
+
+def _action_document(action: Action) -> dict[str, Any]:
+    return {
+        **_place(action.draft),
+        "cause": action.cause.value,
+        "kind": action.revision.kind.value,
+        "method": action.revision.method.value,
+        "sequence": action.revision.sequence,
+        "dtstamp": _stamp(action.revision.dtstamp),
+        "uid": action.uid,
+        "retry": action.retry,
+        "changes": [_change_document(change) for change in action.changes],
+        "zone_rules": isinstance(action, Send) and action.zone_rules,
+        "replaces": (action.replaces if isinstance(action, Send) else "") or None,
+        "admits_until": None if action.admits_until is None else _utc(action.admits_until),
+    }
+
+
+def _hold_document(hold: Hold) -> dict[str, Any]:
+    return {
+        **_place(hold.draft),
+        "cause": hold.cause.value,
+        "reason": hold.reason.value,
+        "count": hold.count,
+        "needed": hold.needed,
+        "until": None if hold.until is None else _utc(hold.until),
+    }
+
+
+def _place(draft: Draft) -> dict[str, Any]:
+    facts: MeetingFacts = draft.facts
+    return {
+        "meeting_id": facts.id,
+        "title": facts.title,
+        "start": _stamp(facts.start),
+        "timezone": facts.timezone,
+        "email": draft.attendee.email,
+    }
+
+
+def _change_document(change: Change) -> dict[str, Any]:
+    return {
+        "field": change.field,
+        "old": _stamp(change.old) if isinstance(change.old, datetime) else change.old,
+        "new": _stamp(change.new) if isinstance(change.new, datetime) else change.new,
+    }
+
+
+def _value(value: datetime | str | bool | None) -> str:  # noqa: FBT001 - a fact's value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value == "":
+        return "none"
+    return f'"{escaped(str(value))}"'
+
+
+def _local(moment: datetime, timezone: str) -> str:
+    return moment.astimezone(zone(timezone)).strftime("%a %Y-%m-%d %H:%M")
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _utc(seconds: int) -> str:
+    return _stamp(datetime.fromtimestamp(seconds, UTC))
