@@ -371,9 +371,9 @@ def test_a_connection_limit_leaves_the_work_to_the_lines_that_got_through(
 ) -> None:
     """Three connections configured, one allowed: all is sent over that one, nothing deferred."""
     with ScriptedServer(connection_limit=1) as server:
-        deliver(plain_relay(server, connections=3), journal, 25)
-    assert journal.kinds() == dict.fromkeys(range(1, 26), "Sent")
-    assert len(server.accepted) == 25
+        deliver(plain_relay(server, connections=3), journal, 150)
+    assert journal.kinds() == dict.fromkeys(range(1, 151), "Sent")
+    assert len(server.accepted) == 150
 
 
 def test_parcels_that_a_line_gives_back_at_the_very_end_still_go_out(journal: Recorder) -> None:
