@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
 
 from invites.core.model import Attendee, Invitation, Kind, Revision, Room, Validity
 from invites.delivery import Key, Outcome, Parcel
+from invites.delivery.relay import Relay
+from invites.delivery.smtp import SmtpDelivery
 from tests.peers.certificates import Authority
+from tests.peers.smtp_server import ScriptedServer
 
 SENDER = "meetings@example.com"
 STAMP = datetime(2031, 1, 1, 8, 0, tzinfo=UTC)
@@ -76,6 +79,19 @@ class Recorder:
     def kinds(self) -> dict[Key, str]:
         """Return each key's outcome by the name of its class."""
         return {key: type(outcome).__name__ for key, outcome in self.outcomes.items()}
+
+
+def plain_relay(server: ScriptedServer, **settings: object) -> Relay:
+    """Return a relay on loopback without TLS and login."""
+    return replace(
+        Relay(host="127.0.0.1", port=server.port, security="none", timeout=10, data_timeout=10),
+        **settings,
+    )
+
+
+def deliver(relay: Relay, journal: Recorder, count: int = 3) -> None:
+    """Deliver so many parcels."""
+    SmtpDelivery(relay).deliver(parcels(count), journal, stop=lambda: False)
 
 
 @pytest.fixture
