@@ -53,10 +53,11 @@ def _escape(found: re.Match[str]) -> str:
 def parameter_value(text: str) -> str:
     """Return `text` as a parameter's value (RFC 5545 3.2), quoted where it has to be.
 
-    A double quote can't stand in one and becomes an apostrophe.
+    A double quote can't stand in one and becomes an apostrophe; a backslash becomes a slash, for
+    libical and icalendar take it for an escape of what follows, be it the value's own end.
     A caret is doubled where a reader of RFC 6868 would take it for an escape.
     """
-    text = one_line(text).replace('"', "'")
+    text = one_line(text).replace('"', "'").replace("\\", "/")
     if "^" in text:
         text = _CARET_BEFORE_CODE.sub("^^", text)
     return f'"{text}"' if ":" in text or ";" in text or "," in text else text
@@ -185,10 +186,11 @@ class EventSkeleton:
                 for piece in self._notes
             ]
         )
-        parts = [self._before, attendee_line(attendee), others, b"DESCRIPTION:"]
+        parts = [self._before, attendee_line(attendee), others]
         if self._with_link:
             uri = link.encode("ascii")
             parts += [
+                b"DESCRIPTION:",
                 _folded(uri, 12),
                 notes,
                 b"\r\nURL:",
@@ -200,8 +202,8 @@ class EventSkeleton:
             if len(uri) <= LOCATION_AT_MOST:
                 parts += [b"LOCATION:", _folded(text_value(link).encode(), 9), b"\r\n", self._after]
                 return b"".join(parts)
-        else:
-            parts += [notes, b"\r\n"]
+        elif notes:  # libical takes a DESCRIPTION without a value for an error
+            parts += [b"DESCRIPTION:", notes, b"\r\n"]
         parts += [self._place, self._after]
         return b"".join(parts)
 

@@ -118,7 +118,9 @@ def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
     status = {Kind.CANCELLED: "STATUS:CANCELLED\r\n", Kind.WITHDRAWN: ""}
     person = rf"{_PARAMETERS}:"
     linked = alarm = ""
+    notes = rf"(?:DESCRIPTION:{_TEXT}\r\n)?+"
     if _method(kind) is Method.REQUEST:
+        notes = rf"DESCRIPTION:{_TEXT}\r\n"
         linked = rf"URL:[!-~]++\r\nCONFERENCE;VALUE=URI{_PARAMETERS}:[!-~]++\r\n"
         alarm = (
             "(?:BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT[0-9]++[MS]\r\n"
@@ -132,7 +134,7 @@ def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
             + status.get(kind, "STATUS:(?:CONFIRMED|TENTATIVE)\r\n")
             + rf"SUMMARY:{_TEXT}\r\nORGANIZER{person}mailto:[!-~]++\r\n"
             rf"ATTENDEE{person}(mailto:[!-~]++)\r\n(?:ATTENDEE{person}mailto:[!-~]++\r\n)*+"
-            rf"DESCRIPTION:{_TEXT}\r\n{linked}LOCATION:{_TEXT}\r\n"
+            rf"{notes}{linked}LOCATION:{_TEXT}\r\n"
             rf"TRANSP:OPAQUE\r\nCLASS:PRIVATE\r\n{alarm}END:VEVENT\r\nEND:VCALENDAR\r\n"
         ).encode("ascii")
     )

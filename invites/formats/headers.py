@@ -17,8 +17,7 @@ from invites.formats.calendar import one_line
 LINE_AT_MOST = 76
 """Characters of a header line that holds an encoded word (RFC 2047 2)."""
 
-_WORD_BYTES = 42
-"""Bytes of UTF-8 in one encoded word: 56 characters of base64 and 12 of frame."""
+_FRAME = len("=?utf-8?B??=")
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
@@ -67,20 +66,30 @@ def _is_plain(text: str) -> bool:
 
 def _with_words(name: str, text: str) -> bytes:
     """Return a header field whose text stands in encoded words, a line each (RFC 2047 5)."""
-    words = [b"=?utf-8?B?" + b64encode(piece) + b"?=" for piece in _pieces(text)]
+    words = [b"=?utf-8?B?" + b64encode(piece) + b"?=" for piece in _pieces(text, len(name) + 2)]
     return name.encode("ascii") + b": " + b"\r\n ".join(words) + b"\r\n"
 
 
-def _pieces(text: str) -> list[bytes]:
-    """Cut UTF-8 into pieces for one encoded word each, never inside a character."""
+def _pieces(text: str, taken: int) -> list[bytes]:
+    """Cut UTF-8 into pieces for one encoded word each, never inside a character.
+
+    `taken` characters of the first line are the field's name; of each further one, one is a blank.
+    """
     content = text.encode()
     pieces = []
     start = 0
-    while len(content) - start > _WORD_BYTES:
-        cut = start + _WORD_BYTES
+    room = _bytes_in_word(taken)
+    while len(content) - start > room:
+        cut = start + room
         while content[cut] & 0xC0 == 0x80:
             cut -= 1
         pieces.append(content[start:cut])
         start = cut
+        room = _bytes_in_word(1)
     pieces.append(content[start:])
     return pieces
+
+
+def _bytes_in_word(taken: int) -> int:
+    """Return how many bytes fit into an encoded word on a line that has `taken` characters."""
+    return (LINE_AT_MOST - taken - _FRAME) // 4 * 3

@@ -39,16 +39,20 @@ class Libical:
 
     def faults(self, ics: bytes) -> list[str]:
         """Return what libical finds wrong with a calendar object, nothing where it is right."""
-        component = self._library.icalparser_parse_string(ics)
-        if not component:
-            return ["libical can't parse it"]
-        try:
-            allowed = self._library.icalrestriction_check(component)
-            text = self._library.icalcomponent_as_ical_string(component).decode()
-        finally:
-            self._library.icalcomponent_free(component)
+        allowed, text = self.read(ics)
         found = [line for line in text.splitlines() if line.startswith(_VERDICT)]
         return found if allowed else [*found, "a restriction is broken"]
+
+    def read(self, ics: bytes) -> tuple[bool, str]:
+        """Return whether the object keeps the restrictions, and how libical writes it itself."""
+        component = self._library.icalparser_parse_string(ics)
+        assert component, "libical can't parse it"
+        try:
+            allowed = self._library.icalrestriction_check(component) == 1
+            written = self._library.icalcomponent_as_ical_string(component).decode()
+        finally:
+            self._library.icalcomponent_free(component)
+        return allowed, written.replace("\r\n ", "")
 
 
 @pytest.fixture(scope="session")
