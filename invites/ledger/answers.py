@@ -13,7 +13,9 @@ _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 
 def kept_answer(answer: str) -> str:
     """Return `answer` in one line; a filter that names the link it dislikes names no link here."""
-    line = "".join(char if char.isprintable() else " " for char in answer)
+    line = answer
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else " " for char in answer)
     line = _TOKEN.sub("(token)", _LINK.sub("(link)", line))
     line = " ".join(line.split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

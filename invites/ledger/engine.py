@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -44,6 +45,11 @@ class Ledger:
         self._connection = engine.connect()
         self.name = named(url)
         self.locked = locked
+
+    @property
+    def dialect(self) -> Dialect:
+        """SQLAlchemy's dialect, for statements that are compiled once."""
+        return self._engine.dialect
 
     @property
     def is_sqlite(self) -> bool:

@@ -15,7 +15,8 @@ from invites.core.model import Kind
 from invites.core.plan_state import State
 from invites.errors import Exit, GuardError
 from invites.ledger.engine import Ledger
-from invites.ledger.recording import Key, Result, insert_into, record_state
+from invites.ledger.noting import Result, record_state
+from invites.ledger.recording import Key, insert_into
 from invites.ledger.schema import invitations, meetings, messages, meta, runs
 
 

@@ -17,12 +17,22 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 from invites.errors import StorageError
 
 SCHEMA_VERSION = 1
 """Raised by one with each migration (`ledger.migrations`)."""
+
+
+def refuse_unkept(value: str) -> None:
+    """Raise StorageError for text that one of the databases can't keep."""
+    if "\0" in value:
+        raise StorageError(
+            "the ledger was given text with a NUL character, expected text without; "
+            "nothing was written"
+        )
 
 
 class Plain(TypeDecorator[str]):
@@ -36,13 +46,8 @@ class Plain(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Return `value`; raises StorageError for text that one of the databases can't keep."""
-        if value is None:
-            return None
-        if "\0" in value:
-            raise StorageError(
-                "the ledger was given text with a NUL character, expected text without; "
-                "nothing was written"
-            )
+        if value is not None:
+            refuse_unkept(value)
         return value
 
 
@@ -63,7 +68,7 @@ meetings = Table(
     Column("scope", Plain, nullable=False),
     Column("uid", Plain, nullable=False),
     Column("last_end", BigInteger, nullable=False),
-    Column("missing_times", Integer, nullable=False, default=0),
+    Column("missing_times", Integer, nullable=False, server_default=text("0")),
     Column("missing_at", BigInteger),
     Column("missing_due", BigInteger),
     Index("meetings_by_scope", "scope", "last_end"),
@@ -82,15 +87,15 @@ shared_facts = Table(
 def _revision(prefix: str) -> list[Column[Any]]:
     return [
         Column(f"{prefix}_kind", Plain),
-        Column(f"{prefix}_sequence", Integer, nullable=False, default=0),
-        Column(f"{prefix}_dtstamp", BigInteger, nullable=False, default=0),
+        Column(f"{prefix}_sequence", Integer, nullable=False, server_default=text("0")),
+        Column(f"{prefix}_dtstamp", BigInteger, nullable=False, server_default=text("0")),
         Column(f"{prefix}_state", Plain),
         Column(f"{prefix}_digest", Plain),
         Column(f"{prefix}_facts", Plain),
         Column(f"{prefix}_attendee", Plain),
         Column(f"{prefix}_changes", Plain),
-        Column(f"{prefix}_start", BigInteger, nullable=False, default=0),
-        Column(f"{prefix}_end", BigInteger, nullable=False, default=0),
+        Column(f"{prefix}_start", BigInteger, nullable=False, server_default=text("0")),
+        Column(f"{prefix}_end", BigInteger, nullable=False, server_default=text("0")),
     ]
 
 
@@ -102,11 +107,11 @@ invitations = Table(
     *_revision("standing"),
     *_revision("pending"),
     Column("pending_message_id", Plain),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("next_attempt", BigInteger, nullable=False, default=0),
-    Column("latest_dtstamp", BigInteger, nullable=False, default=0),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt", BigInteger, nullable=False, server_default=text("0")),
+    Column("latest_dtstamp", BigInteger, nullable=False, server_default=text("0")),
     Column("first_message_id", Plain),
-    Column("missing_times", Integer, nullable=False, default=0),
+    Column("missing_times", Integer, nullable=False, server_default=text("0")),
     Column("missing_at", BigInteger),
     Column("missing_due", BigInteger),
     Column("sent_at", BigInteger),

@@ -14,7 +14,8 @@ from invites.core.plan_state import Entry, Snapshot, State
 from invites.errors import Exit, GuardError, StorageError
 from invites.ledger import Ledger
 from invites.ledger.history import past_runs
-from invites.ledger.recording import Key, Notes, Result, record_plan
+from invites.ledger.noting import Notes, Result
+from invites.ledger.recording import Key, record_plan
 from invites.ledger.runs import (
     RunStart,
     begin_run,
