@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from invites.core.facts import Draft, MeetingFacts
@@ -58,14 +59,14 @@ class Only(NamedTuple):
 class Policy:
     """How this run plans: settings and flags.
 
-    `shrink` and `change` are shares (0.1 is 10 %).  `due` is the due time of the job that runs,
+    `shrink` and `change` are shares (1/10 is 10 %).  `due` is the due time of the job that runs,
     None for a `send` by hand: missing ones are counted by it, and the horizon starts there.
     `accept_shrink` and `accept_change` are the roster digest that a person said yes to.
     """
 
     namespace: str
-    shrink: float = 0.1
-    change: float = 0.5
+    shrink: Fraction = Fraction(1, 10)
+    change: Fraction = Fraction(1, 2)
     withdraw_after: int = 2
     on_unknown: Literal["resend", "hold"] = "resend"
     horizon: timedelta | None = None
@@ -201,7 +202,7 @@ class Refusal:
     what: str
     found: int
     live: int
-    share: float
+    share: Fraction
     digest: str
 
     @property
@@ -210,7 +211,7 @@ class Refusal:
         held, flag = _HELD[self.guard]
         return (
             f"{self.guard} guard: {self.found} of {self.live} {self.what}, "
-            f"expected at most {self.share:.0%}; {held}. Look at the roster; "
+            f"expected at most {float(self.share):.0%}; {held}. Look at the roster; "
             f"if it is right, run again with {flag} {self.digest[:16]}"
         )
 

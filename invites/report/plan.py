@@ -73,7 +73,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "guard": refusal.guard,
                 "found": refusal.found,
                 "live": refusal.live,
-                "share": refusal.share,
+                "share": float(refusal.share),
                 "text": refusal.text,
             }
             for refusal in plan.refusals
