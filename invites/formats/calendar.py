@@ -29,6 +29,7 @@ _SUSPECT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]
 _TO_ESCAPE = re.compile(r"[\\;,\n]")
 _ESCAPES = {"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"}
 _PLAIN_MAILBOX = re.compile(r"[A-Za-z0-9._@+-]+")
+_TO_QUOTE = re.compile("[:;,=]")  # the last because some readers look for it
 _CARET_BEFORE_CODE = re.compile(r"\^(?=[n^'])")
 
 
@@ -60,7 +61,7 @@ def parameter_value(text: str) -> str:
     text = one_line(text).replace('"', "'").replace("\\", "/")
     if "^" in text:
         text = _CARET_BEFORE_CODE.sub("^^", text)
-    return f'"{text}"' if ":" in text or ";" in text or "," in text else text
+    return f'"{text}"' if _TO_QUOTE.search(text) is not None else text
 
 
 def mailto(mailbox: str) -> str:
