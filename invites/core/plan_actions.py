@@ -93,6 +93,7 @@ class Send:
     `changes` are old to new, against the last revision that was or may have been sent.
     `replaces` is the folded address that this one takes the place of, "" for none.
     `admits_until` is the second since 1970 up to which a demoted moderator's old token admits.
+    `attempts` counts how often this very revision was deferred or refused.
     """
 
     meeting: Meeting
@@ -106,6 +107,7 @@ class Send:
     first_message_id: str | None = None
     replaces: str = ""
     admits_until: int | None = None
+    attempts: int = 0
 
     @property
     def facts(self) -> MeetingFacts:
@@ -136,6 +138,7 @@ class Withdraw:
     first_message_id: str | None = None
     replaced_by: str = ""
     changes: tuple[Change, ...] = ()
+    attempts: int = 0
 
     @property
     def facts(self) -> MeetingFacts:
@@ -187,6 +190,14 @@ class Mark(NamedTuple):
 
 Action = Send | Withdraw
 Item = Send | Withdraw | Keep | Hold | Drop | Mark
+
+
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=4)
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return how long a message waits that was deferred once more after `attempts` before."""
+    return min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts, 10))
 
 
 def order_of(item: Send | Withdraw | Hold) -> tuple[datetime, str, str]:

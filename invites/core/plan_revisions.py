@@ -206,6 +206,7 @@ def deferred_again(entry: Entry, uid: str, moment: Moment, terms: Terms) -> Iter
             changes=changes_from(entry.pending_changes),
             retry=True,
             first_message_id=_answered(entry, entry.pending_kind),
+            attempts=entry.attempts,
         )
 
 
@@ -235,6 +236,7 @@ def _withdraw(
         retry=retry,
         first_message_id=entry.first_message_id,
         replaced_by=replaced_by,
+        attempts=entry.attempts if retry else 0,
     )
 
 
@@ -256,6 +258,7 @@ def _tried_before(send: Send, entry: Entry, moment: Moment) -> Send | Hold:
         first_message_id=_answered(entry, entry.pending_kind),
         replaces=send.replaces,
         admits_until=send.admits_until,
+        attempts=entry.attempts,
     )
 
 

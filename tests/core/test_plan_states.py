@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from invites.core.model import Status
-from invites.core.plan_actions import Cause, Reason, Send
+from invites.core.plan_actions import Cause, Reason, Send, backoff
 from invites.core.plan_drained import drained
 from invites.core.plan_state import State
 from tests.peers.planning import (
@@ -22,6 +24,7 @@ from tests.peers.planning import (
 )
 
 ADA = "ada@example.org"
+MINUTE = timedelta(minutes=1)
 
 
 def one(state: State, **fields: object) -> World:
@@ -202,3 +205,13 @@ def test_draining_leaves_a_link_of_other_terms_to_a_run_with_the_roster() -> Non
     world.terms = type(TERMS)(server_url="x", server_print="y", key="z")
     plan = drained(world.snapshot, now=world.now, policy=world.policy, terms=world.terms)
     assert plan.actions == ()
+
+
+def test_backoff_goes_from_five_minutes_to_four_hours() -> None:
+    """Each deferral doubles the wait, and the action knows how many there were."""
+    waits = [backoff(attempts) / MINUTE for attempts in range(8)]
+    assert waits == [5, 10, 20, 40, 80, 160, 240, 240]
+    world = World().put(meeting("m", attendee("Ada")))
+    for attempts in range(3):
+        assert only_action(world.run(State.DEFERRED)).attempts == attempts
+        world.wait(2 * HOUR)
