@@ -19,7 +19,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## speed and memory beside an ordinary script, on tmpfs
-	$(BIN)/python benchmarks/build.py
+	$(BIN)/python -m benchmarks.build
 
 wheel: $(READY)
 	$(BIN)/python -m build --outdir dist

@@ -1,0 +1,161 @@
+"""Measures `invites build` beside an ordinary script, in one run and on one machine.
+
+Run as `make bench`.  Ratios hold from machine to machine; absolute figures do not.
+Everything is written to fresh folders on tmpfs, for disks differ more than programs do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.roster import write_roster
+from benchmarks.stages import stages
+
+HERE = Path(__file__).parent
+FILTERED = HERE / "filtered"
+"""Templates that test and filter `attendee.name`, so that nothing of a letter can be shared."""
+
+SETTINGS = """\
+[jitsi]
+url = "https://meet.example.com"
+app_id = "my_app"
+secret_env = "BENCH_SECRET"
+[organizer]
+name = "Meetings"
+email = "meetings@example.com"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a process took: CPU seconds (user and system), wall seconds, MB at the most."""
+
+    cpu: float
+    wall: float
+    peak_mb: float
+
+
+def run(*command: str, environment: dict[str, str] | None = None) -> Cost:
+    """Run a program to its end and return its cost."""
+    before = os.times().elapsed
+    child = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, env={**os.environ, **(environment or {})}
+    )
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{command[1]} ended with {child.returncode}")
+    return Cost(
+        cpu=usage.ru_utime + usage.ru_stime,
+        wall=os.times().elapsed - before,
+        peak_mb=usage.ru_maxrss / 1024,
+    )
+
+
+class Bench:
+    """A scratch folder with the rosters and the settings."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write the settings; the rosters are written as they are asked for."""
+        self.folder = folder
+        self.settings = folder / "invites.toml"
+        self.settings.write_text(SETTINGS)
+
+    def roster(self, attendees: int) -> Path:
+        """Return the roster with so many attendees."""
+        path = self.folder / f"roster-{attendees}.csv"
+        if not path.exists():
+            write_roster(path, attendees)
+        return path
+
+    def build(self, attendees: int, *arguments: str) -> Cost:
+        """Build once into a fresh folder."""
+        out = Path(tempfile.mkdtemp(dir=self.folder))
+        cost = run(
+            sys.executable,
+            "-m",
+            "invites",
+            "build",
+            str(self.roster(attendees)),
+            "--config",
+            str(self.settings),
+            "--out",
+            str(out / "out"),
+            *arguments,
+            environment={"BENCH_SECRET": "0123456789abcdefghijklmnopqrstuvwxyz" * 2},
+        )
+        shutil.rmtree(out)
+        return cost
+
+    def ordinary(self, attendees: int) -> Cost:
+        """Do the same with the ordinary script."""
+        out = Path(tempfile.mkdtemp(dir=self.folder))
+        script = str(HERE / "ordinary.py")
+        cost = run(sys.executable, script, str(self.roster(attendees)), str(out / "out"))
+        shutil.rmtree(out)
+        return cost
+
+    def floor(self, attendees: int) -> Cost:
+        """Write as many bytes to as many files, from one buffer: nothing can cost less."""
+        out = Path(tempfile.mkdtemp(dir=self.folder))
+        script = str(HERE / "floor.py")
+        cost = run(sys.executable, script, str(attendees), str(out / "out"))
+        shutil.rmtree(out)
+        return cost
+
+
+def main() -> None:
+    """Print the table that stands in the README."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--attendees", type=int, default=10_000)
+    parser.add_argument("--many", type=int, default=100_000, help="rows for the memory figure")
+    parser.add_argument("--repeat", type=int, default=3)
+    given = parser.parse_args()
+    parent = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - tmpfs is the point
+    with tempfile.TemporaryDirectory(dir=parent) as scratch:
+        report(Bench(Path(scratch)), given.attendees, given.many, given.repeat)
+
+
+def report(bench: Bench, attendees: int, many: int, repeat: int) -> None:
+    """Measure, alternating so that a change of the machine's load meets all alike, and print."""
+    shipped, filtered, ordinary, floor = [], [], [], []
+    for _ in range(repeat):
+        shipped.append(bench.build(attendees).cpu)
+        filtered.append(bench.build(attendees, "--templates", str(FILTERED)).cpu)
+        ordinary.append(bench.ordinary(attendees).cpu)
+        floor.append(bench.floor(attendees).cpu)
+    rows = {
+        "an ordinary script, one file each": ordinary,
+        "invites build, two files each": shipped,
+        "the same, templates that filter attendee.name": filtered,
+        "floor: as many bytes to as many files": floor,
+    }
+    print(f"{attendees:,} attendees, CPU, median of {repeat}\n")
+    print("| | µs an attendee | attendees a CPU second | times ordinary |")
+    print("|---|---:|---:|---:|")
+    base = median(ordinary)
+    for name, costs in rows.items():
+        cost = median(costs)
+        print(
+            f"| {name} | {cost / attendees * 1e6:,.0f} | {attendees / cost:,.0f} "
+            f"| {base / cost:.1f} |"
+        )
+    print("\n| stage of invites build | µs an attendee |\n|---|---:|")
+    for name, seconds in stages(bench.roster(attendees), attendees):
+        print(f"| {name} | {seconds / attendees * 1e6:,.1f} |")
+    help_costs = [run(sys.executable, "-m", "invites", "--help").cpu for _ in range(11)]
+    print(f"\n`invites --help`: {median(help_costs) * 1000:.0f} ms of CPU (median of 11)")
+    peak = bench.build(many).peak_mb
+    print(f"{many:,} rows: {peak:,.0f} MB at the most")
+
+
+if __name__ == "__main__":
+    main()
