@@ -22,6 +22,7 @@ _DISK = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota is used up",
     errno.EROFS: "the disk is read-only",
+    errno.EFBIG: "a file would be larger than this account or disk allows",
 }
 
 

@@ -51,6 +51,7 @@ def staged(target: Path) -> Iterator[int]:
                 _repair(target, old)
             refuse_foreign(target)
             yield folder
+            refuse_foreign(target)
             _move(new, target, old)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)

@@ -1,0 +1,108 @@
+"""The three forms hold the same messages, and programs that read them agree."""
+
+from __future__ import annotations
+
+import csv
+import mailbox
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from invites.core.model import Meeting
+from tests.workshop import Workshop
+
+
+@pytest.fixture
+def meetings(workshop: Workshop) -> list[Meeting]:
+    """Return two meetings of three and one."""
+    people = [workshop.attendee(number) for number in range(1, 4)]
+    return [workshop.meeting(*people), workshop.meeting(id="other", title="From here")]
+
+
+@pytest.fixture
+def files(workshop: Workshop, meetings: list[Meeting], tmp_path: Path) -> dict[str, bytes]:
+    """Return the tree that `--as files` writes, by path."""
+    out = tmp_path / "files"
+    workshop.build(out, *meetings, composer=workshop.composer())
+    return {
+        str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*/*") if path.is_file()
+    }
+
+
+def manifest_of(out: Path) -> list[dict[str, str]]:
+    """Return the rows of the manifest."""
+    with (out / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_tree_has_two_files_for_each_invitation(files: dict[str, bytes]) -> None:
+    """A folder per meeting, an .eml and an .ics per attendee."""
+    assert len(files) == 8
+    assert len({path.partition("/")[0] for path in files}) == 2
+    assert {path.rpartition(".")[2] for path in files} == {"eml", "ics"}
+
+
+def test_a_tar_holds_the_same_files(
+    workshop: Workshop, meetings: list[Meeting], files: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Read with tarfile: the same names and bytes, private modes, the revision's time."""
+    out = tmp_path / "tar"
+    workshop.build(out, *meetings, composer=workshop.composer(), form="tar")
+    with tarfile.open(out / "invitations.tar") as tar:
+        members = tar.getmembers()
+        found = {}
+        for member in members:
+            content = tar.extractfile(member)
+            if content is not None:
+                found[member.name] = content.read()
+    assert found == files
+    stamp = int(workshop.revision.dtstamp.timestamp())
+    assert {(member.isdir(), member.mode) for member in members} == {(True, 0o700), (False, 0o600)}
+    assert {(member.mtime, member.uid, member.uname) for member in members} == {(stamp, 0, "")}
+    rows = manifest_of(out)
+    assert {row[kind] for row in rows for kind in ("eml", "ics")} == set(files)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "index.html",
+        "invitations.tar",
+        "manifest.csv",
+    ]
+
+
+def test_an_mbox_holds_the_same_messages(
+    workshop: Workshop, meetings: list[Meeting], files: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Read with mailbox: each message's bytes with LF line ends, in the manifest's order."""
+    out = tmp_path / "mbox"
+    workshop.build(out, *meetings, composer=workshop.composer(), form="mbox")
+    box = mailbox.mbox(out / "invitations.mbox", create=False)
+    try:
+        read = [box.get_bytes(key).replace(b"\n", b"\r\n") for key in box.keys()]  # noqa: SIM118
+        senders = {box.get_message(key).get_from() for key in box.keys()}  # noqa: SIM118
+    finally:
+        box.close()
+    assert sorted(read) == sorted(files[path] for path in files if path.endswith(".eml"))
+    assert senders == {"meetings@example.com Wed Sep 03 08:00:00 2031"}
+    rows = manifest_of(out)
+    ids = [row["message_id"].encode() for row in rows]
+    assert all(one in message for one, message in zip(ids, read, strict=True))
+    assert {(row["eml"], row["ics"]) for row in rows} == {("invitations.mbox", "")}
+
+
+def test_the_index_names_people_and_links_to_files(
+    workshop: Workshop, meetings: list[Meeting], tmp_path: Path
+) -> None:
+    """Escaped, with no link to a meeting, and each file that it names is there."""
+    out = tmp_path / "out"
+    hostile = workshop.attendee(9, name="<script>alert(1)</script>")
+    meeting = workshop.meeting(hostile, id="x", title="<b>& more")
+    workshop.build(out, *meetings, meeting, composer=workshop.composer(demo=True))
+    page = (out / "index.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "&lt;b&gt;&amp; more" in page
+    assert "5 invitations to 3 meetings" in page
+    assert "A demonstration" in page
+    assert "jwt" not in page
+    named = [part.partition('"')[0] for part in page.split('href="')[1:]]
+    assert len(named) == 11
+    assert all((out / name).is_file() for name in named)

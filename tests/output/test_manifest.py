@@ -1,0 +1,66 @@
+"""manifest.csv says what was made, to programs and to spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invites.output import manifest
+from tests.workshop import Workshop
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=60)
+ROWS = st.lists(st.lists(CELLS, min_size=13, max_size=13), max_size=5)
+
+
+@given(ROWS)
+def test_rows_read_back_with_csv(rows: list[list[str]]) -> None:
+    """RFC 4180 in UTF-8 without BOM; only a formula's start is altered, by an apostrophe."""
+    content = manifest.lines([list(manifest.COLUMNS), *rows])
+    assert not content.startswith(b"\xef\xbb\xbf")
+    header, *read = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+    assert tuple(header) == manifest.COLUMNS
+    assert read == [[f"'{c}" if c[:1] and c[0] in "=+-@\t\r" else c for c in row] for row in rows]
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0"]
+)
+def test_no_cell_runs_as_a_formula(cell: str) -> None:
+    """What a spreadsheet would run starts with an apostrophe."""
+    assert manifest.lines([[cell]]).strip(b'"').startswith(b"'")
+
+
+def test_a_row_says_what_was_made_and_nothing_of_the_token(workshop: Workshop) -> None:
+    """Thirteen columns, as the documentation lists them."""
+    attendee = workshop.attendee(moderator=True, email="attendee1@bücher.example")
+    (invitation,) = workshop.composer().compose(workshop.meeting(attendee), workshop.revision)
+    row = manifest.row_for(invitation, eml="a/b.eml", ics="a/b.ics")
+    listed = dict(zip(manifest.COLUMNS, row, strict=True))
+    assert listed == {
+        "meeting_id": "planning",
+        "uid": invitation.uid,
+        "email": "attendee1@bücher.example",
+        "moderator": "true",
+        "room": invitation.room.claim,
+        "not_before": "2031-12-02T07:44:00Z",
+        "expires": "2031-12-02T09:30:00Z",
+        "method": "REQUEST",
+        "sequence": "0",
+        "dtstamp": "2031-09-03T08:00:00Z",
+        "message_id": invitation.message_id,
+        "eml": "a/b.eml",
+        "ics": "a/b.ics",
+    }
+
+
+def test_the_header_is_what_an_earlier_build_is_known_by() -> None:
+    """The exact line, with CRLF."""
+    whole = manifest.lines([list(manifest.COLUMNS)])
+    assert whole == manifest.HEADER
+    assert manifest.is_manifest(whole + b"more")
+    assert not manifest.is_manifest(whole[:-2] + b"\n")
+    assert not manifest.is_manifest(b"\xef\xbb\xbf" + whole)
