@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from invites.cli.app import run_command_line
+from invites.cli.app import STOPPING, run_command_line
 from invites.templating import Templates
 from tests.support import NOW, SAMPLE, SECRET, Answer, SampleBuild, write_settings
 from tests.workshop import Workshop
 
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _OURS_OR_JITSIS = ("INVITES_", "JWT_", "XMPP_DOMAIN", "PUBLIC_URL", "SOURCE_DATE_EPOCH")
 _FOR_THE_TESTS = ("INVITES_NO_SKIPS", "INVITES_NIGHTS")
 
@@ -64,14 +63,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_of_the_machine(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _signals_as_they_were() -> Iterator[None]:
+    """Take back the handlers that the command line sets."""
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_of_the_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the machine's settings, its own and Jitsi's in the environment, out of the tests."""
-    for name in list(os.environ):
-        if name.startswith(_OURS_OR_JITSIS) and name not in _FOR_THE_TESTS:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-settings"))
+    with pytest.MonkeyPatch.context() as environment:
+        for name in list(os.environ):
+            if name.startswith(_OURS_OR_JITSIS) and name not in _FOR_THE_TESTS:
+                environment.delenv(name)
+        environment.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-settings"))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -96,10 +104,9 @@ def workshop() -> Workshop:
 @pytest.fixture
 def invites(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Answer]]:
-    """Give a function that calls the command line, in an empty folder, and gives its answer."""
+) -> Callable[..., Answer]:
+    """Return a function that calls the command line, in an empty folder, and gives its answer."""
     monkeypatch.chdir(tmp_path)
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def call(*arguments: str | Path) -> Answer:
         capsys.readouterr()
@@ -107,6 +114,4 @@ def invites(
         out, err = capsys.readouterr()
         return Answer(int(code), out, err)
 
-    yield call
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    return call

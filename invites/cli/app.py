@@ -52,8 +52,12 @@ for _name in COMMANDS:
     app.command(_name)(getattr(import_module(f"invites.cli.{_name}"), _name))
 
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that stop a command; typer would make 130 of Python's own KeyboardInterrupt."""
+
+
 class _Terminated(BaseException):
-    """SIGTERM or SIGHUP came: unwind, so that what was begun is cleaned up."""
+    """A signal came: unwind, so that what was begun is cleaned up."""
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -62,7 +66,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to end
     """Run one command and return its exit code; everything that goes wrong is said on stderr."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
             signal.signal(number, _terminate)
     verbose = "-v" in arguments or "--verbose" in arguments
@@ -72,7 +76,7 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
         return _refused(error, as_json="--json" in arguments)
     except typer.TyperException as error:
         return _misused(error)
-    except (KeyboardInterrupt, typer.Abort, _Terminated):
+    except (typer.Abort, _Terminated):
         print("invites: stopped by a signal; run it again", file=sys.stderr)
         return Exit.TRY_AGAIN
     except BrokenPipeError:

@@ -1,0 +1,309 @@
+"""`build` as a whole: the same bytes every time, and an output folder that is never half done."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from invites.build import selected
+from invites.core.model import Invitation, Roster, Status
+from invites.errors import UsageError
+from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer, write_settings
+from tests.workshop import START, Workshop
+
+Invites = Callable[..., Answer]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return all files of a folder by their path in it."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def run(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the program in a process of its own, from the project's root."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_same_roster_settings_and_now_give_the_same_bytes(tmp_path: Path) -> None:
+    """Under another name of the folder, in other zones, locales and hash seeds, at another time."""
+    call = ("build", SAMPLE, "--config", write_settings(tmp_path), "--now", NOW)
+    one = run(*call, "--out", tmp_path / "one", TZ="Asia/Kathmandu", PYTHONHASHSEED="1", LC_ALL="C")
+    other = run(
+        *call,
+        "--out",
+        tmp_path / "an other",
+        TZ="America/St_Johns",
+        PYTHONHASHSEED="4242",
+        LC_ALL="C.UTF-8",
+        LANG="de_DE.UTF-8",
+    )
+    assert (one.returncode, other.returncode) == (0, 0)
+    assert tree(tmp_path / "one") == tree(tmp_path / "an other")
+    assert len(tree(tmp_path / "one")) > 60
+
+
+def test_source_date_epoch_stands_in_for_the_clock(
+    tmp_path: Path, invites: Invites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tree is that of `--now` with the same instant."""
+    config = write_settings(tmp_path)
+    call = ("build", SAMPLE, "--config", config, "-q", "--out")
+    assert invites(*call, "one", "--now", NOW).code == 0
+    seconds = int(datetime.fromisoformat(NOW).timestamp())
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(seconds))
+    assert invites(*call, "two").code == 0
+    assert tree(Path("one")) == tree(Path("two"))
+
+
+@pytest.mark.parametrize("form", ["files", "mbox", "tar"])
+def test_the_order_of_rows_changes_no_message(tmp_path: Path, invites: Invites, form: str) -> None:
+    """A shuffled roster gives the same messages and calendar files, and the same manifest."""
+    with SAMPLE.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    random.Random(7).shuffle(rows)  # noqa: S311 - any order does
+    with (tmp_path / "shuffled.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    call = ("--config", write_settings(tmp_path), "--now", NOW, "--as", form, "-q", "--out")
+    assert invites("build", SAMPLE, *call, "one").code == 0
+    assert invites("build", "shuffled.csv", *call, "two").code == 0
+    assert tree(Path("one")) == tree(Path("two"))
+
+
+def test_one_attendee_at_a_time_gives_the_bytes_of_all_at_once(workshop: Workshop) -> None:
+    """What is shared between attendees shows in none of their messages."""
+    people = [
+        workshop.attendee(1, moderator=True, avatar="https://example.org/a.png", user_id="u-1"),
+        workshop.attendee(2, name="Élodie “É” Exemple", timezone="Asia/Tokyo"),
+        workshop.attendee(3, name="=?utf-8?q?evil=40x=2Eorg=2C?=", group="staff"),
+        workshop.attendee(4, features=("recording",), language="de"),
+        workshop.attendee(5, name="<b>&amp;\"'"),
+    ]
+    meeting = workshop.meeting(*people, description="One.\n\nTwo, <three>.", title="A; b, c")
+    together = composed(workshop, replace_people=people, meeting_of=meeting)
+    alone = [composed(workshop, replace_people=[one], meeting_of=meeting)[0] for one in people]
+    backwards = composed(workshop, replace_people=people[::-1], meeting_of=meeting)[::-1]
+    for ours, theirs in ((together, alone), (together, backwards)):
+        assert [(one.eml, one.ics) for one in ours] == [(one.eml, one.ics) for one in theirs]
+
+
+def composed(workshop: Workshop, *, replace_people: list, meeting_of: object) -> list[Invitation]:
+    """Return the messages of these people."""
+    composer = workshop.composer()
+    return list(composer.compose(meeting_of, workshop.revision, replace_people))
+
+
+def test_meetings_that_are_over_or_cancelled_are_left_out(workshop: Workshop) -> None:
+    """Over is end <= now; an over meeting that is cancelled counts as over."""
+    hour = timedelta(hours=1)
+    meetings = (
+        workshop.meeting(id="ends now", start=START - hour, end=START),
+        workshop.meeting(id="running", start=START - hour, end=START + timedelta(seconds=1)),
+        workshop.meeting(id="off", status=Status.CANCELLED),
+        workshop.meeting(id="off and over", end=START, start=START - hour, status=Status.CANCELLED),
+        workshop.meeting(id="perhaps", status=Status.TENTATIVE),
+    )
+    roster = Roster(source="r.csv", digest="", meetings=meetings, rows_read=5, accepted=5)
+    chosen = selected(roster, now=START)
+    assert [meeting.id for meeting in chosen.meetings] == ["running", "perhaps"]
+    assert (chosen.over, chosen.cancelled) == (2, 1)
+    assert selected(roster, now=START, meeting_id="off").meetings == ()
+    with pytest.raises(UsageError, match=r"r\.csv"):
+        selected(roster, now=START, meeting_id="nope")
+
+
+def big_roster(path: Path, rows: int) -> Path:
+    """Write a roster of so many rows, twenty to a meeting."""
+    lines = ["meeting_id,title,start,end,name,email"]
+    lines += [
+        f"m{n // 20},Meeting {n // 20},2031-03-03 09:00,2031-03-03 10:00,Ada {n},a{n}@example.org"
+        for n in range(rows)
+    ]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def whole_build_at(folder: Path) -> str:
+    """Return the DTSTAMP of the build in a folder, each file of whose manifest is there."""
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 200
+    assert (folder / "index.html").is_file()
+    for row in rows:
+        assert (folder / row["eml"]).read_bytes().endswith(b"--\r\n")
+        assert (folder / row["ics"]).read_bytes().endswith(b"END:VCALENDAR\r\n")
+    (stamp,) = {row["dtstamp"] for row in rows}
+    return stamp
+
+
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_build(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    """SIGKILL at random points: one of the two is there, whole, and the next start repairs."""
+    out, aside = tmp_path / "out", tmp_path / ".out.invites-old"
+    people = [workshop.attendee(number) for number in range(20)]
+    meetings = [workshop.meeting(*people, id=f"m{number}") for number in range(10)]
+    composer = workshop.composer()
+
+    def build_at(number: int) -> None:
+        at = replace(workshop.revision, dtstamp=datetime(2030, 1, 1, number, tzinfo=UTC))
+        replace(workshop, revision=at).build(out, *meetings, composer=composer)
+
+    begun = time.monotonic()
+    build_at(0)
+    length = time.monotonic() - begun
+    last, chance, killed = "2030-01-01T00:00:00Z", random.Random(11), 0  # noqa: S311
+    for number in range(1, 21):
+        child = os.fork()
+        if child == 0:
+            with suppress(BaseException):
+                build_at(number)
+            os._exit(0)
+        time.sleep(chance.uniform(0, 1.3 * length))
+        os.kill(child, signal.SIGKILL)
+        killed += os.waitpid(child, 0)[1] == signal.SIGKILL
+        there = whole_build_at(out if out.exists() else aside)
+        assert there in {last, f"2030-01-01T{number:02}:00:00Z"}
+        last = there
+    assert killed >= 5
+    build_at(22)
+    assert whole_build_at(out) == "2030-01-01T22:00:00Z"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_a_build_with_75_and_nothing_left(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """What was written is removed, one line says so, and the old build stands."""
+    roster = big_roster(tmp_path / "roster.csv", 10_000)
+    out = tmp_path / "out"
+    out.mkdir()
+    building = subprocess.Popen(
+        [*COMMAND, "build", roster, "--demo", "--now", NOW, "--out", out],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    new = tmp_path / ".out.invites-new"
+    while building.poll() is None and not any(new.glob("m*")):
+        time.sleep(0.002)
+    building.send_signal(number)
+    said, complained = building.communicate(timeout=60)
+    assert building.returncode == 75
+    assert said == ""
+    assert complained == "invites: stopped by a signal; run it again\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "roster.csv"]
+    assert list(out.iterdir()) == []
+
+
+def test_a_file_that_may_not_grow_ends_the_build_in_words(tmp_path: Path) -> None:
+    """The limit of the account is met in the middle of an mbox: exit 1, the old build stands."""
+    call = ("build", SAMPLE, "--demo", "--now", NOW, "--out", tmp_path / "out")
+    assert run(*call).returncode == 0
+    before = tree(tmp_path / "out")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    for form in ("mbox", "tar"):
+        ended = subprocess.run(
+            [*COMMAND, *call, "--as", form],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            preexec_fn=limit,
+            check=False,
+            timeout=60,
+        )
+        assert ended.returncode == 1
+        assert "nothing was changed there" in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert "Exception" not in ended.stderr
+    assert tree(tmp_path / "out") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """Return a file system of its own of 400 kB, in a mount namespace that only its user sees."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("a file system of its own wants root and unshare (apt-get install util-linux)")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    return disk
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ("mount -t tmpfs -o size=400k small {disk}", "the disk is full"),
+        (
+            "mount -t tmpfs -o size=4m small {disk} && mkdir {disk}/out && mount -o remount,ro {disk}",
+            "the disk is read-only",
+        ),
+    ],
+)
+def test_a_full_or_read_only_disk_ends_the_build_in_words(
+    small_disk: Path, before: str, words: str
+) -> None:
+    """Exit 1, one line that says so, and nothing half written."""
+    build = " ".join(
+        [*COMMAND, "build", str(SAMPLE), "--demo", "--now", NOW, "--out", "{disk}/out"]
+    )
+    script = f"{before} || exit 99; {build}; echo code=$? $(ls -A {{disk}}/out 2>/dev/null | wc -l)"
+    ended = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script.format(disk=small_disk)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        timeout=60,
+    )
+    if ended.returncode == 99:
+        pytest.skip("this machine lets nobody mount")
+    assert ended.stdout == "code=1 0\n"
+    assert words in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_two_builds_of_one_folder_end_with_75(
+    tmp_path: Path, invites: Invites, workshop: Workshop
+) -> None:
+    """The second says so while the first goes on."""
+    answers = []
+
+    def second() -> None:
+        answers.append(invites("build", SAMPLE, "--demo", "--out", tmp_path / "out"))
+
+    meeting = workshop.meeting()
+    workshop.build(tmp_path / "out", meeting, composer=workshop.composer(), on_invitation=second)
+    (answer,) = answers
+    assert answer.code == 75
+    assert "another build is writing there now" in answer.err
+    assert (tmp_path / "out" / "manifest.csv").is_file()
