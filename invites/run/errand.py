@@ -1,0 +1,64 @@
+"""What a pass is asked to do, by which rules, in which surroundings, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from invites.core.plan_actions import Plan, Policy
+from invites.core.plan_state import State
+from invites.errors import Exit, InvitesError
+
+if TYPE_CHECKING:
+    from invites.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """Whose roster is sent how: `command` is `send` or `run`, `claimed` scopes are moved over."""
+
+    scope: str
+    command: str
+    delivery: str
+    policy: Policy
+    claimed: tuple[str, ...] = ()
+    clock_ahead: timedelta = timedelta(days=100)
+    accept_clock: bool = False
+    keep: timedelta = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What a pass did: its plan, how each message ended, and the exit code that says it all.
+
+    `trouble` is what ended the delivery early; it was recorded, and is the caller's to raise.
+    """
+
+    run_id: str
+    plan: Plan
+    ended: Mapping[State, int]
+    exit_code: Exit
+    trouble: InvitesError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The effects of a pass: the present (aware), seconds that never go back, and when to stop."""
+
+    clock: Callable[[], datetime]
+    timer: Callable[[], float]
+    stop: Callable[[], bool] = lambda: False
+    on_message: Callable[[], None] = lambda: None
+
+
+def policy_from(settings: Settings, *, to: str) -> Policy:
+    """Return the policy of the settings, without flags; a folder always knows what it holds."""
+    return Policy(
+        namespace=settings.namespace(),
+        shrink=settings.guard.shrink,
+        change=settings.guard.change,
+        withdraw_after=settings.guard.withdraw_after,
+        on_unknown="resend" if to == "folder" else settings.delivery.on_unknown,
+    )

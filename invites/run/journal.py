@@ -1,0 +1,67 @@
+"""What a delivery tells of its messages, written into the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from invites.core.plan_actions import Action, backoff
+from invites.core.plan_state import State
+from invites.delivery import Deferred, Failed, Outcome, Sent, Unknown
+from invites.delivery import Key as DeliveryKey
+from invites.ledger import Ledger
+from invites.ledger.noting import Notes, Result
+from invites.ledger.recording import Key
+
+
+class LedgerJournal:
+    """What a delivery tells of its messages, written into the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        run_id: str,
+        actions: Sequence[Action],
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """`actions` are those that `record_plan` wrote down."""
+        self.ended: Counter[State] = Counter()
+        self._notes = Notes(ledger, run_id, actions)
+        self._attempts = {Key.of(action): action.attempts for action in actions}
+        self._message_ids: dict[Key, str] = {}
+        self._clock = clock
+
+    def announced(self, key: Key, message_id: str) -> None:
+        """Remember the Message-ID of a message that is about to be handed over."""
+        self._message_ids[key] = message_id
+
+    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[DeliveryKey]) -> None:
+        """See `delivery.Journal.note`."""
+        now = self._clock()
+        results = [self._result(outcome, now) for outcome in outcomes]
+        keys = [key for key in sending if isinstance(key, Key)]
+        self._notes.note(
+            results=results, sending={key: self._message_ids[key] for key in keys}, now=now
+        )
+        self.ended.update(result.state for result in results)
+
+    def _result(self, outcome: Outcome, now: datetime) -> Result:
+        key = outcome.key
+        if not isinstance(key, Key):
+            raise TypeError(f"a delivery handed back a key that is none of ours: {type(key)}")
+        again = now + backoff(self._attempts[key]) if isinstance(outcome, Deferred) else None
+        return Result(key=key, state=_state_of(outcome), answer=outcome.answer, next_attempt=again)
+
+
+def _state_of(outcome: Outcome) -> State:
+    match outcome:
+        case Sent():
+            return State.SENT
+        case Deferred():
+            return State.DEFERRED
+        case Failed():
+            return State.FAILED
+        case Unknown():
+            return State.UNKNOWN

@@ -1,0 +1,194 @@
+"""The pass itself: guards, plan, record, deliver, record, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from invites.core.model import Roster
+from invites.core.plan import claims_needed, plan_for
+from invites.core.plan_actions import Plan, Reason
+from invites.core.plan_state import Snapshot, State, empty_snapshot
+from invites.core.times import TZDATA_VERSION
+from invites.delivery import Delivery, Parcel
+from invites.errors import Exit, InvitesError, RosterRefusedError
+from invites.ledger import Ledger
+from invites.ledger.forgetting import expire
+from invites.ledger.recording import Key, record_plan
+from invites.ledger.runs import (
+    RunStart,
+    begin_run,
+    check_guards,
+    claim,
+    finish_run,
+    left_sending,
+    settle_left,
+)
+from invites.ledger.snapshot import snapshot_of
+from invites.run.errand import Errand, RunReport, Surroundings
+from invites.run.journal import LedgerJournal
+from invites.run.workshop import Workshop, composed
+
+
+def planned(
+    roster: Roster,
+    workshop: Workshop,
+    ledger: Ledger | None,
+    errand: Errand,
+    *,
+    now: datetime,
+) -> Plan:
+    """Return what the errand would do now, changing nothing; None plans against an empty ledger.
+
+    Raises RosterRefusedError for a meeting that another scope has.
+    """
+    if ledger is None:
+        snapshot = empty_snapshot(errand.scope)
+    else:
+        snapshot = _snapshot(roster, ledger, errand, now)
+    return plan_for(roster, workshop.drafts(roster), snapshot, now=now, policy=errand.policy)
+
+
+def _snapshot(roster: Roster, ledger: Ledger, errand: Errand, now: datetime) -> Snapshot:
+    snapshot = snapshot_of(
+        ledger,
+        errand.scope,
+        meeting_ids=[meeting.id for meeting in roster.meetings],
+        now=now,
+        claimed=errand.claimed,
+    )
+    problems = claims_needed(roster, snapshot)
+    if problems:
+        raise RosterRefusedError(roster.source, problems, rows_read=roster.rows_read)
+    return snapshot
+
+
+def send(
+    roster: Roster,
+    workshop: Workshop,
+    ledger: Ledger,
+    errand: Errand,
+    surroundings: Surroundings,
+    *,
+    delivery_for: Callable[[str], Delivery],
+) -> RunReport:
+    """Carry out what is to be done for this roster, and record it; the ledger is locked.
+
+    `delivery_for` opens the delivery of a run by the run's id.
+    Raises GuardError, RosterRefusedError, StorageError before anything went out.
+    """
+    now = surroundings.clock()
+    check_guards(
+        ledger,
+        now=now,
+        tz_version=TZDATA_VERSION,
+        clock_ahead=errand.clock_ahead,
+        accept_clock=errand.accept_clock,
+    )
+    settle(ledger, delivery_for, now=now)
+    plan = planned(roster, workshop, ledger, errand, now=now)
+    start = RunStart(
+        scope=errand.scope,
+        command=errand.command,
+        delivery=errand.delivery,
+        source=roster.source,
+        roster_digest=roster.digest,
+        tz_version=TZDATA_VERSION,
+        due=errand.policy.due,
+    )
+    run_id = begin_run(ledger, start, now=now)
+    for other in errand.claimed:
+        claim(ledger, other=other, scope=errand.scope)
+    left_out = roster.rejected > 0
+    return carry_out(
+        plan,
+        run_id,
+        workshop,
+        ledger,
+        errand,
+        surroundings,
+        delivery_for=delivery_for,
+        left_out=left_out,
+    )
+
+
+def settle(ledger: Ledger, delivery_for: Callable[[str], Delivery], *, now: datetime) -> int:
+    """Settle what a run that died left on its way; returns how many nobody knows of."""
+    left = left_sending(ledger)
+    if not left:
+        return 0
+    with delivery_for("settling") as delivery:
+        traced = delivery.traced([one.message_id for one in left])
+    return settle_left(ledger, traced, now=now)
+
+
+def carry_out(
+    plan: Plan,
+    run_id: str,
+    workshop: Workshop,
+    ledger: Ledger,
+    errand: Errand,
+    surroundings: Surroundings,
+    *,
+    delivery_for: Callable[[str], Delivery],
+    left_out: bool = False,
+) -> RunReport:
+    """Write the plan down, send what it says, and write down how the run ended."""
+    began = surroundings.timer()
+    journal = LedgerJournal(ledger, run_id, plan.actions, clock=surroundings.clock)
+    trouble: InvitesError | None = None
+    try:
+        record_plan(ledger, plan)
+        if plan.actions:
+            _deliver(plan, workshop, journal, surroundings, delivery_for(run_id))
+    except InvitesError as error:
+        trouble = error
+    exit_code = _exit_code(plan, journal.ended, trouble, left_out=left_out)
+    try:
+        finish_run(
+            ledger,
+            run_id,
+            exit_code=exit_code,
+            counts={**plan.counts, **{state.value: n for state, n in journal.ended.items()}},
+            took=timedelta(seconds=surroundings.timer() - began),
+            now=surroundings.clock(),
+        )
+        expire(ledger, keep=errand.keep, now=surroundings.clock())
+    except InvitesError as error:
+        raise trouble or error from None
+    return RunReport(
+        run_id=run_id, plan=plan, ended=journal.ended, exit_code=exit_code, trouble=trouble
+    )
+
+
+def _deliver(
+    plan: Plan,
+    workshop: Workshop,
+    journal: LedgerJournal,
+    surroundings: Surroundings,
+    delivery: Delivery,
+) -> None:
+    sender = workshop.composer.house.organizer.email
+
+    def parcels() -> Iterator[Parcel]:
+        for action, invitation in composed(plan.actions, workshop):
+            key = Key.of(action)
+            journal.announced(key, invitation.message_id)
+            surroundings.on_message()
+            yield Parcel.of(invitation, key=key, sender=sender)
+
+    with delivery:
+        delivery.deliver(parcels(), journal, stop=surroundings.stop)
+
+
+def _exit_code(
+    plan: Plan, ended: Mapping[State, int], trouble: InvitesError | None, *, left_out: bool
+) -> Exit:
+    """Return the exit code that says most about a run."""
+    if trouble is not None:
+        return trouble.exit_code
+    if plan.refusals:
+        return Exit.GUARD
+    unfinished = any(ended.get(state) for state in (State.DEFERRED, State.FAILED, State.UNKNOWN))
+    waiting = any(hold.reason in {Reason.UNKNOWN, Reason.BACKOFF} for hold in plan.held)
+    return Exit.IN_PART if left_out or unfinished or waiting else Exit.DONE
