@@ -220,10 +220,10 @@ class _Sorted:
         if few or accepts(policy.accept_change, roster):
             return ()
         self.actions = [action for action in self.actions if not _is_new_update(action)]
-        self.held += [
-            Hold(draft=update.draft, reason=Reason.CHANGE, cause=Cause.CHANGED)
-            for update in updates
-        ]
+        for update in updates:
+            self.held.append(Hold(draft=update.draft, reason=Reason.CHANGE, cause=Cause.CHANGED))
+            if isinstance(update, Send) and update.supersedes:
+                self.dropped.append(Drop(*_place(update.draft)))
         return (
             Refusal(
                 guard="change",

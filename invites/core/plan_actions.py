@@ -93,7 +93,8 @@ class Send:
     `changes` are old to new, against the last revision that was or may have been sent.
     `replaces` is the folded address that this one takes the place of, "" for none.
     `admits_until` is the second since 1970 up to which a demoted moderator's old token admits.
-    `attempts` counts how often this very revision was deferred or refused.
+    `attempts` counts how often this very revision was deferred or refused; `supersedes` where
+    another revision was on its way, which nobody is to get any more.
     """
 
     meeting: Meeting
@@ -108,6 +109,7 @@ class Send:
     replaces: str = ""
     admits_until: int | None = None
     attempts: int = 0
+    supersedes: bool = False
 
     @property
     def facts(self) -> MeetingFacts:

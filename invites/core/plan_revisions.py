@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from invites.core.facts import Draft, Terms
@@ -243,7 +243,7 @@ def _withdraw(
 def _tried_before(send: Send, entry: Entry, moment: Moment) -> Send | Hold:
     """Return `send` as the revision that was begun for the same facts, if there is one."""
     if not _continues(send, entry):
-        return send
+        return send if entry.pending_kind is None else replace(send, supersedes=True)
     if _waits(entry, moment):
         return _backoff(send.draft, send.cause, entry)
     return Send(

@@ -100,12 +100,15 @@ class Entry(NamedTuple):
     @property
     def invited(self) -> bool:
         """Tell whether an invitation stands, or may stand, in the attendee's calendar."""
-        return self.standing_method is Method.REQUEST
+        return self.standing_kind in REQUEST_KINDS
 
     @property
     def missing(self) -> Missing:
         """How often the attendee was missing from a meeting that was there."""
         return Missing(self.missing_times, self.missing_at, self.missing_due)
+
+
+REQUEST_KINDS = frozenset({Kind.INVITATION.value, Kind.UPDATE.value})
 
 
 def method_of(kind: str | None) -> Method | None:

@@ -137,6 +137,15 @@ def test_updates_that_were_begun_are_finished_without_another_yes() -> None:
     assert plan.refusals == ()
 
 
+def test_an_update_that_is_held_drops_the_older_one_on_its_way() -> None:
+    """Nobody is to get what the roster does not say any more, while its successor waits."""
+    world = meetings_of(1, attendees=30).edit("m000", title="Another")
+    world.run(State.DEFERRED, accept_change=world.roster.digest)
+    plan = world.edit("m000", title="A third").run()
+    assert [refusal.guard for refusal in plan.refusals] == ["change"]
+    assert len(plan.dropped) == 30
+
+
 def test_a_job_counts_a_missing_one_once_for_each_due_time() -> None:
     """Any number of runs for one due time count once."""
     world = lose(meetings_of(3), 1)
