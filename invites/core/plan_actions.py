@@ -199,7 +199,7 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=4)
 
 def backoff(attempts: int) -> timedelta:
     """Return how long a message waits that was deferred once more after `attempts` before."""
-    return min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts, 10))
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempts, 10)))
 
 
 def order_of(item: Send | Withdraw | Hold) -> tuple[datetime, str, str]:
