@@ -151,21 +151,20 @@ def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: b
         warnings=[warning.text for warning in (*roster.warnings, *report.warnings)],
         problems=[problem.facts() for problem in roster.left_out],
     )
+    over, cancelled = _counted(report.over, "meeting"), report.cancelled
     if not report.invitations:
-        call.warn(
-            f"nothing is left to make: {report.over} meetings are over, "
-            f"{report.cancelled} are cancelled"
-        )
+        call.warn(f"nothing is left to make: {over} over, {cancelled} cancelled")
     call.say(
-        f"{report.invitations} invitations ({report.moderators} as moderator) "
-        f"to {report.meetings} meetings, from {roster.rows_read} rows of {roster.source}"
+        f"{_counted(report.invitations, 'invitation')} ({report.moderators} as moderator) to "
+        f"{_counted(report.meetings, 'meeting')}, from {_counted(roster.rows_read, 'row')} "
+        f"of {roster.source}"
     )
     if roster.repeated:
-        call.say(f"{roster.repeated} rows said again what another row says: made once")
+        call.say(f"made once: {_counted(roster.repeated, 'row')} that another row says too")
     if roster.rejected:
-        call.say(f"{roster.rejected} rows were left out for their problems")
-    if report.invitations and (report.over or report.cancelled):
-        call.say(f"left out: {report.over} meetings that are over, {report.cancelled} cancelled")
+        call.say(f"left out for their problems: {_counted(roster.rejected, 'row')}")
+    if report.invitations and (report.over or cancelled):
+        call.say(f"left out: {over} over, {cancelled} cancelled")
     call.say(f"checked: every message; {report.read_back} read back by independent parsers")
     if demo:
         call.say(
@@ -173,3 +172,8 @@ def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: b
             "these links admit nobody"
         )
     call.say(f"open {report.out / 'index.html'}")
+
+
+def _counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it has to be."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -287,7 +287,7 @@ class Composer:
     def _variant(self, occasion: _Occasion, attendee: Attendee, link: str) -> _Variant:
         """Render, encode and check what the attendees with this attendee's key share."""
         letter = self._writer.shared(occasion.revision.kind, occasion.facts, attendee, link)
-        _check_links(letter, attendee, link, occasion.revision)
+        _check_letter(letter, attendee, link, occasion.revision)
         fixed_subject = not any(isinstance(piece, Slot) for piece in letter.subject)
         variant = _Variant(
             letter=letter,
@@ -375,9 +375,11 @@ def _identity_method(revision: Revision) -> str:
     return "REMINDER" if revision.kind is Kind.REMINDER else revision.method.value
 
 
-def _check_links(letter: SharedLetter, attendee: Attendee, link: str, revision: Revision) -> None:
-    """Hold a letter to the rules about the link, which a folder of one's own may break."""
+def _check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: Revision) -> None:
+    """Hold a letter to the rules about subject and link, which templates of one's own may break."""
     kind = revision.kind.value
+    if not filled(letter.subject, attendee, link).strip():
+        raise TemplateError(f"the subject template of {kind}: found no text, expected a line of it")
     text = filled(letter.text, attendee, link)
     html = "".join(
         str(escape(piece.value(attendee, link))) if isinstance(piece, Slot) else piece

@@ -25,8 +25,11 @@ _SPECIAL_IN_QUOTED = re.compile(r'(["\\])')
 
 
 def unstructured(name: str, text: str) -> bytes:
-    """Return a header field of free text, such as Subject, folded, with its CRLF."""
-    text = one_line(text)
+    """Return a header field of free text, such as Subject, folded, with its CRLF.
+
+    Blanks at the ends of `text` go.
+    """
+    text = one_line(text).strip(" ")
     if _is_plain(text) and len(name) + 2 + len(text) <= LINE_AT_MOST:
         return f"{name}: {text}\r\n".encode("ascii")
     return _with_words(name, text)
