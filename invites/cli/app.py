@@ -71,7 +71,7 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
             signal.signal(number, _terminate)
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
-        outcome = app(list(arguments), standalone_mode=False)
+        outcome = app(list(arguments), prog_name="invites", standalone_mode=False)
     except InvitesError as error:
         return _refused(error, as_json="--json" in arguments)
     except typer.TyperException as error:

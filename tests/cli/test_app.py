@@ -1,0 +1,131 @@
+"""The command line as a whole: its commands, their help, and how it ends."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import invites as package
+from invites.cli.app import COMMANDS
+from tests.support import COMMAND, ROOT, Answer
+
+Invites = Callable[..., Answer]
+CONTRACT = (
+    "init",
+    "check",
+    "build",
+    "plan",
+    "send",
+    "run",
+    "schedule",
+    "preview",
+    "inspect",
+    "history",
+    "forget",
+    "keygen",
+    "doctor",
+)
+OPTIONS = {
+    "build": [
+        "--out",
+        "--meeting",
+        "--as",
+        "--skip-invalid",
+        "--templates",
+        "--verify",
+        "--demo",
+        "--now",
+        "--config",
+    ],
+    "check": ["--skip-invalid", "--now", "--config"],
+    "inspect": ["--at", "--config"],
+}
+
+
+def listed(help_text: str) -> list[str]:
+    """Return the commands that a help text lists, in its order."""
+    commands = help_text.partition("\nCommands:\n")[2]
+    return re.findall(r"^  ([a-z]+) ", commands, re.MULTILINE)
+
+
+def test_help_lists_the_commands_that_exist_and_no_other(invites: Invites) -> None:
+    """Each is a command of the contract, in its order, with a module of its name."""
+    answer = invites("--help")
+    assert answer.code == 0
+    names = listed(answer.out)
+    assert names == list(COMMANDS)
+    assert names == [name for name in CONTRACT if name in names]
+    folder = Path(package.__file__).parent / "cli"
+    assert all((folder / f"{name}.py").is_file() for name in names)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help_with_its_options(invites: Invites, command: str) -> None:
+    """A sentence, its options, and those that every command has."""
+    for flag in ("--help", "-h"):
+        answer = invites(command, flag)
+        assert (answer.code, answer.err) == (0, "")
+        assert answer.out.startswith(f"Usage: invites {command}")
+        for option in [*OPTIONS.get(command, []), "--json", "--quiet", "--verbose", "--help"]:
+            assert option in answer.out
+
+
+def test_a_call_without_a_command_shows_the_help(invites: Invites) -> None:
+    """And is wrong usage."""
+    answer = invites()
+    assert answer.code == 2
+    assert listed(answer.out + answer.err) == list(COMMANDS)
+
+
+def test_a_command_that_does_not_exist_is_wrong_usage(invites: Invites) -> None:
+    """With the one that was meant."""
+    answer = invites("bild")
+    assert (answer.code, answer.out) == (2, "")
+    assert "Did you mean 'build'?" in answer.err
+
+
+@pytest.mark.parametrize("call", [COMMAND, (Path(sys.executable).with_name("invites"),)])
+def test_the_program_tells_its_version(call: tuple[str, ...]) -> None:
+    """As a module and as the command on the PATH."""
+    done = subprocess.run(
+        [*call, "--version"], capture_output=True, text=True, cwd=ROOT, check=True, timeout=30
+    )
+    assert done.stdout == f"invites {package.__version__}\n"
+
+
+def test_help_imports_no_heavy_library() -> None:
+    """What takes long is imported by the command that needs it."""
+    code = (
+        "import sys; from invites.cli.app import run_command_line; run_command_line(['--help']);"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+        timeout=30,
+    )
+    heavy = {"pandas", "numpy", "jinja2", "icalendar", "sqlalchemy", "pydantic", "babel", "jwt"}
+    assert not heavy & set(re.findall(r"'(\w+)'", done.stderr))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_its_completion(shell: str, tmp_path: Path) -> None:
+    """`--show-completion` prints what that shell takes."""
+    done = subprocess.run(
+        [*COMMAND, "--show-completion", shell],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        timeout=30,
+    )
+    assert "complet" in done.stdout
