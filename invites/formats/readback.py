@@ -152,7 +152,7 @@ class _Reader:
         self.same("room", claims["room"], invitation.room.claim)
         self.same("nbf", claims["nbf"], invitation.validity.not_before)
         self.same("exp", claims["exp"], invitation.validity.expires)
-        self.same("iss", claims["iss"], server.app_id)
+        self.same("iss", claims["iss"], "chat" if server.profile == "jaas" else server.app_id)
         self.same("sub", claims["sub"], server.subject)
         user = claims["context"]["user"]
         self.same("name", user["name"], invitation.attendee.name)
