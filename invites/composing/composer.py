@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from markupsafe import escape
 
+from invites.composing.rules import check_letter
 from invites.core.identity import MessageIds, uid_for
 from invites.core.model import (
     Attendee,
@@ -38,7 +39,7 @@ from invites.core.rooms import (
 )
 from invites.core.tokens import Minter, SigningKey
 from invites.core.validity import ValidityRule, validity_for
-from invites.errors import RosterRefusedError, TemplateError
+from invites.errors import RosterRefusedError
 from invites.formats.calendar import EventFacts, EventSkeleton, attendee_line
 from invites.formats.check import MessageCheck
 from invites.formats.fences import FencedBody, Gap
@@ -97,14 +98,15 @@ class _Occasion:
 
 
 class Composer:
-    """Composes messages; deterministic, and the only thing that it keeps is its warnings."""
+    """Composes messages; deterministic, and all that it keeps is a count of long links."""
 
     def __init__(
         self, house: House, *, key: SigningKey, room_key: bytes, templates: Templates
     ) -> None:
         """Prepare the signing key once; `room_key` derives the rooms that no roster names."""
         self.house = house
-        self.warnings: list[Warned] = []
+        self._long_links = 0
+        self._longest = (0, 0, "")
         self._minter = Minter(house.server, key)
         self._room_key = room_key
         self._writer = LetterWriter(templates)
@@ -124,6 +126,21 @@ class Composer:
         )
         key, room_key = settings.signing_key(), settings.room_key()
         return cls(house, key=key, room_key=room_key, templates=templates)
+
+    @property
+    def warnings(self) -> list[Warned]:
+        """What somebody should look at: one warning for all long links, for they are long alike."""
+        if not self._long_links:
+            return []
+        length, row, meeting_id = self._longest
+        count = (
+            "1 join link has" if self._long_links == 1 else f"{self._long_links:,} join links have"
+        )
+        text = (
+            f"{count} more than {LINK_WARN_ABOVE:,} characters, and some programs break such links; "
+            f'the longest, in meeting "{meeting_id}", has {length:,}'
+        )
+        return [Warned(row=row or None, column=None, text=text)]
 
     def room_for(self, meeting: Meeting) -> Room:
         """Return the meeting's room: the roster's, else the derived one."""
@@ -262,14 +279,8 @@ class Composer:
                 f"links above {LINK_REFUSE_ABOVE:,}; shorten avatar, features, group, name or room",
             )
             raise RosterRefusedError("roster", [problem])
-        self.warnings.append(
-            Warned(
-                row=attendee.row or None,
-                column=None,
-                text=f'meeting "{meeting.id}": a join link has {length:,} characters; some '
-                f"programs break links above {LINK_WARN_ABOVE:,}",
-            )
-        )
+        self._long_links += 1
+        self._longest = max(self._longest, (length, attendee.row, meeting.id))
 
     def _others(self, meeting: Meeting, revision: Revision) -> Callable[[Attendee], bytes]:
         """Return a function from an attendee to the ATTENDEE lines of all others."""
@@ -287,7 +298,7 @@ class Composer:
     def _variant(self, occasion: _Occasion, attendee: Attendee, link: str) -> _Variant:
         """Render, encode and check what the attendees with this attendee's key share."""
         letter = self._writer.shared(occasion.revision.kind, occasion.facts, attendee, link)
-        _check_letter(letter, attendee, link, occasion.revision)
+        check_letter(letter, attendee, link, occasion.revision)
         fixed_subject = not any(isinstance(piece, Slot) for piece in letter.subject)
         variant = _Variant(
             letter=letter,
@@ -373,32 +384,6 @@ def _envelope(organizer: Organizer, meeting: Meeting, revision: Revision, uid: s
 def _identity_method(revision: Revision) -> str:
     """Return the word for a Message-ID: a reminder carries no method and is no REQUEST."""
     return "REMINDER" if revision.kind is Kind.REMINDER else revision.method.value
-
-
-def _check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: Revision) -> None:
-    """Hold a letter to the rules about subject and link, which templates of one's own may break."""
-    kind = revision.kind.value
-    if not filled(letter.subject, attendee, link).strip():
-        raise TemplateError(f"the subject template of {kind}: found no text, expected a line of it")
-    text = filled(letter.text, attendee, link)
-    html = "".join(
-        str(escape(piece.value(attendee, link))) if isinstance(piece, Slot) else piece
-        for piece in letter.html
-    )
-    if not link:
-        if "jwt=" in text or "jwt=" in html:
-            raise TemplateError(f"the templates of {kind}: found a join link, expected none")
-        return
-    if link not in text.split("\n"):
-        raise TemplateError(
-            f"the text template of {kind}: expected {{{{ link }}}} alone on a line of its own, "
-            "with nothing before or after it, for mail programs make links of lines"
-        )
-    if f'href="{escape(link)}"' not in html:
-        raise TemplateError(
-            f'the HTML template of {kind}: expected <a href="{{{{ link }}}}">, for mail programs '
-            "that make no links themselves"
-        )
 
 
 def _check_skeleton(variant: _Variant, occasion: _Occasion, attendee: Attendee) -> None:

@@ -313,7 +313,7 @@ def test_a_link_that_mail_programs_break_is_refused(
     Path("roster.csv").write_text(wide.format("a" * 700), "utf-8")
     answer = invites("build", "roster.csv", *DEMO)
     assert answer.code == 0
-    assert "some programs break links above 1,000" in answer.err
+    assert "1 join link has more than 1,000 characters" in answer.err
 
 
 def test_the_program_ends_quietly_where_nobody_reads(tmp_path: Path) -> None:

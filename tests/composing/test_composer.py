@@ -239,18 +239,25 @@ def test_what_takes_back_an_invitation_has_no_link(workshop: Workshop, kind: Kin
     assert part.get_param("method") == "CANCEL"
 
 
-def test_long_links_are_warned_of_and_too_long_ones_refused(workshop: Workshop) -> None:
-    """Above 1,000 characters a warning with the row's number, above 2,000 an error."""
+def test_long_links_are_warned_of_together(workshop: Workshop) -> None:
+    """One warning above 1,000 characters, with their count and the longest one's row."""
     composer = workshop.composer()
-    long = workshop.meeting(workshop.attendee(avatar="https://example.org/" + "a" * 700, row=7))
-    assert len(list(composer.compose(long, workshop.revision))) == 1
+    assert composer.warnings == []
+    people = [
+        workshop.attendee(number, avatar="https://example.org/" + "a" * (600 + number), row=number)
+        for number in (7, 9, 8)
+    ]
+    assert len(list(composer.compose(workshop.meeting(*people), workshop.revision))) == 3
     (warning,) = composer.warnings
-    assert warning.row == 7
-    too_long = workshop.meeting(
-        workshop.attendee(avatar="https://example.org/" + "a" * 1700, row=8)
-    )
+    assert warning.row == 9
+    assert warning.text.startswith("3 join links have more than 1,000 characters")
+
+
+def test_a_link_that_is_too_long_is_refused(workshop: Workshop) -> None:
+    """Above 2,000 characters: an error with the row's number and without the link."""
+    person = workshop.attendee(avatar="https://example.org/" + "a" * 1700, row=8)
     with pytest.raises(RosterRefusedError) as caught:
-        list(composer.compose(too_long, workshop.revision))
+        list(workshop.composer().compose(workshop.meeting(person), workshop.revision))
     (problem,) = caught.value.problems
     assert problem.row == 8
     assert "jwt" not in problem.expected
