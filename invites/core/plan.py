@@ -64,11 +64,13 @@ def plan_for(
     """
     moment = Moment(snapshot=snapshot, policy=policy, now=now, seconds=int(now.timestamp()))
     by_id = {draft.facts.id: draft for draft in drafts}
-    found = survey(by_id, moment)
+    left_out = frozenset(roster.left_out_meetings)
+    found = survey(by_id, left_out, moment)
     refusals = shrink_refusals(found, roster, policy)
     absence = Absence(
         found=found,
         complete=roster.complete,
+        left_out=left_out,
         shrunk=any(refusal.guard == "shrink" for refusal in refusals),
         cancellations=any(refusal.guard == "cancelled" for refusal in refusals),
         waived=policy.withdraw_now or accepts(policy.accept_shrink, roster),

@@ -17,12 +17,14 @@ from invites.core.plan_survey import Survey, beyond_horizon
 class Absence:
     """What the whole roster says about withdrawing in this run.
 
-    `complete` is false where a left-out row's meeting can't be known; `shrunk` and `cancellations`
-    where that guard tripped; `waived` where a person said that all missing ones are to go now.
+    `complete` is false where a left-out row's meeting can't be known; `left_out` are the meetings
+    of which no row was accepted; `shrunk` and `cancellations` where that guard tripped; `waived`
+    where a person said that all missing ones are to go now.
     """
 
     found: Survey
     complete: bool
+    left_out: frozenset[str]
     shrunk: bool
     cancellations: bool
     waived: bool
@@ -114,7 +116,7 @@ def missing_meeting(state: MeetingState, absence: Absence, moment: Moment) -> It
         for entry in entries:
             yield from told_again(entry, state.uid, moment)
         return
-    reason = _held(absence, incomplete=False)
+    reason = _held(absence, incomplete=state.id in absence.left_out)
     if reason is None and _far(entries, moment):
         reason = Reason.HORIZON
     counted = _counted(state.missing, absence, moment)

@@ -33,8 +33,13 @@ class Survey:
     replaced: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-def survey(drafts: Mapping[str, MeetingDraft], moment: Moment) -> Survey:
-    """Count what is live and gone; the horizon, left-out rows and meetings that are over apart."""
+def survey(
+    drafts: Mapping[str, MeetingDraft], left_out: frozenset[str], moment: Moment
+) -> Survey:
+    """Count what is live and gone; the horizon, left-out rows and meetings that are over apart.
+
+    `left_out` are the ids of meetings of which no row was accepted.
+    """
     found = Survey()
     for state in moment.snapshot.meetings.values():
         live = list(state.live(moment.seconds))
@@ -42,19 +47,19 @@ def survey(drafts: Mapping[str, MeetingDraft], moment: Moment) -> Survey:
             continue
         draft = drafts.get(state.id)
         if draft is None:
-            _survey_missing(found, live, moment)
+            _survey_missing(found, live, moment, gone=state.id not in left_out)
         elif draft.facts.end.timestamp() > moment.seconds:
             _survey_present(found, state, live, draft, moment)
     return found
 
 
-def _survey_missing(found: Survey, live: list[Entry], moment: Moment) -> None:
+def _survey_missing(found: Survey, live: list[Entry], moment: Moment, *, gone: bool) -> None:
     inside = [entry for entry in live if not beyond_horizon(entry.standing_start, moment)]
-    if inside:
-        found.live_meetings += 1
-        found.gone_meetings += 1
+    found.live_meetings += bool(inside)
     found.live_attendees += len(inside)
-    found.gone_attendees += len(inside)
+    if gone:
+        found.gone_meetings += bool(inside)
+        found.gone_attendees += len(inside)
 
 
 def _survey_present(

@@ -213,6 +213,16 @@ def test_a_left_out_row_withdraws_nobody_from_its_meeting() -> None:
     assert [hold.reason for hold in plan.held] == [Reason.LEFT_OUT]
 
 
+def test_a_meeting_of_which_every_row_was_left_out_is_not_missing() -> None:
+    """Nobody is withdrawn from it, nothing is counted, and it is no part of a shrink."""
+    world = lose(meetings_of(5, attendees=4), 3)
+    world.roster_fields = {"left_out_meetings": ("m000", "m001", "m002")}
+    plan = world.run(withdraw_now=True)
+    assert (said(plan), plan.refusals) == ([], ())
+    assert {hold.reason for hold in plan.held} == {Reason.LEFT_OUT}
+    assert world.states["m000"].missing.times == 0
+
+
 def test_a_left_out_row_of_an_unknown_meeting_withdraws_nobody_at_all() -> None:
     """Neither missing ones nor cancelled meetings, and nothing is counted."""
     world = lose(meetings_of(5), 1)
