@@ -33,9 +33,7 @@ class Survey:
     replaced: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-def survey(
-    drafts: Mapping[str, MeetingDraft], left_out: frozenset[str], moment: Moment
-) -> Survey:
+def survey(drafts: Mapping[str, MeetingDraft], left_out: frozenset[str], moment: Moment) -> Survey:
     """Count what is live and gone; the horizon, left-out rows and meetings that are over apart.
 
     `left_out` are the ids of meetings of which no row was accepted.
