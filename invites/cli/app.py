@@ -15,13 +15,14 @@ import typer
 
 from invites import __version__
 from invites.cli.common import JSON_VERSION
+from invites.cli.stopping import STOPPING
 from invites.errors import Exit, InvitesError, RosterRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-COMMANDS = ("init", "check", "build", "inspect", "keygen")
+COMMANDS = ("init", "check", "build", "plan", "send", "inspect", "keygen")
 """The commands in the order that `--help` lists them; each is the module of that name here."""
 
 app = typer.Typer(
@@ -50,10 +51,6 @@ def invites(
 
 for _name in COMMANDS:
     app.command(_name)(getattr(import_module(f"invites.cli.{_name}"), _name))
-
-
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""The signals that stop a command; typer would make 130 of Python's own KeyboardInterrupt."""
 
 
 class _Terminated(BaseException):

@@ -3,7 +3,7 @@
 Every effect is passed in: the open ledger, the clock, the delivery, and what asks to stop.
 """
 
-from invites.run.errand import Errand, RunReport, Surroundings, policy_from
+from invites.run.errand import Errand, RunReport, Surroundings, Unsent, policy_from
 from invites.run.sending import carry_out, planned, send, settle
 from invites.run.workshop import Workshop, composed
 
@@ -11,6 +11,7 @@ __all__ = [
     "Errand",
     "RunReport",
     "Surroundings",
+    "Unsent",
     "Workshop",
     "carry_out",
     "composed",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from invites.core.plan_actions import Plan, Policy
+from invites.core.plan_actions import Action, Plan, Policy
 from invites.core.plan_state import State
 from invites.errors import Exit, InvitesError
 
@@ -30,9 +30,23 @@ class Errand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """A message that was tried and did not go out, or of which nobody knows.
+
+    `answer` is the server's, without links and tokens; `next_attempt` (aware) for a deferred one.
+    """
+
+    action: Action
+    state: State
+    answer: str
+    next_attempt: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """What a pass did: its plan, how each message ended, and the exit code that says it all.
 
+    `unsent` are the messages that were tried and did not go out, in the order of the attempts.
     `trouble` is what ended the delivery early; it was recorded, and is the caller's to raise.
     """
 
@@ -40,16 +54,24 @@ class RunReport:
     plan: Plan
     ended: Mapping[State, int]
     exit_code: Exit
+    unsent: tuple[Unsent, ...] = ()
     trouble: InvitesError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """The effects of a pass: the present (aware), seconds that never go back, and when to stop."""
+    """The effects of a pass: the present (aware), seconds that never go back, and when to stop.
+
+    `pause` waits for so long, or until something asks to stop.
+    `on_plan` hears the plan before anything of it is done, `on_message` is called before each
+    message is handed over.
+    """
 
     clock: Callable[[], datetime]
     timer: Callable[[], float]
     stop: Callable[[], bool] = lambda: False
+    pause: Callable[[timedelta], None] = lambda _span: None
+    on_plan: Callable[[Plan], None] = lambda _plan: None
     on_message: Callable[[], None] = lambda: None
 
 

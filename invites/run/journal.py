@@ -11,8 +11,10 @@ from invites.core.plan_state import State
 from invites.delivery import Deferred, Failed, Outcome, Sent, Unknown
 from invites.delivery import Key as DeliveryKey
 from invites.ledger import Ledger
+from invites.ledger.answers import kept_answer
 from invites.ledger.noting import Notes, Result
 from invites.ledger.recording import Key
+from invites.run.errand import Unsent
 
 
 class LedgerJournal:
@@ -28,8 +30,9 @@ class LedgerJournal:
     ) -> None:
         """`actions` are those that `record_plan` wrote down."""
         self.ended: Counter[State] = Counter()
+        self._unsent: dict[Key, Result] = {}
+        self._actions = {Key.of(action): action for action in actions}
         self._notes = Notes(ledger, run_id, actions)
-        self._attempts = {Key.of(action): action.attempts for action in actions}
         self._message_ids: dict[Key, str] = {}
         self._clock = clock
 
@@ -46,12 +49,30 @@ class LedgerJournal:
             results=results, sending={key: self._message_ids[key] for key in keys}, now=now
         )
         self.ended.update(result.state for result in results)
+        self._unsent.update(
+            (result.key, result) for result in results if result.state is not State.SENT
+        )
+
+    @property
+    def unsent(self) -> tuple[Unsent, ...]:
+        """What was tried and did not go out, or may not have."""
+        return tuple(
+            Unsent(
+                action=self._actions[key],
+                state=result.state,
+                answer=kept_answer(result.answer),
+                next_attempt=result.next_attempt,
+            )
+            for key, result in self._unsent.items()
+        )
 
     def _result(self, outcome: Outcome, now: datetime) -> Result:
         key = outcome.key
         if not isinstance(key, Key):
             raise TypeError(f"a delivery handed back a key that is none of ours: {type(key)}")
-        again = now + backoff(self._attempts[key]) if isinstance(outcome, Deferred) else None
+        again = (
+            now + backoff(self._actions[key].attempts) if isinstance(outcome, Deferred) else None
+        )
         return Result(key=key, state=_state_of(outcome), answer=outcome.answer, next_attempt=again)
 
 

@@ -87,6 +87,7 @@ def send(
     )
     settle(ledger, delivery_for, now=now)
     plan = planned(roster, workshop, ledger, errand, now=now)
+    surroundings.on_plan(plan)
     start = RunStart(
         scope=errand.scope,
         command=errand.command,
@@ -157,7 +158,12 @@ def carry_out(
     except InvitesError as error:
         raise trouble or error from None
     return RunReport(
-        run_id=run_id, plan=plan, ended=journal.ended, exit_code=exit_code, trouble=trouble
+        run_id=run_id,
+        plan=plan,
+        ended=journal.ended,
+        exit_code=exit_code,
+        unsent=journal.unsent,
+        trouble=trouble,
     )
 
 

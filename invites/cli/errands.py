@@ -1,0 +1,250 @@
+"""What `plan` and `send` share: the flags that select and accept, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from unicodedata import normalize
+
+import typer
+
+from invites.cli.common import Call, clock, spare_the_collector
+from invites.errors import UsageError
+
+if TYPE_CHECKING:
+    from invites.core.model import Roster
+    from invites.core.plan_actions import Only, Policy
+    from invites.ledger import Ledger
+    from invites.run import Errand, Workshop
+    from invites.settings import Settings
+
+ToOption = Annotated[
+    str | None,
+    typer.Option("--to", metavar="folder|smtp", help="The delivery, instead of the configured."),
+]
+ScopeOption = Annotated[
+    str | None,
+    typer.Option("--scope", metavar="NAME", help="What the roster speaks for; a job's name."),
+]
+ClaimOption = Annotated[
+    list[str] | None,
+    typer.Option("--claim", metavar="SCOPE", help="Move that scope's meetings over."),
+]
+PartialOption = Annotated[
+    bool, typer.Option("--partial", help="The roster is a part of the whole: withdraw nobody.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=0, help="At most N messages.")
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="email:A|meeting:ID", help="Only this person or meeting."),
+]
+ResendOption = Annotated[
+    bool, typer.Option("--resend", help="Send what stands once more; best with --only.")
+]
+WithdrawNowOption = Annotated[
+    bool, typer.Option("--withdraw-now", help="Withdraw who is missing without waiting.")
+]
+NewLedgerOption = Annotated[
+    bool, typer.Option("--new-ledger", help="Start with an empty ledger: nobody was invited yet.")
+]
+AcceptShrinkOption = Annotated[
+    str | None,
+    typer.Option("--accept-shrink", metavar="DIGEST", help="Withdraw all who are gone from it."),
+]
+AcceptChangeOption = Annotated[
+    str | None,
+    typer.Option("--accept-change", metavar="DIGEST", help="Send this roster's many updates."),
+]
+AcceptClockOption = Annotated[bool, typer.Option("--accept-clock", help="The clock is right.")]
+NoFinalNewlineOption = Annotated[
+    bool, typer.Option("--no-final-newline", help="The roster is whole, though it ends so.")
+]
+SkipInvalidOption = Annotated[
+    bool, typer.Option("--skip-invalid", help="Leave faulty rows out instead of refusing.")
+]
+TemplatesOption = Annotated[
+    Path | None,
+    typer.Option("--templates", metavar="DIR", help="Templates found before the shipped ones."),
+]
+VerifyOption = Annotated[
+    str | None,
+    typer.Option("--verify", metavar="all", help="Read every message back, not a sample."),
+]
+
+SHORTEST_DIGEST = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """The flags of a `plan` or `send`, as they were given."""
+
+    roster: str
+    to: str | None = None
+    scope: str | None = None
+    claim: tuple[str, ...] = ()
+    partial: bool = False
+    limit: int | None = None
+    only: tuple[str, ...] = ()
+    resend: bool = False
+    withdraw_now: bool = False
+    new_ledger: bool = False
+    accept_shrink: str | None = None
+    accept_change: str | None = None
+    accept_clock: bool = False
+    no_final_newline: bool = False
+    skip_invalid: bool = False
+    templates: Path | None = None
+    verify: str | None = None
+    now: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what can be known to be wrong from the flags alone."""
+        if self.to not in {None, "folder", "smtp"}:
+            raise UsageError(f'--to: found "{self.to}", expected folder or smtp')
+        if self.verify not in {None, "all"}:
+            raise UsageError(f'--verify: found "{self.verify}", expected all')
+        for flag, digest in (
+            ("--accept-shrink", self.accept_shrink),
+            ("--accept-change", self.accept_change),
+        ):
+            _demand_digest(flag, digest)
+
+
+def _demand_digest(flag: str, digest: str | None) -> None:
+    if digest is None:
+        return
+    if len(digest) < SHORTEST_DIGEST or set(digest.lower()) - set("0123456789abcdef"):
+        raise UsageError(
+            f'{flag}: found "{digest[:70]}", expected at least {SHORTEST_DIGEST} hex digits of the '
+            "roster's SHA-256, as the guard's message shows them"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A roster that was read, and all that is needed to plan with it or to send."""
+
+    settings: Settings
+    roster: Roster
+    workshop: Workshop
+    errand: Errand
+    now: datetime
+    to: str
+
+
+def prepared(call: Call, flags: Flags) -> Prepared:
+    """Return what `plan` and `send` begin with, or raise what is wrong with it."""
+    import os
+
+    from invites import settings as settings_package
+    from invites.cli.reading import warn_of
+    from invites.run import Errand, Workshop
+    from invites.run.rosters import read_roster
+
+    now = clock(flags.now)
+    spare_the_collector()
+    settings = settings_package.load(call.config, environ=os.environ)
+    for warning in settings.warnings:
+        call.warn(warning)
+    settings.require_minting()
+    to = flags.to or settings.delivery.to
+    policy = _policy(flags, settings, to)
+    scope = _scope(call, flags, settings)
+    roster = read_roster(flags.roster, settings, skip_invalid=flags.skip_invalid, now=now)
+    workshop = Workshop.from_settings(
+        settings, templates=flags.templates, everything=flags.verify == "all"
+    )
+    warn_of(call, roster)
+    _warn_of_other_digests(call, flags, roster)
+    errand = Errand(
+        scope=scope,
+        command="send",
+        delivery=to,
+        policy=policy,
+        claimed=tuple(name for name in flags.claim if name != scope),
+        clock_ahead=settings.guard.clock_ahead,
+        accept_clock=flags.accept_clock,
+        keep=settings.ledger.keep,
+    )
+    return Prepared(
+        settings=settings, roster=roster, workshop=workshop, errand=errand, now=now, to=to
+    )
+
+
+def _policy(flags: Flags, settings: Settings, to: str) -> Policy:
+    from dataclasses import replace
+
+    from invites.run import policy_from
+
+    return replace(
+        policy_from(settings, to=to),
+        accept_shrink=flags.accept_shrink,
+        accept_change=flags.accept_change,
+        partial=flags.partial,
+        withdraw_now=flags.withdraw_now,
+        resend=flags.resend,
+        limit=flags.limit,
+        only=tuple(_only(text, settings) for text in flags.only),
+    )
+
+
+def _only(text: str, settings: Settings) -> Only:
+    """Return what one `--only` names: a folded address, or a meeting id as rosters have them."""
+    from invites.core.addresses import AddressRefused, parse_address
+    from invites.core.plan_actions import Only
+
+    what, colon, value = text.partition(":")
+    value = value.strip()
+    if not colon or not value or what not in {"email", "meeting"}:
+        raise UsageError(f'--only: found "{text[:60]}", expected email:ADDRESS or meeting:ID')
+    if what == "meeting":
+        return Only("meeting", normalize("NFC", value))
+    try:
+        found = parse_address(value, special_domains=settings.roster.special_domains)
+    except AddressRefused as refused:
+        raise UsageError(f'--only: found "{value[:60]}", expected {refused.expected}') from None
+    return Only("email", found.address)
+
+
+def _scope(call: Call, flags: Flags, settings: Settings) -> str:
+    from invites.run.scopes import scope_for
+
+    if flags.scope is not None:
+        if not flags.scope.strip():
+            raise UsageError("--scope: found nothing, expected a name such as a job's")
+        return normalize("NFC", flags.scope.strip())
+    scope = scope_for(flags.roster, settings)
+    if scope.warning:
+        call.warn(scope.warning)
+    return scope.name
+
+
+def _warn_of_other_digests(call: Call, flags: Flags, roster: Roster) -> None:
+    """Say where a yes was to another roster than this one; it is then no yes."""
+    for flag, digest in (
+        ("--accept-shrink", flags.accept_shrink),
+        ("--accept-change", flags.accept_change),
+    ):
+        if digest is not None and not roster.digest.startswith(digest.lower()):
+            call.warn(
+                f"{flag}: {digest[:16]} is another roster's digest, and accepts nothing of this "
+                f"one's, which begins with {roster.digest[:16]}"
+            )
+
+
+@contextmanager
+def ledger_to_read(settings: Settings, *, new: bool) -> Iterator[Ledger | None]:
+    """Open the ledger without its lock; None stands for the empty one that `--new-ledger` means."""
+    from invites.ledger import open_ledger
+
+    if new:
+        yield None
+        return
+    with open_ledger(settings.ledger.url, lock=False) as ledger:
+        yield ledger

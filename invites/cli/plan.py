@@ -1,0 +1,146 @@
+"""`invites plan`: what `send` would do now; changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from invites.cli.common import (
+    Call,
+    ConfigOption,
+    JsonOption,
+    NowOption,
+    QuietOption,
+    RosterArgument,
+    VerboseOption,
+)
+from invites.cli.errands import (
+    AcceptChangeOption,
+    AcceptClockOption,
+    AcceptShrinkOption,
+    ClaimOption,
+    Flags,
+    LimitOption,
+    NewLedgerOption,
+    NoFinalNewlineOption,
+    OnlyOption,
+    PartialOption,
+    Prepared,
+    ResendOption,
+    ScopeOption,
+    SkipInvalidOption,
+    TemplatesOption,
+    ToOption,
+    WithdrawNowOption,
+    ledger_to_read,
+    prepared,
+)
+from invites.errors import Exit, GuardError, RosterRefusedError
+
+if TYPE_CHECKING:
+    from invites.core.plan_actions import Plan
+    from invites.ledger import Ledger
+
+
+def plan(
+    context: typer.Context,
+    roster: RosterArgument,
+    to: ToOption = None,
+    scope: ScopeOption = None,
+    claim: ClaimOption = None,
+    partial: PartialOption = False,
+    limit: LimitOption = None,
+    only: OnlyOption = None,
+    resend: ResendOption = False,
+    withdraw_now: WithdrawNowOption = False,
+    new_ledger: NewLedgerOption = False,
+    accept_shrink: AcceptShrinkOption = None,
+    accept_change: AcceptChangeOption = None,
+    accept_clock: AcceptClockOption = False,
+    no_final_newline: NoFinalNewlineOption = False,
+    skip_invalid: SkipInvalidOption = False,
+    templates: TemplatesOption = None,
+    now: NowOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Show what send would do now: who is new, updated, withdrawn, kept or held back."""
+    flags = Flags(
+        roster=roster,
+        to=to,
+        scope=scope,
+        claim=tuple(claim or ()),
+        partial=partial,
+        limit=limit,
+        only=tuple(only or ()),
+        resend=resend,
+        withdraw_now=withdraw_now,
+        new_ledger=new_ledger,
+        accept_shrink=accept_shrink,
+        accept_change=accept_change,
+        accept_clock=accept_clock,
+        no_final_newline=no_final_newline,
+        skip_invalid=skip_invalid,
+        templates=templates,
+        now=now,
+    )
+    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
+    from invites.run import planned
+
+    ready = prepared(call, flags)
+    with ledger_to_read(ready.settings, new=new_ledger) as ledger:
+        faults = _faults(ready, flags, ledger)
+        found = planned(ready.roster, ready.workshop, ledger, ready.errand, now=ready.now)
+    for fault in faults:
+        call.warn(f"send would refuse: {fault}")
+    _show(call, found, ready, faults)
+    return Exit.DONE
+
+
+def _faults(ready: Prepared, flags: Flags, ledger: Ledger | None) -> list[str]:
+    """Return why `send` would not even begin, as lines."""
+    from invites.core.times import TZDATA_VERSION
+    from invites.ledger.runs import check_guards
+    from invites.run.rosters import demand_whole_roster
+
+    faults: list[str] = []
+    try:
+        demand_whole_roster(flags.roster, ready.roster, accepted=flags.no_final_newline)
+    except RosterRefusedError as refusal:
+        faults += [problem.text(refusal.source) for problem in refusal.problems]
+    if ledger is not None:
+        try:
+            check_guards(
+                ledger,
+                now=ready.now,
+                tz_version=TZDATA_VERSION,
+                clock_ahead=ready.errand.clock_ahead,
+                accept_clock=flags.accept_clock,
+            )
+        except GuardError as refusal:
+            faults.append(str(refusal))
+    return faults
+
+
+def _show(call: Call, found: Plan, ready: Prepared, faults: list[str]) -> None:
+    from invites.report.plan import plan_document, plan_lines, plan_summary
+
+    for warning in found.warnings:
+        call.warn(warning)
+    call.document(
+        command="plan",
+        roster=ready.roster.source,
+        to=ready.to,
+        now=ready.now.isoformat().replace("+00:00", "Z"),
+        plan=plan_document(found),
+        would_refuse=faults,
+        problems=[problem.facts() for problem in ready.roster.left_out],
+    )
+    for line in plan_lines(found):
+        call.say(line)
+    call.say(plan_summary(found))
+    for refusal in found.refusals:
+        call.warn(refusal.text)
