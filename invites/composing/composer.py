@@ -8,7 +8,7 @@ encoded once; an attendee costs a token, a few short strings and a join.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
@@ -73,13 +73,14 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """What the attendees with one key share: texts as fenced bodies, and the two skeletons."""
+    """What the attendees with one key share: the letter, and its bodies in base64 with gaps."""
 
     letter: SharedLetter
     subject: bytes | None
     slots: tuple[Slot, ...]
+    text: FencedBody
+    html: FencedBody
     event: EventSkeleton | None
-    message: MessageSkeleton
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +93,9 @@ class _Occasion:
     room: Room
     validity: Validity
     facts: LetterFacts
-    envelope: Envelope
-    check: MessageCheck
+    replies_to_host: bool
+    message: MessageSkeleton
+    event: EventSkeleton | None
     link_ends: tuple[str, str]
 
 
@@ -197,7 +199,9 @@ class Composer:
                 variant = variants[letter_key] = self._variant(occasion, attendee, link)
             first = known.get(attendee.address)
             message_id = ids.for_address(attendee.address)
-            eml, ics = _filled(variant, attendee, link, message_id, first, others(attendee))
+            eml, ics = _filled(
+                occasion.message, variant, attendee, link, message_id, first, others(attendee)
+            )
             yield Invitation(
                 meeting_id=meeting.id,
                 uid=occasion.uid,
@@ -207,7 +211,7 @@ class Composer:
                 revision=revision,
                 message_id=message_id,
                 answers=first is not None,
-                replies_to_host=occasion.envelope.reply_to is not None,
+                replies_to_host=occasion.replies_to_host,
                 eml=eml,
                 ics=ics,
             )
@@ -227,6 +231,8 @@ class Composer:
         room = room or self.room_for(meeting)
         validity = self.validity_for(meeting)
         envelope = _envelope(house.organizer, meeting, revision, uid)
+        message, event = MessageSkeleton(envelope), self._event(meeting, revision, uid, room)
+        _check_skeletons(message, event, envelope)
         return _Occasion(
             meeting=meeting,
             revision=revision,
@@ -244,12 +250,9 @@ class Composer:
                 earlier_until=earlier_until,
                 demo=house.demo,
             ),
-            envelope=envelope,
-            check=MessageCheck(
-                revision,
-                reply_to=envelope.reply_to is not None,
-                with_others=house.show_attendees,
-            ),
+            replies_to_host=envelope.reply_to is not None,
+            message=message,
+            event=event,
             link_ends=link_prefix_suffix(house.server, room),
         )
 
@@ -300,42 +303,42 @@ class Composer:
         letter = self._writer.shared(occasion.revision.kind, occasion.facts, attendee, link)
         check_letter(letter, attendee, link, occasion.revision)
         fixed_subject = not any(isinstance(piece, Slot) for piece in letter.subject)
-        variant = _Variant(
+        return _Variant(
             letter=letter,
             subject=subject_field("".join(map(str, letter.subject))) if fixed_subject else None,
             slots=tuple(letter.slots),
-            event=self._event(occasion, letter),
-            message=MessageSkeleton(
-                occasion.envelope,
-                text=FencedBody([_encoded(piece) for piece in letter.text]),
-                html=FencedBody([_encoded(piece) for piece in letter.html]),
-            ),
+            text=FencedBody([_encoded(piece) for piece in letter.text]),
+            html=FencedBody([_encoded(piece) for piece in letter.html]),
+            event=occasion.event and occasion.event.with_notes(_notes(letter, occasion.revision)),
         )
-        _check_skeleton(variant, occasion, attendee)
-        return variant
 
-    def _event(self, occasion: _Occasion, letter: SharedLetter) -> EventSkeleton | None:
-        if occasion.revision.kind is Kind.REMINDER:
+    def _event(
+        self, meeting: Meeting, revision: Revision, uid: str, room: Room
+    ) -> EventSkeleton | None:
+        if revision.kind is Kind.REMINDER:
             return None
-        house, meeting = self.house, occasion.meeting
-        notes = [Gap(piece.name) if isinstance(piece, Slot) else piece for piece in letter.notes]
-        if occasion.revision.method is Method.REQUEST and notes:
-            notes = ["\n\n", *notes]
+        house = self.house
         return EventSkeleton(
             EventFacts(
                 meeting=meeting,
-                uid=occasion.uid,
-                revision=occasion.revision,
+                uid=uid,
+                revision=revision,
                 organizer_name=meeting.organizer_name or house.organizer.name,
                 organizer_mailbox=house.organizer.email,
-                place=f"Jitsi Meet: {unquote(occasion.room.claim)} ({house.server.host})",
-                notes=notes,
+                place=f"Jitsi Meet: {unquote(room.claim)} ({house.server.host})",
                 alarm=house.alarm,
             )
         )
 
 
+def _notes(letter: SharedLetter, revision: Revision) -> list[str | Gap]:
+    """Return the notes of a calendar entry; an empty line parts them from the link."""
+    notes = [Gap(piece.name) if isinstance(piece, Slot) else piece for piece in letter.notes]
+    return ["\n\n", *notes] if notes and revision.method is Method.REQUEST else notes
+
+
 def _filled(
+    message: MessageSkeleton,
     variant: _Variant,
     attendee: Attendee,
     link: str,
@@ -349,13 +352,13 @@ def _filled(
     subject = variant.subject
     if subject is None:
         subject = subject_field(filled(variant.letter.subject, attendee, link))
-    eml = variant.message.filled(
+    eml = message.filled(
         attendee,
         subject=subject,
         message_id=message_id,
         first_message_id=first_message_id,
-        text_values={name: value.encode() for name, value in raw.items()},
-        html_values={name: str(escape(value)).encode() for name, value in raw.items()},
+        text=variant.text.filled({name: value.encode() for name, value in raw.items()}),
+        html=variant.html.filled({name: escape(value).encode() for name, value in raw.items()}),
         calendar=ics,
     )
     return eml, ics
@@ -386,12 +389,21 @@ def _identity_method(revision: Revision) -> str:
     return "REMINDER" if revision.kind is Kind.REMINDER else revision.method.value
 
 
-def _check_skeleton(variant: _Variant, occasion: _Occasion, attendee: Attendee) -> None:
-    """Check the bytes of a skeleton, filled with values that are known to be harmless."""
-    probe = replace(_PROBE, columns=attendee.columns)
-    link = "".join((occasion.link_ends[0], "e30.e30.e30", occasion.link_ends[1]))
-    if occasion.revision.method is Method.CANCEL:
-        link = ""
-    kind = f"the skeleton of {occasion.revision.kind.value}"
-    eml, ics = _filled(variant, probe, link, "<probe@example.com>", None, b"")
-    occasion.check.message(eml, ics, mailbox=probe.mailbox, answers=False, message_id=kind)
+def _check_skeletons(
+    message: MessageSkeleton, event: EventSkeleton | None, envelope: Envelope
+) -> None:
+    """Check the bytes that a meeting's messages share, around values known to be harmless."""
+    revision = envelope.revision
+    link = "" if revision.method is Method.CANCEL else "https://meet.example.com/probe?jwt=probe"
+    ics = b"" if event is None else event.filled(_PROBE, link, {})
+    eml = message.filled(
+        _PROBE,
+        subject=subject_field("Probe"),
+        message_id="<probe@example.com>",
+        first_message_id=None,
+        text=b"",
+        html=b"",
+        calendar=ics,
+    )
+    check = MessageCheck(revision, reply_to=envelope.reply_to is not None)
+    check.skeleton(eml, ics, mailbox=_PROBE.mailbox, where=f"the skeleton of {revision.kind.value}")

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 from urllib.parse import quote
 
 from invites.core.model import Attendance, Attendee, Kind, Meeting, Method, Revision, Status
@@ -144,7 +146,7 @@ class EventFacts:
     organizer_name: str
     organizer_mailbox: str
     place: str
-    notes: Sequence[str | Gap]
+    notes: Sequence[str | Gap] = ()
     alarm: timedelta | None = None
 
 
@@ -159,9 +161,7 @@ class EventSkeleton:
         self._with_link = revision.method is Method.REQUEST
         self._before = b"".join(map(folded, _opening(facts)))
         self._place = folded(f"LOCATION:{text_value(facts.place)}")
-        self._notes = tuple(
-            piece if isinstance(piece, Gap) else _continuation(piece) for piece in facts.notes
-        )
+        self._notes = _folded_notes(facts.notes)
         closing = ["TRANSP:OPAQUE", "CLASS:PRIVATE"]
         if facts.alarm is not None and self._with_link:
             closing += [
@@ -172,6 +172,12 @@ class EventSkeleton:
                 "END:VALARM",
             ]
         self._after = b"".join(map(folded, [*closing, "END:VEVENT", "END:VCALENDAR"]))
+
+    def with_notes(self, notes: Sequence[str | Gap]) -> Self:
+        """Return the same skeleton with other notes; what is folded already is shared."""
+        other = copy(self)
+        other._notes = _folded_notes(notes)  # noqa: SLF001 - its own kind
+        return other
 
     def filled(
         self, attendee: Attendee, link: str, values: Mapping[str, str], others: bytes = b""
@@ -210,6 +216,10 @@ class EventSkeleton:
 
 
 _CONFERENCE = b"\r\nCONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=Jitsi Meet:"
+
+
+def _folded_notes(notes: Sequence[str | Gap]) -> tuple[bytes | Gap, ...]:
+    return tuple(piece if isinstance(piece, Gap) else _continuation(piece) for piece in notes)
 
 
 def _continuation(text: str) -> bytes:

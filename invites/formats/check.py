@@ -160,20 +160,7 @@ class MessageCheck:
         `mailbox` is the one recipient, `answers` whether it refers to an earlier message.
         Raises MessageFaultError; its text names the Message-ID and no address.
         """
-        grammar = _message_grammar(self._kind, reply_to=self._reply_to, answers=answers)
-        found = grammar.fullmatch(eml)
-        if found is None or not _is_clean(eml):
-            raise self._fault(eml, answers=answers, where=message_id)
-        if found[1] != mailbox.encode("ascii"):
-            raise MessageFaultError(
-                "recipient",
-                message_id,
-                found="another address in To",
-                expected="the attendee's alone",
-            )
-        longest = max(map(len, eml[: eml.find(b"\r\n\r\n")].split(b"\r\n")))
-        if longest > HEADER_LINE_AT_MOST:
-            raise _too_long("header line length", longest, HEADER_LINE_AT_MOST, message_id)
+        found = self._form(eml, mailbox, answers=answers, where=message_id)
         if self._kind is Kind.REMINDER:
             return
         calendar = found["calendar"]
@@ -185,6 +172,27 @@ class MessageCheck:
                 expected="the same bytes in the part, the attachment and the .ics file",
             )
         self.calendar(ics, mailbox=mailbox, where=message_id)
+
+    def skeleton(self, eml: bytes, ics: bytes, *, mailbox: str, where: str) -> None:
+        """Check what the messages of a meeting share: a message with empty bodies, and an event."""
+        self._form(eml, mailbox, answers=False, where=where)
+        if self._kind is not Kind.REMINDER:
+            self.calendar(ics, mailbox=mailbox, where=where)
+
+    def _form(self, eml: bytes, mailbox: str, *, answers: bool, where: str) -> re.Match[bytes]:
+        """Check the header, the recipient, the parts and all lines; return the bodies' places."""
+        grammar = _message_grammar(self._kind, reply_to=self._reply_to, answers=answers)
+        found = grammar.fullmatch(eml)
+        if found is None or not _is_clean(eml):
+            raise self._fault(eml, answers=answers, where=where)
+        if found[1] != mailbox.encode("ascii"):
+            raise MessageFaultError(
+                "recipient", where, found="another address in To", expected="the attendee's alone"
+            )
+        longest = max(map(len, eml[: eml.find(b"\r\n\r\n")].split(b"\r\n")))
+        if longest > HEADER_LINE_AT_MOST:
+            raise _too_long("header line length", longest, HEADER_LINE_AT_MOST, where)
+        return found
 
     def _fault(self, eml: bytes, *, answers: bool, where: str) -> MessageFaultError:
         """Return the error for a message that is not of its grammar: what differs, in words."""

@@ -15,12 +15,11 @@ Every part is base64 and every byte ASCII, so that no server on the way has to r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
 from invites.core.model import Attendee, Kind, Revision
-from invites.formats.fences import FencedBody, encoded
+from invites.formats.fences import encoded
 from invites.formats.headers import date_field, mailbox_field, unstructured
 
 
@@ -39,52 +38,44 @@ class Envelope:
 
 
 class MessageSkeleton:
-    """A message that lacks only what differs by attendee."""
+    """A message of one revision of one meeting that lacks what differs by attendee."""
 
     __slots__ = (
         "_after_bodies",
         "_after_message_id",
         "_before_html",
         "_before_to",
-        "_closing",
-        "_html",
+        "_between_copies",
+        "_end",
         "_middle",
-        "_text",
         "calendar",
     )
 
-    def __init__(self, envelope: Envelope, *, text: FencedBody, html: FencedBody) -> None:
-        """Lay out everything that all attendees of this variant share."""
+    def __init__(self, envelope: Envelope) -> None:
+        """Lay out everything that all attendees of this revision share."""
         revision = envelope.revision
         self.calendar = revision.kind is not Kind.REMINDER
-        self._text, self._html = text, html
         self._before_to = mailbox_field("From", envelope.sender_name, envelope.sender_mailbox)
-        middle = date_field(revision.dtstamp)
+        self._middle = date_field(revision.dtstamp)
         if envelope.reply_to is not None:
-            middle = mailbox_field("Reply-To", *envelope.reply_to) + middle
-        self._middle = middle
+            self._middle = mailbox_field("Reply-To", *envelope.reply_to) + self._middle
         outer, inner = _boundaries(envelope)
-        alternative = b'multipart/alternative; boundary="%s"\r\n\r\n' % inner
         opening = b"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: "
         if self.calendar:
             opening += b'multipart/mixed; boundary="%s"\r\n\r\n' % outer
             opening += b"--%s\r\nContent-Type: " % outer
-        self._after_message_id = (
-            opening + alternative + _part(inner, b"text/plain; charset=utf-8", first=True)
-        )
+        opening += b'multipart/alternative; boundary="%s"\r\n\r\n' % inner
+        self._after_message_id = opening + _part(inner, b"text/plain; charset=utf-8", first=True)
         self._before_html = _part(inner, b"text/html; charset=utf-8")
-        method = revision.method.encode("ascii")
-        kind = b"text/calendar; charset=utf-8; method=%s; component=VEVENT" % method
+        end = b"\r\n--%s--\r\n"
+        self._after_bodies = self._between_copies = self._end = end % inner
         if self.calendar:
+            method = revision.method.encode("ascii")
+            kind = b"text/calendar; charset=utf-8; method=%s; component=VEVENT" % method
+            attached = _part(outer, b'application/ics; name="invite.ics"', attachment=True)
             self._after_bodies = _part(inner, kind)
-            self._closing = (
-                b"\r\n--%s--\r\n" % inner
-                + _part(outer, b'application/ics; name="invite.ics"', attachment=True),
-                b"\r\n--%s--\r\n" % outer,
-            )
-        else:
-            self._after_bodies = b"\r\n--%s--\r\n" % inner
-            self._closing = (b"", b"")
+            self._between_copies = end % inner + attached
+            self._end = end % outer
 
     def filled(
         self,
@@ -93,15 +84,15 @@ class MessageSkeleton:
         subject: bytes,
         message_id: str,
         first_message_id: str | None,
-        text_values: Mapping[str, bytes],
-        html_values: Mapping[str, bytes],
+        text: bytes,
+        html: bytes,
         calendar: bytes,
     ) -> bytes:
         """Return the whole message, CRLF line ends, for this attendee.
 
         `subject` is the finished header field.  `first_message_id` is that of the first message
-        about this meeting to this attendee, None where this is it.  `calendar` is the calendar
-        object's bytes, empty for a reminder.
+        about this meeting to this attendee, None where this is it.  `text` and `html` are the
+        bodies in base64, `calendar` is the calendar object's bytes, empty for a reminder.
         """
         identity = f"Message-ID: {message_id}\r\n"
         if first_message_id is not None:
@@ -113,14 +104,14 @@ class MessageSkeleton:
             self._middle,
             identity.encode("ascii"),
             self._after_message_id,
-            self._text.filled(text_values),
+            text,
             self._before_html,
-            self._html.filled(html_values),
+            html,
             self._after_bodies,
         ]
         if self.calendar:
             lines = encoded(calendar)
-            parts += [lines, self._closing[0], lines, self._closing[1]]
+            parts += [lines, self._between_copies, lines, self._end]
         return b"".join(parts)
 
 
