@@ -20,7 +20,7 @@ import pytest
 
 from invites.build import selected
 from invites.core.model import Invitation, Roster, Status
-from invites.errors import UsageError
+from invites.errors import TryAgainError, UsageError
 from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer, write_settings
 from tests.workshop import START, Workshop
 
@@ -307,3 +307,44 @@ def test_two_builds_of_one_folder_end_with_75(
     assert answer.code == 75
     assert "another build is writing there now" in answer.err
     assert (tmp_path / "out" / "manifest.csv").is_file()
+
+
+def test_many_builds_at_once_end_well_or_with_75(workshop: Workshop, tmp_path: Path) -> None:
+    """Whoever comes second is held off; the folder is whole and nothing stands beside it."""
+    out = tmp_path / "out"
+    people = [workshop.attendee(number) for number in range(20)]
+    meetings = [workshop.meeting(*people, id=f"m{number}") for number in range(10)]
+    (tmp_path / ".out.invites-new").mkdir()
+    children = []
+    for _ in range(12):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            with suppress(BaseException):
+                try:
+                    workshop.build(out, *meetings, composer=workshop.composer())
+                    code = 0
+                except TryAgainError:
+                    code = 75
+            os._exit(code)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert set(codes) <= {0, 75}
+    assert 0 in codes
+    assert whole_build_at(out) == "2031-09-03T08:00:00Z"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("form", ["files", "mbox", "tar"])
+def test_all_that_a_build_makes_is_private_under_an_open_umask(
+    workshop: Workshop, tmp_path: Path, form: str
+) -> None:
+    """Folders 0700, files 0600, whatever the umask."""
+    before = os.umask(0)
+    try:
+        meeting, composer = workshop.meeting(), workshop.composer()
+        workshop.build(tmp_path / "above" / "out", meeting, composer=composer, form=form)
+    finally:
+        os.umask(before)
+    for path in tmp_path.rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -339,3 +341,53 @@ def test_colours_and_bars_stay_off_a_stream_that_is_no_terminal(invites: Invites
     """Output that is read by programs has no escape sequences."""
     answer = invites("build", SAMPLE, *DEMO)
     assert "\x1b" not in answer.out + answer.err
+
+
+def on_a_terminal(*arguments: str, **environ: str) -> tuple[int, str]:
+    """Run the program with a terminal as standard error and return its code and what it shows."""
+    ours, theirs = pty.openpty()
+    done = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", **environ},
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(ours)
+    return done.wait(60), shown.decode()
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "bar", "colours"),
+    [
+        ((), {}, True, True),
+        ((), {"NO_COLOR": "1"}, True, False),
+        (("-q",), {}, False, False),
+    ],
+)
+def test_long_work_shows_a_bar_on_a_terminal(
+    roster: Callable[[str], str],
+    tmp_path: Path,
+    flags: tuple[str, ...],
+    environ: dict[str, str],
+    *,
+    bar: bool,
+    colours: bool,
+) -> None:
+    """With colours unless NO_COLOR forbids them; `-q` keeps it away."""
+    roster("".join(ROW.replace("ada@", f"ada{number}@") for number in range(600)))
+    call = ("build", str(tmp_path / "roster.csv"), "--out", str(tmp_path / "out"), *DEMO, *flags)
+    code, shown = on_a_terminal(*call, **environ)
+    assert code == 0
+    assert ("Building invitations" in shown) is bar
+    assert (re.search(r"\x1b\[[0-9;]*3[0-9;]*m", shown) is not None) is colours
