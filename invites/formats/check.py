@@ -268,9 +268,7 @@ def _line_fault(ics: bytes, where: str) -> MessageFaultError:
             "calendar line ends", where, found="a bare CR or LF", expected="CRLF"
         )
     longest = max(map(len, ics.split(b"\r\n")))
-    if longest > FOLD_AT:
-        return _too_long("calendar line length", longest, FOLD_AT, where)
-    return MessageFaultError("calendar lines", where, found="an empty line", expected="none")
+    return _too_long("calendar line length", longest, FOLD_AT, where)
 
 
 def _is_utf8(content: bytes) -> bool:

@@ -5,6 +5,8 @@ A build composes and checks as always; only what the composer hands on is altere
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +18,7 @@ import pytest
 from invites.composing import Composer
 from invites.core.model import Attendee, Invitation, Kind, Meeting, Revision
 from invites.errors import Exit, MessageFaultError
+from invites.formats import check
 from invites.formats.fences import encoded
 from tests.support import NOW, Answer, write_settings
 from tests.workshop import START, Workshop, with_calendar, with_part
@@ -237,14 +240,30 @@ def test_the_meeting_builds_where_nothing_is_planted(workshop: Workshop, tmp_pat
     assert (report.invitations, report.read_back) == (2, 1)
 
 
+def test_each_check_has_its_planted_fault() -> None:
+    """Whoever adds a check adds the fault that it finds."""
+    calls = [
+        node for node in ast.walk(ast.parse(inspect.getsource(check))) if isinstance(node, ast.Call)
+    ]
+    raised = {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Name)
+        and call.func.id in {"MessageFaultError", "_too_long"}
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert len(raised) >= 13
+    assert raised == {name for name, _ in BYTES.values()}
+
+
 @pytest.mark.parametrize("fault", BYTES)
 def test_a_fault_in_the_bytes_ends_the_build(
     planted: Callable[..., MessageFaultError], tmp_path: Path, fault: str
 ) -> None:
     """In the second message of its shape, which no sample reads back; nothing is left behind."""
-    check, alter = BYTES[fault]
+    name, alter = BYTES[fault]
     error = planted(alter, only="bob")
-    assert error.check == check
+    assert error.check == name
     assert error.exit_code == Exit.FAILED
     assert "example.org" not in str(error)
     assert list(tmp_path.iterdir()) == []
@@ -255,9 +274,9 @@ def test_a_fault_that_only_reading_back_shows_ends_the_build(
     planted: Callable[..., MessageFaultError], tmp_path: Path, fault: str
 ) -> None:
     """Each byte is in order, but an independent parser finds something else than was composed."""
-    check, alter = READ_BACK[fault]
+    words, alter = READ_BACK[fault]
     error = planted(alter)
-    assert f"read back: {check}" in str(error)
+    assert f"read back: {words}" in str(error)
     assert error.exit_code == Exit.FAILED
     assert "jwt=" not in str(error)
     assert list(tmp_path.iterdir()) == []
