@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
 from html import escape
 from urllib.parse import quote
 
 from invites.core.model import Invitation, Meeting
 from invites.core.times import zone
-from invites.output.manifest import instant
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -18,6 +18,8 @@ th, td { text-align: start; padding: .3rem .6rem; border-bottom: 1px solid #8884
 th { font-weight: 600; }
 h2 { margin: 1.5rem 0 0; font-size: 1.15rem; }
 p { margin: .2rem 0; }
+.demo { margin: .8rem 0; }
+td:last-child { white-space: nowrap; }
 .demo { border: 2px solid #b45309; border-radius: .4rem; padding: .6rem 1rem; }
 .wide { overflow-x: auto; }
 """
@@ -32,31 +34,40 @@ class Index:
         self._sections: list[str] = []
         self._rows: list[str] = []
         self._head = ""
+        self._zone: tzinfo = UTC
         self._count = 0
 
     def meeting(self, meeting: Meeting) -> None:
         """Begin the section of a meeting."""
         self._end()
-        shown = meeting.start.astimezone(zone(meeting.timezone))
-        ends = meeting.end.astimezone(zone(meeting.timezone))
-        until = f"{ends:%H:%M}" if ends.date() == shown.date() else f"{ends:%Y-%m-%d %H:%M}"
+        self._zone = zone(meeting.timezone)
         self._head = (
             f'<h2 dir="auto">{escape(meeting.title)}</h2>\n'
-            f"<p>{shown:%Y-%m-%d %H:%M}–{until} {escape(meeting.timezone)}"
+            f"<p>{self._span(meeting.start, meeting.end)} {escape(meeting.timezone)}"
             f" · {escape(meeting.status.value)} · <code>{escape(meeting.id)}</code></p>\n"
         )
 
     def invitation(self, invitation: Invitation, *, eml: str, ics: str) -> None:
         """Add a row; `eml` and `ics` are the files' places, "" for none."""
-        attendee, validity = invitation.attendee, invitation.validity
+        attendee = invitation.attendee
+        if not self._rows:
+            opens, closes = (
+                datetime.fromtimestamp(seconds, UTC)
+                for seconds in (invitation.validity.not_before, invitation.validity.expires)
+            )
+            self._head += f"<p>The links admit: {self._span(opens, closes)}</p>\n"
         self._count += 1
         role = "moderator" if attendee.moderator else attendee.attendance.value
         self._rows.append(
             f'<tr><td dir="auto">{escape(attendee.name)}</td><td>{escape(attendee.email)}</td>'
-            f"<td>{role}</td><td>{instant(validity.not_before)}</td>"
-            f"<td>{instant(validity.expires)}</td>"
-            f"<td>{_anchor(eml, 'mail')} {_anchor(ics, 'calendar')}</td></tr>\n"
+            f"<td>{role}</td><td>{_anchor(eml, 'mail')} {_anchor(ics, 'calendar')}</td></tr>\n"
         )
+
+    def _span(self, start: datetime, end: datetime) -> str:
+        """Return two instants in the meeting's zone, the second one's day where it differs."""
+        first, last = start.astimezone(self._zone), end.astimezone(self._zone)
+        same = first.date() == last.date()
+        return f"{first:%Y-%m-%d %H:%M}–{last:{'%H:%M' if same else '%Y-%m-%d %H:%M'}}"
 
     def _end(self) -> None:
         if self._rows:
@@ -87,8 +98,7 @@ class Index:
 
 
 _TABLE = (
-    '<div class="wide"><table>\n<tr><th>Name</th><th>Address</th><th>Role</th>'
-    "<th>Link opens</th><th>Link closes</th><th>Files</th></tr>\n"
+    '<div class="wide"><table>\n<tr><th>Name</th><th>Address</th><th>Role</th><th>Files</th></tr>\n'
 )
 
 

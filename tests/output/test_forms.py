@@ -101,6 +101,8 @@ def test_the_index_names_people_and_links_to_files(
     assert "<script" not in page
     assert "&lt;b&gt;&amp; more" in page
     assert "5 invitations to 3 meetings" in page
+    assert "<p>2031-12-02 09:00–10:00 Europe/Berlin" in page
+    assert "<p>The links admit: 2031-12-02 08:44–10:30</p>" in page
     assert "A demonstration" in page
     assert "jwt" not in page
     named = [part.partition('"')[0] for part in page.split('href="')[1:]]
