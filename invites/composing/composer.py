@@ -7,7 +7,7 @@ encoded once; an attendee costs a token, a few short strings and a join.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
@@ -164,20 +164,27 @@ class Composer:
         *,
         uid: str | None = None,
         room: Room | None = None,
+        validity: Validity | None = None,
         changes: Sequence[Change] = (),
         references: Mapping[str, str] | None = None,
         earlier_until: int | None = None,
     ) -> Iterator[Invitation]:
         """Yield the message of each attendee, in the order of `attendees` (all, by default).
 
-        `uid` and `room` stand in for what follows from the settings: the ledger's.
+        `uid`, `room` and `validity` stand in for what follows from the settings: the ledger's.
         `changes` are what an update tells, `references` the first Message-ID by folded address,
         `earlier_until` when a link that was sent earlier stops admitting (seconds since 1970).
         Raises RosterRefusedError for a link that no mail client keeps whole, TemplateError, and
         MessageFaultError for a skeleton that fails its check.
         """
         occasion = self._occasion(
-            meeting, revision, uid, room, changes=tuple(changes), earlier_until=earlier_until
+            meeting,
+            revision,
+            uid,
+            room,
+            validity or self.validity_for(meeting),
+            changes=tuple(changes),
+            earlier_until=earlier_until,
         )
         attendees = meeting.attendees if attendees is None else attendees
         known = references or {}
@@ -222,6 +229,7 @@ class Composer:
         revision: Revision,
         uid: str | None,
         room: Room | None,
+        validity: Validity,
         *,
         changes: tuple[Change, ...],
         earlier_until: int | None,
@@ -229,7 +237,6 @@ class Composer:
         house = self.house
         uid = uid or self.uid_for(meeting)
         room = room or self.room_for(meeting)
-        validity = self.validity_for(meeting)
         envelope = _envelope(house.organizer, meeting, revision, uid)
         message, event = MessageSkeleton(envelope), self._event(meeting, revision, uid, room)
         _check_skeletons(message, event, envelope)
@@ -271,17 +278,21 @@ class Composer:
 
         return link_for
 
+    def link_problems(
+        self, attendees: Iterable[Attendee], *, room: Room, validity: Validity
+    ) -> Iterator[Problem]:
+        """Yield a problem for each link that mail clients would break, before any is sent."""
+        mint = self._minter.for_meeting(room, validity)
+        around = sum(len(end) for end in link_prefix_suffix(self.house.server, room))
+        for attendee in attendees:
+            length = around + len(mint(attendee))
+            if length > LINK_REFUSE_ABOVE:
+                yield _too_long(attendee, length)
+
     def _weigh(self, meeting: Meeting, attendee: Attendee, length: int) -> None:
         """Refuse a link that mail clients break, warn of one that some might."""
         if length > LINK_REFUSE_ABOVE:
-            problem = Problem(
-                row=attendee.row or None,
-                column=None,
-                found=None,
-                expected=f"the join link would have {length:,} characters, and mail clients break "
-                f"links above {LINK_REFUSE_ABOVE:,}; shorten avatar, features, group, name or room",
-            )
-            raise RosterRefusedError("roster", [problem])
+            raise RosterRefusedError("roster", [_too_long(attendee, length)])
         self._long_links += 1
         self._longest = max(self._longest, (length, attendee.row, meeting.id))
 
@@ -362,6 +373,16 @@ def _filled(
         calendar=ics,
     )
     return eml, ics
+
+
+def _too_long(attendee: Attendee, length: int) -> Problem:
+    return Problem(
+        row=attendee.row or None,
+        column=None,
+        found=None,
+        expected=f"the join link would have {length:,} characters, and mail clients break "
+        f"links above {LINK_REFUSE_ABOVE:,}; shorten avatar, features, group, name or room",
+    )
 
 
 def _encoded(piece: str | Slot) -> bytes | Gap:

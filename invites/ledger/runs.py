@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from invites.core.guards import clock_fault, zone_data_fault
 from invites.core.model import Kind
 from invites.core.plan_state import State
-from invites.errors import Exit, GuardError
+from invites.errors import Exit, GuardError, ZoneDataError
 from invites.ledger.engine import Ledger
 from invites.ledger.noting import Result, record_state
 from invites.ledger.recording import Key, insert_into
@@ -37,10 +37,14 @@ class RunStart:
 
 
 class Left(NamedTuple):
-    """A message that an earlier run may have sent: it died between `sending` and the outcome."""
+    """A message that an earlier run may have sent: it died between `sending` and the outcome.
+
+    `delivery` is that run's, which alone can know.
+    """
 
     key: Key
     message_id: str
+    delivery: str = ""
 
 
 def check_guards(
@@ -51,14 +55,17 @@ def check_guards(
     clock_ahead: timedelta,
     accept_clock: bool = False,
 ) -> None:
-    """Raise GuardError where the clock or the time zone data can't be trusted."""
+    """Raise GuardError where the clock can't be trusted, ZoneDataError where zone data can't."""
     with ledger.reading() as connection:
         facts = _meta(connection)
     fault = zone_data_fault(facts.get("tz_version"), tz_version)
-    if fault is None and not accept_clock:
-        last = facts.get("last_run")
-        seconds = None if last is None else int(last)
-        fault = clock_fault(seconds, int(now.timestamp()), ahead=clock_ahead)
+    if fault is not None:
+        raise ZoneDataError(fault)
+    if accept_clock:
+        return
+    last = facts.get("last_run")
+    seconds = None if last is None else int(last)
+    fault = clock_fault(seconds, int(now.timestamp()), ahead=clock_ahead)
     if fault is not None:
         raise GuardError(fault)
 
@@ -71,22 +78,46 @@ def begin_run(ledger: Ledger, start: RunStart, *, now: datetime) -> str:
     seconds = int(now.timestamp())
     with ledger.writing() as connection:
         run_id = _free_run_id(connection, now)
+        connection.execute(runs.insert(), _run_row(run_id, start, seconds))
+        _set_meta(connection, last_run=str(seconds), tz_version=start.tz_version)
+    return run_id
+
+
+def record_refused(
+    ledger: Ledger, start: RunStart, *, exit_code: Exit, counts: Mapping[str, int], now: datetime
+) -> str:
+    """Write down a run that a guard or the roster's problems ended before it began.
+
+    The clock and the zone data that were refused do not become the ledger's.
+    """
+    seconds = int(now.timestamp())
+    with ledger.writing() as connection:
+        run_id = _free_run_id(connection, now)
         connection.execute(
             runs.insert(),
             {
-                "id": run_id,
-                "scope": start.scope,
-                "command": start.command,
-                "delivery": start.delivery,
-                "source": start.source,
-                "roster_digest": start.roster_digest,
-                "tz_version": start.tz_version,
-                "due": None if start.due is None else int(start.due.timestamp()),
-                "started": seconds,
+                **_run_row(run_id, start, seconds),
+                "finished": seconds,
+                "milliseconds": 0,
+                "exit_code": int(exit_code),
+                "counts": json.dumps(dict(counts)),
             },
         )
-        _set_meta(connection, last_run=str(seconds), tz_version=start.tz_version)
     return run_id
+
+
+def _run_row(run_id: str, start: RunStart, started: int) -> dict[str, Any]:
+    return {
+        "id": run_id,
+        "scope": start.scope,
+        "command": start.command,
+        "delivery": start.delivery,
+        "source": start.source,
+        "roster_digest": start.roster_digest,
+        "tz_version": start.tz_version,
+        "due": None if start.due is None else int(start.due.timestamp()),
+        "started": started,
+    }
 
 
 def _meta(connection: Connection) -> dict[str, str]:
@@ -119,15 +150,26 @@ def left_sending(ledger: Ledger) -> tuple[Left, ...]:
         invitations.c.pending_kind,
         invitations.c.pending_message_id,
     )
+    delivery = (
+        select(func.max(runs.c.delivery))
+        .join(messages, messages.c.run_id == runs.c.id)
+        .where(
+            messages.c.meeting_id == invitations.c.meeting_id,
+            messages.c.address == invitations.c.address,
+            messages.c.state == State.SENDING,
+        )
+        .correlate(invitations)
+        .scalar_subquery()
+    )
     statement = (
-        select(*columns)
+        select(*columns, delivery)
         .where(invitations.c.pending_state == State.SENDING)
         .order_by(invitations.c.pending_start, invitations.c.meeting_id, invitations.c.address)
     )
     with ledger.reading() as connection:
         return tuple(
-            Left(Key(meeting_id, address, Kind(kind)), message_id or "")
-            for meeting_id, address, kind, message_id in connection.execute(statement)
+            Left(Key(meeting_id, address, Kind(kind)), message_id or "", carried_by or "")
+            for meeting_id, address, kind, message_id, carried_by in connection.execute(statement)
         )
 
 
@@ -140,7 +182,7 @@ def settle_left(ledger: Ledger, traced: Mapping[str, bool], *, now: datetime) ->
     if not left:
         return 0
     by_state: dict[State, list[Result]] = {}
-    for key, message_id in left:
+    for key, message_id, _ in left:
         state = _traced_state(traced.get(message_id))
         by_state.setdefault(state, []).append(
             Result(key=key, state=state, answer="the run ended before the answer")

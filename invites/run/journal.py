@@ -1,4 +1,4 @@
-"""What a delivery tells of its messages, written into the ledger."""
+"""What a delivery tells of its messages: counted, and written into the ledger."""
 
 from __future__ import annotations
 
@@ -17,41 +17,23 @@ from invites.ledger.recording import Key
 from invites.run.errand import Unsent
 
 
-class LedgerJournal:
-    """What a delivery tells of its messages, written into the ledger."""
+class Tally:
+    """Counts what became of the messages and remembers what did not go out; records nothing."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        run_id: str,
-        actions: Sequence[Action],
-        *,
-        clock: Callable[[], datetime],
-    ) -> None:
-        """`actions` are those that `record_plan` wrote down."""
+    def __init__(self, actions: Sequence[Action], *, clock: Callable[[], datetime]) -> None:
+        """`actions` are those whose messages are delivered."""
         self.ended: Counter[State] = Counter()
-        self._unsent: dict[Key, Result] = {}
         self._actions = {Key.of(action): action for action in actions}
-        self._notes = Notes(ledger, run_id, actions)
-        self._message_ids: dict[Key, str] = {}
+        self._unsent: dict[Key, Result] = {}
         self._clock = clock
 
     def announced(self, key: Key, message_id: str) -> None:
-        """Remember the Message-ID of a message that is about to be handed over."""
-        self._message_ids[key] = message_id
+        """Hear the Message-ID of a message that is about to be handed over."""
 
-    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[DeliveryKey]) -> None:
-        """See `delivery.Journal.note`."""
+    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[DeliveryKey]) -> None:  # noqa: ARG002 - the protocol's
+        """See `delivery.Journal.note`; nothing is durable."""
         now = self._clock()
-        results = [self._result(outcome, now) for outcome in outcomes]
-        keys = [key for key in sending if isinstance(key, Key)]
-        self._notes.note(
-            results=results, sending={key: self._message_ids[key] for key in keys}, now=now
-        )
-        self.ended.update(result.state for result in results)
-        self._unsent.update(
-            (result.key, result) for result in results if result.state is not State.SENT
-        )
+        self._count([self._result(outcome, now) for outcome in outcomes])
 
     @property
     def unsent(self) -> tuple[Unsent, ...]:
@@ -66,14 +48,50 @@ class LedgerJournal:
             for key, result in self._unsent.items()
         )
 
+    def _count(self, results: Sequence[Result]) -> None:
+        self.ended.update(result.state for result in results)
+        self._unsent.update(
+            (result.key, result) for result in results if result.state is not State.SENT
+        )
+
     def _result(self, outcome: Outcome, now: datetime) -> Result:
         key = outcome.key
         if not isinstance(key, Key):
             raise TypeError(f"a delivery handed back a key that is none of ours: {type(key)}")
-        again = (
-            now + backoff(self._actions[key].attempts) if isinstance(outcome, Deferred) else None
-        )
+        attempts = self._actions[key].attempts
+        again = now + backoff(attempts) if isinstance(outcome, Deferred) else None
         return Result(key=key, state=_state_of(outcome), answer=outcome.answer, next_attempt=again)
+
+
+class LedgerJournal(Tally):
+    """What a delivery tells of its messages, written into the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        run_id: str,
+        actions: Sequence[Action],
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """`actions` are those that `record_plan` wrote down."""
+        super().__init__(actions, clock=clock)
+        self._notes = Notes(ledger, run_id, actions)
+        self._message_ids: dict[Key, str] = {}
+
+    def announced(self, key: Key, message_id: str) -> None:
+        """Remember the Message-ID of a message that is about to be handed over."""
+        self._message_ids[key] = message_id
+
+    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[DeliveryKey]) -> None:
+        """See `delivery.Journal.note`."""
+        now = self._clock()
+        results = [self._result(outcome, now) for outcome in outcomes]
+        keys = [key for key in sending if isinstance(key, Key)]
+        self._notes.note(
+            results=results, sending={key: self._message_ids[key] for key in keys}, now=now
+        )
+        self._count(results)
 
 
 def _state_of(outcome: Outcome) -> State:

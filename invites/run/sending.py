@@ -11,7 +11,7 @@ from invites.core.plan_actions import Plan, Reason
 from invites.core.plan_state import Snapshot, State, empty_snapshot
 from invites.core.times import TZDATA_VERSION
 from invites.delivery import Delivery, Parcel
-from invites.errors import Exit, InvitesError, RosterRefusedError
+from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError
 from invites.ledger import Ledger
 from invites.ledger.forgetting import expire
 from invites.ledger.recording import Key, record_plan
@@ -22,11 +22,12 @@ from invites.ledger.runs import (
     claim,
     finish_run,
     left_sending,
+    record_refused,
     settle_left,
 )
 from invites.ledger.snapshot import snapshot_of
 from invites.run.errand import Errand, RunReport, Surroundings
-from invites.run.journal import LedgerJournal
+from invites.run.journal import LedgerJournal, Tally
 from invites.run.workshop import Workshop, composed
 
 
@@ -40,16 +41,21 @@ def planned(
 ) -> Plan:
     """Return what the errand would do now, changing nothing; None plans against an empty ledger.
 
-    Raises RosterRefusedError for a meeting that another scope has.
+    Raises RosterRefusedError for meetings that another scope has, and for links that are too long.
     """
     if ledger is None:
         snapshot = empty_snapshot(errand.scope)
     else:
-        snapshot = _snapshot(roster, ledger, errand, now)
-    return plan_for(roster, workshop.drafts(roster), snapshot, now=now, policy=errand.policy)
+        snapshot = snapshot_for(roster, ledger, errand, now)
+    plan = plan_for(roster, workshop.drafts(roster), snapshot, now=now, policy=errand.policy)
+    problems = sorted(workshop.link_problems(plan.actions), key=lambda one: one.row or 0)
+    if problems:
+        raise RosterRefusedError(roster.source, problems, rows_read=roster.rows_read)
+    return plan
 
 
-def _snapshot(roster: Roster, ledger: Ledger, errand: Errand, now: datetime) -> Snapshot:
+def snapshot_for(roster: Roster, ledger: Ledger, errand: Errand, now: datetime) -> Snapshot:
+    """Return the errand's part of the ledger; RosterRefusedError for what another scope has."""
     snapshot = snapshot_of(
         ledger,
         errand.scope,
@@ -75,32 +81,21 @@ def send(
     """Carry out what is to be done for this roster, and record it; the ledger is locked.
 
     `delivery_for` opens the delivery of a run by the run's id.
-    Raises GuardError, RosterRefusedError, StorageError before anything went out.
+    Raises GuardError, RosterRefusedError (both are in the history then), StorageError before
+    anything went out.
     """
     now = surroundings.clock()
-    check_guards(
-        ledger,
-        now=now,
-        tz_version=TZDATA_VERSION,
-        clock_ahead=errand.clock_ahead,
-        accept_clock=errand.accept_clock,
-    )
-    settle(ledger, delivery_for, now=now)
-    plan = planned(roster, workshop, ledger, errand, now=now)
+    try:
+        demand_guards(ledger, errand, now=now)
+        settle(ledger, delivery_for, now=now)
+        plan = planned(roster, workshop, ledger, errand, now=now)
+    except (GuardError, RosterRefusedError) as refusal:
+        note_refused(ledger, errand, refusal, roster=roster, source=roster.source, now=now)
+        raise
     surroundings.on_plan(plan)
-    start = RunStart(
-        scope=errand.scope,
-        command=errand.command,
-        delivery=errand.delivery,
-        source=roster.source,
-        roster_digest=roster.digest,
-        tz_version=TZDATA_VERSION,
-        due=errand.policy.due,
-    )
-    run_id = begin_run(ledger, start, now=now)
+    run_id = begin_run(ledger, run_start(errand, roster.source, roster.digest), now=now)
     for other in errand.claimed:
         claim(ledger, other=other, scope=errand.scope)
-    left_out = roster.rejected > 0
     return carry_out(
         plan,
         run_id,
@@ -109,17 +104,65 @@ def send(
         errand,
         surroundings,
         delivery_for=delivery_for,
-        left_out=left_out,
+        left_out=roster.rejected > 0,
+    )
+
+
+def demand_guards(ledger: Ledger, errand: Errand, *, now: datetime) -> None:
+    """Raise GuardError where the clock or the time zone data can't be trusted."""
+    check_guards(
+        ledger,
+        now=now,
+        tz_version=TZDATA_VERSION,
+        clock_ahead=errand.clock_ahead,
+        accept_clock=errand.accept_clock,
+    )
+
+
+def run_start(errand: Errand, source: str, digest: str) -> RunStart:
+    """Return what is known of a run when it begins."""
+    return RunStart(
+        scope=errand.scope,
+        command=errand.command,
+        delivery=errand.delivery,
+        source=source,
+        roster_digest=digest,
+        tz_version=TZDATA_VERSION,
+        due=errand.policy.due,
+    )
+
+
+def note_refused(
+    ledger: Ledger,
+    errand: Errand,
+    refusal: InvitesError,
+    *,
+    source: str,
+    now: datetime,
+    roster: Roster | None = None,
+) -> None:
+    """Write a refused run into the history; `roster` is None where it could not be read."""
+    problems = len(refusal.problems) if isinstance(refusal, RosterRefusedError) else 0
+    record_refused(
+        ledger,
+        run_start(errand, source, "" if roster is None else roster.digest),
+        exit_code=refusal.exit_code,
+        counts={"problems": problems} if problems else {},
+        now=now,
     )
 
 
 def settle(ledger: Ledger, delivery_for: Callable[[str], Delivery], *, now: datetime) -> int:
-    """Settle what a run that died left on its way; returns how many nobody knows of."""
+    """Settle what a run that died left on its way; returns how many nobody knows of.
+
+    A delivery is asked for what it carried itself; of another's messages it knows nothing.
+    """
     left = left_sending(ledger)
     if not left:
         return 0
     with delivery_for("settling") as delivery:
-        traced = delivery.traced([one.message_id for one in left])
+        own = [one.message_id for one in left if one.delivery in {"", delivery.name}]
+        traced = delivery.traced(own)
     return settle_left(ledger, traced, now=now)
 
 
@@ -144,7 +187,7 @@ def carry_out(
             _deliver(plan, workshop, journal, surroundings, delivery_for(run_id))
     except InvitesError as error:
         trouble = error
-    exit_code = _exit_code(plan, journal.ended, trouble, left_out=left_out)
+    exit_code = exit_code_of(plan, journal.ended, trouble, left_out=left_out)
     try:
         finish_run(
             ledger,
@@ -170,25 +213,39 @@ def carry_out(
 def _deliver(
     plan: Plan,
     workshop: Workshop,
-    journal: LedgerJournal,
+    journal: Tally,
     surroundings: Surroundings,
     delivery: Delivery,
 ) -> None:
-    sender = workshop.composer.house.organizer.email
-
-    def parcels() -> Iterator[Parcel]:
-        for action, invitation in composed(plan.actions, workshop):
-            key = Key.of(action)
-            journal.announced(key, invitation.message_id)
-            surroundings.on_message()
-            yield Parcel.of(invitation, key=key, sender=sender)
-
     with delivery:
-        delivery.deliver(parcels(), journal, stop=surroundings.stop)
+        delivery.deliver(
+            parcels(plan, workshop, journal, surroundings), journal, stop=surroundings.stop
+        )
 
 
-def _exit_code(
-    plan: Plan, ended: Mapping[State, int], trouble: InvitesError | None, *, left_out: bool
+def parcels(
+    plan: Plan,
+    workshop: Workshop,
+    journal: Tally,
+    surroundings: Surroundings,
+    *,
+    recipient: str | None = None,
+) -> Iterator[Parcel]:
+    """Yield what a delivery carries, composed when it is asked for; all to `recipient` if given."""
+    sender = workshop.composer.house.organizer.email
+    for action, invitation in composed(plan.actions, workshop):
+        key = Key.of(action)
+        journal.announced(key, invitation.message_id)
+        surroundings.on_message()
+        yield Parcel.of(invitation, key=key, sender=sender, recipient=recipient)
+
+
+def exit_code_of(
+    plan: Plan,
+    ended: Mapping[State, int],
+    trouble: InvitesError | None = None,
+    *,
+    left_out: bool,
 ) -> Exit:
     """Return the exit code that says most about a run."""
     if trouble is not None:
