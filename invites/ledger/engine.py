@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -78,12 +78,17 @@ class Ledger:
             self._begin(writes=writes)
             try:
                 yield self._connection
+                self._connection.commit() if writes else self._connection.rollback()
             except BaseException:
-                self._connection.rollback()
+                self._undo()
                 raise
-            self._connection.commit() if writes else self._connection.rollback()
         except SQLAlchemyError as error:
             raise translated(error, self.name) from None
+
+    def _undo(self) -> None:
+        """Leave a transaction that failed, at its commit too; a second fault adds nothing."""
+        with suppress(SQLAlchemyError):
+            self._connection.rollback()
 
     def _begin(self, *, writes: bool) -> None:
         options: dict[str, Any] = {"invites_writes": writes}
