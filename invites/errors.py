@@ -90,6 +90,10 @@ class GuardError(InvitesError):
     exit_code = Exit.GUARD
 
 
+class ZoneDataError(GuardError):
+    """The time zone data are older than the ledger's, or of no known version."""
+
+
 class TryAgainError(InvitesError):
     """Somebody holds the lock, the server is down for now, or a signal came: run again."""
 

@@ -17,7 +17,15 @@ from invites.core.reminders import Reminder, Standing
 from invites.ledger.answers import kept_answer
 from invites.ledger.engine import Ledger
 from invites.ledger.recording import insert_into
-from invites.ledger.schema import invitations, jobs, meetings, messages, reminders, shared_facts
+from invites.ledger.schema import (
+    invitations,
+    jobs,
+    meetings,
+    messages,
+    meta,
+    reminders,
+    shared_facts,
+)
 from invites.ledger.snapshot import standing_condition
 
 
@@ -40,6 +48,34 @@ def save_job_state(ledger: Ledger, name: str, state: JobState) -> None:
             ),
             {"name": name, "state": json.dumps(_state_json(state))},
         )
+
+
+def held_state(ledger: Ledger, name: str) -> JobState | None:
+    """Return since when another run's lock holds up a job's due time; None where none ever did."""
+    statement = select(meta.c.value).where(meta.c.name == f"{_HELD}{name}")
+    with ledger.reading() as connection:
+        text = connection.execute(statement).scalar_one_or_none()
+    return None if text is None else _state_from(json.loads(text))
+
+
+def save_held_state(ledger: Ledger, name: str, state: JobState) -> None:
+    """Write down since when another run's lock holds up a job's due time.
+
+    It stands apart from the job's own state, which is the holder's to write: this is the one thing
+    that is written without the lock.
+    """
+    with ledger.writing() as connection:
+        statement = insert_into(connection, meta)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["name"], set_={"value": statement.excluded.value}
+            ),
+            {"name": f"{_HELD}{name}", "value": json.dumps(_state_json(state))},
+        )
+
+
+_HELD = "lock held: "
+"""How the names in `meta` begin under which the lock's waiting is written down."""
 
 
 def _state_json(state: JobState) -> dict[str, Any]:
@@ -95,7 +131,10 @@ class StandingInvitation(NamedTuple):
 def standing_invitations(
     ledger: Ledger, scope: str, *, until: datetime, now: datetime
 ) -> tuple[StandingInvitation, ...]:
-    """Return the invitations of a scope that stand, whose meeting starts after `now`, by `until`."""
+    """Return the invitations of a scope that stand, whose meeting starts after `now`, by `until`.
+
+    Left out are those for whom something newer is on its way: an update or a withdrawal.
+    """
     statement = (
         select(
             meetings.c.id,
@@ -114,6 +153,7 @@ def standing_invitations(
         .where(
             meetings.c.scope == scope,
             standing_condition(now),
+            invitations.c.pending_kind.is_(None),
             invitations.c.standing_start > int(now.timestamp()),
             invitations.c.standing_start <= int(until.timestamp()),
         )

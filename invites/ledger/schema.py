@@ -59,7 +59,8 @@ meta = Table(
     Column("name", Plain, primary_key=True),
     Column("value", Plain, nullable=False),
 )
-"""Single facts of the ledger itself: schema_version, forget_key, last_run, tz_version."""
+"""Single facts of the ledger itself: schema_version, forget_key, last_run, tz_version, and since when
+another run's lock holds a job up."""
 
 meetings = Table(
     "meetings",
