@@ -113,10 +113,11 @@ class Flags:
             ("--accept-shrink", self.accept_shrink),
             ("--accept-change", self.accept_change),
         ):
-            _demand_digest(flag, digest)
+            demand_digest(flag, digest)
 
 
-def _demand_digest(flag: str, digest: str | None) -> None:
+def demand_digest(flag: str, digest: str | None) -> None:
+    """Refuse as UsageError what can be no roster's digest; None is no flag."""
     if digest is None:
         return
     if len(digest) < SHORTEST_DIGEST or set(digest.lower()) - set("0123456789abcdef"):

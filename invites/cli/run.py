@@ -1,0 +1,212 @@
+"""`invites run`: the jobs that are due, once; for cron and systemd timers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from invites.cli.common import (
+    Call,
+    ConfigOption,
+    JsonOption,
+    NowOption,
+    QuietOption,
+    VerboseOption,
+    clock,
+    spare_the_collector,
+)
+from invites.cli.errands import (
+    AcceptChangeOption,
+    AcceptClockOption,
+    AcceptShrinkOption,
+    ClaimOption,
+    NewLedgerOption,
+    ToOption,
+    demand_digest,
+)
+from invites.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from invites.nightly import JobOutcome, Order, SideOutcome, Waking
+    from invites.settings import Settings
+
+
+def run(
+    jobs: Annotated[
+        list[str] | None, typer.Argument(metavar="[JOB]...", help="Only these jobs.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run the named jobs whether they are due or not.")
+    ] = False,
+    to: ToOption = None,
+    claim: ClaimOption = None,
+    new_ledger: NewLedgerOption = False,
+    accept_shrink: AcceptShrinkOption = None,
+    accept_change: AcceptChangeOption = None,
+    accept_clock: AcceptClockOption = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Compose and check everything, send and record nothing."),
+    ] = False,
+    now: NowOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Run the configured jobs that are due, once; the ledger knows which are."""
+    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
+    names = tuple(jobs or ())
+    _refuse_what_excludes_itself(
+        names, force=force, to=to, dry_run=dry_run, new_ledger=new_ledger, now=now
+    )
+    demand_digest("--accept-shrink", accept_shrink)
+    demand_digest("--accept-change", accept_change)
+    clock(now)
+    from invites.nightly import Order
+
+    settings = _settings(call, names)
+    order = Order(
+        jobs=names,
+        force=force,
+        accept_shrink=accept_shrink,
+        accept_change=accept_change,
+        accept_clock=accept_clock,
+        claimed=tuple(claim or ()),
+        to=to,  # type: ignore[arg-type]  # other words are refused above
+        dry_run=dry_run,
+        simulated=now is not None,
+    )
+    waking = _woken(call, settings, order, now=now, new_ledger=new_ledger)
+    _tell(call, settings, waking, names)
+    return waking.exit_code
+
+
+def _refuse_what_excludes_itself(
+    names: Sequence[str],
+    *,
+    force: bool,
+    to: str | None,
+    dry_run: bool,
+    new_ledger: bool,
+    now: str | None,
+) -> None:
+    if to not in {None, "folder", "smtp"}:
+        raise UsageError(f'--to: found "{to}", expected folder or smtp')
+    if force and not names:
+        raise UsageError("--force: found no job, expected the names of those to run at any rate")
+    if now is not None and not dry_run and to != "folder":
+        raise UsageError(
+            "--now: found it without --dry-run or --to folder, expected one of them; what a mail "
+            "server gets has the time of the clock"
+        )
+    if dry_run and new_ledger:
+        raise UsageError(
+            "--new-ledger: found it with --dry-run, which makes nothing; leave one out"
+        )
+
+
+def _settings(call: Call, names: Sequence[str]) -> Settings:
+    """Return the settings, which have all the named jobs and one at least."""
+    import os
+    from difflib import get_close_matches
+
+    from invites import settings as settings_package
+    from invites.errors import SettingsError
+
+    settings = settings_package.load(call.config, environ=os.environ)
+    for warning in settings.warnings:
+        call.warn(warning)
+    known = [job.name for job in settings.jobs]
+    for name in names:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            meant = f'; did you mean "{close[0]}"?' if close else ""
+            listed = ", ".join(f'"{one}"' for one in known) or "none"
+            raise UsageError(f'there is no job "{name[:60]}"{meant} The settings have: {listed}')
+    if not known:
+        raise SettingsError(
+            f"{settings.source or 'invites.toml'}: found no [[job]], expected one or more; "
+            "invites.example.toml shows one"
+        )
+    return settings
+
+
+def _woken(
+    call: Call, settings: Settings, order: Order, *, now: str | None, new_ledger: bool
+) -> Waking:
+    import time
+
+    from invites.cli.loglines import printer
+    from invites.cli.stopping import Stop
+    from invites.ledger import create
+    from invites.nightly import Night, wake_up
+    from invites.run import Surroundings
+
+    spare_the_collector()
+    if new_ledger:
+        create(settings.ledger.url)
+    stop = Stop()
+    stop.arm()
+    night = Night(
+        settings=settings,
+        surroundings=Surroundings(
+            clock=lambda: clock(now), timer=time.monotonic, stop=stop, pause=stop.pause
+        ),
+        order=order,
+        tell=printer(call),
+    )
+    return wake_up(night)
+
+
+def _tell(call: Call, settings: Settings, waking: Waking, names: Sequence[str]) -> None:
+    call.document(
+        command="run",
+        exit_code=int(waking.exit_code),
+        at=_said(waking.at),
+        next_due=_said(waking.again),
+        jobs=[_job_document(outcome) for outcome in waking.outcomes],
+        reminders=[_side_document(side) for side in waking.sides if side.what == "reminders"],
+        deferred=[_side_document(side) for side in waking.sides if side.what == "deferred"],
+    )
+    if not waking.outcomes:
+        looked_at = names or [job.name for job in settings.jobs]
+        call.say(f"nothing is due: {', '.join(looked_at)}; next at {_said(waking.again)}")
+
+
+def _said(instant: Any) -> str | None:
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
+
+def _job_document(outcome: JobOutcome) -> dict[str, Any]:
+    from invites.report.plan import plan_document
+
+    run = outcome.run
+    return {
+        "job": outcome.job,
+        "due": _said(outcome.due),
+        "exit_code": int(outcome.exit_code),
+        "cause": None if outcome.cause is None else outcome.cause.value,
+        "text": outcome.text,
+        "lines": list(outcome.lines),
+        "roster": outcome.source,
+        "missed": outcome.missed,
+        "caught_up": outcome.caught_up,
+        "tried_until": _said(outcome.until),
+        "seconds": round(outcome.took.total_seconds(), 3),
+        "run": None if run is None else run.run_id or None,
+        "ended": {} if run is None else {state.value: n for state, n in run.ended.items()},
+        "plan": None if run is None else plan_document(run.plan),
+    }
+
+
+def _side_document(side: SideOutcome) -> dict[str, Any]:
+    return {
+        "scope": side.scope,
+        "exit_code": int(side.exit_code),
+        "ended": dict(side.ended),
+        "text": side.text,
+    }

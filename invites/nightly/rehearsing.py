@@ -1,0 +1,76 @@
+"""What a wake-up would do now: reads, plans, composes and checks, and writes nothing anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from invites.core.attempts import Cause, CloseAsMissed, Run, decide
+from invites.core.due import last_due
+from invites.core.times import TZDATA_VERSION
+from invites.errors import Exit, InvitesError
+from invites.ledger import Ledger, open_ledger
+from invites.ledger.jobs import job_state
+from invites.ledger.runs import check_guards
+from invites.nightly.attempt import ended, errand_for, read, refused
+from invites.nightly.order import JobOutcome, Night, Waking, due_rule, inputs_of
+from invites.nightly.telling import tell_job
+from invites.run import RunReport, composed, planned
+
+if TYPE_CHECKING:
+    from invites.core.attempts import JobState
+    from invites.settings import Job
+
+
+def rehearse(night: Night) -> Waking:
+    """Return what would become of what is due, without the ledger's lock."""
+    outcomes = []
+    with open_ledger(night.settings.ledger.url, lock=False) as ledger:
+        for job in night.jobs:
+            state = job_state(ledger, job.name)
+            due = _due(night, job, state)
+            if due is not None:
+                outcome = _rehearsed(night, ledger, job, due, state)
+                tell_job(night, outcome)
+                outcomes.append(outcome)
+    return Waking(at=night.now, outcomes=tuple(outcomes))
+
+
+def _due(night: Night, job: Job, state: JobState | None) -> datetime | None:
+    rule, now = due_rule(job), night.now
+    inputs = inputs_of(night, job)
+    match decide(state, rule, now=now, retry_for=job.retry_for, inputs=inputs):
+        case Run(due=due) | CloseAsMissed(due=due):
+            return due
+        case _:
+            return last_due(rule, now) if night.order.force else None
+
+
+def _rehearsed(
+    night: Night, ledger: Ledger, job: Job, due: datetime, state: JobState | None
+) -> JobOutcome:
+    began = night.surroundings.timer()
+    source = " + ".join(place.text for place in job.roster)
+    outcome = JobOutcome(job=job.name, due=due, exit_code=Exit.DONE, text="", source=source)
+    try:
+        check_guards(
+            ledger,
+            now=night.now,
+            tz_version=TZDATA_VERSION,
+            clock_ahead=night.settings.guard.clock_ahead,
+            accept_clock=night.order.accept_clock,
+        )
+        roster = read(night, job, None if state is None else state.open)
+        plan = planned(roster, night.workshop, ledger, errand_for(night, job, due), now=night.now)
+        for _ in composed(plan.actions, night.workshop):
+            night.surroundings.on_message()
+        code = Exit.GUARD if plan.refusals else Exit.IN_PART if roster.rejected else Exit.DONE
+        report = RunReport(run_id="", plan=plan, ended={}, exit_code=code)
+        outcome = ended(replace(outcome, source=roster.source), report, roster, night=night)
+    except InvitesError as error:
+        outcome = refused(outcome, error, stopped=night.surroundings.stop())
+    except Exception as error:  # noqa: BLE001 - one job's fault is not the others'
+        text = f"unexpected failure: {type(error).__name__}"
+        outcome = replace(outcome, cause=Cause.FAILED, exit_code=Exit.FAILED, text=text)
+    return replace(outcome, took=timedelta(seconds=night.surroundings.timer() - began))

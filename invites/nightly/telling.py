@@ -1,0 +1,62 @@
+"""The log's lines about a wake-up."""
+
+from __future__ import annotations
+
+from invites.core.attempts import Again
+from invites.errors import Exit
+from invites.nightly.order import JobOutcome, Night, SideOutcome
+from invites.report.lines import Level, Line
+
+
+def tell_job(night: Night, outcome: JobOutcome) -> None:
+    """Tell what became of a due time, and each problem on a line of its own."""
+    facts: dict[str, object] = {
+        "job": outcome.job,
+        "due": outcome.due,
+        "exit": int(outcome.exit_code),
+        "cause": None if outcome.cause is None else outcome.cause.value,
+        "missed": True if outcome.missed else None,
+        "caught_up": outcome.caught_up or None,
+        "run": None if outcome.run is None else outcome.run.run_id,
+        "took": outcome.took,
+        **{name: count for name, count in outcome.counts.items() if count},
+    }
+    text = f"job {outcome.job}: {outcome.text}"
+    night.tell(Line(event=_event(outcome), level=_level(outcome), text=text, facts=facts))
+    for line in outcome.lines:
+        night.tell(Line(event="detail", level=Level.WARNING, text=line, facts={"job": outcome.job}))
+
+
+def _event(outcome: JobOutcome) -> str:
+    if outcome.missed:
+        return "job_missed"
+    return "job_done" if outcome.cause is None else "job_open"
+
+
+def _level(outcome: JobOutcome) -> Level:
+    if outcome.exit_code is Exit.DONE:
+        return Level.INFO
+    if outcome.missed or outcome.cause is None:
+        return Level.ERROR if outcome.missed else Level.WARNING
+    waits = outcome.cause.patience and outcome.cause.again is Again.EVERY_WAKE_UP
+    return Level.WARNING if waits else Level.ERROR
+
+
+def tell_side(night: Night, side: SideOutcome) -> None:
+    """Tell what became of reminders or deferred messages."""
+    said = ", ".join(f"{count} {name}" for name, count in side.ended.items() if count)
+    text = ": ".join(
+        filter(
+            None, (f"{side.what} of {side.scope}" if side.scope else side.what, said or side.text)
+        )
+    )
+    if said and side.text:
+        text += f"; {side.text}" if side.exit_code not in {Exit.DONE, Exit.IN_PART} else ""
+    night.tell(
+        Line(
+            event=side.what,
+            level=Level.INFO if side.exit_code is Exit.DONE else Level.WARNING,
+            text=text,
+            facts={"scope": side.scope, "exit": int(side.exit_code), **side.ended},
+        )
+    )
