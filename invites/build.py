@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from invites.core.model import Kind, Meeting, Revision, Roster, Status
 from invites.core.problems import Warned
 from invites.errors import StorageError, UsageError
 from invites.output import manifest
-from invites.output.forms import form_named, write_file
+from invites.output.forms import form_named, new_file
 from invites.output.index import Index
 from invites.output.staging import staged
 
@@ -47,6 +47,16 @@ class Selection:
     meetings: tuple[Meeting, ...]
     over: int
     cancelled: int
+
+    @property
+    def invitations(self) -> int:
+        """How many messages there will be."""
+        return sum(len(meeting.attendees) for meeting in self.meetings)
+
+    @property
+    def moderators(self) -> int:
+        """How many of them go to moderators."""
+        return sum(person.moderator for meeting in self.meetings for person in meeting.attendees)
 
 
 def selected(roster: Roster, *, now: datetime, meeting_id: str | None = None) -> Selection:
@@ -84,30 +94,32 @@ def build(
     as it was before.
     """
     revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=now)
-    index = Index(demo=composer.house.demo)
-    rows = [list(manifest.COLUMNS)]
-    moderators = 0
-    with _disk_in_words(out), staged(out) as folder:
+    demo = composer.house.demo
+    with _disk_in_words(out), staged(out) as folder, ExitStack() as opened:
+        listing = opened.enter_context(new_file(folder, manifest.NAME))
+        page = opened.enter_context(new_file(folder, "index.html"))
         writer = form_named(form, folder, sender=composer.house.organizer.email, now=now)
-        try:
-            for meeting in selection.meetings:
-                index.meeting(meeting)
-                for invitation in verifier.passed(composer.compose(meeting, revision)):
-                    eml, ics = writer.add(invitation)
-                    listed = ("", "") if form == "tar" else (eml, ics)
-                    index.invitation(invitation, eml=listed[0], ics=listed[1])
-                    rows.append(manifest.row_for(invitation, eml=eml, ics=ics))
-                    moderators += invitation.attendee.moderator
-                    on_invitation()
-        finally:
-            writer.close()
-        write_file(folder, "index.html", *index.page())
-        write_file(folder, manifest.NAME, manifest.lines(rows))
+        opened.callback(writer.close)
+        listing.write(manifest.HEADER)
+        index = Index(
+            page, invitations=selection.invitations, meetings=len(selection.meetings), demo=demo
+        )
+        for meeting in selection.meetings:
+            index.meeting(meeting)
+            rows = []
+            for invitation in verifier.passed(composer.compose(meeting, revision)):
+                eml, ics = writer.add(invitation)
+                listed = ("", "") if form == "tar" else (eml, ics)
+                index.invitation(invitation, eml=listed[0], ics=listed[1])
+                rows.append(manifest.row_for(invitation, eml=eml, ics=ics))
+                on_invitation()
+            listing.write(manifest.lines(rows))
+        index.end()
     return BuildReport(
         out=out,
-        invitations=len(rows) - 1,
+        invitations=selection.invitations,
         meetings=len(selection.meetings),
-        moderators=moderators,
+        moderators=selection.moderators,
         over=selection.over,
         cancelled=selection.cancelled,
         read_back=verifier.read_back,

@@ -87,7 +87,7 @@ def build(
         everything=verify == "all",
         with_others=composer.house.show_attendees,
     )
-    total = sum(len(chosen.attendees) for chosen in selection.meetings)
+    total = selection.invitations
     with _progress(call, total) as advance:
         report = build_folder(
             selection,

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Callable
 from datetime import datetime
 from io import BytesIO
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from invites.core.model import Invitation
 from invites.output.names import name_for
@@ -34,6 +34,11 @@ def write_file(folder: int, name: str, *contents: bytes) -> None:
             _write_all(file, content)
     finally:
         os.close(file)
+
+
+def new_file(folder: int, name: str) -> BinaryIO:
+    """Return a new file (0600 whatever the umask), to be written piece by piece and closed."""
+    return os.fdopen(os.open(name, _NEW_FILE, FILE_MODE, dir_fd=folder), "wb")
 
 
 def _write_all(file: int, content: bytes) -> None:
@@ -106,7 +111,7 @@ class Tar:
 
     def __init__(self, folder: int, *, now: datetime) -> None:
         """`now` is every member's time."""
-        self._file = os.fdopen(os.open(self.NAME, _NEW_FILE, FILE_MODE, dir_fd=folder), "wb")
+        self._file = new_file(folder, self.NAME)
         self._tar = tarfile.open(  # noqa: SIM115 - `close` closes it
             fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from html import escape
+from typing import BinaryIO
 from urllib.parse import quote
 
 from invites.core.model import Invitation, Meeting
@@ -26,20 +26,22 @@ td:last-child { white-space: nowrap; }
 
 
 class Index:
-    """Collects the page's lines meeting by meeting."""
+    """Writes the page meeting by meeting, so that it never stands in memory as a whole."""
 
-    def __init__(self, *, demo: bool) -> None:
-        """`demo` says loudly that the links admit nobody."""
-        self._demo = demo
-        self._sections: list[str] = []
+    def __init__(self, file: BinaryIO, *, invitations: int, meetings: int, demo: bool) -> None:
+        """Write the page's beginning; `demo` says loudly that the links admit nobody."""
+        self._file = file
         self._rows: list[str] = []
         self._head = ""
         self._zone: tzinfo = UTC
-        self._count = 0
+        file.write(_beginning(invitations, meetings).encode())
+        if demo:
+            file.write(_DEMO)
+        file.write(_ABOUT)
 
     def meeting(self, meeting: Meeting) -> None:
         """Begin the section of a meeting."""
-        self._end()
+        self._end_section()
         self._zone = zone(meeting.timezone)
         self._head = (
             f'<h2 dir="auto">{escape(meeting.title)}</h2>\n'
@@ -56,7 +58,6 @@ class Index:
                 for seconds in (invitation.validity.not_before, invitation.validity.expires)
             )
             self._head += f"<p>The links admit: {self._span(opens, closes)}</p>\n"
-        self._count += 1
         role = "moderator" if attendee.moderator else attendee.attendance.value
         self._rows.append(
             f'<tr><td dir="auto">{escape(attendee.name)}</td><td>{escape(attendee.email)}</td>'
@@ -69,34 +70,35 @@ class Index:
         same = first.date() == last.date()
         return f"{first:%Y-%m-%d %H:%M}–{last:{'%H:%M' if same else '%Y-%m-%d %H:%M'}}"
 
-    def _end(self) -> None:
+    def _end_section(self) -> None:
         if self._rows:
-            self._sections.append(self._head + _TABLE + "".join(self._rows) + "</table></div>\n")
+            rows = "".join(self._rows)
+            self._file.write(f"{self._head}{_TABLE}{rows}</table></div>\n".encode())
         self._rows = []
 
-    def page(self) -> Iterator[bytes]:
-        """Yield the page's bytes, piece by piece."""
-        self._end()
-        yield (
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>Invitations</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-            f"<h1>{self._count} invitations to {len(self._sections)} meetings</h1>\n"
-        ).encode()
-        if self._demo:
-            yield (
-                b'<p class="demo"><strong>A demonstration.</strong> The links were signed with a '
-                b"secret made for this build alone, for meet.example.com: they admit nobody.</p>\n"
-            )
-        yield (
-            b"<p>Each mail holds a personal link that admits its receiver; handle these files like "
-            b'keys. <a href="manifest.csv">manifest.csv</a> lists them for programs.</p>\n'
-        )
-        for section in self._sections:
-            yield section.encode()
-        yield b"</body>\n</html>\n"
+    def end(self) -> None:
+        """Write the page's end."""
+        self._end_section()
+        self._file.write(b"</body>\n</html>\n")
 
 
+def _beginning(invitations: int, meetings: int) -> str:
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Invitations</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{invitations} invitations to {meetings} meetings</h1>\n"
+    )
+
+
+_DEMO = (
+    b'<p class="demo"><strong>A demonstration.</strong> The links were signed with a '
+    b"secret made for this build alone, for meet.example.com: they admit nobody.</p>\n"
+)
+_ABOUT = (
+    b"<p>Each mail holds a personal link that admits its receiver; handle these files like "
+    b'keys. <a href="manifest.csv">manifest.csv</a> lists them for programs.</p>\n'
+)
 _TABLE = (
     '<div class="wide"><table>\n<tr><th>Name</th><th>Address</th><th>Role</th><th>Files</th></tr>\n'
 )

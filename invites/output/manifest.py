@@ -9,11 +9,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from invites.core.model import Invitation
+from invites.errors import UsageError
 
 COLUMNS: Final = (
     "meeting_id",
@@ -81,3 +84,84 @@ def _harmless(cell: str) -> str:
 def is_manifest(first_bytes: bytes) -> bool:
     """Whether a file that begins so is a manifest of ours."""
     return first_bytes.startswith(HEADER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One row of a manifest that was read; times are seconds since 1970.
+
+    `row` is the number a spreadsheet shows; `ics` is the calendar file's place, None for none.
+    """
+
+    row: int
+    meeting_id: str
+    uid: str
+    email: str
+    moderator: bool
+    room: str
+    not_before: int
+    expires: int
+    method: str
+    sequence: int
+    dtstamp: int
+    message_id: str
+    ics: Path | None
+
+
+def read(path: Path) -> tuple[Listed, ...]:
+    """Return the rows of the manifest at `path`; raises UsageError for what is none of ours."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such manifest; `build` writes one") from None
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror or error}") from None
+    if not is_manifest(content):
+        raise UsageError(
+            f"{path}: found another header, expected a {NAME} that `build` wrote: "
+            f"{', '.join(COLUMNS)}"
+        )
+    try:
+        rows = list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True))
+        return tuple(
+            _listed(number, dict(zip(COLUMNS, cells, strict=True)), path.parent)
+            for number, cells in enumerate(rows[1:], start=2)
+        )
+    except (ValueError, csv.Error):
+        raise UsageError(
+            f"{path}: found rows that `build` did not write so, expected it unchanged"
+        ) from None
+
+
+def _listed(row: int, cells: dict[str, str], folder: Path) -> Listed:
+    return Listed(
+        row=row,
+        meeting_id=_as_written(cells["meeting_id"]),
+        uid=cells["uid"],
+        email=_as_written(cells["email"]),
+        moderator=cells["moderator"] == "true",
+        room=_as_written(cells["room"]),
+        not_before=_seconds(cells["not_before"]),
+        expires=_seconds(cells["expires"]),
+        method=cells["method"],
+        sequence=int(cells["sequence"]),
+        dtstamp=_seconds(cells["dtstamp"]),
+        message_id=cells["message_id"],
+        ics=_within(folder, cells["ics"]),
+    )
+
+
+def _seconds(text: str) -> int:
+    return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z").timestamp())
+
+
+def _as_written(cell: str) -> str:
+    """Return a cell without the apostrophe that kept a spreadsheet from running it."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in _RUN_AS_FORMULA else cell
+
+
+def _within(folder: Path, name: str) -> Path | None:
+    """Return the file of a build that a cell names, None where it names none inside."""
+    path = folder / name
+    inside = bool(name) and path.resolve().is_relative_to(folder.resolve())
+    return path if inside and path.is_file() else None
