@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from unicodedata import normalize
 
 import typer
@@ -17,7 +18,7 @@ from invites.errors import UsageError
 
 if TYPE_CHECKING:
     from invites.core.model import Roster
-    from invites.core.plan_actions import Only, Policy
+    from invites.core.plan_actions import Only, Plan, Policy
     from invites.ledger import Ledger
     from invites.run import Errand, Workshop
     from invites.settings import Settings
@@ -128,6 +129,20 @@ def demand_digest(flag: str, digest: str | None) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What is known before the roster is read."""
+
+    settings: Settings
+    errand: Errand
+    now: datetime
+
+    @property
+    def to(self) -> Literal["folder", "smtp"]:
+        """The delivery's name."""
+        return "smtp" if self.errand.delivery == "smtp" else "folder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A roster that was read, and all that is needed to plan with it or to send."""
 
@@ -136,45 +151,51 @@ class Prepared:
     workshop: Workshop
     errand: Errand
     now: datetime
-    to: str
 
 
-def prepared(call: Call, flags: Flags) -> Prepared:
-    """Return what `plan` and `send` begin with, or raise what is wrong with it."""
+def begun(call: Call, flags: Flags) -> Begun:
+    """Return what `plan` and `send` begin with, or raise what is wrong with flags and settings."""
     import os
 
     from invites import settings as settings_package
-    from invites.cli.reading import warn_of
-    from invites.run import Errand, Workshop
-    from invites.run.rosters import read_roster
+    from invites.run import Errand
 
     now = clock(flags.now)
-    spare_the_collector()
     settings = settings_package.load(call.config, environ=os.environ)
     for warning in settings.warnings:
         call.warn(warning)
     settings.require_minting()
     to = flags.to or settings.delivery.to
-    policy = _policy(flags, settings, to)
     scope = _scope(call, flags, settings)
-    roster = read_roster(flags.roster, settings, skip_invalid=flags.skip_invalid, now=now)
+    errand = Errand(
+        scope=scope,
+        command="send",
+        delivery=to,
+        policy=_policy(flags, settings, to),
+        claimed=tuple(dict.fromkeys(name for name in flags.claim if name != scope)),
+        clock_ahead=settings.guard.clock_ahead,
+        accept_clock=flags.accept_clock,
+        keep=settings.ledger.keep,
+    )
+    return Begun(settings=settings, errand=errand, now=now)
+
+
+def prepared(call: Call, flags: Flags, begin: Begun) -> Prepared:
+    """Read the roster and open the workshop; raises what is wrong with either."""
+    from invites.cli.reading import warn_of
+    from invites.run import Workshop
+    from invites.run.rosters import read_roster
+
+    spare_the_collector()
+    settings = begin.settings
+    roster = read_roster(flags.roster, settings, skip_invalid=flags.skip_invalid, now=begin.now)
     workshop = Workshop.from_settings(
         settings, templates=flags.templates, everything=flags.verify == "all"
     )
     warn_of(call, roster)
     _warn_of_other_digests(call, flags, roster)
-    errand = Errand(
-        scope=scope,
-        command="send",
-        delivery=to,
-        policy=policy,
-        claimed=tuple(name for name in flags.claim if name != scope),
-        clock_ahead=settings.guard.clock_ahead,
-        accept_clock=flags.accept_clock,
-        keep=settings.ledger.keep,
-    )
     return Prepared(
-        settings=settings, roster=roster, workshop=workshop, errand=errand, now=now, to=to
+        settings=settings, roster=roster, workshop=workshop, errand=begin.errand, now=begin.now
     )
 
 
@@ -249,3 +270,51 @@ def ledger_to_read(settings: Settings, *, new: bool) -> Iterator[Ledger | None]:
         return
     with open_ledger(settings.ledger.url, lock=False) as ledger:
         yield ledger
+
+
+def acceptance(context: typer.Context, plan: Plan) -> tuple[str, ...]:
+    """Return the very commands that say yes to what the plan's guards refused."""
+    flags = {ACCEPTED_BY[refusal.guard]: refusal.digest[:DIGEST_SHOWN] for refusal in plan.refusals}
+    return tuple(f"{again(context, without=flag)} {flag} {flags[flag]}" for flag in flags)
+
+
+ACCEPTED_BY = {
+    "shrink": "--accept-shrink",
+    "cancelled": "--accept-shrink",
+    "change": "--accept-change",
+}
+DIGEST_SHOWN = 16
+
+
+def again(context: typer.Context, *, without: str) -> str:
+    """Return this call as a `send`, as somebody types it, apart from one flag."""
+    words = ["invites", "send"]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        flag = parameter.opts[0]
+        value = context.params[name]
+        if flag in {without, "--json", "--dry-run", "--now"}:
+            continue
+        words += _typed(flag, value, is_argument=parameter.param_type_name == "argument")
+    return shlex.join(words)
+
+
+def _typed(flag: str, value: object, *, is_argument: bool) -> list[str]:
+    if is_argument:
+        return [str(value)]
+    if value is True:
+        return [flag]
+    if isinstance(value, list | tuple):
+        return [word for each in value for word in (flag, str(each))]
+    return [flag, str(value)]
+
+
+def warn_of_refusals(call: Call, plan: Plan, commands: tuple[str, ...]) -> None:
+    """Say which guards refused what, and by which commands a person says yes."""
+    for refusal in plan.refusals:
+        call.warn(refusal.text)
+    for command in commands:
+        call.warn(f"to accept: {command}")

@@ -33,9 +33,13 @@ from invites.cli.errands import (
     TemplatesOption,
     ToOption,
     WithdrawNowOption,
+    acceptance,
+    begun,
     ledger_to_read,
     prepared,
+    warn_of_refusals,
 )
+from invites.cli.shown import coloured
 from invites.errors import Exit, GuardError, RosterRefusedError
 
 if TYPE_CHECKING:
@@ -90,20 +94,18 @@ def plan(
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     from invites.run import planned
 
-    ready = prepared(call, flags)
+    begin = begun(call, flags)
+    ready = prepared(call, flags, begin)
     with ledger_to_read(ready.settings, new=new_ledger) as ledger:
         faults = _faults(ready, flags, ledger)
         found = planned(ready.roster, ready.workshop, ledger, ready.errand, now=ready.now)
-    for fault in faults:
-        call.warn(f"send would refuse: {fault}")
-    _show(call, found, ready, faults)
+    _show(call, found, ready, faults, acceptance(context, found))
     return Exit.DONE
 
 
 def _faults(ready: Prepared, flags: Flags, ledger: Ledger | None) -> list[str]:
     """Return why `send` would not even begin, as lines."""
-    from invites.core.times import TZDATA_VERSION
-    from invites.ledger.runs import check_guards
+    from invites.run import demand_guards
     from invites.run.rosters import demand_whole_roster
 
     faults: list[str] = []
@@ -113,19 +115,15 @@ def _faults(ready: Prepared, flags: Flags, ledger: Ledger | None) -> list[str]:
         faults += [problem.text(refusal.source) for problem in refusal.problems]
     if ledger is not None:
         try:
-            check_guards(
-                ledger,
-                now=ready.now,
-                tz_version=TZDATA_VERSION,
-                clock_ahead=ready.errand.clock_ahead,
-                accept_clock=flags.accept_clock,
-            )
+            demand_guards(ledger, ready.errand, now=ready.now)
         except GuardError as refusal:
             faults.append(str(refusal))
     return faults
 
 
-def _show(call: Call, found: Plan, ready: Prepared, faults: list[str]) -> None:
+def _show(
+    call: Call, found: Plan, ready: Prepared, faults: list[str], commands: tuple[str, ...]
+) -> None:
     from invites.report.plan import plan_document, plan_lines, plan_summary
 
     for warning in found.warnings:
@@ -133,14 +131,16 @@ def _show(call: Call, found: Plan, ready: Prepared, faults: list[str]) -> None:
     call.document(
         command="plan",
         roster=ready.roster.source,
-        to=ready.to,
+        to=ready.errand.delivery,
         now=ready.now.isoformat().replace("+00:00", "Z"),
-        plan=plan_document(found),
+        **plan_document(found),
+        accept=list(commands),
         would_refuse=faults,
         problems=[problem.facts() for problem in ready.roster.left_out],
     )
     for line in plan_lines(found):
-        call.say(line)
+        call.say(coloured(line, call))
     call.say(plan_summary(found))
-    for refusal in found.refusals:
-        call.warn(refusal.text)
+    for fault in faults:
+        call.warn(f"send would refuse: {fault}")
+    warn_of_refusals(call, found, commands)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,12 +15,12 @@ from invites.cli.common import (
     QuietOption,
     RosterArgument,
     VerboseOption,
-    clock,
 )
 from invites.cli.errands import (
     AcceptChangeOption,
     AcceptClockOption,
     AcceptShrinkOption,
+    Begun,
     ClaimOption,
     Flags,
     LimitOption,
@@ -29,7 +28,6 @@ from invites.cli.errands import (
     NoFinalNewlineOption,
     OnlyOption,
     PartialOption,
-    Prepared,
     ResendOption,
     ScopeOption,
     SkipInvalidOption,
@@ -37,14 +35,12 @@ from invites.cli.errands import (
     ToOption,
     VerifyOption,
     WithdrawNowOption,
-    prepared,
+    begun,
 )
-from invites.cli.stopping import Stop
 from invites.errors import UsageError
 
 if TYPE_CHECKING:
-    from invites.delivery import Delivery
-    from invites.run import RunReport
+    from datetime import timedelta
 
 
 def send(
@@ -57,12 +53,26 @@ def send(
     limit: LimitOption = None,
     only: OnlyOption = None,
     resend: ResendOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compose and check all, send and record nothing.")
+    ] = False,
+    redirect: Annotated[
+        str | None,
+        typer.Option("--redirect", metavar="ADDRESS", help="All to this box, record nothing."),
+    ] = None,
+    record_only: Annotated[
+        Path | None,
+        typer.Option("--record-only", metavar="MANIFEST", help="Adopt what a build mailed."),
+    ] = None,
     withdraw_now: WithdrawNowOption = False,
     new_ledger: NewLedgerOption = False,
     accept_shrink: AcceptShrinkOption = None,
     accept_change: AcceptChangeOption = None,
     accept_clock: AcceptClockOption = False,
     no_final_newline: NoFinalNewlineOption = False,
+    retry_wait: Annotated[
+        str, typer.Option("--retry-wait", metavar="TIME", help="Try deferred ones for so long.")
+    ] = "0s",
     skip_invalid: SkipInvalidOption = False,
     templates: TemplatesOption = None,
     verify: VerifyOption = None,
@@ -93,81 +103,66 @@ def send(
         verify=verify,
         now=now,
     )
+    _refuse_together(dry_run=dry_run, redirect=redirect, record_only=record_only)
+    wait = _duration(retry_wait)
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
-    ready = prepared(call, flags)
-    if now is not None and ready.to != "folder":
+    from invites.cli.sending import Sending
+
+    begin = begun(call, flags)
+    errand = Sending(call=call, context=context, flags=flags, begin=begin)
+    if not dry_run:
+        _refuse_another_time(begin, now)
+    if redirect is not None:
+        return errand.redirect(_test_box(redirect, begin))
+    if dry_run:
+        return errand.rehearse()
+    if record_only is not None:
+        return errand.adopt(record_only)
+    return errand.send(wait)
+
+
+def _refuse_together(*, dry_run: bool, redirect: str | None, record_only: Path | None) -> None:
+    given = [
+        flag
+        for flag, value in (
+            ("--dry-run", dry_run),
+            ("--redirect", redirect is not None),
+            ("--record-only", record_only is not None),
+        )
+        if value
+    ]
+    if len(given) > 1:
+        raise UsageError(f"found {' and '.join(given)}, expected one of them")
+
+
+def _refuse_another_time(begin: Begun, now: str | None) -> None:
+    if now is not None and begin.to != "folder":
         raise UsageError(
-            "--now: found it with --to smtp, expected it with --to folder or --dry-run alone; "
-            "what a mail server gets has the time of the clock"
-        )
-    report = _sent(call, flags, ready)
-    _tell(call, ready, report)
-    return report.exit_code
-
-
-def _sent(call: Call, flags: Flags, ready: Prepared) -> RunReport:
-    from invites.delivery import open_delivery
-    from invites.ledger import create, open_ledger
-    from invites.ledger.runs import sent_since
-    from invites.run import Surroundings
-    from invites.run import send as carry_out
-    from invites.run.rosters import demand_whole_roster
-
-    demand_whole_roster(flags.roster, ready.roster, accepted=flags.no_final_newline)
-    if flags.new_ledger:
-        create(ready.settings.ledger.url)
-    stop = Stop()
-    with open_ledger(ready.settings.ledger.url, lock=True) as ledger, ExitStack():
-
-        def delivery_for(run: str) -> Delivery:
-            stop.arm()
-            return open_delivery(
-                ready.settings,
-                run=run,
-                now=ready.now,
-                to=ready.to,  # type: ignore[arg-type]  # Flags refuses other words
-                sent_since=lambda span: sent_since(ledger, span, now=clock(flags.now)),
-                keep_old=flags.now is not None,
-            )
-
-        return carry_out(
-            ready.roster,
-            ready.workshop,
-            ledger,
-            ready.errand,
-            Surroundings(
-                clock=lambda: clock(flags.now), timer=time.monotonic, stop=stop, pause=stop.pause
-            ),
-            delivery_for=delivery_for,
+            f"--now: found it with delivery to {begin.to}, expected it with --dry-run or --to "
+            "folder alone; what a mail server gets has the time of the clock"
         )
 
 
-def _tell(call: Call, ready: Prepared, report: RunReport) -> None:
-    import sys
+def _duration(text: str) -> timedelta:
+    from invites.settings.values import Unfit, duration
 
-    from invites.report.plan import plan_document, plan_summary
+    try:
+        return duration(text)
+    except Unfit as unfit:
+        raise UsageError(f'--retry-wait: found "{text[:40]}", expected {unfit.expected}') from None
 
-    plan = report.plan
-    for warning in plan.warnings:
-        call.warn(warning)
-    call.document(
-        command="send",
-        run=report.run_id,
-        scope=ready.errand.scope,
-        roster=ready.roster.source,
-        to=ready.to,
-        exit_code=int(report.exit_code),
-        ended={state.value: number for state, number in report.ended.items()},
-        plan=plan_document(plan),
-        error=None if report.trouble is None else str(report.trouble),
-        problems=[problem.facts() for problem in ready.roster.left_out],
-    )
-    call.say(plan_summary(plan))
-    for refusal in plan.refusals:
-        call.warn(refusal.text)
-    call.say(
-        ", ".join(f"{number} {state.value}" for state, number in report.ended.items())
-        or "nothing to send"
-    )
-    if report.trouble is not None:
-        print(f"invites: {report.trouble}", file=sys.stderr)
+
+def _test_box(text: str, begin: Begun) -> str:
+    """Return the mailbox that `--redirect` names; a folder has no envelope to redirect."""
+    from invites.core.addresses import AddressRefused, parse_address
+
+    if begin.to != "smtp":
+        raise UsageError(
+            "--redirect: found delivery to a folder, expected --to smtp: a folder's messages go "
+            "where their To: header says, to the attendees; --dry-run or build show them safely"
+        )
+    try:
+        found = parse_address(text, special_domains=begin.settings.roster.special_domains)
+    except AddressRefused as refused:
+        raise UsageError(f'--redirect: found "{text[:60]}", expected {refused.expected}') from None
+    return found.mailbox

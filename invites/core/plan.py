@@ -97,7 +97,7 @@ def claims_needed(roster: Roster, snapshot: Snapshot) -> tuple[Problem, ...]:
             ),
             refuses_file=True,
         )
-        for meeting in roster.meetings
+        for meeting in sorted(roster.meetings, key=lambda one: one.row)
         if meeting.id in snapshot.owners
     )
 

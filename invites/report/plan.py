@@ -35,9 +35,14 @@ HELD_SIGN: Final = "!"
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Yield a line for each person to whom something goes out or would, in the plan's order."""
     for action in plan.actions:
-        yield f"{ONE_SIGN[action.cause]} {_who_and_what(action.draft)}: {_action_words(action)}"
+        yield action_line(action)
     for hold in plan.held:
-        yield f"{HELD_SIGN} {_who_and_what(hold.draft)}: {_hold_words(hold)}"
+        yield f"{HELD_SIGN} {who_and_what(hold.draft)}: {_hold_words(hold)}"
+
+
+def action_line(action: Action) -> str:
+    """Return the line for one person to whom something goes out."""
+    return f"{ONE_SIGN[action.cause]} {who_and_what(action.draft)}: {_action_words(action)}"
 
 
 def plan_summary(plan: Plan) -> str:
@@ -74,6 +79,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "found": refusal.found,
                 "live": refusal.live,
                 "share": float(refusal.share),
+                "digest": refusal.digest,
                 "text": refusal.text,
             }
             for refusal in plan.refusals
@@ -92,7 +98,8 @@ def change_words(change: Change, timezone: str) -> str:
     return f"{name} {_value(change.old)} → {_value(change.new)}"
 
 
-def _who_and_what(draft: Draft) -> str:
+def who_and_what(draft: Draft) -> str:
+    """Return a person and a meeting, with its time on the clock of its zone."""
     facts = draft.facts
     when = f"{_local(facts.start, facts.timezone)} {facts.timezone}"
     return f'{draft.attendee.email}, "{escaped(facts.title)}" {when}'
@@ -144,7 +151,7 @@ def _hold_words(hold: Hold) -> str:
 
 def _action_document(action: Action) -> dict[str, Any]:
     return {
-        **_place(action.draft),
+        **place_of(action.draft),
         "cause": action.cause.value,
         "kind": action.revision.kind.value,
         "method": action.revision.method.value,
@@ -161,7 +168,7 @@ def _action_document(action: Action) -> dict[str, Any]:
 
 def _hold_document(hold: Hold) -> dict[str, Any]:
     return {
-        **_place(hold.draft),
+        **place_of(hold.draft),
         "cause": hold.cause.value,
         "reason": hold.reason.value,
         "count": hold.count,
@@ -170,7 +177,8 @@ def _hold_document(hold: Hold) -> dict[str, Any]:
     }
 
 
-def _place(draft: Draft) -> dict[str, Any]:
+def place_of(draft: Draft) -> dict[str, Any]:
+    """Return a person and a meeting for `--json`."""
     facts: MeetingFacts = draft.facts
     return {
         "meeting_id": facts.id,

@@ -1,0 +1,281 @@
+"""The four ways in which `send` carries a plan out, and what it says of each."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from invites.cli.common import Call, clock
+from invites.cli.errands import (
+    Begun,
+    Flags,
+    Prepared,
+    acceptance,
+    ledger_to_read,
+    prepared,
+    warn_of_refusals,
+)
+from invites.cli.progress import bar, no_bar
+from invites.cli.stopping import Stop
+from invites.core.plan_actions import Plan
+from invites.delivery import Delivery, nothing_sent_yet, open_delivery
+from invites.errors import GuardError, InvitesError, RosterRefusedError
+from invites.ledger import Ledger, create, open_ledger
+from invites.ledger.runs import sent_since
+from invites.output import manifest
+from invites.report import sending as words
+from invites.report.plan import plan_document, plan_lines, plan_summary
+from invites.run import (
+    Adopted,
+    RunReport,
+    Surroundings,
+    adopt,
+    note_refused,
+    redirect,
+    rehearse,
+    send_and_wait,
+)
+from invites.run.rosters import demand_whole_roster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(slots=True)
+class Progress:
+    """A progress bar that begins once the plan is known."""
+
+    quiet: bool
+    stack: ExitStack
+    _step: Callable[[], None] = field(default=lambda: None)
+
+    def begin(self, plan: Plan) -> None:
+        """Show a bar for a plan of many messages."""
+        shown = no_bar() if self.quiet else bar("Sending", len(plan.actions))
+        self._step = self.stack.enter_context(shown)
+
+    def advance(self) -> None:
+        """Move the bar, where there is one, by a message."""
+        self._step()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sending:
+    """One call of `send`."""
+
+    call: Call
+    context: typer.Context
+    flags: Flags
+    begin: Begun
+    stop: Stop = field(default_factory=Stop)
+
+    def send(self, retry_wait: timedelta) -> int:
+        """Carry the plan out and record it."""
+        ready = self._recorded_preparation()
+        with self._ledger_to_write() as ledger, self._surroundings() as surroundings:
+            report = send_and_wait(
+                ready.roster,
+                ready.workshop,
+                ledger,
+                ready.errand,
+                surroundings,
+                delivery_for=lambda run: self._delivery(run, ledger),
+                retry_wait=retry_wait,
+            )
+        self._tell(ready, report, run=report.run_id)
+        return report.exit_code
+
+    def redirect(self, mailbox: str) -> int:
+        """Send everything to one mailbox, and record nothing."""
+        ready = self._preparation()
+        with self._ledger_to_read() as ledger, self._surroundings() as surroundings:
+            report = redirect(
+                ready.roster,
+                ready.workshop,
+                ledger,
+                ready.errand,
+                surroundings,
+                recipient=mailbox,
+                delivery_for=lambda run: self._delivery(run, ledger),
+            )
+        self.call.say(f"Redirected to {mailbox}; nothing was recorded, the attendees got nothing.")
+        self._tell(ready, report, run=None, redirected=mailbox)
+        return report.exit_code
+
+    def rehearse(self) -> int:
+        """Compose and check everything; send and record nothing."""
+        ready = self._preparation()
+        with self._ledger_to_read() as ledger, self._surroundings() as surroundings:
+            found = rehearse(ready.roster, ready.workshop, ledger, ready.errand, surroundings)
+        commands = acceptance(self.context, found.plan)
+        self._warn(found.plan)
+        self.call.document(
+            **self._about(ready),
+            dry_run=True,
+            run=None,
+            exit_code=int(found.exit_code),
+            composed=found.composed,
+            read_back=found.read_back,
+            **plan_document(found.plan),
+            accept=list(commands),
+        )
+        self._say_plan(found.plan)
+        self.call.say(
+            f"Dry run: {found.composed} messages composed and checked, {found.read_back} of them "
+            "read back by independent parsers; nothing was sent or recorded."
+        )
+        warn_of_refusals(self.call, found.plan, commands)
+        return found.exit_code
+
+    def adopt(self, path: Path) -> int:
+        """Record what was mailed from a build."""
+        rows = manifest.read(path)
+        ready = self._recorded_preparation()
+        with self._ledger_to_write() as ledger, self._surroundings() as surroundings:
+            found = adopt(rows, ready.roster, ready.workshop, ledger, ready.errand, surroundings)
+        self._tell_adopted(ready, found, path)
+        return found.exit_code
+
+    def _preparation(self) -> Prepared:
+        ready = prepared(self.call, self.flags, self.begin)
+        demand_whole_roster(self.flags.roster, ready.roster, accepted=self.flags.no_final_newline)
+        return ready
+
+    def _recorded_preparation(self) -> Prepared:
+        """Read the roster; where that is refused, the history has the run all the same."""
+        try:
+            return self._preparation()
+        except (RosterRefusedError, GuardError) as refusal:
+            self._note(refusal)
+            raise
+
+    def _note(self, refusal: InvitesError) -> None:
+        begin = self.begin
+        try:
+            with open_ledger(begin.settings.ledger.url, lock=True) as ledger:
+                note_refused(ledger, begin.errand, refusal, source=self.flags.roster, now=begin.now)
+        except InvitesError as error:
+            self.call.detail(f"the refused run is not in the history: {error}")
+
+    @contextmanager
+    def _ledger_to_write(self) -> Iterator[Ledger]:
+        url = self.begin.settings.ledger.url
+        if self.flags.new_ledger:
+            create(url)
+        with open_ledger(url, lock=True) as ledger:
+            yield ledger
+
+    @contextmanager
+    def _ledger_to_read(self) -> Iterator[Ledger | None]:
+        with ledger_to_read(self.begin.settings, new=self.flags.new_ledger) as ledger:
+            yield ledger
+
+    @contextmanager
+    def _surroundings(self) -> Iterator[Surroundings]:
+        with ExitStack() as stack:
+            progress = Progress(self.call.quiet, stack)
+            yield Surroundings(
+                clock=lambda: clock(self.flags.now),
+                timer=time.monotonic,
+                stop=self.stop,
+                pause=self.stop.pause,
+                on_plan=progress.begin,
+                on_message=progress.advance,
+            )
+
+    def _delivery(self, run: str, ledger: Ledger | None) -> Delivery:
+        self.stop.arm()
+        count = nothing_sent_yet
+        if ledger is not None:
+
+            def count(span: timedelta) -> int:
+                return sent_since(ledger, span, now=clock(self.flags.now))
+
+        return open_delivery(
+            self.begin.settings,
+            run=run,
+            now=self.begin.now,
+            to=self.begin.to,
+            sent_since=count,
+            keep_old=self.flags.now is not None,
+        )
+
+    def _about(self, ready: Prepared) -> dict[str, Any]:
+        return {
+            "command": "send",
+            "roster": ready.roster.source,
+            "to": ready.errand.delivery,
+            "problems": [problem.facts() for problem in ready.roster.left_out],
+        }
+
+    def _tell(
+        self, ready: Prepared, report: RunReport, *, run: str | None, redirected: str | None = None
+    ) -> None:
+        """Say what went out, what did not and why, and what to do about it."""
+        plan, call = report.plan, self.call
+        commands = acceptance(self.context, plan)
+        self._warn(plan)
+        call.document(
+            **self._about(ready),
+            dry_run=False,
+            redirected=redirected,
+            run=run,
+            exit_code=int(report.exit_code),
+            ended={state.value: number for state, number in report.ended.items()},
+            unsent=words.unsent_document(report.unsent),
+            **plan_document(plan),
+            accept=list(commands),
+            error=None if report.trouble is None else str(report.trouble),
+        )
+        self._say_plan(plan)
+        at_most = None if call.verbose else words.LINES_AT_MOST
+        call.say(words.ended_line(report.ended, len(plan.actions), ready.errand.delivery))
+        call.problems(words.unsent_lines(report.unsent, at_most=at_most))
+        for line in words.advice(report.ended, on_unknown=ready.errand.policy.on_unknown):
+            call.say(line)
+        warn_of_refusals(call, plan, commands)
+        if report.trouble is not None:
+            print(f"invites: {report.trouble}", file=sys.stderr)
+
+    def _say_plan(self, plan: Plan) -> None:
+        call = self.call
+        if call.verbose:
+            for line in plan_lines(plan):
+                call.detail(line)
+        call.say(plan_summary(plan))
+        at_most = None if call.verbose else words.LINES_AT_MOST
+        for line in (*words.token_lines(plan, at_most=at_most), *words.held_lines(plan)):
+            call.say(line)
+
+    def _warn(self, plan: Plan) -> None:
+        for warning in plan.warnings:
+            self.call.warn(warning)
+
+    def _tell_adopted(self, ready: Prepared, found: Adopted, path: Path) -> None:
+        call = self.call
+        call.problems(problem.text(str(path)) for problem in found.problems)
+        call.document(
+            **self._about(ready),
+            dry_run=False,
+            run=found.run_id,
+            exit_code=int(found.exit_code),
+            record_only=str(path),
+            adopted=found.adopted,
+            known=found.known,
+            over=found.over,
+            not_adopted=[problem.facts() for problem in found.problems],
+        )
+        call.say(
+            f"Recorded as sent: {found.adopted}; recorded before: {found.known}; over: "
+            f"{found.over}; not adopted: {len(found.problems)}. Nothing was sent."
+        )
+        if found.problems:
+            call.say("What was not adopted is as if it had never been mailed: see invites plan.")
