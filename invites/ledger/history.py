@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select
 
 from invites.core.plan_state import State
+from invites.errors import Exit
 from invites.ledger.engine import Ledger
 from invites.ledger.schema import invitations, meetings, messages, runs, shared_facts
 
@@ -193,6 +194,17 @@ def past_runs(ledger: Ledger, *, at_most: int | None = None) -> tuple[PastRun, .
     statement = select(runs).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(at_most)
     with ledger.reading() as connection:
         return tuple(_run(row) for row in connection.execute(statement))
+
+
+def last_run(ledger: Ledger, job: str, *, done: bool = False) -> PastRun | None:
+    """Return a job's latest run, with `done` the latest that ended with 0 or 4."""
+    statement = select(runs).where(runs.c.scope == job, runs.c.command == "run")
+    if done:
+        statement = statement.where(runs.c.exit_code.in_((int(Exit.DONE), int(Exit.IN_PART))))
+    latest = statement.order_by(runs.c.started.desc(), runs.c.id.desc()).limit(1)
+    with ledger.reading() as connection:
+        row = connection.execute(latest).first()
+    return None if row is None else _run(row)
 
 
 def _run(row: Row[*tuple[Any, ...]]) -> PastRun:

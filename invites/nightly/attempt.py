@@ -13,7 +13,14 @@ from invites.core.roster import parse_roster
 from invites.core.roster_join import joined
 from invites.core.roster_table import Table
 from invites.delivery import Delivery, open_delivery
-from invites.errors import Exit, InvitesError, RosterRefusedError, UsageError, ZoneDataError
+from invites.errors import (
+    Exit,
+    GuardError,
+    InvitesError,
+    RosterRefusedError,
+    UsageError,
+    ZoneDataError,
+)
 from invites.ledger import Ledger
 from invites.ledger.runs import sent_since
 from invites.nightly.order import JobOutcome, Night, roster_rule
@@ -26,8 +33,7 @@ from invites.nightly_roster import (
     find,
 )
 from invites.roster_csv import read_table
-from invites.run import Errand, RunReport, policy_from, send
-from invites.run.errand import Unsent
+from invites.run import Errand, RunReport, Unsent, note_refused, policy_from, send
 
 if TYPE_CHECKING:
     from invites.settings import Job
@@ -64,7 +70,7 @@ def attempted(
         caught_up=now_due.caught_up,
     )
     try:
-        roster = read(night, job, state.open)
+        roster = _read_or_noted(night, ledger, job, state.open, now_due.due)
         report = _sent(night, ledger, job, roster, now_due.due, on_message=on_message)
         outcome = ended(replace(blank, source=roster.source), report, roster, night=night)
     except InvitesError as error:
@@ -77,6 +83,22 @@ def attempted(
             text=f"unexpected failure: {type(error).__name__}; run it by hand with -v to see where",
         )
     return replace(outcome, took=timedelta(seconds=night.surroundings.timer() - began))
+
+
+def _read_or_noted(
+    night: Night, ledger: Ledger, job: Job, tried: OpenDue | None, due: datetime
+) -> Roster:
+    """Return the roster; a refusal goes into the history, once for each cause of a due time."""
+    try:
+        return read(night, job, tried)
+    except (GuardError, RosterRefusedError) as refusal:
+        cause = cause_of(refusal, stopped=False)
+        known = tried is not None and tried.due == due and tried.cause is cause
+        if not known and cause is not Cause.ROSTER_MOVES:
+            source = " + ".join(place.text for place in job.roster)
+            errand = errand_for(night, job, due)
+            note_refused(ledger, errand, refusal, source=source, now=night.now)
+        raise
 
 
 def read(night: Night, job: Job, tried: OpenDue | None) -> Roster:
@@ -172,7 +194,7 @@ def ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, night: Nigh
     """Return the outcome of a run that got as far as a plan."""
     lines = [problem.text(roster.source) for problem in roster.left_out]
     lines += [refusal.text for refusal in report.plan.refusals]
-    lines += [f"{_place(one)}: {one.state.value}: {one.answer}" for one in report.unsent]
+    lines += [unsent_line(one) for one in report.unsent]
     lines += report.plan.warnings
     outcome = replace(
         outcome, run=report, exit_code=report.exit_code, lines=tuple(lines), text=summed_up(report)
@@ -186,9 +208,11 @@ def ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, night: Nigh
     return outcome
 
 
-def _place(unsent: Unsent) -> str:
+def unsent_line(unsent: Unsent) -> str:
+    """Return in one line which message did not go out, and what the server said."""
     action = unsent.action
-    return f'meeting "{action.facts.id}", {action.attendee.email}'
+    place = f'meeting "{action.facts.id}", {action.attendee.email}'
+    return f"{place}: {unsent.state.value}: {unsent.answer}"
 
 
 def summed_up(report: RunReport) -> str:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from typing import Literal
 
-from invites.core.plan_drained import drained
 from invites.core.plan_state import State
-from invites.core.times import TZDATA_VERSION
 from invites.ledger import Ledger
 from invites.ledger.history import scopes, waiting
-from invites.ledger.runs import RunStart, begin_run
-from invites.ledger.snapshot import snapshot_of
-from invites.nightly.attempt import delivery_opener, summed_up
+from invites.nightly.attempt import delivery_opener, summed_up, unsent_line
 from invites.nightly.order import Night, SideOutcome
-from invites.run import Errand, carry_out, policy_from
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from invites.run import Errand, policy_from, settle
+from invites.run import drain as drain_scope
 
 
 def drain(night: Night, ledger: Ledger) -> Iterator[SideOutcome]:
@@ -25,49 +20,47 @@ def drain(night: Night, ledger: Ledger) -> Iterator[SideOutcome]:
     A scope's messages go the way on which they were deferred: only a mail server defers.
     """
     now = night.now
-    again = [one for one in waiting(ledger) if one.state is State.DEFERRED]
-    if not any(one.next_attempt is not None and one.next_attempt <= now for one in again):
+    deferred = [one for one in waiting(ledger) if one.state is State.DEFERRED]
+    if not any(one.next_attempt is not None and one.next_attempt <= now for one in deferred):
         return
+    to: Literal["folder", "smtp"] = night.order.to or (
+        "smtp" if night.settings.smtp.host is not None else "folder"
+    )
+    settle(ledger, delivery_opener(night, ledger, to), now=now)
     for scope in scopes(ledger):
         if night.surroundings.stop():
             return
-        outcome = _drained(night, ledger, scope)
+        outcome = _drained(night, ledger, scope, to)
         if outcome is not None:
             yield outcome
 
 
-def _drained(night: Night, ledger: Ledger, scope: str) -> SideOutcome | None:
-    to: Literal["folder", "smtp"] = night.order.to or (
-        "smtp" if night.settings.smtp.host is not None else "folder"
-    )
+def _drained(
+    night: Night, ledger: Ledger, scope: str, to: Literal["folder", "smtp"]
+) -> SideOutcome | None:
     settings = night.settings
-    policy = policy_from(settings, to=to)
-    snapshot = snapshot_of(ledger, scope, meeting_ids=(), now=night.now)
-    plan = drained(snapshot, now=night.now, policy=policy, terms=night.workshop.terms)
-    if not plan.actions and not plan.dropped:
-        return None
-    start = RunStart(
+    errand = Errand(
         scope=scope,
         command="drain",
         delivery=to,
-        source="",
-        roster_digest="",
-        tz_version=TZDATA_VERSION,
+        policy=policy_from(settings, to=to),
+        clock_ahead=settings.guard.clock_ahead,
+        keep=settings.ledger.keep,
     )
-    report = carry_out(
-        plan,
-        begin_run(ledger, start, now=night.now),
+    report = drain_scope(
         night.workshop,
         ledger,
-        Errand(scope=scope, command="drain", delivery=to, policy=policy, keep=settings.ledger.keep),
+        errand,
         night.surroundings,
         delivery_for=delivery_opener(night, ledger, to),
     )
-    text = summed_up(report) if report.trouble is None else str(report.trouble)
+    if report is None:
+        return None
     return SideOutcome(
         what="deferred",
         scope=scope,
         exit_code=report.exit_code,
         ended={state.value: count for state, count in report.ended.items()},
-        text=text,
+        text=summed_up(report) if report.trouble is None else str(report.trouble),
+        lines=tuple(unsent_line(one) for one in report.unsent),
     )

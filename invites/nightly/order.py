@@ -159,6 +159,7 @@ class SideOutcome:
     exit_code: Exit
     ended: Mapping[str, int]
     text: str = ""
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from invites.core.attempts import Cause, CloseAsMissed, Run, decide
 from invites.core.due import last_due
-from invites.core.times import TZDATA_VERSION
 from invites.errors import Exit, InvitesError
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.jobs import job_state
-from invites.ledger.runs import check_guards
 from invites.nightly.attempt import ended, errand_for, read, refused
 from invites.nightly.order import JobOutcome, Night, Waking, due_rule, inputs_of
 from invites.nightly.telling import tell_job
-from invites.run import RunReport, composed, planned
+from invites.run import RunReport
+from invites.run import rehearse as rehearse_errand
 
 if TYPE_CHECKING:
     from invites.core.attempts import JobState
@@ -54,19 +53,11 @@ def _rehearsed(
     source = " + ".join(place.text for place in job.roster)
     outcome = JobOutcome(job=job.name, due=due, exit_code=Exit.DONE, text="", source=source)
     try:
-        check_guards(
-            ledger,
-            now=night.now,
-            tz_version=TZDATA_VERSION,
-            clock_ahead=night.settings.guard.clock_ahead,
-            accept_clock=night.order.accept_clock,
-        )
         roster = read(night, job, None if state is None else state.open)
-        plan = planned(roster, night.workshop, ledger, errand_for(night, job, due), now=night.now)
-        for _ in composed(plan.actions, night.workshop):
-            night.surroundings.on_message()
-        code = Exit.GUARD if plan.refusals else Exit.IN_PART if roster.rejected else Exit.DONE
-        report = RunReport(run_id="", plan=plan, ended={}, exit_code=code)
+        found = rehearse_errand(
+            roster, night.workshop, ledger, errand_for(night, job, due), night.surroundings
+        )
+        report = RunReport(run_id="", plan=found.plan, ended={}, exit_code=found.exit_code)
         outcome = ended(replace(outcome, source=roster.source), report, roster, night=night)
     except InvitesError as error:
         outcome = refused(outcome, error, stopped=night.surroundings.stop())

@@ -57,10 +57,7 @@ def reminders_due(night: Night, ledger: Ledger, job: Job) -> list[Due]:
 
 def _same_link(known: Known, night: Night) -> bool:
     """Tell whether the link would be the one that was sent; another waits for the next run."""
-    facts, workshop = known.facts, night.workshop
-    validity = workshop.composer.validity_for(facts.meeting((known.attendee,)))
-    same_terms = replace(facts.terms, alarm="") == replace(workshop.terms, alarm="")
-    return same_terms and validity == facts.validity
+    return replace(known.facts.terms, alarm="") == replace(night.workshop.terms, alarm="")
 
 
 class _ReminderJournal:
@@ -161,12 +158,17 @@ def _parcels(night: Night, due: Sequence[Due], journal: _ReminderJournal) -> Ite
 
 def _composed(night: Night, same: Sequence[StandingInvitation]) -> Iterator[Invitation]:
     """Yield the reminder of each attendee of one meeting, checked as every message is."""
-    facts, known_uid = same[0].known.facts, same[0].standing.uid
+    facts, uid = same[0].known.facts, same[0].standing.uid
     attendees = tuple(one.known.attendee for one in same)
     revision = Revision(kind=Kind.REMINDER, sequence=0, dtstamp=night.now)
     composer = night.workshop.composer
     return night.workshop.verifier.passed(
         composer.compose(
-            facts.meeting(attendees), revision, attendees, uid=known_uid, room=facts.room
+            facts.meeting(attendees),
+            revision,
+            attendees,
+            uid=uid,
+            room=facts.room,
+            validity=facts.validity,
         )
     )

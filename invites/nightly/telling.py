@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from invites.core.attempts import Again
 from invites.errors import Exit
 from invites.nightly.order import JobOutcome, Night, SideOutcome
@@ -23,8 +25,7 @@ def tell_job(night: Night, outcome: JobOutcome) -> None:
     }
     text = f"job {outcome.job}: {outcome.text}"
     night.tell(Line(event=_event(outcome), level=_level(outcome), text=text, facts=facts))
-    for line in outcome.lines:
-        night.tell(Line(event="detail", level=Level.WARNING, text=line, facts={"job": outcome.job}))
+    _tell_details(night, outcome.job, outcome.lines)
 
 
 def _event(outcome: JobOutcome) -> str:
@@ -45,13 +46,9 @@ def _level(outcome: JobOutcome) -> Level:
 def tell_side(night: Night, side: SideOutcome) -> None:
     """Tell what became of reminders or deferred messages."""
     said = ", ".join(f"{count} {name}" for name, count in side.ended.items() if count)
-    text = ": ".join(
-        filter(
-            None, (f"{side.what} of {side.scope}" if side.scope else side.what, said or side.text)
-        )
-    )
-    if said and side.text:
-        text += f"; {side.text}" if side.exit_code not in {Exit.DONE, Exit.IN_PART} else ""
+    trouble = side.text if side.exit_code not in {Exit.DONE, Exit.IN_PART} else ""
+    place = f"{side.what} of {side.scope}" if side.scope else side.what
+    text = f"{place}: {'; '.join(filter(None, (said, trouble)))}"
     night.tell(
         Line(
             event=side.what,
@@ -60,3 +57,9 @@ def tell_side(night: Night, side: SideOutcome) -> None:
             facts={"scope": side.scope, "exit": int(side.exit_code), **side.ended},
         )
     )
+    _tell_details(night, side.scope, side.lines)
+
+
+def _tell_details(night: Night, job: str, lines: Iterable[str]) -> None:
+    for line in lines:
+        night.tell(Line(event="detail", level=Level.WARNING, text=line, facts={"job": job}))

@@ -1,0 +1,49 @@
+"""`invites schedule`: stays in the foreground and runs the jobs when they are due."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invites.cli.common import Call, ConfigOption, QuietOption, VerboseOption, clock
+from invites.errors import Exit
+
+if TYPE_CHECKING:
+    from invites.settings import Settings
+
+
+def schedule(
+    config: ConfigOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Stay in the foreground and run the jobs when they are due; SIGHUP reads the settings again.
+
+    SIGTERM finishes the message in hand and ends: 0, or 75 where a run has to go on later.
+    """
+    import os
+    import time
+
+    from invites import settings as settings_package
+    from invites.cli.loglines import printer
+    from invites.cli.signals import Signals
+    from invites.nightly.scheduler import Schedule
+    from invites.report.lines import Level, Line
+    from invites.run import Surroundings
+
+    call = Call(config=config, quiet=quiet, verbose=verbose)
+    tell = printer(call)
+
+    def load() -> Settings:
+        settings = settings_package.load(call.config, environ=os.environ)
+        for warning in settings.warnings:
+            tell(Line(event="setting", level=Level.WARNING, text=warning))
+        return settings
+
+    calls = Signals()
+    surroundings = Surroundings(
+        clock=clock, timer=time.monotonic, stop=calls.stop, pause=calls.pause
+    )
+    waiting = Schedule(load, surroundings=surroundings, calls=calls, tell=tell)
+    with calls:
+        interrupted = waiting.run()
+    return Exit.TRY_AGAIN if interrupted else Exit.DONE
