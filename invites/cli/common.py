@@ -119,10 +119,9 @@ def _instant(text: str) -> datetime:
 
 
 def spare_the_collector() -> None:
-    """Let the garbage collector look at new objects alone, and seldom; for long work.
+    """Switch the garbage collector off, for a build: a roster and its messages have no cycles.
 
-    A roster and its messages are values without cycles that live to the end: walking through all
-    of them again and again costs a tenth of a build and finds nothing.
+    Walking through all of them again and again costs a tenth of the build and finds nothing; the
+    memory at its peak is the same with 100,000 attendees.
     """
-    gc.freeze()
-    gc.set_threshold(100_000, 10, 10)
+    gc.disable()
