@@ -1,4 +1,4 @@
-"""What `invites init` writes: settings, a room key, a roster to start from, templates on request.
+"""What `invites init` writes: settings, a room key, a ledger, a roster; templates on request.
 
 Nothing is overwritten: what is there is kept and named, and what lacks is written.
 """
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from invites import ledger
 from invites.errors import SettingsError
 from invites.settings.files import PRIVATE, PUBLIC, make_folder, write_new
 from invites.templating import shipped_folder
@@ -19,6 +20,8 @@ SETTINGS_NAME: Final = "invites.toml"
 ROOM_KEY_NAME: Final = "room.key"
 ROSTER_NAME: Final = "roster.csv"
 TEMPLATES_NAME: Final = "templates"
+LEDGER_NAME: Final = "invites.db"
+"""Where the first settings say that the ledger is."""
 EXAMPLE_NAME: Final = "invites.example.toml"
 PACKAGE: Final = Path(__file__).resolve().parent
 FIRST_MEETING_IN: Final = timedelta(days=7)
@@ -86,8 +89,9 @@ def initialise(
 ) -> Initialised:
     """Write what is needed to start in `folder`, which is made where it is not there.
 
-    `room_key` is text of at least 32 random bytes.  It is written only together with the settings
-    file: a new key beside old settings would move every derived room.
+    `room_key` is text of at least 32 random bytes.  It and the ledger are made only together with
+    the settings file: beside old settings a new key would move every derived room, and a new ledger
+    invite everybody again.
     Raises UsageError where `folder` is a file, StorageError where the disk refuses.
     """
     make_folder(folder)
@@ -105,6 +109,17 @@ def initialise(
             make_folder(starter.path.parent)
             write_new(starter.path, starter.content, mode=starter.mode)
             made.append(starter.path)
+    book = folder / LEDGER_NAME
+    if _is_there(book):
+        kept.append(book)
+    elif old_settings:
+        reason = (
+            f"{SETTINGS_NAME} is there already; if nobody was invited yet, --new-ledger makes one"
+        )
+        left_out.append((book, reason))
+    else:
+        ledger.create(f"sqlite:///{book.absolute()}")
+        made.append(book)
     return Initialised(folder=folder, made=tuple(made), kept=tuple(kept), left_out=tuple(left_out))
 
 

@@ -28,12 +28,19 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_an_empty_folder_gets_settings_room_key_and_roster(tmp_path: Path) -> None:
     """The settings are the shipped text, the key is what was passed in."""
     done = initialise(tmp_path / "new", room_key=ROOM_KEY, now=NOW)
-    assert contents(tmp_path / "new") == {
+    written = contents(tmp_path / "new")
+    assert written.pop("invites.db").startswith(b"SQLite format 3")
+    assert written == {
         "invites.toml": example_settings().read_bytes(),
         "room.key": ROOM_KEY.encode() + b"\n",
         "roster.csv": first_roster(NOW).encode(),
     }
-    assert {path.name for path in done.made} == {"invites.toml", "room.key", "roster.csv"}
+    assert {path.name for path in done.made} == {
+        "invites.toml",
+        "room.key",
+        "invites.db",
+        "roster.csv",
+    }
     assert (done.kept, done.left_out, done.copied_templates) == ((), (), False)
 
 
@@ -71,7 +78,7 @@ def test_what_is_there_is_kept_and_named(tmp_path: Path) -> None:
     done = initialise(tmp_path, room_key=ROOM_KEY, now=NOW)
     assert done.kept == (tmp_path / "roster.csv",)
     assert (tmp_path / "roster.csv").read_text() == "mine"
-    assert {path.name for path in done.made} == {"invites.toml", "room.key"}
+    assert {path.name for path in done.made} == {"invites.toml", "room.key", "invites.db"}
 
 
 def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
@@ -82,6 +89,17 @@ def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
     assert done.made == ()
     assert len(done.kept) == len(before)
+
+
+def test_no_new_ledger_is_put_beside_old_settings(tmp_path: Path) -> None:
+    """A lost ledger that is replaced in silence would invite everybody again."""
+    initialise(tmp_path, room_key=ROOM_KEY, now=NOW)
+    (tmp_path / "invites.db").unlink()
+    done = initialise(tmp_path, room_key=ROOM_KEY, now=NOW)
+    assert not (tmp_path / "invites.db").exists()
+    ((path, reason),) = done.left_out
+    assert path == tmp_path / "invites.db"
+    assert "--new-ledger" in reason
 
 
 def test_no_new_room_key_is_put_beside_old_settings(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def init(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Write settings, a room key and a roster to start from; never overwrite anything."""
+    """Write settings, a room key, a ledger and a first roster; never overwrite anything."""
     import secrets
 
     from invites.initialise import initialise

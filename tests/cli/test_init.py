@@ -128,7 +128,12 @@ def test_json_says_what_was_made(tmp_path: Path, invites: Invites) -> None:
     done = invites("init", "--json")
     document = json.loads(done.out)
     assert document["version"] == 1
-    assert sorted(document["made"]) == ["invites.toml", "room.key", "roster.csv"]
+    assert sorted(document["made"]) == [
+        "invites.db",
+        "invites.toml",
+        "room.key",
+        "roster.csv",
+    ]
     assert (document["kept"], document["left_out"]) == ([], [])
     assert "made  invites.toml" in done.err
 
