@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-COMMANDS = ("init", "check", "build", "plan", "send", "run", "schedule", "inspect", "keygen")
+COMMANDS = (
+    "init",
+    "check",
+    "build",
+    "plan",
+    "send",
+    "run",
+    "schedule",
+    "inspect",
+    "history",
+    "forget",
+    "keygen",
+)
 """The commands in the order that `--help` lists them; each is the module of that name here."""
 
 app = typer.Typer(

@@ -66,6 +66,44 @@ class Ran(Protocol):
     def tz_version(self) -> str: ...  # noqa: D102
 
 
+class Waits(Protocol):
+    """A revision that is planned and not accepted yet, as the ledger has it."""
+
+    @property
+    def meeting_id(self) -> str: ...  # noqa: D102 - the ledger says
+    @property
+    def address(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def sequence(self) -> int: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def attempts(self) -> int: ...  # noqa: D102
+    @property
+    def next_attempt(self) -> datetime | None: ...  # noqa: D102
+
+
+def waiting_table(waiting: Sequence[Waits]) -> Table:
+    """Return what is on its way, a row per message."""
+    columns = ("to", "meeting", "what", "seq", "state", "attempts", "next attempt")
+    table = _table("not accepted yet", columns)
+    for one in waiting:
+        table.add_row(
+            *_cells(
+                one.address,
+                one.meeting_id,
+                one.kind,
+                str(one.sequence),
+                str(one.state),
+                str(one.attempts),
+                "" if one.next_attempt is None else _when(one.next_attempt),
+            )
+        )
+    return table
+
+
 def message_table(messages: Sequence[Sent]) -> Table:
     """Return what was sent, a row per message; nothing in a cell is taken for markup."""
     table = _table("messages", ("when", "to", "meeting", "what", "seq", "outcome", "answer"))
