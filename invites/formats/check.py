@@ -44,9 +44,10 @@ _FIELD_NAME = re.compile(rb"^([^\s:]+):", re.MULTILINE)
 
 # A dot costs the regex engine a tenth of what a class of characters does: lines are measured with
 # it, and what they are made of is looked at apart.
-_LINES = r"(?:[A-Za-z0-9+/=].{1,76}+(?<=\r)\n)*+"
+_LINES = r"(?:.{2,77}+(?<=\r)\n)*+"
+_BODIES = ("plain", "html", "calendar")
 _FOLDED_LINES = re.compile(rb"(?:.{1,76}+(?<=\r)\n)++")
-_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t"
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 
 _PROPERTY_NAME = re.compile(rb"^([A-Z-]+)[;:]", re.MULTILINE)
 _INSTANT = r"[0-9]{8}T[0-9]{6}Z"
@@ -58,7 +59,7 @@ _PARAMETERS = r"(?:;[A-Z-]++=(?:\"[^\"\r\n]*+\"|[^\";:,\r\n]*+)(?:,[^\";:,\r\n]*
 def _message_grammar(kind: Kind, *, reply_to: bool, answers: bool) -> re.Pattern[bytes]:
     """Return the message's grammar; group 1 is the recipient.
 
-    The bodies, still in base64, are the groups `plain`, `html`, `calendar` and `attached`.
+    The bodies, still in base64, are the groups of `_BODIES`, and `attached`, the second copy.
     """
     fields = [
         rf"To: (?:{_PHRASE})?{_MAILBOX}\r\n" if name == "To" else rf"{name}: {_VALUE}\r\n"
@@ -84,9 +85,9 @@ def _message_grammar(kind: Kind, *, reply_to: bool, answers: bool) -> re.Pattern
     return re.compile(("".join(fields) + body).encode("ascii"))
 
 
-def _is_clean(eml: bytes) -> bool:
-    """Whether all is printable ASCII but for CR and LF, which alternate."""
-    ends = eml.translate(None, _PRINTABLE)
+def _is_base64(body: bytes) -> bool:
+    """Whether a body holds base64's alphabet, and CR and LF in turn; its lines are measured."""
+    ends = body.translate(None, _BASE64)
     return ends == b"\r\n" * (len(ends) // 2)
 
 
@@ -143,12 +144,13 @@ def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
 class MessageCheck:
     """The byte-level checks for the messages of one kind, with or without a host to reply to."""
 
-    __slots__ = ("_kind", "_method", "_reply_to", "_with_others")
+    __slots__ = ("_bodies", "_kind", "_method", "_reply_to", "_with_others")
 
     def __init__(self, revision: Revision, *, reply_to: bool, with_others: bool = False) -> None:
         """`with_others` tells that the calendar object lists the other attendees as well."""
         self._kind = revision.kind
         self._method = revision.method.encode("ascii")
+        self._bodies = ("plain", "html") if self._kind is Kind.REMINDER else _BODIES
         self._reply_to = reply_to
         self._with_others = with_others
 
@@ -183,7 +185,7 @@ class MessageCheck:
         """Check the header, the recipient, the parts and all lines; return the bodies' places."""
         grammar = _message_grammar(self._kind, reply_to=self._reply_to, answers=answers)
         found = grammar.fullmatch(eml)
-        if found is None or not _is_clean(eml):
+        if found is None or not all(map(_is_base64, found.group(*self._bodies))):
             raise self._fault(eml, answers=answers, where=where)
         if found[1] != mailbox.encode("ascii"):
             raise MessageFaultError(

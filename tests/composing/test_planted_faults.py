@@ -108,7 +108,7 @@ BYTES: dict[str, tuple[str, Alter]] = {
     ),
     "two recipients in To": ("form of the message", eml(b"@example.org>", b"@example.org>, <e@e.e>")),
     "a part in another encoding": ("form of the message", eml(b": base64", b": 8bit")),
-    "a body that is no base64": ("form of the message", eml(b"base64\r\n\r\nSG", b"base64\r\n\r\n!G")),
+    "a body that is no base64": ("form of the message", eml(b"base64\r\n\r\nSG", b"base64\r\n\r\nS!")),
     "no attachment": ("form of the message", without_attachment),
     "a calendar part with a disposition": (
         "form of the message",
