@@ -30,6 +30,7 @@ COMMANDS = (
     "send",
     "run",
     "schedule",
+    "doctor",
     "inspect",
     "history",
     "forget",

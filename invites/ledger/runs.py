@@ -47,6 +47,21 @@ class Left(NamedTuple):
     delivery: str = ""
 
 
+class GuardFacts(NamedTuple):
+    """What the clock (seconds since 1970) and the zone data are held against; None before a run."""
+
+    last_run: int | None
+    tz_version: str | None
+
+
+def guard_facts(ledger: Ledger) -> GuardFacts:
+    """Return what the ledger's last run says of clock and time zone data."""
+    with ledger.reading() as connection:
+        facts = _meta(connection)
+    last = facts.get("last_run")
+    return GuardFacts(None if last is None else int(last), facts.get("tz_version"))
+
+
 def check_guards(
     ledger: Ledger,
     *,
@@ -56,16 +71,13 @@ def check_guards(
     accept_clock: bool = False,
 ) -> None:
     """Raise GuardError where the clock can't be trusted, ZoneDataError where zone data can't."""
-    with ledger.reading() as connection:
-        facts = _meta(connection)
-    fault = zone_data_fault(facts.get("tz_version"), tz_version)
+    facts = guard_facts(ledger)
+    fault = zone_data_fault(facts.tz_version, tz_version)
     if fault is not None:
         raise ZoneDataError(fault)
     if accept_clock:
         return
-    last = facts.get("last_run")
-    seconds = None if last is None else int(last)
-    fault = clock_fault(seconds, int(now.timestamp()), ahead=clock_ahead)
+    fault = clock_fault(facts.last_run, int(now.timestamp()), ahead=clock_ahead)
     if fault is not None:
         raise GuardError(fault)
 
