@@ -15,34 +15,27 @@ from invites.cli.common import (
     RosterArgument,
     VerboseOption,
 )
-from invites.cli.errands import (
+from invites.cli.flags import (
     AcceptChangeOption,
     AcceptClockOption,
     AcceptShrinkOption,
     ClaimOption,
-    Flags,
     LimitOption,
     NewLedgerOption,
     NoFinalNewlineOption,
     OnlyOption,
     PartialOption,
-    Prepared,
     ResendOption,
     ScopeOption,
     SkipInvalidOption,
     TemplatesOption,
     ToOption,
     WithdrawNowOption,
-    acceptance,
-    begun,
-    ledger_to_read,
-    prepared,
-    warn_of_refusals,
 )
-from invites.cli.shown import coloured
 from invites.errors import Exit, GuardError, RosterRefusedError
 
 if TYPE_CHECKING:
+    from invites.cli.errands import Flags, Prepared
     from invites.core.plan_actions import Plan
     from invites.ledger import Ledger
 
@@ -72,6 +65,9 @@ def plan(
     verbose: VerboseOption = False,
 ) -> int:
     """Show what send would do now: who is new, updated, withdrawn, kept or held back."""
+    from invites.cli.errands import Flags, acceptance, begun, ledger_to_read, prepared
+    from invites.run import planned
+
     flags = Flags(
         roster=roster,
         to=to,
@@ -92,8 +88,6 @@ def plan(
         now=now,
     )
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
-    from invites.run import planned
-
     begin = begun(call, flags)
     ready = prepared(call, flags, begin)
     with ledger_to_read(ready.settings, new=new_ledger) as ledger:
@@ -124,6 +118,8 @@ def _faults(ready: Prepared, flags: Flags, ledger: Ledger | None) -> list[str]:
 def _show(
     call: Call, found: Plan, ready: Prepared, faults: list[str], commands: tuple[str, ...]
 ) -> None:
+    from invites.cli.errands import warn_of_refusals
+    from invites.cli.shown import coloured
     from invites.report.plan import plan_document, plan_lines, plan_summary
 
     for warning in found.warnings:

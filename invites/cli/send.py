@@ -16,13 +16,11 @@ from invites.cli.common import (
     RosterArgument,
     VerboseOption,
 )
-from invites.cli.errands import (
+from invites.cli.flags import (
     AcceptChangeOption,
     AcceptClockOption,
     AcceptShrinkOption,
-    Begun,
     ClaimOption,
-    Flags,
     LimitOption,
     NewLedgerOption,
     NoFinalNewlineOption,
@@ -35,12 +33,13 @@ from invites.cli.errands import (
     ToOption,
     VerifyOption,
     WithdrawNowOption,
-    begun,
 )
 from invites.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from invites.cli.errands import Begun
 
 
 def send(
@@ -83,6 +82,8 @@ def send(
     verbose: VerboseOption = False,
 ) -> int:
     """Send what the plan says through the configured delivery, and remember it."""
+    from invites.cli.errands import Flags, begun
+
     flags = Flags(
         roster=roster,
         to=to,
