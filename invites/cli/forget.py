@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
-from invites.errors import Exit
+from invites.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from invites.settings import Settings
 
 
 def forget(
@@ -17,7 +22,7 @@ def forget(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> int:
-    """Erase a person from the ledger; refused while an invitation stands."""
+    """Erase a person from the ledger; refused while a roster or an invitation has the person."""
     import os
 
     from invites import settings as settings_package
@@ -28,8 +33,10 @@ def forget(
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     settings = settings_package.load(call.config, environ=os.environ)
     person = folded(address, "ADDRESS", settings)
+    now = clock()
+    _refuse_expected(person, settings, now)
     with open_ledger(settings.ledger.url, lock=True) as ledger:
-        forgot = erase(ledger, person, now=clock())
+        forgot = erase(ledger, person, now=now)
     call.document(command="forget", invitations=forgot.invitations, messages=forgot.messages)
     call.say(
         f"Erased from the ledger: {forgot.invitations} invitations and {forgot.messages} messages."
@@ -41,3 +48,16 @@ def forget(
             "Batches in the outbox, the mail server's logs and backups are not part of the ledger."
         )
     return Exit.DONE
+
+
+def _refuse_expected(person: str, settings: Settings, now: datetime) -> None:
+    """Refuse to forget somebody whom a job's roster still has: the next night would invite anew."""
+    from invites.run.expecting import jobs_expecting
+
+    jobs = jobs_expecting(person, settings, now=now)
+    if jobs:
+        names = ", ".join(f'"{name}"' for name in jobs)
+        raise UsageError(
+            f"the roster of job {names} still expects this person; take the person out of it, let "
+            "the invitation be withdrawn, then forget"
+        )

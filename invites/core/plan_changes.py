@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from invites.core.facts import Draft, Known, MeetingFacts, expected_as
 from invites.core.model import Attendee, Change
@@ -95,7 +96,7 @@ def _link(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
     """Yield what moves the link; a window that only follows the meeting is no change of its own."""
     moved = old.start != new.start or old.end != new.end
     if old.room != new.room:
-        yield Change(field="room", old=old.room.claim, new=new.room.claim)
+        yield Change(field="room", old=unquote(old.room.claim), new=unquote(new.room.claim))
     if old.terms.server_url != new.terms.server_url:
         yield Change(field="server", old=old.terms.server_url, new=new.terms.server_url)
     elif old.terms.server_print != new.terms.server_print:

@@ -221,7 +221,7 @@ def missing(name: str) -> LedgerError:
     return LedgerError(
         f"{name}: found no ledger, expected the one that remembers who was invited; "
         "if it was moved, put it back or correct [ledger] url; "
-        "if nobody was invited yet, --new-ledger makes one"
+        "if nobody was invited yet, `invites init` in a new folder or --new-ledger makes one"
     )
 
 
