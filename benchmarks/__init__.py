@@ -1,0 +1,1 @@
+"""What `invites` costs, beside what ordinary scripts cost; `make bench` runs them."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "Africa/Nairobi", "Australia/Sydney")
 NAMES = ("Zoé Exempel", "Jörg Muster", "Ana Peña", "Łucja Przykład", "Max Sample")
+FIRST = datetime(2031, 1, 6, 9)  # noqa: DTZ001 - a roster's times are local
 COLUMNS = (
     "meeting_id",
     "title",
@@ -28,9 +29,7 @@ def write_roster(path: Path, attendees: int, *, per_meeting: int = 20) -> None:
         writer.writerow(COLUMNS)
         for number in range(attendees):
             meeting, seat = divmod(number, per_meeting)
-            start = datetime(2031, 1, 6, 9) + timedelta(
-                days=meeting % 300, minutes=15 * (meeting % 20)
-            )  # noqa: DTZ001 - a roster's times are local
+            start = FIRST + timedelta(days=meeting % 300, minutes=15 * (meeting % 20))
             writer.writerow(
                 (
                     f"course-{meeting:05d}",

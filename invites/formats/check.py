@@ -8,12 +8,12 @@ A fault stops the run before anything of it is written or sent.
 from __future__ import annotations
 
 import re
-from binascii import a2b_base64
 from functools import lru_cache
 
 from invites.core.model import Kind, Method, Revision
 from invites.errors import MessageFaultError
 from invites.formats.calendar import FOLD_AT, mailto
+from invites.formats.fences import encoded
 
 HEADER_LINE_AT_MOST = 998
 """Octets of a header line at most, its CRLF not counted (RFC 5322 2.1.1)."""
@@ -166,7 +166,7 @@ class MessageCheck:
         if self._kind is Kind.REMINDER:
             return
         calendar = found["calendar"]
-        if calendar != found["attached"] or a2b_base64(calendar) != ics:
+        if calendar != found["attached"] or calendar != encoded(ics):
             raise MessageFaultError(
                 "calendar copies",
                 message_id,

@@ -72,9 +72,18 @@ def lines(rows: Iterable[list[str]]) -> bytes:
 
     A cell that a spreadsheet would run as a formula gets an apostrophe before it.
     """
+    return "".join([_line([_harmless(cell) for cell in row]) for row in rows]).encode()
+
+
+def _line(cells: list[str]) -> str:
+    """Return one line; csv looks at each character, so it is asked only where one needs quotes."""
+    line = ",".join(cells)
+    quotes = '"' in line or "\r" in line or "\n" in line or line.count(",") >= len(cells)
+    if not quotes:
+        return line + "\r\n"
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([[_harmless(cell) for cell in row] for row in rows])
-    return text.getvalue().encode()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()
 
 
 def _harmless(cell: str) -> str:
