@@ -191,9 +191,11 @@ class MessageCheck:
             raise MessageFaultError(
                 "recipient", where, found="another address in To", expected="the attendee's alone"
             )
-        longest = max(map(len, eml[: eml.find(b"\r\n\r\n")].split(b"\r\n")))
-        if longest > HEADER_LINE_AT_MOST:
-            raise _too_long("header line length", longest, HEADER_LINE_AT_MOST, where)
+        end = eml.find(b"\r\n\r\n")
+        if end > HEADER_LINE_AT_MOST:
+            longest = max(map(len, eml[:end].split(b"\r\n")))
+            if longest > HEADER_LINE_AT_MOST:
+                raise _too_long("header line length", longest, HEADER_LINE_AT_MOST, where)
         return found
 
     def _fault(self, eml: bytes, *, answers: bool, where: str) -> MessageFaultError:
@@ -228,7 +230,7 @@ class MessageCheck:
 
     def calendar(self, ics: bytes, *, mailbox: str, where: str) -> None:
         """Check one calendar object: lines, METHOD, properties and their order, the attendee."""
-        if _FOLDED_LINES.fullmatch(ics) is None or ics.count(b"\r") != ics.count(b"\n"):
+        if _FOLDED_LINES.fullmatch(ics) is None:
             raise _line_fault(ics, where)
         if not _is_utf8(ics):
             raise MessageFaultError(
@@ -240,6 +242,8 @@ class MessageCheck:
         unfolded = ics.replace(b"\r\n ", b"")
         found = _calendar_grammar(self._kind).fullmatch(unfolded)
         if found is None:
+            if not _ends_as_crlf(ics):
+                raise _line_fault(ics, where)
             raise MessageFaultError(
                 "calendar properties",
                 where,
