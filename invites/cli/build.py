@@ -21,11 +21,11 @@ from invites.cli.common import (
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from invites.build import BuildReport
-    from invites.core.model import Roster
+    from invites.core.model import Meeting, Roster
     from invites.settings import Settings
 
 
@@ -99,6 +99,7 @@ def build(
             on_invitation=advance,
         )
     warn_of(call, read, report.warnings)
+    _show_table(call, selection.meetings)
     _tell(call, read, report, form=form, demo=demo)
     return Exit.IN_PART if read.rejected else Exit.DONE
 
@@ -125,6 +126,19 @@ def _progress(call: Call, total: int) -> AbstractContextManager[Callable[[], Non
     from invites.cli.progress import bar, no_bar
 
     return no_bar() if call.quiet else bar("Building invitations", total)
+
+
+def _show_table(call: Call, meetings: Sequence[Meeting]) -> None:
+    """Show what was made as a table where somebody sits at a terminal."""
+    import sys
+
+    if not meetings or call.as_json or call.quiet or not sys.stdout.isatty():
+        return
+    from rich.console import Console
+
+    from invites.report.built import meeting_table
+
+    Console().print(meeting_table(meetings))
 
 
 def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: bool) -> None:
