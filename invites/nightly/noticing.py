@@ -8,9 +8,10 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from invites.core.attempts import Again, Cause
+from invites.core.plan_state import State
 from invites.delivery import Key, Outcome, Parcel, Sent, open_delivery
 from invites.errors import Exit, InvitesError
-from invites.nightly.order import JobOutcome, Night
+from invites.nightly.order import JobOutcome, Night, SideOutcome
 from invites.report.lines import Level, Line
 from invites.report.notice import News, Notice, notice_message, notice_of
 
@@ -125,10 +126,34 @@ def notify(night: Night, job: Job, outcome: JobOutcome) -> bool:
 
     What goes wrong here is told to the log alone, and changes nothing else.
     """
+    return _mailed(night, job, news_of(job, outcome))
+
+
+def notify_of_side(night: Night, side: SideOutcome) -> None:
+    """Mail what of reminders or deferred messages is not tried again by itself."""
+    given_up = side.ended.get(State.FAILED.value, 0) + side.ended.get(State.UNKNOWN.value, 0)
+    job = next((job for job in night.settings.jobs if job.name == side.scope), None)
+    if not given_up or job is None:
+        return
+    what = "reminders" if side.what == "reminders" else "messages that had been deferred"
+    news = News(
+        job=job.name,
+        due=night.now,
+        timezone=job.timezone,
+        what="could not deliver everything",
+        why=f"Of the {what}, {given_up} were refused for good or may not have arrived.",
+        remedy="see the lines above; `invites history` shows each message.",
+        lines=side.lines,
+        facts={name: str(count) for name, count in side.ended.items() if count},
+    )
+    _mailed(night, job, news)
+
+
+def _mailed(night: Night, job: Job, news: News) -> bool:
     if not job.notify or night.order.simulated or night.order.dry_run:
         return True
     try:
-        notice = notice_of(news_of(job, outcome))
+        notice = notice_of(news)
         tray = _OutTray()
         now = night.now
         with open_delivery(night.settings, run="notice", now=now, to="smtp") as delivery:
@@ -168,6 +193,3 @@ def _not_told(job: Job, why: str) -> Line:
         text=f"job {job.name}: the notice could not be sent: {why}",
         facts={"job": job.name},
     )
-
-
-__all__ = ["is_told", "news_of", "notify"]

@@ -36,7 +36,7 @@ from invites.ledger.jobs import held_state, job_state, save_held_state, save_job
 from invites.ledger.runs import check_guards
 from invites.nightly.attempt import DueNow, attempted, cause_of
 from invites.nightly.draining import drain
-from invites.nightly.noticing import is_told, notify
+from invites.nightly.noticing import is_told, notify, notify_of_side
 from invites.nightly.order import JobOutcome, Night, SideOutcome, Waking, due_rule, inputs_of
 from invites.nightly.rehearsing import rehearse
 from invites.nightly.reminding import remind
@@ -77,9 +77,14 @@ def _at_work(night: Night, ledger: Ledger) -> Waking:
             break
         outcomes += _told(night, _attended(night, ledger, job))
     for side in _beside(night, ledger):
-        tell_side(night, side)
+        _hear_of(night, side)
         sides.append(side)
     return Waking(at=night.now, outcomes=tuple(outcomes), sides=tuple(sides), again=again(night))
+
+
+def _hear_of(night: Night, side: SideOutcome) -> None:
+    tell_side(night, side)
+    notify_of_side(night, side)
 
 
 def again(night: Night) -> datetime | None:
@@ -259,7 +264,7 @@ def _between(night: Night, ledger: Ledger) -> Callable[[], None]:
         if night.surroundings.timer() - looked < REMIND_EVERY_SECONDS:
             return
         for side in _reminders(night, ledger):
-            tell_side(night, side)
+            _hear_of(night, side)
         looked = night.surroundings.timer()
 
     return look
