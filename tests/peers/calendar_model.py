@@ -1,0 +1,283 @@
+"""Receivers' calendars: what stands in each mailbox after the mails that came, by iTIP alone.
+
+It imports nothing of the program under test and reads only the octets that a mailbox got.
+Order is by SEQUENCE, then DTSTAMP (RFC 5546 2.1.5); what is not newer is ignored, also after the
+entry is gone.  A CANCEL with STATUS:CANCELLED calls the meeting off, one without takes the receiver
+out of it (RFC 5546 3.2.5).  METHOD is the body's.  A Message-ID that came before is a second copy.
+"""
+
+from __future__ import annotations
+
+import email
+import hmac
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from email import policy
+from email.message import EmailMessage
+from email.utils import parseaddr
+from enum import Enum
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import icalendar
+
+
+class MalformedError(AssertionError):
+    """A message contradicts itself, or is none that a calendar could take."""
+
+
+class Order(NamedTuple):
+    """What orders the messages about one entry."""
+
+    sequence: int
+    dtstamp: datetime
+
+
+class Effect(Enum):
+    """What a message does to a calendar."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    CALLED_OFF = "called off"
+    REMOVED = "removed"
+    NOTHING_THERE = "nothing there to cancel"
+    TOO_OLD = "not newer than what is known"
+    SECOND_COPY = "a second copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whom a link admits where and when: what its token says (seconds since 1970)."""
+
+    room: str
+    not_before: int
+    expires: int
+    moderator: bool
+    name: str
+    user_id: str
+    _signed: bytes = field(repr=False)
+    _signature: bytes = field(repr=False)
+
+    @classmethod
+    def by(cls, link: str) -> Admission:
+        """Read a link; the room in its path and the token's must be one."""
+        url = urlsplit(link)
+        token = url.query.removeprefix("jwt=")
+        signed, signature = token.rsplit(".", 1)
+        claims: dict[str, Any] = json.loads(_octets(signed.split(".")[1]))
+        if unquote(url.path.removeprefix("/")).lower() != unquote(claims["room"]):
+            raise MalformedError("the link leads to one room and its token admits to another")
+        person = claims["context"]["user"]
+        return cls(
+            room=claims["room"],
+            not_before=claims["nbf"],
+            expires=claims["exp"],
+            moderator=person.get("moderator") in (True, "true"),
+            name=person["name"],
+            user_id=person.get("id", ""),
+            _signed=signed.encode(),
+            _signature=_octets(signature),
+        )
+
+    def signed_with(self, secret: bytes) -> bool:
+        """Tell whether a server that has this secret takes the token (HS256)."""
+        return hmac.compare_digest(
+            hmac.new(secret, self._signed, "sha256").digest(), self._signature
+        )
+
+
+def _octets(text: str) -> bytes:
+    octets = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if urlsafe_b64encode(octets).decode().rstrip("=") != text:
+        raise MalformedError("a token that is not base64url without padding")
+    return octets
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An entry in a calendar; times are aware and in UTC, `notes` follow the link's line."""
+
+    start: datetime
+    end: datetime
+    title: str
+    status: str
+    role: str
+    name: str
+    host: str
+    notes: str
+    link: str = field(repr=False)
+
+    @property
+    def admission(self) -> Admission:
+        """What the entry's link is good for."""
+        return Admission.by(self.link)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message as its receiver's program reads it; `event` is None in a CANCEL."""
+
+    message_id: str
+    answers: str | None
+    receiver: str
+    sender: str
+    subject: str
+    text: str
+    html: str
+    method: str
+    uid: str
+    order: Order
+    status: str
+    event: Event | None
+    ics: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, octets: bytes) -> Letter:
+        """Read a message; MalformedError where its parts contradict each other."""
+        message = email.message_from_bytes(octets, policy=policy.default)
+        if not isinstance(message, EmailMessage):
+            raise MalformedError("no message")
+        bodies = _bodies(message)
+        ics = bodies["text/calendar"]
+        calendar = icalendar.Calendar.from_ical(ics)
+        (entry,) = calendar.walk("VEVENT")
+        (attendee,) = _as_list(entry["ATTENDEE"])
+        receiver = _mailbox(str(attendee))
+        if receiver != message["To"].addresses[0].addr_spec or len(message["To"].addresses) != 1:
+            raise MalformedError("the mail's receiver is not the attendee")
+        method = str(calendar["METHOD"])
+        _check_parts(message, method)
+        text = bodies["text/plain"].decode()
+        letter = cls(
+            message_id=str(message["Message-ID"]),
+            answers=message["In-Reply-To"],
+            receiver=receiver,
+            sender=message["From"].addresses[0].display_name,
+            subject=str(message["Subject"]),
+            text=text,
+            html=bodies["text/html"].decode(),
+            method=method,
+            uid=str(entry["UID"]),
+            order=Order(int(entry["SEQUENCE"]), entry["DTSTAMP"].dt),
+            status=str(entry.get("STATUS", "")),
+            event=_event(entry, attendee, text) if method == "REQUEST" else None,
+            ics=ics,
+        )
+        if method == "CANCEL":
+            _check_cancel(entry, octets, bodies)
+        return letter
+
+
+def _bodies(message: EmailMessage) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for part in message.walk():
+        if not part.is_multipart():
+            found[part.get_content_type()] = part.get_payload(decode=True)  # type: ignore[assignment]
+    if found.get("application/ics") != found.get("text/calendar"):
+        raise MalformedError("the attached file is not the calendar part")
+    return found
+
+
+def _check_parts(message: EmailMessage, method: str) -> None:
+    (part,) = [one for one in message.walk() if one.get_content_type() == "text/calendar"]
+    if part["Content-Type"].params.get("method") != method:
+        raise MalformedError("the method in the header is not the body's (RFC 6047 2.4)")
+
+
+def _check_cancel(entry: Any, octets: bytes, bodies: dict[str, bytes]) -> None:
+    if entry.walk("VALARM"):
+        raise MalformedError("an alarm in a CANCEL (RFC 5546 3.2.5)")
+    if any(b"jwt=" in body for body in (octets, *bodies.values())):
+        raise MalformedError("a link in a CANCEL")
+
+
+def _event(entry: Any, attendee: Any, text: str) -> Event:
+    link, _, notes = str(entry["DESCRIPTION"]).partition("\n")
+    if {str(entry["URL"]), str(entry["CONFERENCE"])} != {link}:
+        raise MalformedError("the entry has more than one link")
+    if [line for line in text.splitlines() if "jwt=" in line] != [link]:
+        raise MalformedError("the text's link does not stand alone, or is another")
+    return Event(
+        start=entry["DTSTART"].dt,
+        end=entry["DTEND"].dt,
+        title=str(entry["SUMMARY"]),
+        status=str(entry["STATUS"]),
+        role=str(attendee.params["ROLE"]),
+        name=str(attendee.params["CN"]),
+        host=str(entry["ORGANIZER"].params.get("CN", "")),
+        notes=notes.strip("\n"),
+        link=link,
+    )
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _mailbox(uri: str) -> str:
+    return parseaddr(re.sub("^mailto:", "", uri, flags=re.IGNORECASE))[1]
+
+
+@dataclass
+class Mailbox:
+    """One receiver: the calendar, and all letters in the order in which they came."""
+
+    letters: list[Letter] = field(default_factory=list)
+    events: dict[str, Event] = field(default_factory=dict)
+    newest: dict[str, Order] = field(default_factory=dict)
+
+    def receive(self, letter: Letter) -> Effect:
+        """Apply one message."""
+        if letter.message_id in {one.message_id for one in self.letters}:
+            return Effect.SECOND_COPY
+        self.letters.append(letter)
+        known = self.newest.get(letter.uid)
+        if known is not None and letter.order <= known:
+            return Effect.TOO_OLD
+        self.newest[letter.uid] = letter.order
+        if letter.event is not None:
+            there = letter.uid in self.events
+            self.events[letter.uid] = letter.event
+            return Effect.UPDATED if there else Effect.ADDED
+        return self._cancel(letter)
+
+    def _cancel(self, letter: Letter) -> Effect:
+        if letter.uid not in self.events:
+            return Effect.NOTHING_THERE
+        if letter.status == "CANCELLED":
+            self.events[letter.uid] = replace(self.events[letter.uid], status="CANCELLED")
+            return Effect.CALLED_OFF
+        del self.events[letter.uid]
+        return Effect.REMOVED
+
+    def standing(self) -> dict[str, Event]:
+        """Return the entries that take place, by UID."""
+        return {uid: event for uid, event in self.events.items() if event.status != "CANCELLED"}
+
+
+class PostOffice:
+    """All mailboxes, by their address in lower case."""
+
+    def __init__(self) -> None:
+        """Begin with no mail."""
+        self.mailboxes: dict[str, Mailbox] = {}
+
+    def arrive(self, octets: bytes) -> tuple[Letter, Effect]:
+        """Put a message into its receiver's mailbox; return it and what it did."""
+        letter = Letter.read(octets)
+        return letter, self.put(letter)
+
+    def put(self, letter: Letter) -> Effect:
+        """Put a message that was read already into its receiver's mailbox."""
+        return self.mailboxes.setdefault(letter.receiver.lower(), Mailbox()).receive(letter)
+
+    def standing(self) -> dict[tuple[str, str], Event]:
+        """Return every entry that takes place, by address and UID."""
+        return {
+            (address, uid): event
+            for address, mailbox in self.mailboxes.items()
+            for uid, event in mailbox.standing().items()
+        }

@@ -1,0 +1,140 @@
+"""A delivery that misbehaves by a script: it refuses, loses, delays and dies, and notes it honestly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self
+
+from invites.delivery import Deferred, Failed, Journal, Key, Outcome, Parcel, Phase, Sent, Unknown
+from invites.errors import TryAgainError
+
+ARRIVES = "arrives"
+FATES = (
+    ARRIVES,
+    "arrives late",
+    "deferred at RCPT",
+    "deferred at the dot",
+    "failed at RCPT",
+    "failed at the dot",
+    "no answer, and it arrived",
+    "no answer, and it is lost",
+    "the server goes down",
+    "death before it leaves",
+    "death once it may leave",
+    "death after it arrived",
+)
+"""What can become of a message; after "death after it arrived" the outcome is lost as well."""
+
+
+class Death(BaseException):
+    """The process ended here: nothing after this line was done."""
+
+
+class Observer(Protocol):
+    """What is told as it happens: a message may leave, it left, it was noted."""
+
+    def announced(self, parcel: Parcel) -> None:
+        """Note that a message may have been sent: that is durable now."""
+
+    def left(self, parcel: Parcel, *, late: bool = False) -> None:
+        """Note that the receiver has it, or will have it later."""
+
+    def noted(self, outcome: Outcome, message_id: str) -> None:
+        """Note how a message ended: that is durable now."""
+
+    def had(self, message_id: str) -> bool:
+        """Tell whether such a message was ever accepted."""
+
+
+@dataclass
+class Carrier:
+    """Carries parcels as `fates` say, one after the other, and then well.
+
+    Its name is that of the delivery for which it stands: a folder can tell a later run what was
+    sent, SMTP can't.
+    """
+
+    observer: Observer
+    fates: list[str] = field(default_factory=list)
+    name: str = "smtp"
+    _done: list[tuple[Outcome, str]] = field(default_factory=list)
+
+    def deliver(
+        self, parcels: Iterable[Parcel], journal: Journal, *, stop: Callable[[], bool]
+    ) -> None:
+        """See `Delivery.deliver`; an outcome is noted with the next message's announcement."""
+        del stop  # nothing asks this one to stop
+        for parcel in parcels:
+            fate = self.fates.pop(0) if self.fates else ARRIVES
+            if not self._refused_early(fate, parcel, journal):
+                self._note(journal, parcel)
+                self._leave(fate, parcel)
+        self._note(journal)
+
+    def _refused_early(self, fate: str, parcel: Parcel, journal: Journal) -> bool:
+        match fate:
+            case "the server goes down":
+                self._note(journal)
+                raise TryAgainError("the server is down")
+            case "death before it leaves":
+                raise Death
+            case "deferred at RCPT":
+                self._end(parcel, Deferred(key=parcel.key, answer="451 later", phase=Phase.RCPT))
+            case "failed at RCPT":
+                self._end(parcel, Failed(key=parcel.key, answer="550 nobody", phase=Phase.RCPT))
+            case _:
+                return False
+        return True
+
+    def _leave(self, fate: str, parcel: Parcel) -> None:
+        key = parcel.key
+        match fate:
+            case "death once it may leave":
+                raise Death
+            case "deferred at the dot":
+                self._end(parcel, Deferred(key=key, answer="451 later", phase=Phase.DOT))
+            case "failed at the dot":
+                self._end(parcel, Failed(key=key, answer="554 no", phase=Phase.DOT))
+            case "no answer, and it is lost":
+                self._end(parcel, Unknown(key=key, answer="no answer"))
+            case "no answer, and it arrived":
+                self.observer.left(parcel)
+                self._end(parcel, Unknown(key=key, answer="no answer"))
+            case "death after it arrived":
+                self.observer.left(parcel)
+                raise Death
+            case _:
+                self.observer.left(parcel, late=fate == "arrives late")
+                self._end(parcel, Sent(key=key, answer="250 ok"))
+
+    def _end(self, parcel: Parcel, outcome: Outcome) -> None:
+        self._done.append((outcome, parcel.message_id))
+
+    def _note(self, journal: Journal, parcel: Parcel | None = None) -> None:
+        sending: list[Key] = [] if parcel is None else [parcel.key]
+        journal.note(outcomes=[outcome for outcome, _ in self._done], sending=sending)
+        for outcome, message_id in self._done:
+            self.observer.noted(outcome, message_id)
+        self._done.clear()
+        if parcel is not None:
+            self.observer.announced(parcel)
+
+    def traced(self, message_ids: Iterable[str]) -> Mapping[str, bool]:
+        """See `Delivery.traced`."""
+        if self.name != "folder":
+            return {}
+        return {message_id: self.observer.had(message_id) for message_id in message_ids}
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close nothing."""

@@ -1,0 +1,257 @@
+"""What a roster says, in plain words: the rows of a file, and what each receiver is to hold by it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import NamedTuple
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from tests.peers.calendar_model import Event
+
+Place = tuple[str, str]
+"""A meeting id and an address in lower case."""
+
+OPENS_BEFORE = timedelta(minutes=15, seconds=60)
+COLUMNS = (
+    "meeting_id",
+    "title",
+    "start",
+    "end",
+    "timezone",
+    "room",
+    "status",
+    "description",
+    "organizer_name",
+    "organizer_email",
+    "name",
+    "email",
+    "moderator",
+    "attendance",
+    "user_id",
+    "catering",
+)
+
+
+@dataclass
+class Guest:
+    """A person in one meeting's rows; `catering` is a column of the roster's own."""
+
+    name: str
+    mailbox: str
+    user_id: str = ""
+    moderator: bool = False
+    optional: bool = False
+    catering: str = ""
+
+
+@dataclass
+class Gathering:
+    """A meeting's rows; `start` is what the clock on the wall of `zone` shows."""
+
+    title: str
+    start: datetime
+    minutes: int = 30
+    zone: str = "Europe/Berlin"
+    room: str = ""
+    status: str = ""
+    description: str = ""
+    host: str = ""
+    guests: list[Guest] = field(default_factory=list)
+
+    @property
+    def begins(self) -> datetime:
+        """The start, in UTC."""
+        return self.start.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+
+    @property
+    def ends(self) -> datetime:
+        """The end, in UTC."""
+        wall = self.start + timedelta(minutes=self.minutes)
+        return wall.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+
+
+class Secret(NamedTuple):
+    """A secret that the server had at some time."""
+
+    name: str
+    octets: bytes
+
+
+class View(NamedTuple):
+    """What somebody sees of an entry, and what its link is good for."""
+
+    start: datetime
+    end: datetime
+    title: str
+    status: str
+    role: str
+    host: str
+    description: str
+    name: str
+    room: str
+    opens: int
+    closes: int
+    moderator: bool
+    user_id: str
+    secret: str
+
+    @classmethod
+    def of(cls, event: Event, secrets: Iterable[Secret]) -> View:
+        """Return what stands in a calendar; a link that no secret signed has secret ""."""
+        admission = event.admission
+        signed = (secret.name for secret in secrets if admission.signed_with(secret.octets))
+        after_host = event.notes.partition("\nHost: ")[2]
+        return cls(
+            start=event.start,
+            end=event.end,
+            title=event.title,
+            status=event.status,
+            role=event.role,
+            host=event.host,
+            description=after_host.partition("\n")[2].strip("\n"),
+            name=event.name if event.name == admission.name else "two names",
+            room=admission.room,
+            opens=admission.not_before,
+            closes=admission.expires,
+            moderator=admission.moderator,
+            user_id=admission.user_id,
+            secret=next(signed, ""),
+        )
+
+    def moves(self, other: View) -> bool:
+        """Tell whether a new SEQUENCE is a must from the one to the other: the entry or its link."""
+        ours, theirs = (
+            (
+                (one.start, one.end, one.room, one.opens, one.closes),
+                (one.moderator, one.name, one.user_id, one.secret),
+            )
+            for one in (self, other)
+        )
+        return ours != theirs
+
+
+@dataclass(frozen=True)
+class House:
+    """Settings that can change between two nights."""
+
+    secret: str = "first"
+    namespace: str = "example.com"
+    closes_after_minutes: int = 30
+
+
+@dataclass
+class Paper:
+    """A roster as somebody keeps it."""
+
+    gatherings: dict[str, Gathering] = field(default_factory=dict)
+
+    def copy(self) -> Paper:
+        """Return a copy that can be edited apart."""
+        return deepcopy(self)
+
+    def without(self, places: Iterable[Place]) -> Paper:
+        """Return the roster without these people; a meeting without people is not in it."""
+        gone = set(places)
+        copy = self.copy()
+        for meeting_id, gathering in copy.gatherings.items():
+            gathering.guests = [
+                guest
+                for guest in gathering.guests
+                if (meeting_id, guest.mailbox.lower()) not in gone
+            ]
+        return copy
+
+    def places(self) -> list[Place]:
+        """Return everybody in every meeting."""
+        return [
+            (meeting_id, guest.mailbox.lower())
+            for meeting_id, gathering in self.gatherings.items()
+            for guest in gathering.guests
+        ]
+
+    def guest(self, place: Place) -> Guest | None:
+        """Return somebody's row."""
+        gathering = self.gatherings.get(place[0])
+        guests = gathering.guests if gathering else []
+        return next((guest for guest in guests if guest.mailbox.lower() == place[1]), None)
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        """Yield the rows of the file."""
+        for meeting_id, gathering in self.gatherings.items():
+            shared = {
+                "meeting_id": meeting_id,
+                "title": gathering.title,
+                "start": f"{gathering.start:%Y-%m-%d %H:%M}",
+                "end": f"{gathering.start + timedelta(minutes=gathering.minutes):%Y-%m-%d %H:%M}",
+                "timezone": gathering.zone,
+                "room": gathering.room,
+                "status": gathering.status,
+                "description": gathering.description,
+                "organizer_name": gathering.host,
+                "organizer_email": "host@example.com" if gathering.host else "",
+            }
+            for guest in gathering.guests:
+                yield {
+                    **shared,
+                    "name": guest.name,
+                    "email": guest.mailbox,
+                    "moderator": "yes" if guest.moderator else "",
+                    "attendance": "optional" if guest.optional else "",
+                    "user_id": guest.user_id,
+                    "catering": guest.catering,
+                }
+
+    def views(self, house: House, rooms: dict[str, str]) -> dict[Place, View]:
+        """Return what everybody is to hold; `rooms` are those of meetings that name none."""
+        return {
+            (meeting_id, guest.mailbox.lower()): _view(
+                gathering, guest, house, rooms.get(meeting_id, "")
+            )
+            for meeting_id, gathering in self.gatherings.items()
+            if gathering.status != "cancelled"
+            for guest in gathering.guests
+        }
+
+
+def _view(gathering: Gathering, guest: Guest, house: House, derived: str) -> View:
+    if guest.moderator:
+        role = "CHAIR"
+    else:
+        role = "OPT-PARTICIPANT" if guest.optional else "REQ-PARTICIPANT"
+    begins, ends = gathering.begins, gathering.ends
+    closes = ends + timedelta(minutes=house.closes_after_minutes)
+    named = quote(gathering.room.lower(), safe="-_.!~*'()").lower()
+    return View(
+        start=begins,
+        end=ends,
+        title=gathering.title,
+        status=(gathering.status or "confirmed").upper(),
+        role=role,
+        host=gathering.host or "Meetings",
+        description=gathering.description,
+        name=guest.name,
+        room=named or derived,
+        opens=int((begins - OPENS_BEFORE).timestamp()),
+        closes=int(closes.timestamp()),
+        moderator=guest.moderator,
+        user_id=guest.user_id,
+        secret=house.secret,
+    )
+
+
+def as_csv(rows: Sequence[dict[str, str]], *, shuffled: int = 0) -> bytes:
+    """Return the file; another `shuffled` gives another order of its rows."""
+    rows = list(rows)
+    Random(shuffled).shuffle(rows)  # noqa: S311 - an order, no secret
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
