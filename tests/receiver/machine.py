@@ -139,6 +139,11 @@ class Nights(RuleBasedStateMachine):
         gathering = self.gathering(meeting_id)
         gathering.title, gathering.description, gathering.host = title, description, host
 
+    @rule(meeting_id=meetings, title=titles)
+    def a_meeting_is_renamed(self, meeting_id: str, title: str) -> None:
+        """Change the title alone."""
+        self.gathering(meeting_id).title = title
+
     @rule(meeting_id=meetings, room=st.sampled_from(("", "Green Room", "blue")))
     def the_room_is_changed(self, meeting_id: str, room: str) -> None:
         """Change the room, or leave it to be derived."""
