@@ -1,0 +1,250 @@
+"""A fortnight of nights in simulated time: aiosmtpd receives, calendars come to what is true."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from invites import ledger
+from invites import settings as settings_package
+from invites.errors import Exit
+from invites.nightly import Night, Waking, wake_up
+from invites.run import Surroundings
+from tests.peers.calendar_model import PostOffice
+from tests.receiver.machine import first_start, guest
+from tests.receiver.office import DAY, EPOCH, HOUR
+from tests.receiver.truth import Gathering, House, Paper, Place, Secret, View, as_csv
+from tests.support import SECRET, SETTINGS, write_settings
+
+PEOPLE = ("Ada", "Bob", "Eve", "Kim", "Lou", "Max", "Pat", "Sam")
+MEETINGS = tuple(f"m{number:02}" for number in range(12))
+HOUSE = House(secret="the")  # noqa: S106 - a name, and none of the secret
+SECRETS = (Secret("the", SECRET.encode()),)
+JOB = """
+[guard]
+shrink = "60%"
+[smtp]
+host = "127.0.0.1"
+port = {port}
+security = "none"
+[[job]]
+name = "nightly"
+roster = "rosters/*.csv"
+at = "02:15"
+deliver = "smtp"
+"""
+
+
+class Inbox:
+    """Takes every message."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.contents: list[bytes] = []
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+        """Keep the content."""
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self.contents.append(content)
+        return "250 2.0.0 taken"
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[Inbox, int]]:
+    """Start a server on loopback; give what it took, and its port."""
+    inbox = Inbox()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    controller = Controller(inbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield inbox, port
+    controller.stop()
+
+
+class Fortnight:
+    """Nights of one job, with a clock that the test moves and a roster that it writes."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        """Make the settings and an empty ledger; the first wake-up takes note of the job."""
+        self.folder = folder
+        self.now = EPOCH.replace(hour=1)
+        (folder / "rosters").mkdir()
+        config = write_settings(folder, SETTINGS + JOB.format(port=port))
+        self.settings = settings_package.load(config, environ={})
+        ledger.create(self.settings.ledger.url)
+        assert self.wake().outcomes == ()
+
+    def wake(self) -> Waking:
+        """Wake up now."""
+        around = Surroundings(clock=lambda: self.now, timer=time.monotonic)
+        return wake_up(Night(settings=self.settings, surroundings=around))
+
+    def night(self, paper: Paper, number: int) -> list[Exit]:
+        """Write the roster at one o'clock and wake up at every hour; return how the jobs ended."""
+        path = self.folder / "rosters" / "export.csv"
+        path.write_bytes(as_csv(list(paper.rows()), shuffled=number))
+        stamp = (self.now - HOUR).timestamp()
+        os.utime(path, (stamp, stamp))
+        codes = []
+        began = self.now
+        for hours in (1, 2, 3, 9, 18):
+            self.now = began + hours * HOUR + timedelta(minutes=15)
+            codes += [outcome.exit_code for outcome in self.wake().outcomes]
+        self.now = began + DAY
+        return codes
+
+
+def first_paper() -> Paper:
+    """Return a dozen meetings over the next weeks."""
+    paper = Paper()
+    for number, meeting_id in enumerate(MEETINGS):
+        paper.gatherings[meeting_id] = Gathering(
+            title=f"Meeting {number}",
+            start=first_start(2 + 2 * number),
+            room=f"room-{meeting_id}",
+            guests=[guest(name) for name in PEOPLE[number % 3 : number % 3 + 5]],
+        )
+    return paper
+
+
+def edited(paper: Paper, chance: Random, now: datetime) -> Paper:
+    """Return the next day's roster: a few people and meetings differ."""
+    paper = paper.copy()
+    open_ones = [one for one in MEETINGS if _is_open(paper, one, now)]
+    for meeting_id in chance.sample(open_ones, k=min(4, len(open_ones))):
+        _edit(paper.gatherings[meeting_id], chance, now)
+    absent = [one for one in MEETINGS if one not in paper.gatherings]
+    if absent and chance.random() < 0.5:
+        paper.gatherings[absent[0]] = Gathering(
+            title="Back again",
+            start=(now + 6 * DAY).replace(hour=11, minute=0, tzinfo=None),
+            room=f"room-{absent[0]}",
+            guests=[guest("Ada"), guest("Max")],
+        )
+    elif len(open_ones) > 4 and chance.random() < 0.4:
+        del paper.gatherings[chance.choice(open_ones)]
+    return paper
+
+
+def _is_open(paper: Paper, meeting_id: str, now: datetime) -> bool:
+    gathering = paper.gatherings.get(meeting_id)
+    return gathering is not None and gathering.begins > now + 2 * DAY
+
+
+def _edit(gathering: Gathering, chance: Random, now: datetime) -> None:
+    person = chance.choice(PEOPLE)
+    listed = [one for one in gathering.guests if one.user_id == guest(person).user_id]
+    match chance.choice(("who", "who", "move", "title", "role", "off", "address", "own")):
+        case "who" if not listed:
+            gathering.guests.append(guest(person))
+        case "who" if len(gathering.guests) > 2:
+            gathering.guests.remove(listed[0])
+        case "move":
+            gathering.start = (now + chance.randint(3, 12) * DAY).replace(
+                hour=15, minute=0, tzinfo=None
+            )
+        case "title":
+            gathering.title = f"Title {chance.randint(1, 99)}"
+        case "role" if listed:
+            listed[0].moderator = not listed[0].moderator
+        case "off":
+            gathering.status = "" if gathering.status else "cancelled"
+        case "address" if listed:
+            listed[0].mailbox = f"{person.lower()}{chance.randint(1, 9)}@example.net"
+        case _:
+            for one in gathering.guests:
+                one.catering = chance.choice(("", "vegan"))
+
+
+class Truth:
+    """What everybody is to hold night by night, and how few messages can bring it about.
+
+    A meeting that is not there is counted as missing apart from an attendee who is not in it.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nobody invited."""
+        self.held: dict[Place, View] = {}
+        self.least = 0
+        self._missed: Counter[str | Place] = Counter()
+
+    def night(self, paper: Paper, now: datetime) -> None:
+        """Count one message for each whose entry or link is to be another, and not over."""
+        views = paper.views(HOUSE, {})
+        for meeting_id in {place[0] for place in self.held}:
+            self._count(meeting_id, missing=meeting_id not in paper.gatherings)
+        new_ids = {(p[0], view.user_id) for p, view in views.items() if p not in self.held}
+        for place, view in list(self.held.items()):
+            if view.end > now and self._goes(place, paper, new_ids):
+                self.least += 1
+                del self.held[place]
+        for place, view in views.items():
+            if view.end > now and self.held.get(place) != view:
+                self.least += 1
+                self.held[place] = view
+
+    def _count(self, what: str | Place, *, missing: bool) -> bool:
+        """Count a miss; tell whether it is the second in a row."""
+        self._missed[what] = self._missed[what] + 1 if missing else 0
+        return self._missed[what] == 2
+
+    def _goes(self, place: Place, paper: Paper, new_ids: set[Place]) -> bool:
+        gathering = paper.gatherings.get(place[0])
+        if gathering is None:
+            return self._missed[place[0]] == 2
+        if gathering.status == "cancelled":
+            return True
+        missing = paper.guest(place) is None
+        twice = self._count(place, missing=missing)
+        return twice or (missing and (place[0], self.held[place].user_id) in new_ids)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_fortnight_ends_with_what_is_true_in_the_fewest_messages(
+    seed: int, tmp_path: Path, inbox: tuple[Inbox, int]
+) -> None:
+    """Added, moved, renamed, called off, taken out, back again; every night once."""
+    taken, port = inbox
+    nights = Fortnight(tmp_path, port)
+    paper, truth, post = first_paper(), Truth(), PostOffice()
+    chance = Random(seed)  # noqa: S311 - a script, no secret
+    read = 0
+    for number in range(14):
+        truth.night(paper, nights.now + HOUR + timedelta(minutes=15))
+        assert nights.night(paper, number) == [Exit.DONE]
+        for content in taken.contents[read:]:
+            post.arrive(content)
+        read = len(taken.contents)
+        assert by_address(post) == {
+            address: views for address, views in truth_by_address(truth).items() if views
+        }
+        paper = edited(paper, chance, nights.now)
+    assert read == truth.least > 100
+
+
+def by_address(post: PostOffice) -> dict[str, list[View]]:
+    """Return what stands in each calendar."""
+    found: dict[str, list[View]] = {}
+    for (address, _), event in post.standing().items():
+        found.setdefault(address, []).append(View.of(event, SECRETS))
+    return {address: sorted(views) for address, views in found.items()}
+
+
+def truth_by_address(truth: Truth) -> dict[str, list[View]]:
+    """Return what is to stand in each calendar."""
+    found: dict[str, list[View]] = {}
+    for (_, address), view in truth.held.items():
+        found.setdefault(address, []).append(view)
+    return {address: sorted(views) for address, views in found.items()}
