@@ -211,6 +211,7 @@ class Office:
         settings, workshop = _workshop(self.house)
         errand = Errand(
             scope=flags.pop("scope", "default"),
+            claimed=flags.pop("claimed", ()),
             command="send",
             delivery=carrier.name,
             policy=replace(policy_from(settings, to=carrier.name), **flags),

@@ -28,7 +28,7 @@ from tests.support import SECRET, SETTINGS, write_settings
 
 PEOPLE = ("Ada", "Bob", "Eve", "Kim", "Lou", "Max", "Pat", "Sam")
 MEETINGS = tuple(f"m{number:02}" for number in range(12))
-HOUSE = House(secret="the")  # noqa: S106 - a name, and none of the secret
+HOUSE = House(secret="the")
 SECRETS = (Secret("the", SECRET.encode()),)
 JOB = """
 [guard]
