@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.receiver.machine import first_start, guest
 from tests.receiver.office import DAY, HOUR, Office
@@ -117,3 +118,38 @@ def _death_and_again(office: Office) -> None:
 def _far_away(office: Office) -> None:
     board(office)
     office.run(horizon=3 * DAY)
+
+
+@spoilt_by("a roster that shrank withdraws those who are gone")
+def _half_is_lost(office: Office) -> None:
+    meeting = board(office)
+    meeting.guests += [guest(f"Guest{number}") for number in range(10)]
+    office.run()
+    gone = sorted(office.paper.places())[::2]
+    office.run(paper=office.paper.without(gone), withdraw_now=True)
+
+
+@spoilt_by("a revision that was superseded still goes out")
+def _superseded(office: Office) -> None:
+    meeting = board(office)
+    office.run()
+    meeting.title = "Numbers"
+    office.run(fates=["deferred at RCPT", "deferred at RCPT"])
+    meeting.title = "Plans"
+    office.run()
+
+
+@spoilt_by("one attendee's change is told to all")
+def _one_changes(office: Office) -> None:
+    meeting = board(office)
+    office.run()
+    meeting.guests[0].moderator = True
+    office.run()
+
+
+@spoilt_by("another secret is not noticed")
+def _rotated(office: Office) -> None:
+    board(office)
+    office.run()
+    office.house = replace(office.house, secret="second")
+    office.run()
