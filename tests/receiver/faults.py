@@ -14,7 +14,7 @@ from invites.core import plan_absent, plan_changes, plan_revisions
 from invites.core.facts import Draft, MeetingDraft
 from invites.core.identity import uid_for
 from invites.core.model import Kind, Revision, Roster
-from invites.core.plan_actions import Action, Cause, Drop, Plan, Policy, Send, Withdraw, order_of
+from invites.core.plan_actions import Action, Cause, Plan, Policy, Send, Withdraw, order_of
 from invites.core.plan_revisions import Moment
 from invites.core.plan_state import Entry, MeetingState, Snapshot
 from invites.ledger import snapshot as snapshots
@@ -352,7 +352,6 @@ def _superseded_goes_out(patch: pytest.MonkeyPatch) -> None:
         roster: Roster, drafts: Any, snapshot: Snapshot, *, now: datetime, policy: Policy
     ) -> Plan:
         plan = _plan_for(roster, drafts, snapshot, now=now, policy=policy)
-        moment = Moment(snapshot=snapshot, policy=policy, now=now, seconds=int(now.timestamp()))
         stale: list[Action] = []
         for action in plan.actions:
             if isinstance(action, Send) and action.supersedes:
@@ -363,10 +362,6 @@ def _superseded_goes_out(patch: pytest.MonkeyPatch) -> None:
                 stale.append(replace(action, draft=draft, meeting=meeting))
             else:
                 stale.append(action)
-        del moment
         return _with(plan, stale)
 
     patch.setattr(pass_module, "plan_for", plan_for)
-
-
-__all__ = ["FAULTS", "Drop"]
