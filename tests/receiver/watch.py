@@ -103,8 +103,6 @@ class Watch:
     count: int = 0
     by: str = ""
 
-    # What a run is allowed to do, before it starts.
-
     def begin(self, showing: Showing, *, by: str) -> None:
         """Take note of what the next run sees; counts who is missing as the rules do."""
         self.settle(by)
@@ -184,8 +182,6 @@ class Watch:
         ]
         new = [o for o in others if o not in self.believed or not self.believed[o].invited]
         return len(new) == 1
-
-    # What happens in a run: the carrier tells.
 
     def announced(self, parcel: Parcel) -> None:
         """Judge a message that may leave now."""
