@@ -23,7 +23,7 @@ class Stop:
 
     def __init__(self) -> None:
         """Nothing has asked yet, and signals still do what they did."""
-        self._asked = False
+        self._asked = self._armed = False
 
     def __call__(self) -> bool:
         """Tell whether to stop."""
@@ -31,6 +31,9 @@ class Stop:
 
     def arm(self) -> None:
         """From now on the first signal asks to stop; until then it ended the command at once."""
+        if self._armed:
+            return
+        self._armed = True
         for number in STOPPING:
             before = signal.getsignal(number)
             if before is not signal.SIG_IGN:
