@@ -12,6 +12,9 @@ demo: $(READY)  ## build the sample roster into out/ with a throw-away secret
 test: lint  ## everything: style, types, imports, tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
+test-faults: $(READY)  ## hundreds of kills and injected faults; needs strace and postgresql
+	$(BIN)/pytest -n 2 --dist worksteal -m faults tests/system
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -49,8 +49,8 @@ class Mail:
 class CountingSink:
     """See the module; used as a context manager."""
 
-    def __init__(self, *, seed: int, longest_pause: float = 0.006) -> None:
-        """Pause before answers to MAIL and to the dot, up to `longest_pause` seconds; see `seed`."""
+    def __init__(self, *, seed: int, longest_pause: float = 0.012) -> None:
+        """Pause before answers to the dot for up to `longest_pause` seconds, to MAIL half of it."""
         self.pipelining = True
         self.accepted: list[Mail] = []
         self.copies: Counter[str] = Counter()
@@ -116,7 +116,7 @@ class CountingSink:
         """Take any sender, after a pause."""
         self.stage = Stage.ENVELOPE
         envelope.mail_from = address
-        await self._pause()
+        await self._pause(self._longest_pause / 2)
         return "250 2.1.0 Ok"
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
@@ -127,14 +127,14 @@ class CountingSink:
         takes_first = self._chance.random() < 0.5
         if takes_first:
             self._take(envelope)
-        await self._pause()
+        await self._pause(self._longest_pause)
         if not takes_first:
             self._take(envelope)
         self.stage = Stage.ANSWERED
         return f"250 2.0.0 Ok: queued as {len(self.accepted)}"
 
-    async def _pause(self) -> None:
-        await asyncio.sleep(self._chance.uniform(0, self._longest_pause))
+    async def _pause(self, longest: float) -> None:
+        await asyncio.sleep(self._chance.uniform(0, longest))
 
     def _take(self, envelope: Envelope) -> None:
         content = bytes(envelope.original_content or b"")

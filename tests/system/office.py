@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine, create_engine, text
 
 from invites import ledger
+from invites.ledger import schema
 from tests.support import COMMAND, ROOT, SETTINGS, write_settings
 
 HEADER = "meeting_id,title,start,end,name,email\n"
@@ -40,6 +42,8 @@ class Office:
     folder: Path
     ledger_url: str
     environ: Mapping[str, str] = field(default_factory=dict)
+    largest_file: int = 0
+    """Bytes past which the program's files can't grow; 0 for no limit."""
 
     @classmethod
     def opened(cls, folder: Path, *, roster: str, settings: str, ledger_url: str = "") -> Office:
@@ -64,13 +68,23 @@ class Office:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=self._limit if self.largest_file else None,  # noqa: PLW1509 - no threads fork
         )
+
+    def _limit(self) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, self.largest_file))
 
     def run(self, *command: str) -> Ended:
         """Run a command in this folder to its end."""
         with self.start(*command) as process:
             out, err = process.communicate(timeout=PATIENCE)
             return Ended(process.returncode, out, err)
+
+    def drop_tables(self) -> None:
+        """Lose what a PostgreSQL ledger holds."""
+        engine = create_engine(self.ledger_url)
+        schema.metadata.drop_all(engine)
+        engine.dispose()
 
     def facts(self) -> LedgerFacts:
         """Return what the ledger holds, without touching it."""

@@ -177,7 +177,7 @@ def judge(tally: Tally, on_unknown: str, kills: int) -> None:
     """Assert what reliability.md promises, and that the kills fell where they matter."""
     assert tally.kills >= kills
     assert tally.lost == 0, tally.words()
-    assert tally.between_data_and_commit >= 0.1 * tally.kills, tally.words()
+    assert tally.between_data_and_commit >= tally.kills // 10, tally.words()
     if on_unknown == "hold":
         assert tally.second_copies == 0, tally.words()
         assert tally.unknown == tally.between_data_and_commit, tally.words()
