@@ -30,11 +30,11 @@ COMMANDS = (
     "send",
     "run",
     "schedule",
-    "doctor",
     "inspect",
     "history",
     "forget",
     "keygen",
+    "doctor",
 )
 """The commands in the order that `--help` lists them; each is the module of that name here."""
 
