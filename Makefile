@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint check-types bench test-faults test-nights screenshots wheel clean lock
+.PHONY: demo test test-faults test-nights lint bench screenshots wheel clean lock
 
 demo: $(READY)  ## build the sample roster into out/ with a throw-away secret
 	$(BIN)/invites build sample_roster.csv --demo --out out
@@ -13,7 +13,10 @@ test: lint  ## everything: style, types, imports, tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
 test-faults: $(READY)  ## hundreds of kills and injected faults; needs strace and postgresql
-	$(BIN)/pytest -n 2 --dist worksteal -m faults tests/system
+	$(BIN)/pytest -n 2 --dist worksteal -m faults tests/system tests/receiver
+
+test-nights: $(READY)  ## every zone, time and night of 2026-2030; about 20 minutes
+	$(BIN)/pytest -m nights tests/nights
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -23,6 +26,9 @@ lint: $(READY)
 
 bench: $(READY)  ## speed and memory beside an ordinary script, on tmpfs
 	$(BIN)/python -m benchmarks.build
+
+screenshots: $(READY)  ## docs/screenshots anew, with Chromium
+	$(BIN)/python -m docs.screenshots
 
 wheel: $(READY)
 	$(BIN)/python -m build --outdir dist
