@@ -16,14 +16,13 @@ from invites.cli.common import (
     clock,
     spare_the_collector,
 )
-from invites.cli.errands import (
+from invites.cli.flags import (
     AcceptChangeOption,
     AcceptClockOption,
     AcceptShrinkOption,
     ClaimOption,
     NewLedgerOption,
     ToOption,
-    demand_digest,
 )
 from invites.errors import UsageError
 
@@ -63,6 +62,8 @@ def run(
     _refuse_what_excludes_itself(
         names, force=force, to=to, dry_run=dry_run, new_ledger=new_ledger, now=now
     )
+    from invites.cli.errands import demand_digest
+
     demand_digest("--accept-shrink", accept_shrink)
     demand_digest("--accept-change", accept_change)
     clock(now)

@@ -97,9 +97,19 @@ class FolderDelivery:
             flush(beside)
             journal.note(outcomes=(), sending=[key for key, _ in written])
             beside.rename(place)
-            flush(self._folder)
+            self._make_durable(place)
             sent = [_sent(key, f"in batch {place.name}/{path}") for key, path in written]
             journal.note(outcomes=sent, sending=())
+
+    def _make_durable(self, place: Path) -> None:
+        try:
+            flush(self._folder)
+        except OSError as error:
+            raise StorageError(
+                f"{place}: the batch is there, but the disk did not confirm it "
+                f"({error.strerror or type(error).__name__}); mend the disk and run again: what is "
+                "in the batch then is not sent again"
+            ) from error
 
     def _place(self) -> tuple[Path, Mapping[str, str]]:
         """Return where the batch goes, and the batch of each message that this run has there."""

@@ -45,6 +45,8 @@ def ended_line(ended: Mapping[State, int], planned: int, to: str) -> str:
         for state in (State.DEFERRED, State.FAILED, State.UNKNOWN)
         if ended.get(state)
     ]
+    if ended.get(State.SENDING):
+        parts.append(f"{ended[State.SENDING]} in doubt (handed over, outcome not recorded)")
     if tried < planned:
         parts.append(f"{planned - tried} not tried")
     return ", ".join(parts) + "."

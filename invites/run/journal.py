@@ -78,6 +78,7 @@ class LedgerJournal(Tally):
         super().__init__(actions, clock=clock)
         self._notes = Notes(ledger, run_id, actions)
         self._message_ids: dict[Key, str] = {}
+        self._on_their_way: set[Key] = set()
 
     def announced(self, key: Key, message_id: str) -> None:
         """Remember the Message-ID of a message that is about to be handed over."""
@@ -92,6 +93,16 @@ class LedgerJournal(Tally):
             results=results, sending={key: self._message_ids[key] for key in keys}, now=now
         )
         self._count(results)
+        self._on_their_way.difference_update(result.key for result in results)
+        self._on_their_way.update(keys)
+        self._count_those_on_their_way()
+
+    def _count_those_on_their_way(self) -> None:
+        """Count what may have left and has no outcome: for good where the ledger fails now."""
+        if self._on_their_way:
+            self.ended[State.SENDING] = len(self._on_their_way)
+        else:
+            self.ended.pop(State.SENDING, None)
 
 
 def _state_of(outcome: Outcome) -> State:

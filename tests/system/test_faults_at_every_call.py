@@ -44,6 +44,14 @@ class Bench:
             if not self._try(to, fault):
                 return
 
+    def once(self, to: str, fault: Injection) -> Ended:
+        """Run a send with this fault, and return how it ended."""
+        self._begin()
+        log = self._office.folder / "strace.log"
+        ended = self._office.run(*fault.command(log, *self._office.send("--to", to)))
+        assert fault.struck(log), fault
+        return ended
+
     def words(self) -> str:
         """Return how often the runs ended how."""
         return "; ".join(f"{number} x {how}" for how, number in sorted(self.outcomes.items()))
@@ -167,6 +175,21 @@ def test_a_fault_at_some_calls_loses_nothing(
     """A sample of the whole sweep: before the plan, in the middle, near the end."""
     bench.sweep(to, injections(call, fault, numbers))
     assert bench.outcomes.total() == len(numbers), "a fault did not strike"
+
+
+def test_a_message_whose_outcome_could_not_be_recorded_is_told_apart(bench: Bench) -> None:
+    """It was handed over: neither sent for certain nor untried."""
+    ended = bench.once("smtp", Injection("fdatasync", "EIO", 6))
+    assert ended.code == 1
+    assert "0 of 3 messages sent" in ended.out
+    assert "1 in doubt (handed over, outcome not recorded), 2 not tried" in ended.out
+
+
+def test_a_batch_that_is_there_but_not_confirmed_is_not_said_to_be_gone(bench: Bench) -> None:
+    """The folder's flush fails after the rename."""
+    ended = bench.once("folder", Injection("fsync", "EIO", 2))
+    assert ended.code == 1
+    assert "the batch is there" in ended.err
 
 
 @pytest.mark.faults
