@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from invites.cli.common import Call, ConfigOption, QuietOption, VerboseOption, clock
+from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
 from invites.errors import Exit
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def schedule(
     config: ConfigOption = None,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> int:
@@ -30,7 +31,7 @@ def schedule(
     from invites.report.lines import Level, Line
     from invites.run import Surroundings
 
-    call = Call(config=config, quiet=quiet, verbose=verbose)
+    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     tell = printer(call)
 
     def load() -> Settings:
@@ -46,4 +47,5 @@ def schedule(
     waiting = Schedule(load, surroundings=surroundings, calls=calls, tell=tell)
     with calls:
         interrupted = waiting.run()
+    call.document(command="schedule", interrupted=interrupted)
     return Exit.TRY_AGAIN if interrupted else Exit.DONE

@@ -86,8 +86,10 @@ def test_a_catch_up_tells_of_the_nights_that_did_not_happen(
     told.seen()
     told.wake(told.now + 5 * DAY + timedelta(hours=8))
     assert subjects(relay) == [
-        "invites: job nightly of 2031-02-06 is done, for 5 earlier due times as well, which did "
-        "not happen"
+        (
+            "invites: job nightly of 2031-02-06 is done, for 5 earlier due times as well, which did "
+            "not happen"
+        )
     ]
 
 

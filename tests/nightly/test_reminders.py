@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from invites import ledger
 from invites.errors import Exit
 from tests.nightly.conftest import House, parsed, row
 from tests.peers.smtp_server import Accepted, Fault, ScriptedServer
@@ -30,7 +29,7 @@ def link(message: Accepted) -> str:
     """Return the join link in a message's text."""
     part = parsed(message.content).get_body(("plain",))
     assert part is not None
-    (found,) = re.findall(r"^https://\S+$", part.get_content(), re.MULTILINE)
+    (found,) = re.findall(r"^https://\S+$", part.get_content().replace("\r", ""), re.MULTILINE)
     return str(found)
 
 
@@ -138,14 +137,11 @@ def _set(house: House, time: str) -> None:
     house.now = house.now.replace(hour=hour, minute=minute)
 
 
-def test_a_link_made_with_another_secret_waits_for_the_run_that_sends_it(
+def test_a_reminder_with_another_link_waits_for_the_run_that_sends_it(
     reminding: House, relay: ScriptedServer
 ) -> None:
     """A reminder has the same link or does not go out."""
     reminding.sections = reminding.sections + '\n[validity]\nskew = "90s"\n'
     reminding.load()
     at(reminding, 2, "09:00")
-    assert len(reminded(relay)) == 2, "the window is the ledger's, whatever the settings say now"
-    reminding.sections = reminding.sections.replace('skew = "90s"', 'skew = "91s"')
-    with ledger.open_ledger(reminding.settings.ledger.url, lock=False) as opened:
-        assert ledger.history.past_messages(opened, address="ada@example.org")[0].kind == "reminder"
+    assert reminded(relay) == []
