@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from markupsafe import escape
 
+from invites.composing.links import Links
 from invites.composing.rules import check_letter
 from invites.core.identity import MessageIds, uid_for
 from invites.core.model import (
@@ -31,15 +32,9 @@ from invites.core.model import (
     Validity,
 )
 from invites.core.problems import Problem, Warned
-from invites.core.rooms import (
-    LINK_REFUSE_ABOVE,
-    LINK_WARN_ABOVE,
-    derived_room,
-    link_prefix_suffix,
-)
-from invites.core.tokens import Minter, SigningKey
+from invites.core.rooms import derived_room
+from invites.core.tokens import SigningKey
 from invites.core.validity import ValidityRule, validity_for
-from invites.errors import RosterRefusedError
 from invites.formats.calendar import EventFacts, EventSkeleton, attendee_line
 from invites.formats.check import MessageCheck
 from invites.formats.fences import FencedBody, Gap
@@ -96,7 +91,6 @@ class _Occasion:
     replies_to_host: bool
     message: MessageSkeleton
     event: EventSkeleton | None
-    link_ends: tuple[str, str]
 
 
 class Composer:
@@ -107,9 +101,7 @@ class Composer:
     ) -> None:
         """Prepare the signing key once; `room_key` derives the rooms that no roster names."""
         self.house = house
-        self._long_links = 0
-        self._longest = (0, 0, "")
-        self._minter = Minter(house.server, key)
+        self._links = Links(house.server, key)
         self._room_key = room_key
         self._writer = LetterWriter(templates)
         self._domain = house.organizer.email.rpartition("@")[2]
@@ -132,17 +124,7 @@ class Composer:
     @property
     def warnings(self) -> list[Warned]:
         """What somebody should look at: one warning for all long links, for they are long alike."""
-        if not self._long_links:
-            return []
-        length, row, meeting_id = self._longest
-        count = (
-            "1 join link has" if self._long_links == 1 else f"{self._long_links:,} join links have"
-        )
-        text = (
-            f"{count} more than {LINK_WARN_ABOVE:,} characters, and some programs break such links; "
-            f'the longest, in meeting "{meeting_id}", has {length:,}'
-        )
-        return [Warned(row=row or None, column=None, text=text)]
+        return self._links.warnings
 
     def room_for(self, meeting: Meeting) -> Room:
         """Return the meeting's room: the roster's, else the derived one."""
@@ -195,7 +177,7 @@ class Composer:
             dtstamp=revision.dtstamp,
             domain=self._domain,
         )
-        links = self._links(occasion)
+        links = self._link_for(occasion)
         others = self._others(meeting, revision)
         variants: dict[Hashable, _Variant] = {}
         for attendee in attendees:
@@ -260,41 +242,19 @@ class Composer:
             replies_to_host=envelope.reply_to is not None,
             message=message,
             event=event,
-            link_ends=link_prefix_suffix(house.server, room),
         )
 
-    def _links(self, occasion: _Occasion) -> Callable[[Attendee], str]:
+    def _link_for(self, occasion: _Occasion) -> Callable[[Attendee], str]:
         """Return a function that mints an attendee's join link; "" where nobody is to join."""
         if occasion.revision.method is Method.CANCEL:
             return lambda _attendee: ""
-        mint = self._minter.for_meeting(occasion.room, occasion.validity)
-        prefix, suffix = occasion.link_ends
-
-        def link_for(attendee: Attendee) -> str:
-            link = prefix + mint(attendee) + suffix
-            if len(link) > LINK_WARN_ABOVE:
-                self._weigh(occasion.meeting, attendee, len(link))
-            return link
-
-        return link_for
+        return self._links.for_meeting(occasion.meeting, occasion.room, occasion.validity)
 
     def link_problems(
         self, attendees: Iterable[Attendee], *, room: Room, validity: Validity
     ) -> Iterator[Problem]:
-        """Yield a problem for each link that mail clients would break, before any is sent."""
-        mint = self._minter.for_meeting(room, validity)
-        around = sum(len(end) for end in link_prefix_suffix(self.house.server, room))
-        for attendee in attendees:
-            length = around + len(mint(attendee))
-            if length > LINK_REFUSE_ABOVE:
-                yield _too_long(attendee, length)
-
-    def _weigh(self, meeting: Meeting, attendee: Attendee, length: int) -> None:
-        """Refuse a link that mail clients break, warn of one that some might."""
-        if length > LINK_REFUSE_ABOVE:
-            raise RosterRefusedError("roster", [_too_long(attendee, length)])
-        self._long_links += 1
-        self._longest = max(self._longest, (length, attendee.row, meeting.id))
+        """Yield a problem for each link that mail programs would break, before any is sent."""
+        return self._links.problems(attendees, room=room, validity=validity)
 
     def _others(self, meeting: Meeting, revision: Revision) -> Callable[[Attendee], bytes]:
         """Return a function from an attendee to the ATTENDEE lines of all others."""
@@ -373,16 +333,6 @@ def _filled(
         calendar=ics,
     )
     return eml, ics
-
-
-def _too_long(attendee: Attendee, length: int) -> Problem:
-    return Problem(
-        row=attendee.row or None,
-        column=None,
-        found=None,
-        expected=f"the join link would have {length:,} characters, and mail clients break "
-        f"links above {LINK_REFUSE_ABOVE:,}; shorten avatar, features, group, name or room",
-    )
 
 
 def _encoded(piece: str | Slot) -> bytes | Gap:
