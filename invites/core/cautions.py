@@ -15,8 +15,8 @@ from invites.core.claims import (
     room_is_pattern,
     shown,
 )
+from invites.core.features import FEATURES
 from invites.core.rooms import LINK_REFUSE_ABOVE, LINK_WARN_ABOVE
-from invites.core.tokens import FEATURES
 
 if TYPE_CHECKING:
     from invites.core.links import Link, Token

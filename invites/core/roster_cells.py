@@ -21,30 +21,6 @@ from invites.core.validity import ValidityRule
 _TRUE: Final = frozenset({"true", "yes", "y", "1", "x"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
 
-FEATURES: Final = frozenset(
-    {
-        "livestreaming",
-        "recording",
-        "transcription",
-        "outbound-call",
-        "sip-outbound-call",
-        "inbound-call",
-        "file-upload",
-        "list-visitors",
-        "send-groupchat",
-        "send-private-message",
-        "create-polls",
-        "flip",
-        "branding",
-        "calendar",
-        "lobby",
-        "room",
-        "live-translation",
-        "live-translation-subscribe",
-    }
-)
-"""The features that Jitsi's server knows (`context.features` in `token/util.lib.lua`)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterRules:

@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 from invites.core.addresses import Address
 from invites.core.columns import BY_NAME, Column, Scope
+from invites.core.features import FEATURES
 from invites.core.model import NO_COLUMNS, Attendance, Attendee
 from invites.core.problems import Problem
-from invites.core.roster_cells import FEATURES, RosterRules
+from invites.core.roster_cells import RosterRules
 from invites.core.roster_header import Layout, Place
 from invites.core.roster_table import Chunk
 from invites.core.text import BLANKS, CellRefused

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import HMACAlgorithm, RSAAlgorithm
 from jwt.exceptions import InvalidKeyError
 
+from invites.core.features import JAAS_FEATURES
 from invites.errors import InvitesError
 
 if TYPE_CHECKING:
@@ -47,37 +48,6 @@ SECRET_BYTES_AT_LEAST: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 DIFFERENT_BYTES_AT_LEAST: Final = 10
 RSA_BITS_AT_LEAST: Final = 2_048
 """RFC 7518 3.3."""
-
-FEATURES: Final = (
-    "livestreaming",
-    "recording",
-    "transcription",
-    "outbound-call",
-    "sip-outbound-call",
-    "inbound-call",
-    "file-upload",
-    "list-visitors",
-    "send-groupchat",
-    "send-private-message",
-    "create-polls",
-    "flip",
-    "branding",
-    "calendar",
-    "lobby",
-    "room",
-    "live-translation",
-    "live-translation-subscribe",
-)
-"""The features that Jitsi knows (`context.features`)."""
-
-JAAS_FEATURES: Final = (
-    "livestreaming",
-    "recording",
-    "transcription",
-    "outbound-call",
-    "sip-outbound-call",
-)
-"""The features that a JaaS token always has, each with "true" or "false"."""
 
 # A control character or a noncharacter in a value makes the join hang: mod_auth_token puts it
 # into the session, and the XML stanza that carries it breaks.

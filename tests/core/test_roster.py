@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from invites.core.columns import COLUMNS
 from invites.core.model import Attendance, Meeting, Roster, Status
 from invites.core.roster import RosterRules, parse_roster
-from invites.core.roster_cells import FEATURES
 from invites.core.roster_table import Chunk, Table
-from invites.core.tokens import FEATURES as TOKEN_FEATURES
 from invites.core.validity import ValidityRule
 from invites.errors import RosterRefusedError
 
@@ -361,11 +359,6 @@ def test_an_unknown_feature_is_passed_on_with_a_warning() -> None:
     assert only(replace(roster, meetings=roster.meetings[:1])).attendees[0].features
     assert [(w.row, w.column) for w in roster.warnings] == [(2, "features")]
     assert '"teleport"' in roster.warnings[0].text
-
-
-def test_the_reader_and_the_tokens_know_the_same_features() -> None:
-    """What is warned about is what the server does not know."""
-    assert frozenset(TOKEN_FEATURES) == FEATURES
 
 
 def test_meetings_that_share_a_room_at_one_time_are_warned_about() -> None:
