@@ -7,6 +7,7 @@ store is this process's memory, and a wake-up that comes late or twice does no h
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -67,6 +68,7 @@ class Schedule:
         self._demand_ledger()
         self._health = Health(surroundings.clock)
         self._interrupted = False
+        self._awake = threading.Lock()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(1)},  # wake-ups never overlap
@@ -86,7 +88,7 @@ class Schedule:
             try:
                 self._wait()
             finally:
-                self._scheduler.shutdown(wait=True)
+                self._end()
             self._tell(Line(event="stopped", text="stopped by a signal"))
         return self._interrupted
 
@@ -97,6 +99,14 @@ class Schedule:
                 return
             if self._calls.reload():
                 self._reload()
+
+    def _end(self) -> None:
+        """Let the wake-up in hand end, then end APScheduler.
+
+        Its own shutdown holds the lock while it waits that a wake-up needs to set the next one.
+        """
+        with self._awake:
+            self._scheduler.shutdown(wait=False)
 
     def _demand_ledger(self) -> None:
         try:
@@ -129,15 +139,20 @@ class Schedule:
 
     def _wake(self) -> None:
         """Wake up once, in APScheduler's one thread; nothing that goes wrong ends the schedule."""
-        if self._calls.stop():
-            return
+        with self._awake:
+            if not self._calls.stop():
+                self._wake_up()
+
+    def _wake_up(self) -> None:
         self._health.woke()
         waking, trouble = self._woken()
         self._health.slept(waking, self._statuses(), trouble)
-        if waking is not None and waking.again is not None:
-            self._wake_at(waking.again, "due")
-        if waking is not None and self._calls.stop():
+        if waking is None:
+            return
+        if self._calls.stop():
             self._interrupted = any(one.cause is not None for one in waking.outcomes)
+        elif waking.again is not None:
+            self._wake_at(waking.again, "due")
 
     def _woken(self) -> tuple[Waking | None, str]:
         night = Night(settings=self._settings, surroundings=self._surroundings, tell=self._tell)
