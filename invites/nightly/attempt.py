@@ -33,7 +33,15 @@ from invites.nightly_roster import (
     find,
 )
 from invites.roster_csv import read_table
-from invites.run import Errand, RunReport, Unsent, note_refused, policy_from, send
+from invites.run import (
+    Errand,
+    RunReport,
+    Unsent,
+    demand_guards,
+    note_refused,
+    policy_from,
+    send,
+)
 
 if TYPE_CHECKING:
     from invites.settings import Job
@@ -88,15 +96,19 @@ def attempted(
 def _read_or_noted(
     night: Night, ledger: Ledger, job: Job, tried: OpenDue | None, due: datetime
 ) -> Roster:
-    """Return the roster; a refusal goes into the history, once for each cause of a due time."""
+    """Return the roster, where clock and zone data can be trusted.
+
+    A refusal goes into the history once for each cause of a due time, not at each wake-up.
+    """
+    errand = errand_for(night, job, due)
     try:
+        demand_guards(ledger, errand, now=night.now)
         return read(night, job, tried)
     except (GuardError, RosterRefusedError) as refusal:
         cause = cause_of(refusal, stopped=False)
         known = tried is not None and tried.due == due and tried.cause is cause
         if not known and cause is not Cause.ROSTER_MOVES:
             source = " + ".join(place.text for place in job.roster)
-            errand = errand_for(night, job, due)
             note_refused(ledger, errand, refusal, source=source, now=night.now)
         raise
 

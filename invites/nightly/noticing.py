@@ -157,9 +157,12 @@ def _mailed(night: Night, job: Job, news: News) -> bool:
         tray = _OutTray()
         now = night.now
         with open_delivery(night.settings, run="notice", now=now, to="smtp") as delivery:
-            delivery.deliver(_parcels(night, job, notice, now), tray, stop=lambda: False)
+            delivery.deliver(_parcels(night, job, notice, now), tray, stop=night.surroundings.stop)
     except InvitesError as error:
         night.tell(_not_told(job, str(error)))
+        return False
+    except Exception as error:  # noqa: BLE001 - a notice never changes what became of a run
+        night.tell(_not_told(job, f"unexpected failure: {type(error).__name__}"))
         return False
     unsent = [one for one in tray.outcomes if not isinstance(one, Sent)]
     for one in unsent:

@@ -17,10 +17,13 @@ from apscheduler.schedulers.background import BackgroundScheduler  # type: ignor
 from apscheduler.triggers.date import DateTrigger  # type: ignore[import-untyped]
 from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]
 
-from invites.errors import InvitesError, SettingsError, TryAgainError
+from invites.core.due import last_due
+from invites.errors import Exit, InvitesError, SettingsError, TryAgainError
 from invites.ledger import open_ledger
+from invites.nightly.attempt import cause_of
 from invites.nightly.health import Health, serving
-from invites.nightly.order import Night, Waking
+from invites.nightly.noticing import notify
+from invites.nightly.order import JobOutcome, Night, Waking, due_rule
 from invites.nightly.status import JobStatus, status_of
 from invites.nightly.waking import wake_up
 from invites.report.lines import Level, Line
@@ -69,6 +72,8 @@ class Schedule:
         self._health = Health(surroundings.clock)
         self._interrupted = False
         self._awake = threading.Lock()
+        self._watermarks: dict[str, datetime] = {}
+        self._told: set[tuple[str, datetime]] = set()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(1)},  # wake-ups never overlap
@@ -117,6 +122,7 @@ class Schedule:
 
     def _reload(self) -> None:
         """Read the settings again; what is wrong with them keeps the old ones."""
+        listen = self._settings.schedule.listen
         try:
             self._settings = checked(self._load())
         except InvitesError as error:
@@ -125,6 +131,9 @@ class Schedule:
             return
         jobs = ", ".join(job.name for job in self._settings.jobs)
         self._tell(Line(event="reloaded", text=f"the settings were read again; jobs: {jobs}"))
+        if self._settings.schedule.listen != listen:
+            text = "[schedule] listen changed; it counts from the next start on"
+            self._tell(Line(event="reloaded", level=Level.WARNING, text=text))
         self._wake_at(datetime.now(UTC), "now")
 
     def _say_started(self, port: int | None) -> None:
@@ -146,11 +155,15 @@ class Schedule:
     def _wake_up(self) -> None:
         self._health.woke()
         waking, trouble = self._woken()
-        self._health.slept(waking, self._statuses(), trouble)
+        statuses = self._statuses()
+        self._health.slept(waking, statuses, trouble)
+        for status in statuses:
+            if status.watermark is not None:
+                self._watermarks[status.job] = status.watermark
         if waking is None:
             return
         if self._calls.stop():
-            self._interrupted = any(one.cause is not None for one in waking.outcomes)
+            self._interrupted = waking.exit_code is Exit.TRY_AGAIN
         elif waking.again is not None:
             self._wake_at(waking.again, "due")
 
@@ -159,11 +172,33 @@ class Schedule:
         try:
             return wake_up(night), ""
         except InvitesError as error:
-            text = str(error)
+            failure = error
         except Exception as error:  # noqa: BLE001 - the next wake-up may do better
-            text = f"unexpected failure: {type(error).__name__}"
-        self._tell(Line(event="wake_up_failed", level=Level.ERROR, text=text))
-        return None, text
+            failure = InvitesError(f"unexpected failure: {type(error).__name__}")
+        self._tell(Line(event="wake_up_failed", level=Level.ERROR, text=str(failure)))
+        self._tell_people(night, failure)
+        return None, str(failure)
+
+    def _tell_people(self, night: Night, failure: InvitesError) -> None:
+        """Mail once for each due time that a ledger which can't be opened holds up.
+
+        What was told is remembered here alone, for there is no ledger to write it into.
+        """
+        cause = cause_of(failure, stopped=False)
+        for job in night.jobs:
+            due = last_due(due_rule(job), night.now)
+            done = self._watermarks.get(job.name)
+            if due is None or done is None or due <= done or (job.name, due) in self._told:
+                continue
+            outcome = JobOutcome(
+                job=job.name,
+                due=due,
+                exit_code=cause.exit_code,
+                cause=cause,
+                text=str(failure),
+            )
+            if notify(night, job, outcome):
+                self._told.add((job.name, due))
 
     def _statuses(self) -> list[JobStatus]:
         now = self._surroundings.clock()

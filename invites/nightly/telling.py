@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from invites.core.attempts import Again
 from invites.errors import Exit
 from invites.nightly.order import JobOutcome, Night, SideOutcome
 from invites.report.lines import Level, Line
@@ -35,12 +34,12 @@ def _event(outcome: JobOutcome) -> str:
 
 
 def _level(outcome: JobOutcome) -> Level:
-    if outcome.exit_code is Exit.DONE:
-        return Level.INFO
-    if outcome.missed or outcome.cause is None:
-        return Level.ERROR if outcome.missed else Level.WARNING
-    waits = outcome.cause.patience and outcome.cause.again is Again.EVERY_WAKE_UP
-    return Level.WARNING if waits else Level.ERROR
+    """Return how much it matters; what is expected to go away by itself is no bad news."""
+    if outcome.missed:
+        return Level.ERROR
+    if outcome.cause is not None:
+        return Level.INFO if outcome.cause.patience else Level.ERROR
+    return Level.INFO if outcome.exit_code is Exit.DONE else Level.WARNING
 
 
 def tell_side(night: Night, side: SideOutcome) -> None:

@@ -73,9 +73,8 @@ def _at_work(night: Night, ledger: Ledger) -> Waking:
     outcomes: list[JobOutcome] = []
     sides: list[SideOutcome] = []
     for job in night.jobs:
-        if night.surroundings.stop():
-            break
-        outcomes += _told(night, _attended(night, ledger, job))
+        attend = _left_by_stop if night.surroundings.stop() else _attended
+        outcomes += _told(night, attend(night, ledger, job))
     for side in _beside(night, ledger):
         _hear_of(night, side)
         sides.append(side)
@@ -126,6 +125,19 @@ def _attended(night: Night, ledger: Ledger, job: Job) -> Iterator[JobOutcome]:
                 if night.order.force and (forced := _forced(state, job, now)) is not None:
                     yield _run(night, ledger, job, state, forced, inputs)
                 return
+
+
+def _left_by_stop(night: Night, ledger: Ledger, job: Job) -> Iterator[JobOutcome]:
+    """Yield the due time that a signal keeps from being begun; it stays as it was."""
+    due = _due_but_left(night, ledger, job)
+    if due is not None:
+        yield JobOutcome(
+            job=job.name,
+            due=due,
+            exit_code=Exit.TRY_AGAIN,
+            cause=Cause.STOPPED,
+            text="stopped by a signal before it began; run again",
+        )
 
 
 def _forced(state: JobState | None, job: Job, now: datetime) -> DueNow | None:
@@ -299,6 +311,9 @@ def _reminders(night: Night, ledger: Ledger) -> Iterator[SideOutcome]:
             side = remind(night, ledger, job)
         except InvitesError as error:
             side = _trouble(night, "reminders", job.name, error)
+        except Exception as error:  # noqa: BLE001 - reminders never end the run they go between
+            failure = InvitesError(f"unexpected failure: {type(error).__name__}")
+            side = _trouble(night, "reminders", job.name, failure)
         if side is not None:
             yield side
 
@@ -319,7 +334,7 @@ def _locked_out(night: Night, held: TryAgainError) -> Waking:
     outcomes: list[JobOutcome] = []
     with open_ledger(night.settings.ledger.url, lock=False) as ledger:
         for job in night.jobs:
-            due = _due_while_held(night, ledger, job)
+            due = _due_but_left(night, ledger, job)
             if due is None:
                 continue
             outcome = JobOutcome(
@@ -335,7 +350,8 @@ def _locked_out(night: Night, held: TryAgainError) -> Waking:
     return Waking(at=night.now, outcomes=tuple(outcomes), again=again(night))
 
 
-def _due_while_held(night: Night, ledger: Ledger, job: Job) -> datetime | None:
+def _due_but_left(night: Night, ledger: Ledger, job: Job) -> datetime | None:
+    """Return the due time that would be run now; None where there is none."""
     state, now = job_state(ledger, job.name), night.now
     rule = due_rule(job)
     decision = decide(state, rule, now=now, retry_for=job.retry_for, inputs=inputs_of(night, job))
