@@ -197,7 +197,7 @@ def serving(health: Health, listen: Listen | None) -> Iterator[int | None]:
             f"[schedule] listen: {listen.host}:{listen.port} can't be listened on "
             f"({error.strerror or error}); expected a free address of this machine"
         ) from None
-    thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="health", daemon=True)
     thread.start()
     try:
         yield server.server_address[1]

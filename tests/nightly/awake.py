@@ -86,7 +86,8 @@ def healthz(port: int) -> tuple[int, dict[str, Any]]:
         with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
             return answer.status, json.load(answer)
     except HTTPError as error:
-        return error.code, json.load(error)
+        with error:
+            return error.code, json.load(error)
 
 
 def metrics(port: int) -> dict[str, float]:

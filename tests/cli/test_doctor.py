@@ -1,0 +1,186 @@
+"""`invites doctor` as people and monitoring call it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from invites import ledger
+from tests.peers.smtp_server import Fault, ScriptedServer
+from tests.support import SECRET, SETTINGS, Answer, write_settings
+
+Invites = Callable[..., Answer]
+JOB = """
+[[job]]
+name = "nightly"
+roster = "roster.csv"
+at = "02:15"
+retry_for = "3h"
+"""
+ROSTER = """meeting_id,title,start,end,name,email
+m1,Planning,2031-03-01 09:00,2031-03-01 09:30,Ada,ada@example.org
+"""
+NIGHT = datetime(2031, 2, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Path:
+    """Give a folder with a job, its roster and an empty ledger."""
+    write_settings(tmp_path, SETTINGS + JOB)
+    roster = tmp_path / "roster.csv"
+    roster.write_text(ROSTER, encoding="utf-8")
+    os.utime(roster, (NIGHT.timestamp() - 3600,) * 2)
+    ledger.create(f"sqlite:///{tmp_path / 'invites.db'}")
+    return tmp_path
+
+
+@pytest.fixture
+def relay() -> Iterator[ScriptedServer]:
+    """Give a server that accepts everything."""
+    with ScriptedServer() as server:
+        yield server
+
+
+def said(answer: Answer, check: str) -> list[str]:
+    """Return the weights of what was found about `check`."""
+    found = answer.document()["findings"]
+    return [finding["weight"] for finding in found if finding["check"] == check]
+
+
+def looked(invites: Invites, moment: datetime, *flags: str) -> Answer:
+    """Look at this moment."""
+    with time_machine.travel(moment, tick=False):
+        return invites("doctor", "--json", *flags)
+
+
+@pytest.mark.usefixtures("office")
+def test_everything_that_is_listed_is_looked_at(invites: Invites) -> None:
+    """Settings, secret, time zone data, templates, ledger, jobs, delivery, and Jitsi's pitfalls."""
+    with time_machine.travel(NIGHT, tick=False):
+        invites("run")
+    answer = looked(invites, NIGHT)
+    assert answer.code == 0
+    for check in ("settings", "secret", "templates", "ledger", "job nightly", "delivery"):
+        assert said(answer, check), check
+    assert "hint" in said(answer, "jitsi")
+    assert SECRET not in answer.out
+
+
+@pytest.mark.usefixtures("office")
+def test_each_fault_comes_with_its_remedy(invites: Invites, tmp_path: Path) -> None:
+    """A missing secret and a template with a fault: exit 5, and what to do about each."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "labels.txt.j2").write_text("{% if %}", encoding="utf-8")
+    text = SETTINGS.replace(f'secret = "{SECRET}"', "") + '[mail]\ntemplates = "mine"\n' + JOB
+    write_settings(tmp_path, text)
+    answer = invites("doctor")
+    assert answer.code == 5
+    assert "fault  secret: [jitsi] secret: found nothing" in answer.err
+    assert "labels.txt.j2" in answer.err
+
+
+@pytest.mark.usefixtures("office")
+def test_settings_that_cannot_be_read_are_the_first_fault(invites: Invites, tmp_path: Path) -> None:
+    """Each line of the error is a finding."""
+    write_settings(tmp_path, SETTINGS + "\n[smpt]\nhost = 'x'\n")
+    answer = invites("doctor", "--json")
+    assert answer.code == 5
+    assert said(answer, "settings") == ["fault"]
+
+
+def test_a_missing_ledger_is_a_fault(invites: Invites, office: Path) -> None:
+    """Exit 5, also with `--jobs`: nobody knows then whether the nights were done."""
+    (office / "invites.db").unlink()
+    assert invites("doctor", "--jobs").code == 5
+
+
+@pytest.mark.usefixtures("office")
+def test_a_job_that_did_its_last_due_time_is_well(invites: Invites) -> None:
+    """`--jobs` is 0 before the first due time, while it has its time, and after it was done."""
+    with time_machine.travel(NIGHT, tick=False):
+        invites("run")
+    due = NIGHT.replace(hour=2, minute=15)
+    assert looked(invites, NIGHT, "--jobs").code == 0
+    assert looked(invites, due + timedelta(minutes=10), "--jobs").code == 0
+    with time_machine.travel(due + timedelta(minutes=12), tick=False):
+        assert invites("run").code == 0
+    assert looked(invites, due + timedelta(hours=20), "--jobs").code == 0
+
+
+@pytest.mark.usefixtures("office")
+def test_a_job_that_nobody_woke_up_for_is_missed(invites: Invites) -> None:
+    """A quarter of an hour after the due time without an attempt: exit 5."""
+    with time_machine.travel(NIGHT, tick=False):
+        invites("run")
+    answer = looked(invites, NIGHT.replace(hour=2, minute=31), "--jobs")
+    assert answer.code == 5
+    (finding,) = answer.document()["findings"]
+    assert "nothing has run it" in finding["text"]
+    assert "invites schedule" in finding["remedy"]
+
+
+@pytest.mark.usefixtures("office")
+def test_a_job_that_no_wake_up_has_seen_is_a_fault(invites: Invites) -> None:
+    """An installation whose timer was never started is not well."""
+    answer = invites("doctor", "--jobs")
+    assert answer.code == 5
+    assert "no wake-up has seen this job yet" in answer.err
+
+
+def test_a_job_whose_roster_was_refused_is_missed(invites: Invites, office: Path) -> None:
+    """At once, for a person has to do something; and after it was closed as well."""
+    (office / "roster.csv").unlink()
+    for moment in (NIGHT, NIGHT.replace(hour=2, minute=15)):
+        with time_machine.travel(moment, tick=False):
+            invites("run")
+    answer = looked(invites, NIGHT.replace(hour=2, minute=16), "--jobs")
+    assert answer.code == 5
+    assert "roster (exit 3)" in answer.document()["findings"][0]["text"]
+    with time_machine.travel(NIGHT.replace(hour=6), tick=False):
+        invites("run")
+    answer = looked(invites, NIGHT.replace(hour=7), "--jobs")
+    assert answer.code == 5
+    assert "missed its due time 2031-02-01 02:15 UTC" in answer.document()["findings"][0]["text"]
+
+
+@pytest.mark.usefixtures("office")
+def test_the_login_at_the_mail_server_is_tried(
+    invites: Invites, tmp_path: Path, relay: ScriptedServer
+) -> None:
+    """A login that is refused is a fault; `--offline` does not try."""
+    (tmp_path / "password").touch(mode=0o600)
+    (tmp_path / "password").write_text("a wrong password", encoding="utf-8")
+    smtp = (
+        f'[smtp]\nhost = "{relay.host}"\nport = {relay.port}\nsecurity = "none"\n'
+        'username = "meetings@example.com"\npassword_file = "password"\n'
+    )
+    relay.logins = {"meetings@example.com": "the right password"}
+    write_settings(tmp_path, SETTINGS + smtp + JOB)
+    refused = invites("doctor", "--json")
+    assert said(refused, "smtp") == ["fault"]
+    assert "a wrong password" not in refused.out
+    assert said(invites("doctor", "--json", "--offline"), "smtp") == []
+
+    (tmp_path / "password").write_text("the right password", encoding="utf-8")
+    assert said(invites("doctor", "--json"), "smtp") == ["good"]
+    relay.faults = [Fault("EHLO", "drop")]
+    assert said(invites("doctor", "--json"), "smtp") == ["fault"]
+    assert relay.accepted == []
+
+
+def test_the_look_changes_nothing(invites: Invites, office: Path) -> None:
+    """Neither a file nor the ledger: it can be asked at any time, by anybody who may read."""
+    before = {path: path.read_bytes() for path in office.rglob("*") if path.is_file()}
+    invites("doctor")
+    invites("doctor", "--jobs")
+    after = {path: path.read_bytes() for path in office.rglob("*") if path.is_file()}
+    assert {path.name for path in after} - {path.name for path in before} <= {
+        "invites.db-shm",
+        "invites.db-wal",
+    }
+    assert all(after[path] == content for path, content in before.items())

@@ -1,0 +1,56 @@
+"""Lines of a log and numbers for Prometheus: one line each, whatever the values hold."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invites.report.lines import Level, Line, as_logfmt, as_sentence
+from invites.report.metrics import Metric, exposition
+
+AT = datetime(2031, 2, 1, 2, 15, tzinfo=UTC)
+
+
+@given(st.text(), st.text())
+def test_a_line_stays_one_line_and_its_values_can_be_read_back(text: str, value: str) -> None:
+    """No value can end the line, or pass for another key."""
+    line = as_logfmt(Line(event="e", text=text, facts={"job": value}), at=AT)
+    assert "\n" not in line
+    assert line.splitlines() == [line]
+    keys = [part.partition("=")[0] for part in shlex.split(line, posix=False) if "=" in part]
+    assert keys[:4] == ["time", "level", "event", "job"]
+
+
+def test_facts_have_the_forms_that_programs_read() -> None:
+    """Times in UTC with Z, durations in seconds, nothing for what is not known."""
+    line = as_logfmt(
+        Line(
+            event="job_done",
+            text='done, "well"',
+            level=Level.WARNING,
+            facts={"due": AT, "took": timedelta(seconds=1.5), "cause": None, "missed": True},
+        ),
+        at=AT,
+    )
+    assert line == (
+        "time=2031-02-01T02:15:00Z level=warning event=job_done due=2031-02-01T02:15:00Z "
+        'took=1.500s missed=true msg="done, \\"well\\""'
+    )
+
+
+def test_a_terminal_gets_a_sentence() -> None:
+    """The time of day, how bad it is, and the words."""
+    line = Line(event="e", text="it failed", level=Level.ERROR)
+    assert as_sentence(line, at=AT) == "02:15:00Z  error: it failed"
+
+
+def test_metrics_escape_their_labels() -> None:
+    """A job may be called anything (exposition format 0.0.4)."""
+    metric = Metric("jobs", "gauge", "Jobs.", [({"job": 'a "b"\\\n'}, 1.5), ({}, 2)])
+    empty = Metric("none", "gauge", "Nothing.", [])
+    assert exposition([metric, empty]) == (
+        '# HELP jobs Jobs.\n# TYPE jobs gauge\njobs{job="a \\"b\\"\\\\\\n"} 1.5\njobs 2\n'
+    )
