@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from invites import settings as settings_package
 from invites.errors import Exit
 from tests.nightly.conftest import House, parsed, row
 from tests.peers.smtp_server import Accepted, Fault, ScriptedServer
@@ -137,11 +138,42 @@ def _set(house: House, time: str) -> None:
     house.now = house.now.replace(hour=hour, minute=minute)
 
 
-def test_a_reminder_with_another_link_waits_for_the_run_that_sends_it(
+def test_who_waits_for_an_update_is_not_reminded_of_the_old_time(
     reminding: House, relay: ScriptedServer
 ) -> None:
-    """A reminder has the same link or does not go out."""
-    reminding.sections = reminding.sections + '\n[validity]\nskew = "90s"\n'
+    """While a deferred update says that the meeting was moved, a reminder would send people wrong."""
+    moved = MEETING.replace("09:00", "10:00")
+    reminding.now = reminding.now.replace(day=2)
+    reminding.roster(row(1, start=moved), row(1, "bob", start=moved))
+    relay.faults = [Fault("RCPT", "450", only="bob@example.org")]
+    assert reminding.one("02:15").counts["deferred"] == 1
+    relay.faults = []
+    at(reminding, 3, "08:00")
+    assert [one.recipient for one in reminded(relay)] == ["ada@example.org"]
+    told = [str(parsed(one.content)["Subject"]) for one in reminded(relay)]
+    assert "10:00" in told[0]
+
+
+def test_a_reminder_has_the_same_link_or_does_not_go_out(
+    reminding: House, relay: ScriptedServer
+) -> None:
+    """By another secret it would be another link: that waits for the run that sends it.
+
+    The window of the link is the ledger's, whatever [validity] says now.
+    """
+    invited = {one.recipient: link(one) for one in relay.accepted}
+    (reminding.folder / "rosters" / "roster.csv").unlink()
+    sections, config = reminding.sections, reminding.folder / "invites.toml"
+    reminding.sections = sections + '\n[validity]\nskew = "90s"\n'
     reminding.load()
+    good = config.read_text(encoding="utf-8")
+    config.write_text(good.replace("a test's secret", "another secret"), encoding="utf-8")
+    reminding.settings = settings_package.load(config, environ={})
+    reminding.sections += "\n# another secret\n"  # so that it has a workshop of its own
     at(reminding, 2, "09:00")
     assert reminded(relay) == []
+
+    reminding.sections = sections + '\n[validity]\nskew = "90s"\n# the first secret\n'
+    reminding.load()
+    at(reminding, 2, "09:05")
+    assert {one.recipient: link(one) for one in reminded(relay)} == invited

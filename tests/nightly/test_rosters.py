@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from invites.core.attempts import Cause
+from invites.core.roster_table import Table
 from invites.errors import Exit
+from invites.roster_csv import read_table
 from tests.nightly.conftest import HEADER, House, notices, row, subjects
 from tests.peers.smtp_server import ScriptedServer
 
@@ -210,3 +213,47 @@ def test_a_folder_job_makes_email_ready_batches(house: House) -> None:
     methods = (second / "manifest.csv").read_text(encoding="utf-8")
     assert methods.count("REQUEST") == 2
     assert methods.count("CANCEL") == 1
+
+
+def test_a_roster_that_changes_while_it_is_read_is_not_sent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody uploads the next one in that very moment: exit 6, and the next wake-up reads it."""
+    path = house.roster(row(1))
+    house.seen()
+
+    def read_and_overtaken(source: Path) -> Table:
+        table = read_table(source)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(row(2))
+        return table
+
+    with monkeypatch.context() as world:
+        world.setattr("invites.nightly.attempt.read_table", read_and_overtaken)
+        outcome = house.one("02:15")
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.ROSTER_MOVES)
+    assert house.invited() == []
+    house.touch(path, 2 * MINUTES)
+    assert house.one("02:20").counts["sent"] == 2
+
+
+def test_who_is_missing_is_counted_once_for_a_due_time(house: House) -> None:
+    """A forced run of the same night is no second night: nobody is withdrawn by it."""
+    house.roster(row(1), row(1, "bob"), row(2), row(3))
+    house.seen()
+    house.wake("02:15")
+    house.now += timedelta(days=1)
+    house.roster(row(1), row(2), row(3))
+    assert house.one("02:15").counts["withdrawn"] == 0
+    assert house.one("20:00", jobs=("nightly",), force=True).counts["withdrawn"] == 0
+    assert house.one(house.now + timedelta(hours=7)).counts["withdrawn"] == 1
+
+
+def test_the_horizon_counts_from_the_due_time(house: House) -> None:
+    """However late a run is, it sends what the night would have sent."""
+    house.job = 'horizon = "21d"'
+    house.load()
+    house.roster(row(1, start="2031-02-22 09:00"))
+    house.seen()
+    outcome = house.one("23:00")
+    assert (outcome.counts["new"], outcome.counts["held"]) == (0, 1)
