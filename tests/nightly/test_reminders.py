@@ -147,6 +147,7 @@ def test_who_waits_for_an_update_is_not_reminded_of_the_old_time(
     reminding.roster(row(1, start=moved), row(1, "bob", start=moved))
     relay.faults = [Fault("RCPT", "450", only="bob@example.org")]
     assert reminding.one("02:15").counts["deferred"] == 1
+    at(reminding, 3, "02:20")
     relay.faults = []
     at(reminding, 3, "08:00")
     assert [one.recipient for one in reminded(relay)] == ["ada@example.org"]
