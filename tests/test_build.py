@@ -209,6 +209,8 @@ def test_a_signal_ends_a_build_with_75_and_nothing_left(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Under nohup a child inherits that SIGHUP is ignored, and a build respects it.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     )
     new = tmp_path / ".out.invites-new"
     while building.poll() is None and not any(new.glob("m*")):
