@@ -38,14 +38,6 @@ COMMANDS = (
 )
 """The commands in the order that `--help` lists them; each is the module of that name here."""
 
-app = typer.Typer(
-    name="invites",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
-)
-
 
 def _version(asked: bool) -> None:
     if asked:
@@ -53,8 +45,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def invites(
+def _invites(
     _version: bool = typer.Option(
         False, "--version", help="Show the version and exit.", callback=_version, is_eager=True
     ),
@@ -62,8 +53,23 @@ def invites(
     """Turn a roster (CSV) into calendar invitations with personal Jitsi join links."""
 
 
-for _name in COMMANDS:
-    app.command(_name)(getattr(import_module(f"invites.cli.{_name}"), _name))
+def _command_line(arguments: Sequence[str]) -> typer.Typer:
+    """Return the command line with the command that is called, or with all where none is known.
+
+    Making the others ready would take longer than building some hundred invitations.
+    """
+    app = typer.Typer(
+        name="invites",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    )
+    app.callback()(_invites)
+    called = arguments[0] if arguments else ""
+    for name in (called,) if called in COMMANDS else COMMANDS:
+        app.command(name)(getattr(import_module(f"invites.cli.{name}"), name))
+    return app
 
 
 class _Terminated(BaseException):
@@ -81,7 +87,9 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
             signal.signal(number, _terminate)
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
-        outcome = app(list(arguments), prog_name="invites", standalone_mode=False)
+        outcome = _command_line(arguments)(
+            list(arguments), prog_name="invites", standalone_mode=False
+        )
     except InvitesError as error:
         return _refused(error, as_json="--json" in arguments)
     except typer.TyperException as error:

@@ -7,13 +7,18 @@ Whatever is not plainly so counts as computed with: that is always right, only s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from jinja2 import nodes
 
+from invites.templating.environment import errors_located
 from invites.templating.letters import LINK, TEXT_FIELDS
-from invites.templating.sources import is_html
+from invites.templating.sources import STYLES, Sources, is_html
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 ATTENDEE = "attendee"
 COLUMNS = "columns"
@@ -189,7 +194,38 @@ def _constant_names(template: nodes.Expr) -> list[str] | None:
             return None
 
 
-Trees = Mapping[str, nodes.Template]
+class Trees(Mapping[str, nodes.Template]):
+    """The syntax trees of all templates by name; each is parsed when it is first asked for."""
+
+    def __init__(self, sources: Sources, environment: Environment) -> None:
+        """Parse what is in `sources` as `environment` reads it."""
+        self._sources = sources
+        self._environment = environment
+        self._parsed: dict[str, nodes.Template] = {}
+
+    def __getitem__(self, name: str) -> nodes.Template:
+        """Return a template's tree; raises TemplateError with file and line."""
+        tree = self._parsed.get(name)
+        if tree is None:
+            file = self._sources.files[name]
+            if name == STYLES:
+                raise KeyError(name)
+            with errors_located(self._sources.files, reason_shown=True):
+                tree = self._environment.parse(file.source, name, str(file.path))
+            self._parsed[name] = tree
+        return tree
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names of all templates."""
+        return (name for name in self._sources.files if name != STYLES)
+
+    def __len__(self) -> int:
+        """Return how many templates there are."""
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a template of this name, without parsing it."""
+        return name != STYLES and name in self._sources.files
 
 
 def uses_of(entry: str, trees: Trees) -> Uses:

@@ -1,4 +1,7 @@
-"""The set of templates: loaded, compiled, analysed and tried before anything is written."""
+"""The set of templates: what is somebody's own is checked and tried before anything is written.
+
+The shipped ones are tried by the tests, so a run compiles and analyses those alone that it uses.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,7 @@ from invites.templating.analysis import Trees
 from invites.templating.environment import errors_located, letter_environment
 from invites.templating.inlining import Inliner
 from invites.templating.kinds import PartName, part_files
-from invites.templating.names import check_names
 from invites.templating.sources import STYLES, Sources, is_html
-from invites.templating.trial import try_all
 from invites.templating.variants import Variants, variants_of
 
 if TYPE_CHECKING:
@@ -20,25 +21,23 @@ if TYPE_CHECKING:
 
     import jinja2
 
-    from invites.templating.sources import TemplateFile
-
 
 class Templates:
     """The templates of one run; make it with `load`."""
 
     def __init__(self, sources: Sources, environment: jinja2.Environment, trees: Trees) -> None:
-        """Use `load` instead, which checks everything."""
-        self._files: Mapping[str, TemplateFile] = sources.files
-        self._parts = {
-            kind: {part: environment.get_template(name) for part, name in part_files(kind).items()}
-            for kind in Kind
-        }
-        self._variants = {kind: variants_of(kind, trees) for kind in Kind}
+        """Use `load` instead, which checks what there is to check."""
+        self._sources = sources
+        self._environment = environment
+        self._trees = trees
+        self._parts: dict[Kind, dict[PartName, jinja2.Template]] = {}
+        self._variants: dict[Kind, Variants] = {}
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Templates:
-        """Load, compile, analyse and try all templates, those in `folder` before the shipped ones.
+        """Load the templates, those in `folder` before the shipped ones.
 
+        With a `folder` all of them are compiled, analysed and tried.
         Raises TemplateError with file and line for whatever is wrong with any of them.
         """
         sources = Sources(folder)
@@ -52,18 +51,20 @@ class Templates:
                 )
             )
         )
-        with errors_located(sources.files, reason_shown=True):
-            trees = {
-                name: environment.parse(file.source, name, str(file.path))
-                for name, file in sources.files.items()
-                if name != STYLES
-            }
-            for name in trees:
-                environment.get_template(name)
-        check_names(sources, environment, trees)
-        templates = cls(sources, environment, trees)
-        try_all(templates)
+        templates = cls(sources, environment, Trees(sources, environment))
+        if folder is not None:
+            templates._check()
         return templates
+
+    def _check(self) -> None:
+        from invites.templating.names import check_names  # noqa: PLC0415 - for one's own alone
+        from invites.templating.trial import try_all  # noqa: PLC0415
+
+        with errors_located(self._sources.files, reason_shown=True):
+            for name in self._trees:
+                self._environment.get_template(name)
+        check_names(self._sources, self._environment, self._trees)
+        try_all(self)
 
     def render(
         self,
@@ -78,12 +79,22 @@ class Templates:
         Raises TemplateError with file and line; with `reason_shown` also with Jinja2's own words,
         which may quote values.
         """
-        template = self._parts[kind].get(part)
-        if template is None:
-            return ""
-        with errors_located(self._files, reason_shown=reason_shown):
-            return template.render(context)
+        with errors_located(self._sources.files, reason_shown=reason_shown):
+            template = self._parts_of(kind).get(part)
+            return "" if template is None else template.render(context)
+
+    def _parts_of(self, kind: Kind) -> Mapping[PartName, jinja2.Template]:
+        parts = self._parts.get(kind)
+        if parts is None:
+            parts = self._parts[kind] = {
+                part: self._environment.get_template(name)
+                for part, name in part_files(kind).items()
+            }
+        return parts
 
     def variants(self, kind: Kind) -> Variants:
         """Return how attendees share the letters of a kind."""
-        return self._variants[kind]
+        variants = self._variants.get(kind)
+        if variants is None:
+            variants = self._variants[kind] = variants_of(kind, self._trees)
+        return variants
