@@ -16,7 +16,7 @@ from invites.composing.composer import House
 from invites.core.model import Attendee, Invitation, Kind, Meeting, Organizer, Revision, Server
 from invites.core.tokens import SigningKey
 from invites.core.validity import ValidityRule
-from invites.formats.fences import encoded
+from invites.formats.base64_lines import encoded
 from invites.templating import Templates
 
 START = datetime(2031, 12, 2, 8, tzinfo=UTC)

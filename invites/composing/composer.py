@@ -1,8 +1,8 @@
 """Composes the messages about one meeting, sharing between its attendees all that they share.
 
 For each meeting the room, the window, the token's first part and the calendar entry's frame are
-made once; for each variant of the letter (a role, a zone, a language …) the texts are rendered and
-encoded once; an attendee costs a token, a few short strings and a join.
+made once; for each variant of the letter (a role, a zone, a language …) the texts are rendered
+once; an attendee costs a token, a few short strings, base64 and a join.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from invites.core.tokens import SigningKey
 from invites.core.validity import ValidityRule, validity_for
 from invites.formats.calendar import EventFacts, EventSkeleton, attendee_line
 from invites.formats.check import MessageCheck
-from invites.formats.fences import FencedBody, Gap
+from invites.formats.gaps import Gap, Gapped
 from invites.formats.mime import Envelope, MessageSkeleton, subject_field
 from invites.templating import LetterFacts, LetterWriter, SharedLetter, Slot, Templates, filled
 
@@ -68,13 +68,13 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """What the attendees with one key share: the letter, and its bodies in base64 with gaps."""
+    """What the attendees with one key share: the letter, and its bodies as bytes with gaps."""
 
     letter: SharedLetter
     subject: bytes | None
     slots: tuple[Slot, ...]
-    text: FencedBody
-    html: FencedBody
+    text: Gapped
+    html: Gapped
     event: EventSkeleton | None
 
 
@@ -270,7 +270,7 @@ class Composer:
         return lines_of_others
 
     def _variant(self, occasion: _Occasion, attendee: Attendee, link: str) -> _Variant:
-        """Render, encode and check what the attendees with this attendee's key share."""
+        """Render and check what the attendees with this attendee's key share."""
         letter = self._writer.shared(occasion.revision.kind, occasion.facts, attendee, link)
         check_letter(letter, attendee, link, occasion.revision)
         fixed_subject = not any(isinstance(piece, Slot) for piece in letter.subject)
@@ -278,8 +278,8 @@ class Composer:
             letter=letter,
             subject=subject_field("".join(map(str, letter.subject))) if fixed_subject else None,
             slots=tuple(letter.slots),
-            text=FencedBody([_encoded(piece) for piece in letter.text]),
-            html=FencedBody([_encoded(piece) for piece in letter.html]),
+            text=Gapped([_piece(piece) for piece in letter.text]),
+            html=Gapped([_piece(piece) for piece in letter.html]),
             event=occasion.event and occasion.event.with_notes(_notes(letter, occasion.revision)),
         )
 
@@ -335,7 +335,7 @@ def _filled(
     return eml, ics
 
 
-def _encoded(piece: str | Slot) -> bytes | Gap:
+def _piece(piece: str | Slot) -> bytes | Gap:
     """Return a piece of a letter as a piece of a body: UTF-8 with CRLF line ends (RFC 2046 4.1.1)."""
     if isinstance(piece, Slot):
         return Gap(piece.name)

@@ -16,7 +16,7 @@ from typing import Self
 from urllib.parse import quote
 
 from invites.core.model import Attendance, Attendee, Kind, Meeting, Method, Revision, Status
-from invites.formats.fences import Gap
+from invites.formats.gaps import Gap
 
 PRODID = "-//The invites contributors//invites//EN"
 LOCATION_AT_MOST = 255

@@ -19,7 +19,7 @@ from invites.composing import Composer
 from invites.core.model import Attendee, Invitation, Kind, Meeting, Revision
 from invites.errors import Exit, MessageFaultError
 from invites.formats import check
-from invites.formats.fences import encoded
+from invites.formats.base64_lines import encoded
 from tests.support import NOW, Answer, write_settings
 from tests.workshop import START, Workshop, with_calendar, with_part
 
@@ -139,6 +139,9 @@ BYTES: dict[str, tuple[str, Alter]] = {
     "an unescaped semicolon": ("calendar properties", ics(b"SUMMARY:", b"SUMMARY:a; ")),
     "a backslash that escapes nothing": ("calendar properties", ics(b"SUMMARY:", b"SUMMARY:\\x")),
     "a further property": ("calendar properties", ics(b"TRANSP", b"X-ALT-DESC:x\r\nTRANSP")),
+    "another link as URL": ("calendar properties", ics(b"URL:https", b"URL:http")),
+    "another link for the conference": ("calendar properties", ics(b"Jitsi Meet:https", b"Jitsi Meet:http")),
+    "a description without the link": ("calendar properties", ics(b"DESCRIPTION:https", b"DESCRIPTION:\\ntps")),
     "a second event": ("calendar properties", ics(b"END:VEVENT", b"END:VEVENT\r\nBEGIN:VEVENT\r\nEND:VEVENT")),
     "a cancelled REQUEST": ("calendar properties", ics(b"STATUS:CONFIRMED", b"STATUS:CANCELLED")),
     "another attendee": ("attendee", ics(b"mailto:bob@", b"mailto:eve@")),
@@ -189,7 +192,6 @@ READ_BACK: dict[str, tuple[str, Alter]] = {
         "the links of the parts",
         lambda one: with_part(one, 1, lambda body: body.replace(b"?jwt=", b"?jwt=x", 1)),
     ),
-    "another link as URL": ("the links of the parts", ics(b"URL:https", b"URL:http")),
     "a link elsewhere": ("the link's place", other_link),
     "a token of another key": (
         "found something that a parser refuses (InvalidSignatureError)",

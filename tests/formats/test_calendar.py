@@ -25,7 +25,7 @@ from invites.formats.calendar import (
     parameter_value,
     text_value,
 )
-from invites.formats.fences import Gap
+from invites.formats.gaps import Gap
 from tests.judges import octets
 from tests.workshop import START, Workshop
 
