@@ -339,7 +339,7 @@ def _piece(piece: str | Slot) -> bytes | Gap:
     """Return a piece of a letter as a piece of a body: UTF-8 with CRLF line ends (RFC 2046 4.1.1)."""
     if isinstance(piece, Slot):
         return Gap(piece.name)
-    return piece.replace("\n", "\r\n").encode()
+    return piece.encode().replace(b"\n", b"\r\n")
 
 
 def _envelope(organizer: Organizer, meeting: Meeting, revision: Revision, uid: str) -> Envelope:

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import re
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import HMACAlgorithm, RSAAlgorithm
 from jwt.exceptions import InvalidKeyError
+from pybase64 import urlsafe_b64encode
 
 from invites.core.features import JAAS_FEATURES
 from invites.errors import InvitesError

@@ -6,11 +6,9 @@ library, so that a whole body is encoded for each attendee and nothing has to be
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-from struct import Struct
-
 from pybase64 import b64encode
+
+from invites.formats.cutting import cutter
 
 LINE = 76
 """Characters of a base64 line at most (RFC 2045 6.8)."""
@@ -23,11 +21,5 @@ def encoded(content: bytes) -> bytes:
     if not whole:
         return text + b"\r\n" if text else b""
     if not rest:
-        return b"\r\n".join((*_cutter(whole)(text), b""))
-    return b"\r\n".join((*_cutter(whole)(text), text[-rest:], b""))
-
-
-@lru_cache(maxsize=4096)
-def _cutter(lines: int) -> Callable[[bytes], tuple[bytes, ...]]:
-    """Return what cuts a text into so many whole lines: a third of what slicing each costs."""
-    return Struct(f"{LINE}s" * lines).unpack_from
+        return b"\r\n".join((*cutter(whole, LINE)(text), b""))
+    return b"\r\n".join((*cutter(whole, LINE)(text), text[-rest:], b""))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 from urllib.parse import quote
 
 from invites.core.model import Attendance, Attendee, Kind, Meeting, Method, Revision, Status
+from invites.formats.cutting import cutter
 from invites.formats.gaps import Gap
 
 PRODID = "-//The invites contributors//invites//EN"
@@ -28,8 +28,9 @@ FOLD_AT = 75
 _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
 _SUSPECT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]")
-_TO_ESCAPE = re.compile(r"[\\;,\n]")
-_ESCAPES = {"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"}
+_ESCAPES = (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n"))
+"""In this order: the backslashes that the later ones bring are no text."""
+
 _PLAIN_MAILBOX = re.compile(r"[A-Za-z0-9._@+-]+")
 _TO_QUOTE = re.compile("[:;,=]")  # the last because some readers look for it
 _CARET_BEFORE_CODE = re.compile(r"\^(?=[n^'])")
@@ -37,7 +38,7 @@ _CARET_BEFORE_CODE = re.compile(r"\^(?=[n^'])")
 
 def one_line(text: str) -> str:
     """Return `text` with a space for everything that could end a line or hide as a control."""
-    if _SUSPECT.search(text) is None:
+    if text.isprintable() or _SUSPECT.search(text) is None:
         return text
     return _UNFIT.sub(" ", _LINE_END.sub(" ", text)).replace("\t", " ")
 
@@ -46,11 +47,10 @@ def text_value(text: str) -> str:
     """Return `text` escaped as a TEXT value (RFC 5545 3.3.11)."""
     if _SUSPECT.search(text) is not None:
         text = _UNFIT.sub(" ", _LINE_END.sub("\n", text))
-    return _TO_ESCAPE.sub(_escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    return _ESCAPES[found[0]]
+    for char, escape in _ESCAPES:
+        if char in text:
+            text = text.replace(char, escape)
+    return text
 
 
 def parameter_value(text: str) -> str:
@@ -89,9 +89,11 @@ def _folded(line: bytes, taken: int = 0) -> bytes:
     if len(line) <= room:
         return line
     if line.isascii():
-        step = FOLD_AT - 1
-        rest = [line[at : at + step] for at in range(room, len(line), step)]
-        return b"\r\n ".join([line[:room], *rest])
+        whole, rest = divmod(len(line) - room, FOLD_AT - 1)
+        pieces = [line[:room], *cutter(whole, FOLD_AT - 1)(line, room)]
+        if rest:
+            pieces.append(line[-rest:])
+        return b"\r\n ".join(pieces)
     pieces = []
     start = 0
     while len(line) - start > room:
@@ -175,8 +177,9 @@ class EventSkeleton:
 
     def with_notes(self, notes: Sequence[str | Gap]) -> Self:
         """Return the same skeleton with other notes; what is folded already is shared."""
-        other = copy(self)
-        other._notes = _folded_notes(notes)  # noqa: SLF001 - its own kind
+        other = object.__new__(type(self))
+        other._with_link, other._before, other._place = self._with_link, self._before, self._place
+        other._after, other._notes = self._after, _folded_notes(notes)
         return other
 
     def filled(

@@ -45,7 +45,9 @@ def mailbox_field(name: str, display_name: str, mailbox: str) -> bytes:
         raise MessageFaultError(
             "mailbox", name, found="an address of another form", expected="one local@domain, ASCII"
         )
-    phrase = " ".join(filter(None, one_line(display_name).split(" ")))
+    phrase = one_line(display_name).strip(" ")
+    if "  " in phrase:
+        phrase = " ".join(filter(None, phrase.split(" ")))
     address = f"<{mailbox}>"
     if not phrase:
         return f"{name}: {address}\r\n".encode("ascii")

@@ -1,6 +1,7 @@
 """Templates and the letters that come of them; the only package that imports Jinja2."""
 
 from invites.templating.letters import (
+    LINK,
     Letter,
     LetterFacts,
     Part,
@@ -13,6 +14,7 @@ from invites.templating.sources import shipped_folder
 from invites.templating.writer import LetterWriter
 
 __all__ = [
+    "LINK",
     "Letter",
     "LetterFacts",
     "LetterWriter",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -15,7 +16,7 @@ from invites.templating.sources import TemplateFile, is_html
 from invites.templating.views import VIEWS, ChangeView, Columns, attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, MutableMapping
 
 SHOWN_AT_MOST = 80
 """Characters of a template's line that an error shows."""
@@ -47,7 +48,33 @@ class Missing(jinja2.StrictUndefined):
 
 
 class _LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
-    """Jinja2's sandbox, with a short way to what the views show."""
+    """Jinja2's sandbox, with short ways to what the views show and to files that are compiled.
+
+    A letter is made of a dozen files, and Jinja2 looks each one up in several steps.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Take what Jinja2 takes."""
+        super().__init__(**options)
+        self._compiled: dict[object, jinja2.Template] = {}
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """Return what a template may name; no view of two mappings where there is but one."""
+        return super().make_globals(d) if d else self.globals
+
+    def get_template(
+        self,
+        name: str | jinja2.Template,
+        parent: str | None = None,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002 - Jinja2's name
+    ) -> jinja2.Template:
+        """Return a template, whose name means the same wherever it stands."""
+        template = self._compiled.get(name)
+        if template is None:
+            template = super().get_template(name, parent, globals)
+            if globals is None:
+                self._compiled[name] = template
+        return template
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return an attribute; those of views are plain values, and need no look at safety."""
@@ -61,7 +88,7 @@ def letter_environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
     environment = _LetterEnvironment(
         loader=loader,
         undefined=Missing,
-        autoescape=lambda name: name is not None and is_html(name),
+        autoescape=_is_escaped,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -73,6 +100,11 @@ def letter_environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
     return environment
 
 
+@lru_cache(maxsize=256)
+def _is_escaped(name: str | None) -> bool:
+    return name is not None and is_html(name)
+
+
 @contextmanager
 def errors_located(files: Mapping[str, TemplateFile], *, reason_shown: bool) -> Iterator[None]:
     """Turn whatever a template raises into a TemplateError with file and line.
@@ -81,13 +113,22 @@ def errors_located(files: Mapping[str, TemplateFile], *, reason_shown: bool) -> 
     """
     try:
         yield
-    except TemplateError:
-        raise
-    except jinja2.TemplateSyntaxError as error:
-        place = _place(files, error.name or "", error.lineno)
-        raise TemplateError(f"{place}: {error.message}") from None
     except Exception as error:  # noqa: BLE001 - a template can raise anything
-        raise TemplateError(_located(files, error, reason_shown=reason_shown)) from None
+        raise located(files, error, reason_shown=reason_shown) from None
+
+
+def located(
+    files: Mapping[str, TemplateFile], error: Exception, *, reason_shown: bool
+) -> TemplateError:
+    """Return what a template raised as a TemplateError with file and line."""
+    match error:
+        case TemplateError():
+            return error
+        case jinja2.TemplateSyntaxError():
+            place = _place(files, error.name or "", error.lineno)
+            return TemplateError(f"{place}: {error.message}")
+        case _:
+            return TemplateError(_located(files, error, reason_shown=reason_shown))
 
 
 def _located(files: Mapping[str, TemplateFile], error: Exception, *, reason_shown: bool) -> str:

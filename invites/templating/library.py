@@ -5,11 +5,11 @@ The shipped ones are tried by the tests, so a run compiles and analyses those al
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from invites.core.model import Kind
 from invites.templating.analysis import Trees
-from invites.templating.environment import errors_located, letter_environment
+from invites.templating.environment import errors_located, letter_environment, located
 from invites.templating.inlining import Inliner
 from invites.templating.kinds import PartName, part_files
 from invites.templating.sources import STYLES, Sources, is_html
@@ -76,12 +76,24 @@ class Templates:
     ) -> str:
         """Return one part rendered; "" for a part that this kind has not.
 
+        `context` has all that the part may name, `names_of_jinja` included.
+
         Raises TemplateError with file and line; with `reason_shown` also with Jinja2's own words,
         which may quote values.
         """
-        with errors_located(self._sources.files, reason_shown=reason_shown):
+        try:
             template = self._parts_of(kind).get(part)
-            return "" if template is None else template.render(context)
+            return "" if template is None else self._rendered(template, context)
+        except Exception as error:  # noqa: BLE001 - a template can raise anything
+            raise located(self._sources.files, error, reason_shown=reason_shown) from None
+
+    def _rendered(self, template: jinja2.Template, context: Mapping[str, object]) -> str:
+        """Return what `template.render` does, without the two copies that it makes of `context`."""
+        shared = template.new_context(cast("dict[str, Any]", context), shared=True)
+        try:
+            return self._environment.concat(template.root_render_func(shared))
+        except Exception:  # noqa: BLE001 - a template can raise anything
+            self._environment.handle_exception()
 
     def _parts_of(self, kind: Kind) -> Mapping[PartName, jinja2.Template]:
         parts = self._parts.get(kind)
@@ -91,6 +103,11 @@ class Templates:
                 for part, name in part_files(kind).items()
             }
         return parts
+
+    @property
+    def names_of_jinja(self) -> Mapping[str, object]:
+        """What every template may name besides what a letter is about, such as `range`."""
+        return self._environment.globals
 
     def variants(self, kind: Kind) -> Variants:
         """Return how attendees share the letters of a kind."""

@@ -114,7 +114,7 @@ class LetterWriter:
         if (kind, zone) not in self._contexts:
             context = meeting_context(facts) | zone_context(facts, zone) | {"kind": kind.value}
             hidden = frozenset() if kind in KINDS_WITH_LINK else LINK_NAMES
-            self._contexts[kind, zone] = {
+            self._contexts[kind, zone] = dict(self._templates.names_of_jinja) | {
                 name: value for name, value in context.items() if name not in hidden
             }
         return self._contexts[kind, zone]

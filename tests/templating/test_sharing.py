@@ -248,6 +248,11 @@ class FewTemplates:
         """Return what the real templates would."""
         return variants_of(kind, self.trees)
 
+    @property
+    def names_of_jinja(self) -> Mapping[str, object]:
+        """What Jinja2 itself gives every template."""
+        return self.environment.globals
+
     def render(self, kind: Kind, part: str, context: Mapping[str, object], **_: bool) -> str:
         """Render as the real templates do, and let Jinja2's errors through."""
         return self.environment.get_template(part_files(kind)[part]).render(context)  # type: ignore[index]
