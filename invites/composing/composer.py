@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from markupsafe import escape
 
+from invites.composing.blocks import in_blocks
 from invites.composing.links import Links
 from invites.composing.rules import check_letter
 from invites.core.identity import MessageIds, uid_for
@@ -168,7 +169,6 @@ class Composer:
             changes=tuple(changes),
             earlier_until=earlier_until,
         )
-        attendees = meeting.attendees if attendees is None else attendees
         known = references or {}
         ids = MessageIds(
             uid=occasion.uid,
@@ -177,33 +177,69 @@ class Composer:
             dtstamp=revision.dtstamp,
             domain=self._domain,
         )
-        links = self._link_for(occasion)
+        link_for = self._link_for(occasion)
         others = self._others(meeting, revision)
         variants: dict[Hashable, _Variant] = {}
-        for attendee in attendees:
-            link = links(attendee)
-            letter_key = self._writer.key(revision.kind, attendee)
-            variant = variants.get(letter_key)
+        for block in in_blocks(meeting.attendees if attendees is None else attendees):
+            links = [link_for(attendee) for attendee in block]
+            shared = self._variants(occasion, block, links, variants)
+            values = [
+                {slot.name: slot.value(attendee, link) for slot in variant.slots}
+                for attendee, link, variant in zip(block, links, shared, strict=True)
+            ]
+            events = [
+                variant.event.filled(attendee, link, raw, others(attendee))
+                if variant.event
+                else b""
+                for attendee, link, variant, raw in zip(block, links, shared, values, strict=True)
+            ]
+            for attendee, link, variant, raw, ics in zip(
+                block, links, shared, values, events, strict=True
+            ):
+                first, message_id = known.get(attendee.address), ids.for_address(attendee.address)
+                subject = variant.subject or subject_field(
+                    filled(variant.letter.subject, attendee, link)
+                )
+                eml = occasion.message.filled(
+                    attendee,
+                    subject=subject,
+                    message_id=message_id,
+                    first_message_id=first,
+                    text=variant.text.filled(_in_text(raw)),
+                    html=variant.html.filled(_in_html(raw)),
+                    calendar=ics,
+                )
+                yield Invitation(
+                    meeting_id=meeting.id,
+                    uid=occasion.uid,
+                    attendee=attendee,
+                    room=occasion.room,
+                    validity=occasion.validity,
+                    revision=revision,
+                    message_id=message_id,
+                    answers=first is not None,
+                    replies_to_host=occasion.replies_to_host,
+                    eml=eml,
+                    ics=ics,
+                )
+
+    def _variants(
+        self,
+        occasion: _Occasion,
+        attendees: Sequence[Attendee],
+        links: Sequence[str],
+        known: dict[Hashable, _Variant],
+    ) -> list[_Variant]:
+        """Return each attendee's variant; those that are not `known` are made and put there."""
+        kind = occasion.revision.kind
+        found = []
+        for attendee, link in zip(attendees, links, strict=True):
+            key = self._writer.key(kind, attendee)
+            variant = known.get(key)
             if variant is None:
-                variant = variants[letter_key] = self._variant(occasion, attendee, link)
-            first = known.get(attendee.address)
-            message_id = ids.for_address(attendee.address)
-            eml, ics = _filled(
-                occasion.message, variant, attendee, link, message_id, first, others(attendee)
-            )
-            yield Invitation(
-                meeting_id=meeting.id,
-                uid=occasion.uid,
-                attendee=attendee,
-                room=occasion.room,
-                validity=occasion.validity,
-                revision=revision,
-                message_id=message_id,
-                answers=first is not None,
-                replies_to_host=occasion.replies_to_host,
-                eml=eml,
-                ics=ics,
-            )
+                variant = known[key] = self._variant(occasion, attendee, link)
+            found.append(variant)
+        return found
 
     def _occasion(
         self,
@@ -308,31 +344,12 @@ def _notes(letter: SharedLetter, revision: Revision) -> list[str | Gap]:
     return ["\n\n", *notes] if notes and revision.method is Method.REQUEST else notes
 
 
-def _filled(
-    message: MessageSkeleton,
-    variant: _Variant,
-    attendee: Attendee,
-    link: str,
-    message_id: str,
-    first_message_id: str | None,
-    others: bytes,
-) -> tuple[bytes, bytes]:
-    """Return one attendee's message and calendar object."""
-    raw = {slot.name: slot.value(attendee, link) for slot in variant.slots}
-    ics = b"" if variant.event is None else variant.event.filled(attendee, link, raw, others)
-    subject = variant.subject
-    if subject is None:
-        subject = subject_field(filled(variant.letter.subject, attendee, link))
-    eml = message.filled(
-        attendee,
-        subject=subject,
-        message_id=message_id,
-        first_message_id=first_message_id,
-        text=variant.text.filled({name: value.encode() for name, value in raw.items()}),
-        html=variant.html.filled({name: escape(value).encode() for name, value in raw.items()}),
-        calendar=ics,
-    )
-    return eml, ics
+def _in_text(values: Mapping[str, str]) -> dict[str, bytes]:
+    return {name: value.encode() for name, value in values.items()}
+
+
+def _in_html(values: Mapping[str, str]) -> dict[str, bytes]:
+    return {name: escape(value).encode() for name, value in values.items()}
 
 
 def _piece(piece: str | Slot) -> bytes | Gap:
