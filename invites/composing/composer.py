@@ -13,11 +13,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
-from markupsafe import escape
-
 from invites.composing.blocks import in_blocks
 from invites.composing.links import Links
 from invites.composing.rules import check_letter
+from invites.composing.variant import Variant
 from invites.core.identity import MessageIds, uid_for
 from invites.core.model import (
     Attendee,
@@ -38,9 +37,8 @@ from invites.core.tokens import SigningKey
 from invites.core.validity import ValidityRule, validity_for
 from invites.formats.calendar import EventFacts, EventSkeleton, attendee_line
 from invites.formats.check import MessageCheck
-from invites.formats.gaps import Gap, Gapped
 from invites.formats.mime import Envelope, MessageSkeleton, subject_field
-from invites.templating import LetterFacts, LetterWriter, SharedLetter, Slot, Templates, filled
+from invites.templating import LetterFacts, LetterWriter, Templates
 
 if TYPE_CHECKING:
     from invites.settings import Settings
@@ -65,18 +63,6 @@ class House:
     alarm: timedelta | None = timedelta(minutes=10)
     show_attendees: bool = False
     demo: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Variant:
-    """What the attendees with one key share: the letter, and its bodies as bytes with gaps."""
-
-    letter: SharedLetter
-    subject: bytes | None
-    slots: tuple[Slot, ...]
-    text: Gapped
-    html: Gapped
-    event: EventSkeleton | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,12 +165,12 @@ class Composer:
         )
         link_for = self._link_for(occasion)
         others = self._others(meeting, revision)
-        variants: dict[Hashable, _Variant] = {}
+        variants: dict[Hashable, Variant] = {}
         for block in in_blocks(meeting.attendees if attendees is None else attendees):
             links = [link_for(attendee) for attendee in block]
             shared = self._variants(occasion, block, links, variants)
             values = [
-                {slot.name: slot.value(attendee, link) for slot in variant.slots}
+                variant.values(attendee, link)
                 for attendee, link, variant in zip(block, links, shared, strict=True)
             ]
             events = [
@@ -197,16 +183,13 @@ class Composer:
                 block, links, shared, values, events, strict=True
             ):
                 first, message_id = known.get(attendee.address), ids.for_address(attendee.address)
-                subject = variant.subject or subject_field(
-                    filled(variant.letter.subject, attendee, link)
-                )
                 eml = occasion.message.filled(
                     attendee,
-                    subject=subject,
+                    subject=variant.subject(attendee, link),
                     message_id=message_id,
                     first_message_id=first,
-                    text=variant.text.filled(_in_text(raw)),
-                    html=variant.html.filled(_in_html(raw)),
+                    text=variant.text(raw),
+                    html=variant.html(raw),
                     calendar=ics,
                 )
                 yield Invitation(
@@ -228,8 +211,8 @@ class Composer:
         occasion: _Occasion,
         attendees: Sequence[Attendee],
         links: Sequence[str],
-        known: dict[Hashable, _Variant],
-    ) -> list[_Variant]:
+        known: dict[Hashable, Variant],
+    ) -> list[Variant]:
         """Return each attendee's variant; those that are not `known` are made and put there."""
         kind = occasion.revision.kind
         found = []
@@ -305,19 +288,11 @@ class Composer:
 
         return lines_of_others
 
-    def _variant(self, occasion: _Occasion, attendee: Attendee, link: str) -> _Variant:
+    def _variant(self, occasion: _Occasion, attendee: Attendee, link: str) -> Variant:
         """Render and check what the attendees with this attendee's key share."""
         letter = self._writer.shared(occasion.revision.kind, occasion.facts, attendee, link)
         check_letter(letter, attendee, link, occasion.revision)
-        fixed_subject = not any(isinstance(piece, Slot) for piece in letter.subject)
-        return _Variant(
-            letter=letter,
-            subject=subject_field("".join(map(str, letter.subject))) if fixed_subject else None,
-            slots=tuple(letter.slots),
-            text=Gapped([_piece(piece) for piece in letter.text]),
-            html=Gapped([_piece(piece) for piece in letter.html]),
-            event=occasion.event and occasion.event.with_notes(_notes(letter, occasion.revision)),
-        )
+        return Variant.of(letter, occasion.event, occasion.revision)
 
     def _event(
         self, meeting: Meeting, revision: Revision, uid: str, room: Room
@@ -336,27 +311,6 @@ class Composer:
                 alarm=house.alarm,
             )
         )
-
-
-def _notes(letter: SharedLetter, revision: Revision) -> list[str | Gap]:
-    """Return the notes of a calendar entry; an empty line parts them from the link."""
-    notes = [Gap(piece.name) if isinstance(piece, Slot) else piece for piece in letter.notes]
-    return ["\n\n", *notes] if notes and revision.method is Method.REQUEST else notes
-
-
-def _in_text(values: Mapping[str, str]) -> dict[str, bytes]:
-    return {name: value.encode() for name, value in values.items()}
-
-
-def _in_html(values: Mapping[str, str]) -> dict[str, bytes]:
-    return {name: escape(value).encode() for name, value in values.items()}
-
-
-def _piece(piece: str | Slot) -> bytes | Gap:
-    """Return a piece of a letter as a piece of a body: UTF-8 with CRLF line ends (RFC 2046 4.1.1)."""
-    if isinstance(piece, Slot):
-        return Gap(piece.name)
-    return piece.encode().replace(b"\n", b"\r\n")
 
 
 def _envelope(organizer: Organizer, meeting: Meeting, revision: Revision, uid: str) -> Envelope:

@@ -15,8 +15,8 @@ from typing import Self
 from urllib.parse import quote
 
 from invites.core.model import Attendance, Attendee, Kind, Meeting, Method, Revision, Status
+from invites.formats.base64_lines import Gap
 from invites.formats.cutting import cutter
-from invites.formats.gaps import Gap
 
 PRODID = "-//The invites contributors//invites//EN"
 LOCATION_AT_MOST = 255

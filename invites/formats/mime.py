@@ -91,8 +91,8 @@ class MessageSkeleton:
         """Return the whole message, CRLF line ends, for this attendee.
 
         `subject` is the finished header field.  `first_message_id` is that of the first message
-        about this meeting to this attendee, None where this is it.  `text`, `html` and `calendar`
-        are the parts' contents; a reminder has no calendar object.
+        about this meeting to this attendee, None where this is it.  `text` and `html` are the
+        bodies in base64, `calendar` is the calendar object's bytes, empty for a reminder.
         """
         identity = f"Message-ID: {message_id}\r\n"
         if first_message_id is not None:
@@ -104,9 +104,9 @@ class MessageSkeleton:
             self._middle,
             identity.encode("ascii"),
             self._after_message_id,
-            encoded(text),
+            text,
             self._before_html,
-            encoded(html),
+            html,
             self._after_bodies,
         ]
         if self.calendar:

@@ -16,6 +16,7 @@ from icalendar import Calendar, Event
 from icalendar.parser import Contentline
 
 from invites.core.model import Attendance, Kind, Revision, Status
+from invites.formats.base64_lines import Gap
 from invites.formats.calendar import (
     EventFacts,
     EventSkeleton,
@@ -25,7 +26,6 @@ from invites.formats.calendar import (
     parameter_value,
     text_value,
 )
-from invites.formats.gaps import Gap
 from tests.judges import octets
 from tests.workshop import START, Workshop
 
