@@ -14,4 +14,6 @@ def main() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     from invites.cli.app import run_command_line
 
-    sys.exit(run_command_line(sys.argv[1:]))
+    code = run_command_line(sys.argv[1:])
+    gc.freeze()  # or Python looks for cycles in all that is there once more, before it ends
+    sys.exit(code)

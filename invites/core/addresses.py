@@ -76,9 +76,17 @@ def _why_local(text: str, local: str) -> str:
     return f"{_EXAMPLE}; no blanks, quotes, brackets or control characters before the @"
 
 
+ORDINARY: Final = re.compile(
+    r"(?!.*--)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,3}(?:com|edu|gov|net|org|[a-z]{2})"
+)
+"""Domains that email-validator takes as they are, so that it need not be asked, nor imported."""
+
+
 @lru_cache(maxsize=4096)
 def _ascii_domain(domain: str, special_domains: tuple[str, ...]) -> str:
     """Return `domain` as A-labels in lower case, or raise AddressRefused."""
+    if ORDINARY.fullmatch(domain):
+        return domain
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - it is slow
 
     stands_in = domain + _PUBLIC if _is_special(domain, special_domains) else domain

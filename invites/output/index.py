@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 from html import escape
 from typing import BinaryIO
-from urllib.parse import quote
 
 from invites.core.model import Invitation, Meeting
 from invites.core.times import zone
@@ -105,4 +104,5 @@ _TABLE = (
 
 
 def _anchor(path: str, text: str) -> str:
-    return f'<a href="{quote(path)}">{text}</a>' if path else ""
+    """Return a link to a file, whose name has no character that a URL escapes (`output.names`)."""
+    return f'<a href="{path}">{text}</a>' if path else ""

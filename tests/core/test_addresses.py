@@ -7,10 +7,11 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 
 import pytest
+from email_validator import validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.core.addresses import ADDRESS_AT_MOST, AddressRefused, parse_address
+from invites.core.addresses import ADDRESS_AT_MOST, ORDINARY, AddressRefused, parse_address
 
 
 def test_the_domain_becomes_a_labels_and_the_local_part_stays() -> None:
@@ -85,3 +86,32 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
     assert mailbox.isascii()
     assert mailbox.isprintable()
     assert not set(mailbox) & set(' ,;<>"()[]\\:')
+
+
+@given(st.from_regex(ORDINARY, fullmatch=True))
+def test_the_library_takes_ordinary_domains_as_they_are(domain: str) -> None:
+    """It is not asked about them, so it must have nothing to say."""
+    assert validate_email(f"x@{domain}", check_deliverability=False).ascii_domain == domain
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "example.local",
+        "example.test",
+        "xn--bcher-kva.com",
+        "a--b.com",
+        "ab--c.com",
+        "-a.com",
+        "a-.com",
+        "com",
+        "Example.org",
+        "b\u00fccher.com",
+        "a..com",
+        "example.com.",
+        "example.com\n",
+    ],
+)
+def test_other_domains_are_left_to_the_library(domain: str) -> None:
+    """Special names, A-labels, capitals, anything out of the ordinary."""
+    assert ORDINARY.fullmatch(domain) is None
