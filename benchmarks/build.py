@@ -151,7 +151,7 @@ def report(bench: Bench, attendees: int, many: int, repeat: int) -> None:
             f"| {base / cost:.1f} |"
         )
     print("\n| stage of invites build | µs an attendee |\n|---|---:|")
-    for name, seconds in stages(bench.roster(attendees), attendees):
+    for name, seconds in stages(bench.roster(attendees)):
         print(f"| {name} | {seconds / attendees * 1e6:,.1f} |")
     help_costs = [run(sys.executable, "-m", "invites", "--help").cpu for _ in range(11)]
     print(f"\n`invites --help`: {median(help_costs) * 1000:.0f} ms of CPU (median of 11)")

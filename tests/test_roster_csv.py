@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -179,3 +183,21 @@ def test_the_sample_roster_shows_what_there_is() -> None:
     for first, last in (("À", "ÿ"), ("一", "鿿"), ("ء", "ي"), ("А", "я"), ("Α", "ω")):
         assert any(first <= char <= last for char in names)
     assert all(meeting.start.year >= 2031 for meeting in roster.meetings)
+
+
+def test_reading_a_roster_starts_no_further_thread(tmp_path: Path) -> None:
+    """NumPy's OpenBLAS would start one for each processor, which spin for nothing."""
+    (tmp_path / "roster.csv").write_bytes(written([list(HEADER), ["m"] * len(HEADER)]))
+    code = (
+        "import sys; from invites.roster_csv import read_table; list(read_table(sys.argv[1]).rows);"
+        "assert 'numpy' in sys.modules; print(open('/proc/self/status').read())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "roster.csv"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"},
+        timeout=30,
+    )
+    assert re.search(r"^Threads:\s+1$", done.stdout, re.MULTILINE)

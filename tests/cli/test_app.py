@@ -118,14 +118,55 @@ def test_help_imports_no_heavy_library() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_gets_its_completion(shell: str, tmp_path: Path) -> None:
-    """`--show-completion` prints what that shell takes."""
+    """`--show-completion` prints what that shell takes.
+
+    The program looks among its parents for the shell; where it is told not to, it takes a name.
+    """
     done = subprocess.run(
         [*COMMAND, "--show-completion", shell],
         capture_output=True,
         text=True,
         cwd=ROOT,
         check=False,
-        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        env={
+            "HOME": str(tmp_path),
+            "PATH": "/usr/bin:/bin",
+            "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
+        },
         timeout=30,
     )
     assert "complet" in done.stdout
+
+
+def test_a_shell_is_told_the_commands_and_their_options() -> None:
+    """What bash asks for when somebody presses Tab."""
+    environment = {"PATH": "/usr/bin:/bin", "_INVITES_COMPLETE": "complete_bash"}
+    for words, expected in (("invites bu", "build"), ("invites build --ou", "--out")):
+        done = subprocess.run(
+            [Path(sys.executable).with_name("invites")],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=False,
+            env={**environment, "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))},
+            timeout=30,
+        )
+        assert done.stdout.split() == [expected]
+
+
+def test_a_command_makes_no_other_ready() -> None:
+    """Starting is most of a short run."""
+    code = (
+        "import sys; from invites.cli.app import run_command_line; run_command_line(['check', '-h']);"
+        "print(*[n for n in sys.modules if n.startswith('invites.cli.')], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+        timeout=30,
+    )
+    loaded = {name.removeprefix("invites.cli.") for name in done.stderr.split()}
+    assert loaded & set(COMMANDS) == {"check"}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from icalendar import Calendar
 
 from invites.composing import Composer, Verifier
+from invites.composing.blocks import BLOCK
 from invites.composing.composer import House
 from invites.core.model import Change, Invitation, Kind, Organizer, Revision, Room, Server, Status
 from invites.core.tokens import SigningKey
 from invites.core.validity import ValidityRule
 from invites.errors import RosterRefusedError
+from invites.templating import Templates
 from tests.workshop import SERVER, START, Workshop
 
 PEM = rsa.generate_private_key(65537, 2048).private_bytes(
@@ -284,3 +287,28 @@ def test_about_one_meeting_in_a_hundred_is_read_back_by_its_hash(workshop: Works
         counts.append(verifier.read_back)
     assert counts[0] == counts[1]
     assert 1 < counts[0] < 20
+
+
+def test_a_meeting_of_several_blocks_is_in_order_and_each_has_its_own_link(
+    workshop: Workshop,
+) -> None:
+    """Steps are done block by block; nobody gets what is meant for another."""
+    people = [
+        workshop.attendee(number, moderator=number % 7 == 0, name=f"{'Ä' * (number % 3)}{number}")
+        for number in range(2 * BLOCK + 3)
+    ]
+    meeting = workshop.meeting(*people)
+    verifier = workshop.verifier()
+    made = list(verifier.passed(workshop.composer().compose(meeting, workshop.revision)))
+    assert [invitation.attendee for invitation in made] == people
+    assert verifier.read_back == len({invitation.eml for invitation in made}) == len(people)
+
+
+def test_the_lines_of_a_cell_are_lines_of_the_mail(workshop: Workshop, tmp_path: Path) -> None:
+    """RFC 2046 4.1.1: lines of a text part end in CRLF, those that an attendee's cell brings too."""
+    source = "{{ columns.address }}\n{{ link }}\n"
+    (tmp_path / "invitation.txt.j2").write_text(source, encoding="utf-8")
+    ready = replace(workshop, templates=Templates.load(tmp_path))
+    invitation = one(ready, attendees=(ready.attendee(columns={"address": "Room 7\nFloor 2"}),))
+    text = email.message_from_bytes(invitation.eml).get_payload(0).get_payload(0)
+    assert text.get_payload(decode=True).startswith(b"Room 7\r\nFloor 2\r\nhttps://")

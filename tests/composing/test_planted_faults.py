@@ -109,6 +109,15 @@ BYTES: dict[str, tuple[str, Alter]] = {
     "two recipients in To": ("form of the message", eml(b"@example.org>", b"@example.org>, <e@e.e>")),
     "a part in another encoding": ("form of the message", eml(b": base64", b": 8bit")),
     "a body that is no base64": ("form of the message", eml(b"base64\r\n\r\nSG", b"base64\r\n\r\nS!")),
+    "a body in shorter lines": ("form of the message", eml(b"base64\r\n\r\nSGVs", b"base64\r\n\r\nSGVs\r\n")),
+    "an empty line in a body": ("form of the message", eml(b"base64\r\n\r\n", b"base64\r\n\r\n\r\n")),
+    "padding inside a body": ("form of the message", eml(b"base64\r\n\r\nSG", b"base64\r\n\r\nS=")),
+    "a hyphen in a body": ("form of the message", eml(b"base64\r\n\r\nSG", b"base64\r\n\r\nS-")),
+    "text after the end": ("form of the message", lambda one: replace(one, eml=one.eml + b"eve\r\n")),
+    "text before the first part": (
+        "form of the message",
+        lambda one: replace(one, eml=one.eml.replace(b"\r\n\r\n--", b"\r\n\r\neve\r\n--", 1)),
+    ),
     "no attachment": ("form of the message", without_attachment),
     "a calendar part with a disposition": (
         "form of the message",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from invites.report.lines import Level, Line, as_logfmt, as_sentence
@@ -15,13 +15,16 @@ AT = datetime(2031, 2, 1, 2, 15, tzinfo=UTC)
 
 
 @given(st.text(), st.text())
+@example("", " ")
 def test_a_line_stays_one_line_and_its_values_can_be_read_back(text: str, value: str) -> None:
     """No value can end the line, or pass for another key."""
     line = as_logfmt(Line(event="e", text=text, facts={"job": value}), at=AT)
     assert "\n" not in line
     assert line.splitlines() == [line]
-    keys = [part.partition("=")[0] for part in shlex.split(line, posix=False) if "=" in part]
-    assert keys[:4] == ["time", "level", "event", "job"]
+    pairs = [part.partition("=")[::2] for part in shlex.split(line)]
+    assert [key for key, _ in pairs] == ["time", "level", "event", "job", "msg"]
+    for (_, shown), meant in zip(pairs[3:], (value, text), strict=True):
+        assert shown == meant or not meant.isprintable()
 
 
 def test_facts_have_the_forms_that_programs_read() -> None:

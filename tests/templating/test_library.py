@@ -158,3 +158,8 @@ def test_a_control_character_in_a_template_is_refused(
 def test_the_shipped_templates_are_found_in_a_checkout() -> None:
     """The folder at the repository's root is used where the package carries none."""
     assert (shipped_folder() / "invitation.html.j2").is_file()
+
+
+def test_the_shipped_templates_stand_the_checks_that_ones_own_do() -> None:
+    """A run without a folder of one's own spares itself these checks."""
+    Templates.load(shipped_folder())
