@@ -91,7 +91,7 @@ def test_it_delivers_at_a_due_minute_and_stops_with_the_message_in_hand_sent(
     relay.on_content = None
     with Awake(tmp_path, "second") as awake:
         awake.says("event=job_done")
-        eventually(lambda: metrics(port)['invites_job_last_exit_code{job="nightly"}'] == 0)
+        eventually(lambda: metrics(port).get('invites_job_last_exit_code{job="nightly"}') == 0)
         assert metrics(port)['invites_job_missed{job="nightly"}'] == 0
         awake.signal(signal.SIGTERM)
         assert awake.ends(within=8) == 0
