@@ -78,6 +78,54 @@ class _Occasion:
     replies_to_host: bool
     message: MessageSkeleton
     event: EventSkeleton | None
+    ids: MessageIds
+
+    def messages(
+        self,
+        attendees: Sequence[Attendee],
+        links: Sequence[str],
+        variants: Sequence[Variant],
+        others: Callable[[Attendee], bytes],
+        references: Mapping[str, str],
+    ) -> Iterator[Invitation]:
+        """Yield the messages of a block of attendees; `links` and `variants` are theirs, in order."""
+        values = [
+            variant.values(attendee, link)
+            for attendee, link, variant in zip(attendees, links, variants, strict=True)
+        ]
+        events = [
+            b""
+            if variant.event is None
+            else variant.event.filled(person, link, raw, others(person))
+            for person, link, variant, raw in zip(attendees, links, variants, values, strict=True)
+        ]
+        for attendee, link, variant, raw, ics in zip(
+            attendees, links, variants, values, events, strict=True
+        ):
+            first = references.get(attendee.address)
+            message_id = self.ids.for_address(attendee.address)
+            eml = self.message.filled(
+                attendee,
+                subject=variant.subject(attendee, link),
+                message_id=message_id,
+                first_message_id=first,
+                text=variant.text(raw),
+                html=variant.html(raw),
+                calendar=ics,
+            )
+            yield Invitation(
+                meeting_id=self.meeting.id,
+                uid=self.uid,
+                attendee=attendee,
+                room=self.room,
+                validity=self.validity,
+                revision=self.revision,
+                message_id=message_id,
+                answers=first is not None,
+                replies_to_host=self.replies_to_host,
+                eml=eml,
+                ics=ics,
+            )
 
 
 class Composer:
@@ -155,56 +203,13 @@ class Composer:
             changes=tuple(changes),
             earlier_until=earlier_until,
         )
-        known = references or {}
-        ids = MessageIds(
-            uid=occasion.uid,
-            method=_identity_method(revision),
-            sequence=revision.sequence,
-            dtstamp=revision.dtstamp,
-            domain=self._domain,
-        )
         link_for = self._link_for(occasion)
         others = self._others(meeting, revision)
         variants: dict[Hashable, Variant] = {}
         for block in in_blocks(meeting.attendees if attendees is None else attendees):
             links = [link_for(attendee) for attendee in block]
             shared = self._variants(occasion, block, links, variants)
-            values = [
-                variant.values(attendee, link)
-                for attendee, link, variant in zip(block, links, shared, strict=True)
-            ]
-            events = [
-                variant.event.filled(attendee, link, raw, others(attendee))
-                if variant.event
-                else b""
-                for attendee, link, variant, raw in zip(block, links, shared, values, strict=True)
-            ]
-            for attendee, link, variant, raw, ics in zip(
-                block, links, shared, values, events, strict=True
-            ):
-                first, message_id = known.get(attendee.address), ids.for_address(attendee.address)
-                eml = occasion.message.filled(
-                    attendee,
-                    subject=variant.subject(attendee, link),
-                    message_id=message_id,
-                    first_message_id=first,
-                    text=variant.text(raw),
-                    html=variant.html(raw),
-                    calendar=ics,
-                )
-                yield Invitation(
-                    meeting_id=meeting.id,
-                    uid=occasion.uid,
-                    attendee=attendee,
-                    room=occasion.room,
-                    validity=occasion.validity,
-                    revision=revision,
-                    message_id=message_id,
-                    answers=first is not None,
-                    replies_to_host=occasion.replies_to_host,
-                    eml=eml,
-                    ics=ics,
-                )
+            yield from occasion.messages(block, links, shared, others, references or {})
 
     def _variants(
         self,
@@ -261,6 +266,13 @@ class Composer:
             replies_to_host=envelope.reply_to is not None,
             message=message,
             event=event,
+            ids=MessageIds(
+                uid=uid,
+                method=_identity_method(revision),
+                sequence=revision.sequence,
+                dtstamp=revision.dtstamp,
+                domain=self._domain,
+            ),
         )
 
     def _link_for(self, occasion: _Occasion) -> Callable[[Attendee], str]:

@@ -48,6 +48,9 @@ _FIELD_NAME = re.compile(rb"^([^\s:]+):", re.MULTILINE)
 # it, and what they are made of is looked at apart.
 _FOLDED_LINES = re.compile(rb"(?:.{1,76}+(?<=\r)\n)++")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_LAST_GROUP = re.compile(
+    rb"[A-Za-z0-9+/]{2}(?:[A-Za-z0-9+/]{2}|[A-Za-z0-9+/]=|==)\r\n"  # RFC 4648 4
+)
 _BASE64_LINE = LINE + 2
 """Octets of a whole line of base64 with its CRLF."""
 
@@ -121,14 +124,15 @@ def _bodies(eml: bytes, start: int, delimiters: Sequence[bytes]) -> list[bytes] 
 
 
 def _is_encoded(body: bytes) -> bool:
-    """Whether a body is base64 in whole lines of 76 characters, the last one not empty."""
+    """Whether a body is base64 in whole lines of 76 characters, padded at its end alone."""
     whole, rest = divmod(len(body), _BASE64_LINE)
     lines = whole + (rest > 0)
     return (
         body.translate(None, _BASE64) == b"\r\n" * lines
         and body[LINE::_BASE64_LINE] == b"\r" * whole
         and body[LINE + 1 :: _BASE64_LINE] == b"\n" * whole
-        and (not rest or (rest > len(b"\r\n") and body.endswith(b"\r\n")))
+        and (len(body) - len(b"\r\n") * lines) % 4 == 0
+        and (not body or _LAST_GROUP.fullmatch(body, len(body) - 6) is not None)
         and body.find(b"=", 0, -4) < 0
     )
 

@@ -207,9 +207,9 @@ class Trees(Mapping[str, nodes.Template]):
         """Return a template's tree; raises TemplateError with file and line."""
         tree = self._parsed.get(name)
         if tree is None:
-            file = self._sources.files[name]
-            if name == STYLES:
+            if name not in self:
                 raise KeyError(name)
+            file = self._sources.files[name]
             with errors_located(self._sources.files, reason_shown=True):
                 tree = self._environment.parse(file.source, name, str(file.path))
             self._parsed[name] = tree

@@ -71,6 +71,16 @@ def long_base64_line(invitation: Invitation) -> Invitation:
     return replace(invitation, eml=invitation.eml[:at] + body)
 
 
+def last_group(group: bytes) -> Alter:
+    """Return what puts `group` in place of the text part's last four characters."""
+
+    def altered(invitation: Invitation) -> Invitation:
+        end = invitation.eml.index(b"\r\n\r\n--", invitation.eml.index(b"base64\r\n\r\n") + 10)
+        return replace(invitation, eml=invitation.eml[: end - 4] + group + invitation.eml[end:])
+
+    return altered
+
+
 def without_attachment(invitation: Invitation) -> Invitation:
     """Leave the attached copy out."""
     at = invitation.eml.rindex(b"\r\n--=_m_", 0, invitation.eml.index(b"application/ics"))
@@ -112,6 +122,9 @@ BYTES: dict[str, tuple[str, Alter]] = {
     "a body in shorter lines": ("form of the message", eml(b"base64\r\n\r\nSGVs", b"base64\r\n\r\nSGVs\r\n")),
     "an empty line in a body": ("form of the message", eml(b"base64\r\n\r\n", b"base64\r\n\r\n\r\n")),
     "padding inside a body": ("form of the message", eml(b"base64\r\n\r\nSG", b"base64\r\n\r\nS=")),
+    "padding that goes on": ("form of the message", last_group(b"QQ=Q")),
+    "a group that is not whole": ("form of the message", last_group(b"QQ")),
+    "padding alone": ("form of the message", last_group(b"====")),
     "a hyphen in a body": ("form of the message", eml(b"base64\r\n\r\nSG", b"base64\r\n\r\nS-")),
     "text after the end": ("form of the message", lambda one: replace(one, eml=one.eml + b"eve\r\n")),
     "text before the first part": (
