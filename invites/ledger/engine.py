@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from invites.errors import LedgerError
+from invites.errors import LedgerError, TryAgainError
 from invites.ledger import migrations, schema
 from invites.ledger.faults import named, translated
 from invites.ledger.files import create_private, make_private
@@ -31,6 +32,10 @@ SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
 )
+
+# Errors say what happened; a driver's own log adds lines, and values that were to be written.
+for library in ("psycopg", "sqlalchemy"):
+    logging.getLogger(library).addHandler(logging.NullHandler())
 
 
 class Ledger:
@@ -91,6 +96,12 @@ class Ledger:
             self._connection.rollback()
 
     def _begin(self, *, writes: bool) -> None:
+        if self.locked and self._connection.invalidated:
+            # SQLAlchemy would connect anew, without the lock, which another run may have by now.
+            raise TryAgainError(
+                f"{self.name}: the connection to the ledger's server broke, and its lock is lost "
+                "with it; run again"
+            )
         options: dict[str, Any] = {"invites_writes": writes}
         if not self.is_sqlite:
             options["isolation_level"] = "READ COMMITTED" if writes else "REPEATABLE READ"

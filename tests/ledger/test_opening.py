@@ -238,6 +238,24 @@ def test_a_server_that_is_down_means_try_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.peer("postgresql")
+def test_a_writer_whose_connection_broke_writes_no_more(postgresql: PostgreSQL) -> None:
+    """Its lock went with the connection; it never connects anew beside one who has the lock now."""
+    url = postgresql.url()
+    ledger.create(url)
+    with ledger.open_ledger(url, lock=True) as first:
+        with first.reading() as connection:
+            own = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        postgresql.cut(own)
+        with pytest.raises(TryAgainError, match="does not answer"):
+            begin_run(first, START, now=NOW)
+        with ledger.open_ledger(url, lock=True) as second:
+            for _ in range(2):
+                with pytest.raises(TryAgainError, match="its lock is lost"):
+                    begin_run(first, START, now=NOW)
+            assert begin_run(second, START, now=NOW)
+
+
+@pytest.mark.peer("postgresql")
 def test_a_database_that_is_not_there_is_a_fault_of_the_settings(postgresql: PostgreSQL) -> None:
     """A wrong name is named, not retried for ever; nor is a password shown."""
     url = postgresql.url(database="nowhere").replace("invites@", "invites:sesame@")
