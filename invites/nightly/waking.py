@@ -170,10 +170,11 @@ def _run(
     try:
         return _written(night, ledger, job, state, outcome, inputs)
     except InvitesError as error:
+        cause = cause_of(error, stopped=False)
         return replace(
             outcome,
-            cause=Cause.FAILED,
-            exit_code=Exit.FAILED,
+            cause=cause,
+            exit_code=cause.exit_code,
             lines=(outcome.text, *outcome.lines),
             text=f"how it ended could not be written down: {error}",
         )
