@@ -168,10 +168,9 @@ def _log_in(wire: Wire, relay: Relay, extensions: Extensions) -> None:
 def _credentials_given(wire: Wire, auth: str, username: str, secret: str) -> Reply:
     match auth:
         case "plain":  # RFC 4616
-            return _ask(wire, f"AUTH PLAIN {_base64(f'{chr(0)}{username}{chr(0)}{secret}')}")
+            return _ask(wire, f"AUTH PLAIN {_base64(_plain(username, secret))}")
         case "xoauth2":
-            bearer = f"user={username}\x01auth=Bearer {secret}\x01\x01"
-            reply = _ask(wire, f"AUTH XOAUTH2 {_base64(bearer)}")
+            reply = _ask(wire, f"AUTH XOAUTH2 {_base64(_bearer(username, secret))}")
             return _error_fetched(wire, reply) if reply.code == 334 else reply
         case _:
             reply = _ask(wire, "AUTH LOGIN")
@@ -193,7 +192,9 @@ def _error_fetched(wire: Wire, challenge: Reply) -> Reply:
 
 
 def _refuse_login(reply: Reply, wire: Wire, relay: Relay, secret: str) -> None:
-    answer = masked(reply.text, secrets=(secret, _base64(secret)))
+    username = relay.username or ""
+    given = (secret, _plain(username, secret), _bearer(username, secret))
+    answer = masked(reply.text, secrets=(*map(_base64, given), secret))
     if reply.code // 100 == 5:
         raise LoginError(
             f"{relay.name} refused the login of {relay.username}: {answer}; nothing was sent and "
@@ -202,6 +203,14 @@ def _refuse_login(reply: Reply, wire: Wire, relay: Relay, secret: str) -> None:
     if reply.code == CLOSING or reply.code // 100 != 4:
         raise LostError(wire.phase, answer)
     raise TryAgainError(f"{relay.name} refused the login for now: {answer}; run again later")
+
+
+def _plain(username: str, secret: str) -> str:
+    return f"\0{username}\0{secret}"
+
+
+def _bearer(username: str, secret: str) -> str:
+    return f"user={username}\x01auth=Bearer {secret}\x01\x01"
 
 
 def _ask(wire: Wire, line: str) -> Reply:
