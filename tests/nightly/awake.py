@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,16 +37,17 @@ def free_port() -> int:
 class Awake:
     """`invites schedule` in a folder, as long as the block lasts; killed if it does not end."""
 
-    def __init__(self, folder: Path, name: str = "log") -> None:
-        """Start nothing yet."""
+    def __init__(self, folder: Path, name: str = "log", flags: Sequence[str] = ()) -> None:
+        """Start nothing yet; both streams go into the log `name`."""
         self.folder = folder
+        self.flags = flags
         self.path = folder / name
 
     def __enter__(self) -> Self:
         """Start it, and wait until it says that it is awake."""
         with self.path.open("wb") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "schedule"], cwd=self.folder, stdout=log, stderr=log
+                [*COMMAND, "schedule", *self.flags], cwd=self.folder, stdout=log, stderr=log
             )
         return self
 

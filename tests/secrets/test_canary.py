@@ -1,24 +1,16 @@
-"""A secret and the tokens stand where they belong and nowhere else.
-
-Everything that a run shows or writes is searched as it is, and for each stretch of base64 in it as
-what that decodes to.
-"""
+"""A secret and the tokens stand where they belong and nowhere else."""
 
 from __future__ import annotations
 
 import base64
-import binascii
-import email
 import logging
 import os
-import re
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from icalendar import Calendar
@@ -30,67 +22,10 @@ from invites.core.roster import parse_roster
 from invites.roster_csv import read_table
 from invites.settings import Settings
 from invites.templating import Templates
+from tests.secrets.canary import CANARY, SETTINGS, TOKEN, holds_secret, holds_token, layers
 from tests.support import NOW, ROOT, SAMPLE, Answer, write_settings
 
 Invites = Callable[..., Answer]
-CANARY = "canary-Zq7!x9Kp2vWm4sTb8nRc6yHd3fGj5lQa1eUo0iXz-secret"
-SETTINGS = f"""
-[jitsi]
-url = "https://meet.example.com"
-app_id = "the_app"
-secret = '{CANARY}'
-[organizer]
-name = "Meetings"
-email = "meetings@example.com"
-"""
-BASE64 = re.compile(rb"(?:[A-Za-z0-9+/_-]{2,}={0,2}(?:\r?\n[ ]?)?){2,}")
-TOKEN = re.compile(rb"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}")
-
-
-def spellings() -> list[bytes]:
-    """Return the secret as programs write it: plain, in hex, base64 and percent-encoded."""
-    plain = CANARY.encode()
-    core = plain[3:-3]
-    return [
-        plain,
-        core,
-        plain.hex().encode(),
-        quote(CANARY).encode(),
-        *(base64.b64encode(b"x" * shift + plain)[4:-4] for shift in range(3)),
-        *(base64.urlsafe_b64encode(b"x" * shift + plain)[4:-4] for shift in range(3)),
-    ]
-
-
-def layers(content: bytes, depth: int = 3) -> Iterator[bytes]:
-    """Yield the content, its lines joined, what its base64 decodes to, and its MIME parts."""
-    yield content
-    yield content.replace(b"\r\n ", b"").replace(b"=\r\n", b"")
-    if depth == 0:
-        return
-    if content.startswith(b"From: "):
-        for part in email.message_from_bytes(content).walk():
-            decoded = part.get_payload(decode=True)
-            if isinstance(decoded, bytes):
-                yield from layers(decoded, depth - 1)
-    for found in BASE64.findall(content):
-        text = re.sub(rb"\s", b"", found).rstrip(b"=")
-        for shift in range(4):
-            piece = text[shift : shift + (len(text) - shift) // 4 * 4]
-            with_padding = piece.translate(bytes.maketrans(b"-_", b"+/"))
-            try:
-                yield base64.b64decode(with_padding, validate=True)
-            except binascii.Error:
-                continue
-
-
-def holds_secret(content: bytes) -> bool:
-    """Whether the secret stands in the content, in any spelling, at any depth."""
-    return any(spelling in layer for layer in layers(content) for spelling in spellings())
-
-
-def holds_token(content: bytes) -> bool:
-    """Whether a token stands in the content, at any depth."""
-    return any(TOKEN.search(layer) or b"jwt=" in layer for layer in layers(content))
 
 
 @pytest.fixture
