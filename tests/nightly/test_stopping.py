@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from pathlib import Path
+
+import pytest
 
 from invites.core.attempts import Cause
-from invites.errors import Exit
+from invites.errors import Exit, TryAgainError
 from invites.nightly.scheduler import Schedule
 from invites.run import Surroundings
 from tests.nightly.conftest import House, row, subjects
+from tests.peers.postgresql import PostgreSQL
 from tests.peers.smtp_server import ScriptedServer
 
 PEOPLE = [row(number, f"person{number}") for number in range(8)]
@@ -89,3 +93,21 @@ def test_a_ledger_that_vanished_is_told_once_for_each_due_time(
     (told.folder / "elsewhere.db").rename(ledger)
     schedule._wake_up()
     assert [one.recipient for one in relay.accepted][1:] == ["ada@example.org"]
+
+
+@pytest.mark.peer("postgresql")
+def test_a_ledger_server_that_dies_in_a_night_leaves_the_job_due(tmp_path: Path) -> None:
+    """It is told as a server that is down (75); the next wake-up does the work."""
+    with PostgreSQL() as server:
+        house = House(tmp_path, url=server.url())
+        house.roster(row(1))
+        house.seen()
+        house.on_message = server.stop
+        with pytest.raises(TryAgainError, match="its lock is lost"):
+            house.wake("02:15")
+        (told,) = (line for line in house.lines if line.event == "job_open")
+        assert (told.facts["exit"], told.facts["cause"]) == (75, "server")
+        house.on_message = lambda: None
+        server.start()
+        assert house.one("02:20").exit_code is Exit.DONE
+        assert house.invited() == ["ada@example.org"]
