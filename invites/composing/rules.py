@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from markupsafe import escape
 
-from invites.core.model import Attendee, Revision
+from invites.core.model import Attendee, Kind, Revision
 from invites.errors import TemplateError
 from invites.templating import LINK, Part, SharedLetter, Slot, filled
 
@@ -14,47 +14,71 @@ from invites.templating import LINK, Part, SharedLetter, Slot, filled
 def check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: Revision) -> None:
     """Hold a letter to these rules; `link` is "" where nobody is to join.
 
+    What is judged of the link are the pieces around the link's slot, which all who share the letter have in
+    common; only a letter that computes with the link, and so is one attendee's, is judged filled.
     Raises TemplateError, which names the kind of letter.
     """
-    kind = revision.kind.value
-    if not filled(letter.subject, attendee, link).strip():
-        raise TemplateError(f"the subject template of {kind}: found no text, expected a line of it")
-    if link and _on_its_line(letter.text) and _in_an_anchor(letter.html):
-        return
-    text = filled(letter.text, attendee, link)
-    html = "".join(
-        str(escape(piece.value(attendee, link))) if isinstance(piece, Slot) else piece
-        for piece in letter.html
-    )
+    check_subject(filled(letter.subject, attendee, link), revision.kind, row=attendee.row)
     if not link:
-        if "jwt=" in text or "jwt=" in html:
-            raise TemplateError(f"the templates of {kind}: found a join link, expected none")
         return
-    if link not in text.split("\n"):
+    kind = revision.kind.value
+    if any(slot.name == LINK for slot in letter.slots):
+        on_its_line, in_an_anchor = _on_its_line(letter.text), _in_an_anchor(letter.html)
+    else:
+        on_its_line = link in filled(letter.text, attendee, link).split("\n")
+        in_an_anchor = f'href="{escape(link)}"' in _escaped(letter.html, attendee, link)
+    if not on_its_line:
         raise TemplateError(
             f"the text template of {kind}: expected {{{{ link }}}} alone on a line of its own, "
             "with nothing before or after it, for mail programs make links of lines"
         )
-    if f'href="{escape(link)}"' not in html:
+    if not in_an_anchor:
         raise TemplateError(
             f'the HTML template of {kind}: expected <a href="{{{{ link }}}}">, for mail programs '
             "that make no links themselves"
         )
 
 
+def check_subject(subject: str, kind: Kind, *, row: int) -> str:
+    """Return the finished subject of the letter for a row (0 for none); TemplateError for a blank."""
+    if not subject.strip():
+        whose = f" for row {row}" if row else ""
+        raise TemplateError(
+            f"the subject template of {kind.value}: found no text{whose}, expected a line of it"
+        )
+    return subject
+
+
+def _escaped(html: Part, attendee: Attendee, link: str) -> str:
+    return "".join(
+        str(escape(piece.value(attendee, link))) if isinstance(piece, Slot) else piece
+        for piece in html
+    )
+
+
 def _on_its_line(text: Part) -> bool:
-    """Whether the link's slot stands alone on a line; False where only the filled text can tell."""
-    return any(before.endswith("\n") and after.startswith("\n") for before, after in _around(text))
+    """Whether a slot of the link stands alone on a line."""
+    return any(
+        (before is None or (isinstance(before, str) and before.endswith("\n")))
+        and (after is None or (isinstance(after, str) and after.startswith("\n")))
+        for before, after in _around(text)
+    )
 
 
 def _in_an_anchor(html: Part) -> bool:
-    """Whether the link's slot stands in an `href`; False where only the filled text can tell."""
-    return any(before.endswith('href="') and after[:1] == '"' for before, after in _around(html))
+    """Whether a slot of the link is all that an `href` has."""
+    return any(
+        isinstance(before, str)
+        and before.endswith('href="')
+        and isinstance(after, str)
+        and after.startswith('"')
+        for before, after in _around(html)
+    )
 
 
-def _around(part: Part) -> Iterator[tuple[str, str]]:
-    """Yield what stands before and after each slot of the link, where it is text."""
-    for before, piece, after in zip(part, part[1:], part[2:], strict=False):
-        is_link = isinstance(piece, Slot) and piece.name == LINK
-        if is_link and isinstance(before, str) and isinstance(after, str):
+def _around(part: Part) -> Iterator[tuple[str | Slot | None, str | Slot | None]]:
+    """Yield what stands before and after each slot of the link; None at the part's ends."""
+    pieces = (None, *part, None)
+    for before, piece, after in zip(pieces, part, pieces[2:], strict=False):
+        if isinstance(piece, Slot) and piece.name == LINK:
             yield before, after

@@ -8,7 +8,8 @@ from typing import Self
 
 from markupsafe import escape
 
-from invites.core.model import Attendee, Method, Revision
+from invites.composing.rules import check_subject
+from invites.core.model import Attendee, Kind, Method, Revision
 from invites.formats.base64_lines import Body, Gap
 from invites.formats.calendar import EventSkeleton
 from invites.formats.mime import subject_field
@@ -21,6 +22,7 @@ class Variant:
 
     slots: tuple[Slot, ...]
     event: EventSkeleton | None
+    _kind: Kind
     _subject: bytes | Part
     _text: Body
     _html: Body
@@ -32,6 +34,7 @@ class Variant:
         return cls(
             tuple(letter.slots),
             event and event.with_notes(_notes(letter, revision)),
+            revision.kind,
             letter.subject if has_slots else subject_field("".join(map(str, letter.subject))),
             Body([_piece(piece) for piece in letter.text]),
             Body([_piece(piece) for piece in letter.html]),
@@ -42,10 +45,11 @@ class Variant:
         return {slot.name: slot.value(attendee, link) for slot in self.slots}
 
     def subject(self, attendee: Attendee, link: str) -> bytes:
-        """Return Subject as a finished header field."""
+        """Return Subject as a finished header field; TemplateError where it has no text."""
         if isinstance(self._subject, bytes):
             return self._subject
-        return subject_field(filled(self._subject, attendee, link))
+        text = filled(self._subject, attendee, link)
+        return subject_field(check_subject(text, self._kind, row=attendee.row))
 
     def text(self, values: Mapping[str, str]) -> bytes:
         """Return the text in base64."""
