@@ -75,7 +75,6 @@ class _Occasion:
     room: Room
     validity: Validity
     facts: LetterFacts
-    replies_to_host: bool
     message: MessageSkeleton
     event: EventSkeleton | None
     ids: MessageIds
@@ -114,7 +113,7 @@ class _Occasion:
                 calendar=ics,
             )
             yield Invitation(
-                meeting_id=self.meeting.id,
+                meeting=self.meeting,
                 uid=self.uid,
                 attendee=attendee,
                 room=self.room,
@@ -122,7 +121,6 @@ class _Occasion:
                 revision=self.revision,
                 message_id=message_id,
                 answers=first is not None,
-                replies_to_host=self.replies_to_host,
                 eml=eml,
                 ics=ics,
             )
@@ -263,7 +261,6 @@ class Composer:
                 earlier_until=earlier_until,
                 demo=house.demo,
             ),
-            replies_to_host=envelope.reply_to is not None,
             message=message,
             event=event,
             ids=MessageIds(

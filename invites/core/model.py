@@ -218,11 +218,10 @@ class Invitation:
 
     `eml` and `ics` hold a live link: they never reach a log or a `repr`.
     `ics` is empty for a reminder.
-    `answers` is true where it refers to an earlier message, `replies_to_host` where replies go to
-    the meeting's host.
+    `answers` is true where it refers to an earlier message.
     """
 
-    meeting_id: str
+    meeting: Meeting
     uid: str
     attendee: Attendee
     room: Room
@@ -230,6 +229,15 @@ class Invitation:
     revision: Revision
     message_id: str
     answers: bool = False
-    replies_to_host: bool = False
     eml: bytes = field(repr=False)
     ics: bytes = field(repr=False)
+
+    @property
+    def meeting_id(self) -> str:
+        """The meeting's id in the roster."""
+        return self.meeting.id
+
+    @property
+    def replies_to_host(self) -> bool:
+        """Whether replies go to the meeting's host, and not to the service mailbox."""
+        return bool(self.meeting.organizer_email)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from invites.core.model import Kind, Method, Revision
 from invites.errors import MessageFaultError
 from invites.formats.base64_lines import LINE, encoded
-from invites.formats.calendar import FOLD_AT, mailto
+from invites.formats.calendar import FOLD_AT, LOCATION_AT_MOST, mailto
 
 HEADER_LINE_AT_MOST = 998
 """Octets of a header line at most, its CRLF not counted (RFC 5322 2.1.1)."""
@@ -41,7 +41,18 @@ _PHRASE = (
     r"(?:\"(?:[ !#-\[\]-~]++|\\[\"\\])*+\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+"
     rf"|{_WORD}(?:\r\n {_WORD})*+)(?: |\r\n )"
 )
-_MAILBOX = r"<([!#-'*+\--9=?A-Z^-~]++@[A-Za-z0-9.-]++)>"
+_MAILBOX = r"<[!#-'*+\--9=?A-Z^-~]++@[A-Za-z0-9.-]++>"
+_ONE_MAILBOX = rf"(?:{_PHRASE})?{_MAILBOX}"
+_FORMS = {
+    "From": _ONE_MAILBOX,
+    "Reply-To": _ONE_MAILBOX,
+    "To": rf"(?:{_PHRASE})?(?P<to>{_MAILBOX})",
+    "Auto-Submitted": "auto-generated",
+    "MIME-Version": r"1\.0",
+}
+"""What header fields hold where that is more than some text."""
+
+_BOUNDARY = r"[0-9A-Za-z'()+_,./:=?-]{1,70}+"  # RFC 2046 5.1.1, without blanks
 _FIELD_NAME = re.compile(rb"^([^\s:]+):", re.MULTILINE)
 
 # A dot costs the regex engine a tenth of what a class of characters does: lines are measured with
@@ -55,28 +66,37 @@ _BASE64_LINE = LINE + 2
 """Octets of a whole line of base64 with its CRLF."""
 
 _PROPERTY_NAME = re.compile(rb"^([A-Z-]+)[;:]", re.MULTILINE)
-_INSTANT = r"[0-9]{8}T[0-9]{6}Z"
+_INSTANT = (
+    r"[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z"
+)
 _TEXT = r"(?:[^\r\n\x00-\x08\x0b\x0c\x0e-\x1f\x7f\\;,]++|\\[\\;,nN])*+"
 _LINK = r"[!-+\--:<-\[\]-~]++"  # printable ASCII without what TEXT escapes
-_PARAMETERS = r"(?:;[A-Z-]++=(?:\"[^\"\r\n]*+\"|[^\";:,\r\n]*+)(?:,[^\";:,\r\n]*+)*+)*+"
+_CN = r"CN=(?:\"[^\"\x00-\x1f\x7f]*+\"|[^\";:,\x00-\x1f\x7f]*+)"
+_ATTENDEE = (
+    r"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=(?:CHAIR|REQ-PARTICIPANT|OPT-PARTICIPANT)"
+    rf";PARTSTAT=NEEDS-ACTION;RSVP=TRUE;{_CN}:"
+)
+_CONFERENCE = r"CONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=Jitsi Meet:"
+_LINE_SEPARATORS = "\x85\u2028\u2029"
+"""Some readers take them for line ends."""
 
 
 @lru_cache(maxsize=64)
 def _header_grammar(kind: Kind, *, reply_to: bool, answers: bool) -> re.Pattern[bytes]:
-    """Return the grammar of a message up to its first body; group 1 is the recipient.
+    """Return the grammar of a message up to its first body; the group `to` is the recipient.
 
     The boundaries are the groups `outer` and `inner`; a reminder has no `outer` one.
     """
     fields = [
-        rf"To: (?:{_PHRASE})?{_MAILBOX}\r\n" if name == "To" else rf"{name}: {_VALUE}\r\n"
+        rf"{name}: {_FORMS.get(name, _VALUE)}\r\n"
         for name in _names(reply_to=reply_to, answers=answers)[:-1]
     ]
     alternative = (
-        r'Content-Type: multipart/alternative; boundary="(?P<inner>[!#-~]{1,70}+)"\r\n\r\n'
+        rf'Content-Type: multipart/alternative; boundary="(?P<inner>{_BOUNDARY})"\r\n\r\n'
         r"--(?P=inner)\r\n" + re.escape(_part_header("text/plain; charset=utf-8"))
     )
     mixed = (
-        r'Content-Type: multipart/mixed; boundary="(?P<outer>[!#-~]{1,70}+)"\r\n\r\n'
+        rf'Content-Type: multipart/mixed; boundary="(?P<outer>{_BOUNDARY})"\r\n\r\n'
         r"--(?P=outer)\r\n"
     )
     opening = alternative if kind is Kind.REMINDER else mixed + alternative
@@ -85,11 +105,16 @@ def _header_grammar(kind: Kind, *, reply_to: bool, answers: bool) -> re.Pattern[
 
 @lru_cache(maxsize=64)
 def _delimiters(kind: Kind, outer: bytes | None, inner: bytes) -> tuple[bytes, ...]:
-    """Return what follows each body: the delimiter and header of the next part, or the end."""
+    """Return what follows each body: the delimiter and header of the next part, or the end.
+
+    Nothing follows where one boundary begins with the other: a reader would take it for that one.
+    """
     html = b"\r\n--%s\r\n%s" % (inner, _part_header("text/html; charset=utf-8").encode("ascii"))
     end = b"\r\n--%s--\r\n"
     if outer is None:
         return html, end % inner
+    if inner.startswith(outer) or outer.startswith(inner):
+        return ()
     event = f"text/calendar; charset=utf-8; method={_method(kind)}; component=VEVENT"
     attached = _part_header(
         'application/ics; name="invite.ics"',
@@ -152,16 +177,15 @@ def _method(kind: Kind) -> Method:
 def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
     """Return the unfolded calendar object's grammar.
 
-    Group 1 is the first ATTENDEE's URI, `others` the lines of all further ones.
+    Group 1 is the first ATTENDEE's URI, `others` the lines of all further ones, `place` LOCATION.
     DESCRIPTION begins with the link, and URL and CONFERENCE are the same one.
     """
     status = {Kind.CANCELLED: "STATUS:CANCELLED\r\n", Kind.WITHDRAWN: ""}
-    person = rf"{_PARAMETERS}:"
     linked = alarm = ""
     notes = rf"(?:DESCRIPTION:{_TEXT}\r\n)?+"
     if _method(kind) is Method.REQUEST:
         notes = rf"DESCRIPTION:(?P<link>{_LINK}){_TEXT}\r\n"
-        linked = rf"URL:(?P=link)\r\nCONFERENCE;VALUE=URI{_PARAMETERS}:(?P=link)\r\n"
+        linked = rf"URL:(?P=link)\r\n{_CONFERENCE}(?P=link)\r\n"
         alarm = (
             "(?:BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT[0-9]++[MS]\r\n"
             rf"DESCRIPTION:{_TEXT}\r\nEND:VALARM\r\n)?+"
@@ -172,10 +196,10 @@ def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
             rf"METHOD:{_method(kind)}\r\nBEGIN:VEVENT\r\nUID:[!-~]++\r\nDTSTAMP:{_INSTANT}\r\n"
             rf"DTSTART:{_INSTANT}\r\nDTEND:{_INSTANT}\r\nSEQUENCE:[0-9]++\r\n"
             + status.get(kind, "STATUS:(?:CONFIRMED|TENTATIVE)\r\n")
-            + rf"SUMMARY:{_TEXT}\r\nORGANIZER{person}mailto:[!-~]++\r\n"
-            rf"ATTENDEE{person}(mailto:[!-~]++)\r\n"
-            rf"(?P<others>(?:ATTENDEE{person}mailto:[!-~]++\r\n)*+)"
-            rf"{notes}{linked}LOCATION:{_TEXT}\r\n"
+            + rf"SUMMARY:{_TEXT}\r\nORGANIZER;{_CN}:mailto:[!-~]++\r\n"
+            rf"{_ATTENDEE}(mailto:[!-~]++)\r\n"
+            rf"(?P<others>(?:{_ATTENDEE}mailto:[!-~]++\r\n)*+)"
+            rf"{notes}{linked}LOCATION:(?P<place>{_TEXT})\r\n"
             rf"TRANSP:OPAQUE\r\nCLASS:PRIVATE\r\n{alarm}END:VEVENT\r\nEND:VCALENDAR\r\n"
         ).encode("ascii")
     )
@@ -201,7 +225,11 @@ class MessageCheck:
         `mailbox` is the one recipient, `answers` whether it refers to an earlier message.
         Raises MessageFaultError; its text names the Message-ID and no address.
         """
-        copies = self._form(eml, mailbox, answers=answers, where=message_id)
+        text, html, *copies = self._form(eml, mailbox, answers=answers, where=message_id)
+        if not (text and html):
+            raise MessageFaultError(
+                "texts", message_id, found="an empty one", expected="a text and an HTML text"
+            )
         if self._kind is Kind.REMINDER:
             return
         expected = encoded(ics)
@@ -221,7 +249,7 @@ class MessageCheck:
             self.calendar(ics, mailbox=mailbox, where=where)
 
     def _form(self, eml: bytes, mailbox: str, *, answers: bool, where: str) -> list[bytes]:
-        """Check the header, the recipient, the parts and the texts; return the calendar's copies."""
+        """Check the header, the recipient, the parts and the texts; return all bodies in base64."""
         grammar = _header_grammar(self._kind, reply_to=self._reply_to, answers=answers)
         found = grammar.match(eml)
         bodies = None
@@ -230,7 +258,7 @@ class MessageCheck:
             bodies = _bodies(eml, found.end(), _delimiters(self._kind, outer, found["inner"]))
         if found is None or bodies is None or not all(map(_is_encoded, bodies[:2])):
             raise self._fault(eml, answers=answers, where=where)
-        if found[1] != mailbox.encode("ascii"):
+        if found["to"] != b"<%s>" % mailbox.encode("ascii"):
             raise MessageFaultError(
                 "recipient", where, found="another address in To", expected="the attendee's alone"
             )
@@ -239,7 +267,7 @@ class MessageCheck:
             longest = max(map(len, eml[:end].split(b"\r\n")))
             if longest > HEADER_LINE_AT_MOST:
                 raise _too_long("header line length", longest, HEADER_LINE_AT_MOST, where)
-        return bodies[2:]
+        return bodies
 
     def _fault(self, eml: bytes, *, answers: bool, where: str) -> MessageFaultError:
         """Return the error for a message that is not of its grammar: what differs, in words."""
@@ -275,11 +303,11 @@ class MessageCheck:
         """Check one calendar object: lines, METHOD, properties and their order, the attendee."""
         if _FOLDED_LINES.fullmatch(ics) is None:
             raise _line_fault(ics, where)
-        if not _is_utf8(ics):
+        if not _is_whole_utf8(ics):
             raise MessageFaultError(
                 "calendar characters",
                 where,
-                found="bytes that are no character, or one that a fold cuts",
+                found="bytes that are no character, one that a fold cuts, or a line separator",
                 expected="whole characters of UTF-8 in each line",
             )
         unfolded = b"".join(ics.split(b"\r\n "))  # faster than to replace
@@ -296,6 +324,14 @@ class MessageCheck:
         if found[1] != mailto(mailbox).encode("ascii"):
             raise MessageFaultError(
                 "attendee", where, found="another address in ATTENDEE", expected="the attendee's"
+            )
+        link = found["link"] if self._method == b"REQUEST" else b""
+        if len(link) > LOCATION_AT_MOST and link in found["place"]:
+            raise MessageFaultError(
+                "LOCATION",
+                where,
+                found="a link that Outlook would cut",
+                expected=f"links of at most {LOCATION_AT_MOST} characters",
             )
         if found["others"] and not self._with_others:
             attendees = 1 + found["others"].count(b"\r\n")
@@ -320,13 +356,13 @@ def _line_fault(ics: bytes, where: str) -> MessageFaultError:
     return _too_long("calendar line length", longest, FOLD_AT, where)
 
 
-def _is_utf8(content: bytes) -> bool:
-    """Whether the folded content is UTF-8; a character that a fold cuts is none."""
+def _is_whole_utf8(content: bytes) -> bool:
+    """Whether folded content is UTF-8 without line separators; what a fold cuts is no character."""
     try:
-        content.decode()
+        text = content.decode()
     except UnicodeDecodeError:
         return False
-    return True
+    return text.isascii() or not any(separator in text for separator in _LINE_SEPARATORS)
 
 
 def _too_long(check: str, length: int, at_most: int, where: str) -> MessageFaultError:

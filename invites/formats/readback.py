@@ -7,6 +7,8 @@ It costs some milliseconds a message, so a run reads back a sample (`composing.v
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.headerregistry import AddressHeader, DateHeader
@@ -24,6 +26,11 @@ from invites.errors import MessageFaultError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from jwt.types import Options
+
+
+_TOKEN = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+", re.ASCII)
+"""A signed token in its compact form (RFC 7515 3.1): JSON objects begin so in base64url."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,9 @@ class _Reader:
         self.invitation = invitation
         self.expected = expected
         self._event_links: set[str] = set()
+        attendee, meeting = invitation.attendee, invitation.meeting
+        texts = (meeting.title, meeting.description, meeting.organizer_name, attendee.name)
+        self.said = "\n".join(("", *texts, attendee.group, *attendee.columns.values()))
 
     def read(self) -> None:
         """Compare all parts; a parser's own error is let through."""
@@ -66,7 +76,12 @@ class _Reader:
         self.parts(parts)
         if self.invitation.revision.kind is not Kind.REMINDER:
             self.event(parts)
-        self.links(parts)
+        text, markup = (_text_of(parts[kind]) for kind in ("text/plain", "text/html"))
+        for body in (text, markup):
+            self.same("line ends of a text", re.search(r"(?<!\r)\n|\r(?!\n)", body), None)
+        link = self.link(text, markup)
+        shown = f"{_decoded(message, 'subject')}\n{text}\n{markup}\n{self.calendar_text()}"
+        self.no_other_token(shown, link)
 
     def same(self, what: str, found: object, expected: object) -> None:
         """Refuse a difference; neither value is shown, for either may hold a link or an address."""
@@ -80,11 +95,19 @@ class _Reader:
 
     def header(self, message: Message) -> None:
         """Compare recipients, sender, identity and defects."""
-        invitation = self.invitation
+        invitation, meeting = self.invitation, self.invitation.meeting
         self.same("defects", [d for part in message.walk() for d in part.defects], [])
-        self.same("To", _mailboxes(message, "to"), [invitation.attendee.mailbox])
-        self.same("From", _mailboxes(message, "from"), [self.expected.mailbox])
+        to = _mailboxes(message, "to")
+        self.same("To", [mailbox for _, mailbox in to], [invitation.attendee.mailbox])
+        self.same("the name in To", _letters(to[0][0]), _letters(invitation.attendee.name))
+        senders = [mailbox for _, mailbox in _mailboxes(message, "from")]
+        self.same("From", senders, [self.expected.mailbox])
+        repliers = [mailbox for _, mailbox in _mailboxes(message, "reply-to")]
+        host = [meeting.organizer_email] if invitation.replies_to_host else []
+        self.same("Reply-To", repliers, host)
         self.same("Cc and Bcc", (message["cc"], message["bcc"]), (None, None))
+        for name in ("subject", "from", "to", "reply-to"):
+            self.same(f"controls in {name}", _controls(_decoded(message, name)), [])
         self.same("Message-ID", str(message["message-id"]).strip(), invitation.message_id)
         date = SMTP.header_factory("date", _unfolded(message["date"]))
         stamp = date.datetime if isinstance(date, DateHeader) else None
@@ -101,6 +124,7 @@ class _Reader:
     def event(self, parts: dict[str, Message]) -> None:
         """Compare the event with the meeting's facts, as icalendar reads it."""
         invitation, revision = self.invitation, self.invitation.revision
+        meeting = invitation.meeting
         calendar = parts["text/calendar"].get_payload(decode=True)
         self.same("the .ics file", calendar, invitation.ics)
         attached = parts["application/ics"].get_payload(decode=True)
@@ -112,9 +136,14 @@ class _Reader:
         self.same("UID", str(event["uid"]), invitation.uid)
         self.same("SEQUENCE", int(event["sequence"]), revision.sequence)
         self.same("DTSTAMP", event["dtstamp"].dt, revision.dtstamp)
+        self.same("DTSTART", event["dtstart"].dt, meeting.start)
+        self.same("DTEND", event["dtend"].dt, meeting.end)
+        self.same("SUMMARY", _letters(event["summary"]), _letters(meeting.title))
         attendees = event["attendee"]
         first = attendees[0] if isinstance(attendees, list) else attendees
         self.same("ATTENDEE", unquote(first), f"mailto:{invitation.attendee.mailbox}")
+        name = first.params["CN"]
+        self.same("CN of ATTENDEE", _letters(name), _letters(invitation.attendee.name))
         self.same("ORGANIZER", unquote(event["organizer"]), f"mailto:{self.expected.mailbox}")
         if revision.method is Method.CANCEL:
             self.same("VALARM", event.walk("VALARM"), [])
@@ -123,32 +152,32 @@ class _Reader:
         description = str(event["description"]).split("\n")[0]
         self._event_links = {str(event["url"]), str(event["conference"]), description}
 
-    def links(self, parts: dict[str, Message]) -> None:
-        """Find the link in each part and compare them; decode the token of the one link."""
-        text = _text_of(parts["text/plain"])
-        markup = _Anchors()
-        markup.feed(_text_of(parts["text/html"]))
-        if self.invitation.revision.method is Method.CANCEL:
-            self.same("links in a cancellation", text.count("jwt=") + len(markup.joins), 0)
-            return
-        lines = {line for line in text.splitlines() if "jwt=" in line}
-        links = self._event_links | lines | markup.joins
-        self.same("the links of the parts", (len(links), len(lines), len(markup.joins)), (1, 1, 1))
-        self.token(links.pop())
+    def link(self, text: str, markup: str) -> str:
+        """Find the link that stands in each part, verify its token; "" where nobody is to join.
 
-    def token(self, link: str) -> None:
-        """Verify the token of `link` and compare its claims with this attendee and room."""
+        What else looks like a link is text: of the roster, or of templates of one's own.
+        """
+        if self.invitation.revision.method is Method.CANCEL:
+            return ""
+        server = self.expected.server
+        mark, end = ("#jwt=%22", "%22") if server.link == "fragment" else ("?jwt=", "")
+        place = f"{server.url}/{self.invitation.room.segment}{mark}"
+        anchors = _Anchors()
+        anchors.feed(markup)
+        leading = {link for link in anchors.targets if link.startswith(place)}
+        links = leading & set(text.split("\r\n"))
+        self.same("the link, on a line of the text and as an anchor", len(links), 1)
+        (link,) = links
+        others = [other for other in leading - links if other not in self.said]
+        self.same("the anchors", others, [])
+        self.same("the links of the calendar entry", self._event_links or {link}, {link})
+        self.token(link.removeprefix(place).removesuffix(end))
+        return link
+
+    def token(self, token: str) -> None:
+        """Verify the link's token and compare its claims with this attendee and room."""
         server, invitation = self.expected.server, self.invitation
-        place, mark, token = link.partition("#jwt=%22" if server.link == "fragment" else "?jwt=")
-        self.same("the link's form", mark != "", 1)
-        self.same("the link's place", place, f"{server.url}/{invitation.room.segment}")
-        claims = jwt.decode(
-            token.removesuffix("%22"),
-            self.expected.key,
-            algorithms=[server.algorithm],
-            audience=server.audience,
-            options={"verify_exp": False, "verify_nbf": False, "verify_sub": False},
-        )
+        claims = self.claims(token, audience=server.audience)
         self.same("room", claims["room"], invitation.room.claim)
         self.same("nbf", claims["nbf"], invitation.validity.not_before)
         self.same("exp", claims["exp"], invitation.validity.expires)
@@ -158,12 +187,59 @@ class _Reader:
         self.same("name", user["name"], invitation.attendee.name)
         self.same("email", user["email"], invitation.attendee.email)
 
+    def claims(self, token: str, *, audience: str | None = None) -> dict[str, Any]:
+        """Return the claims of a token of ours at any time; PyJWTError for one of another key."""
+        options: Options = {
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_sub": False,
+            "verify_aud": audience is not None,
+        }
+        return jwt.decode(
+            token,
+            self.expected.key,
+            algorithms=[self.expected.server.algorithm],
+            audience=audience,
+            options=options,
+        )
 
-def _mailboxes(message: Message, name: str) -> list[str]:
+    def calendar_text(self) -> str:
+        """Return the calendar object's lines, unfolded."""
+        return self.invitation.ics.replace(b"\r\n ", b"").decode()
+
+    def no_other_token(self, shown: str, link: str) -> None:
+        """Refuse a token of ours that is not the link's, unless the roster itself says it."""
+        others = {token for token in _TOKEN.findall(shown) if token not in link + self.said}
+        self.same("tokens that are not this attendee's", list(filter(self._is_ours, others)), [])
+
+    def _is_ours(self, token: str) -> bool:
+        try:
+            self.claims(token)
+        except jwt.PyJWTError:
+            return False
+        return True
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of `text`: what no parser's way with blanks and quotes alters."""
+    return "".join(filter(str.isalnum, text))
+
+
+def _controls(text: str) -> list[str]:
+    return [char for char in text if unicodedata.category(char) == "Cc"]
+
+
+def _decoded(message: Message, name: str) -> str:
+    """Return a header field's value with its encoded words decoded; "" where there is none."""
+    return str(SMTP.header_factory(name, _unfolded(message[name])))
+
+
+def _mailboxes(message: Message, name: str) -> list[tuple[str, str]]:
+    """Return the display name and the address of each mailbox of a header field."""
     header = SMTP.header_factory(name, _unfolded(message[name]))
     if not isinstance(header, AddressHeader):
         return []
-    return [address.addr_spec for address in header.addresses]
+    return [(address.display_name, address.addr_spec) for address in header.addresses]
 
 
 def _unfolded(value: str | None) -> str:
@@ -176,14 +252,14 @@ def _text_of(part: Message) -> str:
 
 
 class _Anchors(HTMLParser):
-    """Collects the join links of a page's anchors."""
+    """Collects the targets of a page's anchors."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.joins: set[str] = set()
+        self.targets: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember an anchor's target where it is a join link."""
+        """Remember where an anchor leads."""
         target = dict(attrs).get("href") if tag == "a" else None
-        if target is not None and "jwt=" in target:
-            self.joins.add(target)
+        if target is not None:
+            self.targets.add(target)

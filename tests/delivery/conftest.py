@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from invites.core.model import Attendee, Invitation, Kind, Revision, Room, Validity
+from invites.core.model import Attendee, Invitation, Kind, Meeting, Revision, Room, Validity
 from invites.delivery import Key, Outcome, Parcel
 from invites.delivery.relay import Relay
 from invites.delivery.smtp import SmtpDelivery
@@ -37,7 +37,14 @@ def parcel(number: int, *, body: str = "Hello.\r\n", **differently: str) -> Parc
         f"Subject: Meeting {number}\r\n\r\n{body}"
     ).encode()
     invitation = Invitation(
-        meeting_id=f"meeting {number // 2}",
+        meeting=Meeting(
+            id=f"meeting {number // 2}",
+            title="Planning",
+            start=STAMP,
+            end=STAMP,
+            timezone="UTC",
+            attendees=(),
+        ),
         uid=f"uid-{number // 2}",
         attendee=Attendee(name="A", email=mailbox, mailbox=mailbox, address=mailbox),
         room=Room(claim="room", segment="room"),
