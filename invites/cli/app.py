@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+    from invites.core.problems import Problem
+
 COMMANDS = (
     "init",
     "check",
@@ -37,6 +40,9 @@ COMMANDS = (
     "doctor",
 )
 """The commands in the order that `--help` lists them; each is the module of that name here."""
+
+_TOKEN = re.compile(r"eyJ[\w.%+/=-]*")
+"""What begins as tokens do: the parser quotes the words that it can't place."""
 
 
 def _version(asked: bool) -> None:
@@ -93,7 +99,7 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
     except InvitesError as error:
         return _refused(error, as_json="--json" in arguments)
     except typer.TyperException as error:
-        return _misused(error)
+        return _misused(error, as_json="--json" in arguments)
     except (typer.Abort, _Terminated):
         print("invites: stopped by a signal; run it again", file=sys.stderr)
         return Exit.TRY_AGAIN
@@ -107,13 +113,16 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
     return outcome if isinstance(outcome, int) else Exit.DONE
 
 
-def _misused(error: typer.TyperException) -> int:
+def _misused(error: typer.TyperException, *, as_json: bool) -> int:
     """Say how the command is called; errors of the parser know how to show themselves."""
+    error.message = _TOKEN.sub("[token]", error.message)
     show = getattr(error, "show", None)
     if show is None:
         print(f"invites: {error}", file=sys.stderr)
     else:
         show()
+    if as_json:
+        _document("Usage", error.format_message(), Exit.USAGE)
     return Exit.USAGE
 
 
@@ -123,14 +132,20 @@ def _refused(error: InvitesError, *, as_json: bool) -> int:
         print(problem.text(error.source), file=sys.stderr)  # type: ignore[attr-defined]
     print(f"invites: {error}", file=sys.stderr)
     if as_json:
-        document = {
-            "version": JSON_VERSION,
-            "error": {"kind": type(error).__name__.removesuffix("Error"), "text": str(error)},
-            "exit_code": int(error.exit_code),
-            "problems": [problem.facts() for problem in problems],
-        }
-        print(json.dumps(document, ensure_ascii=False, indent=2))
+        kind = type(error).__name__.removesuffix("Error")
+        _document(kind, str(error), error.exit_code, problems)
     return error.exit_code
+
+
+def _document(kind: str, text: str, exit_code: Exit, problems: Sequence[Problem] = ()) -> None:
+    """Write the JSON document of a call that failed."""
+    document = {
+        "version": JSON_VERSION,
+        "error": {"kind": kind, "text": text},
+        "exit_code": int(exit_code),
+        "problems": [problem.facts() for problem in problems],
+    }
+    print(json.dumps(document, ensure_ascii=False, indent=2))
 
 
 def _failed(text: str, *, verbose: bool) -> int:

@@ -89,6 +89,40 @@ def test_a_command_that_does_not_exist_is_wrong_usage(invites: Invites) -> None:
     assert "Did you mean 'build'?" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("check", "--json"), "ROSTER"),
+        (("check", "roster.csv", "--json", "--nope"), "--nope"),
+        (("check", "roster.csv", "--json", "--now"), "--now"),
+        (("send", "roster.csv", "--json", "--limit", "some"), "--limit"),
+        (("history", "--json", "more"), "more"),
+        (("bild", "--json"), "build"),
+    ],
+)
+def test_wrong_usage_is_a_json_document_where_one_was_asked_for(
+    invites: Invites, arguments: tuple[str, ...], words: str
+) -> None:
+    """Whatever the parser stumbles over; how the command is called stays on stderr."""
+    answer = invites(*arguments)
+    document = answer.document()
+    assert answer.code == document["exit_code"] == 2
+    assert (document["version"], document["problems"]) == (1, [])
+    assert document["error"]["kind"] == "Usage"
+    assert words in document["error"]["text"]
+    assert document["error"]["text"] in answer.err
+
+
+def test_a_token_where_none_belongs_is_not_repeated(invites: Invites) -> None:
+    """Neither on stderr nor in the document: people forget `inspect`, or paste one word more."""
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJl"
+    for arguments in ((token,), ("history", token)):
+        answer = invites(*arguments, "--json")
+        assert answer.code == 2
+        assert "[token]" in answer.document()["error"]["text"]
+        assert "c2lnbmF0dXJl" not in answer.out + answer.err
+
+
 @pytest.mark.parametrize("call", [COMMAND, (Path(sys.executable).with_name("invites"),)])
 def test_the_program_tells_its_version(call: tuple[str, ...]) -> None:
     """As a module and as the command on the PATH."""
