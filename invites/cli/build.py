@@ -18,6 +18,7 @@ from invites.cli.common import (
     clock,
     spare_the_collector,
 )
+from invites.core.text import counted
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -165,18 +166,18 @@ def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: b
         warnings=[warning.text for warning in (*roster.warnings, *report.warnings)],
         problems=[problem.facts() for problem in roster.left_out],
     )
-    over, cancelled = _counted(report.over, "meeting"), report.cancelled
+    over, cancelled = counted(report.over, "meeting"), report.cancelled
     if not report.invitations:
         call.warn(f"nothing is left to make: {over} over, {cancelled} cancelled")
     call.say(
-        f"{_counted(report.invitations, 'invitation')} ({report.moderators} as moderator) to "
-        f"{_counted(report.meetings, 'meeting')}, from {_counted(roster.rows_read, 'row')} "
+        f"{counted(report.invitations, 'invitation')} ({report.moderators} as moderator) to "
+        f"{counted(report.meetings, 'meeting')}, from {counted(roster.rows_read, 'row')} "
         f"of {roster.source}"
     )
     if roster.repeated:
-        call.say(f"made once: {_counted(roster.repeated, 'row')} that another row says too")
+        call.say(f"made once: {counted(roster.repeated, 'row')} that another row says too")
     if roster.rejected:
-        call.say(f"left out for their problems: {_counted(roster.rejected, 'row')}")
+        call.say(f"left out for their problems: {counted(roster.rejected, 'row')}")
     if report.invitations and (report.over or cancelled):
         call.say(f"left out: {over} over, {cancelled} cancelled")
     call.say(f"checked: every message; {report.read_back} read back by independent parsers")
@@ -186,8 +187,3 @@ def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: b
             "these links admit nobody"
         )
     call.say(f"open {report.out / 'index.html'}")
-
-
-def _counted(count: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it has to be."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

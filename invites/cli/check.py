@@ -16,6 +16,8 @@ from invites.cli.common import (
     VerboseOption,
     clock,
 )
+from invites.core.problems import Warned
+from invites.core.text import counted
 from invites.errors import Exit, RosterRefusedError
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
     from invites.core.model import Roster
     from invites.core.problems import Problem
+
+_CUT = Warned(
+    row=None, column=None, text="the file ends without a line end; its last row may be cut"
+)
 
 
 def check(
@@ -52,11 +58,10 @@ def check(
         read = read_roster(roster, loaded, skip_invalid=skip_invalid)
     except RosterRefusedError as refusal:
         return _refused(call, refusal)
-    warn_of(call, read)
+    cut = () if read.final_newline else (_CUT,)
+    warn_of(call, read, cut)
     _show_table(call, read.left_out)
-    if not read.final_newline:
-        call.warn(f"{read.source}: the file ends without a line end; its last row may be cut")
-    _tell(call, read, instant)
+    _tell(call, read, (*read.warnings, *cut), instant)
     return Exit.IN_PART if read.rejected else Exit.DONE
 
 
@@ -72,14 +77,12 @@ def _refused(call: Call, refusal: RosterRefusedError) -> int:
         problems=[problem.facts() for problem in refusal.problems],
         warnings=[],
     )
-    count = len(refusal.problems)
-    noun = "problem" if count == 1 else "problems"
-    rows = "" if refusal.rows_read is None else f" in {refusal.rows_read} rows"
-    call.say(f"{refusal.source} is refused: {count} {noun}{rows}")
+    rows = "" if refusal.rows_read is None else f" in {counted(refusal.rows_read, 'row')}"
+    call.say(f"{refusal.source} is refused: {counted(len(refusal.problems), 'problem')}{rows}")
     return refusal.exit_code
 
 
-def _tell(call: Call, read: Roster, now: datetime) -> None:
+def _tell(call: Call, read: Roster, warnings: Sequence[Warned], now: datetime) -> None:
     """Say how much was read and what became of it."""
     attendees = sum(len(meeting.attendees) for meeting in read.meetings)
     over = sum(meeting.end <= now for meeting in read.meetings)
@@ -96,22 +99,18 @@ def _tell(call: Call, read: Roster, now: datetime) -> None:
         meetings_over=over,
         attendees=attendees,
         problems=[problem.facts() for problem in read.left_out],
-        warnings=[warning.facts() for warning in read.warnings],
+        warnings=[warning.facts() for warning in warnings],
     )
     call.say(
-        f"{read.source}: {_count(read.rows_read, 'row')}, "
-        f"{_count(len(read.meetings), 'meeting')} ({over} over), "
-        f"{_count(attendees, 'attendee')}, {_count(len(read.warnings), 'warning')}"
+        f"{read.source}: {counted(read.rows_read, 'row')}, "
+        f"{counted(len(read.meetings), 'meeting')} ({over} over), "
+        f"{counted(attendees, 'attendee')}, {counted(len(warnings), 'warning')}"
     )
     if read.repeated:
-        call.say(f"{_count(read.repeated, 'row')} said again what another row says")
+        call.say(f"{counted(read.repeated, 'row')} said again what another row says")
     if read.rejected:
-        call.say(f"{_count(read.rejected, 'row')} left out for their problems")
+        call.say(f"{counted(read.rejected, 'row')} left out for their problems")
     call.detail(f"SHA-256 {read.digest}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _show_table(call: Call, problems: Sequence[Problem]) -> None:

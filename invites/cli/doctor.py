@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
+from invites.core.text import counted
 from invites.errors import Exit
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _tell(call: Call, findings: Sequence[Finding]) -> int:
     for finding in findings:
         _say(call, finding, is_fault=finding.weight is Weight.FAULT)
     hints = sum(finding.weight is Weight.HINT for finding in findings)
-    call.say(f"{_count(len(faults), 'fault')}, {_count(hints, 'hint')}")
+    call.say(f"{counted(len(faults), 'fault')}, {counted(hints, 'hint')}")
     return code
 
 
@@ -88,7 +89,3 @@ def _document(finding: Finding) -> dict[str, Any]:
         "text": finding.text,
         "remedy": finding.remedy,
     }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
+from invites.core.text import counted
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def forget(
         forgot = erase(ledger, person, now=now)
     call.document(command="forget", invitations=forgot.invitations, messages=forgot.messages)
     call.say(
-        f"Erased from the ledger: {forgot.invitations} invitations and {forgot.messages} messages."
+        f"Erased from the ledger: {counted(forgot.invitations, 'invitation')} and "
+        f"{counted(forgot.messages, 'message')}."
     )
     if not forgot.invitations and not forgot.messages:
         call.say("The ledger had nothing of this person.")

@@ -26,6 +26,7 @@ from invites.cli.errands import (
 from invites.cli.progress import bar, no_bar
 from invites.cli.stopping import Stop
 from invites.core.plan_actions import Plan
+from invites.core.text import counted
 from invites.delivery import Delivery, nothing_sent_yet, open_delivery
 from invites.errors import GuardError, InvitesError, RosterRefusedError
 from invites.ledger import Ledger, create, open_ledger
@@ -129,7 +130,7 @@ class Sending:
         )
         self._say_plan(found.plan)
         self.call.say(
-            f"Dry run: {found.composed} messages composed and checked, {found.read_back} of them "
+            f"Dry run: {counted(found.composed, 'message')} composed and checked, {found.read_back} of them "
             "read back by independent parsers; nothing was sent or recorded."
         )
         warn_of_refusals(self.call, found.plan, commands)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from invites.core.text import counted
+
 CLOCK_BEHIND = timedelta(minutes=5)
 """A clock this much behind the last run is still taken for the same clock."""
 
@@ -21,7 +23,7 @@ def clock_fault(last_run: int | None, now: int, *, ahead: timedelta) -> str | No
     if last_run - now > CLOCK_BEHIND.total_seconds():
         return _clock_text(last_run, now, "is behind")
     if now - last_run > ahead.total_seconds():
-        return _clock_text(last_run, now, f"is more than {ahead.days} days past")
+        return _clock_text(last_run, now, f"is more than {counted(ahead.days, 'day')} past")
     return None
 
 

@@ -14,6 +14,7 @@ from invites.core.roster_meetings import Settled, Settler
 from invites.core.roster_rooms import second_spellings, shared_rooms
 from invites.core.roster_rows import RowReader
 from invites.core.roster_table import Chunk, Table
+from invites.core.text import counted
 from invites.errors import RosterRefusedError
 
 __all__ = ["Chunk", "RosterRules", "Table", "parse_roster"]
@@ -114,7 +115,7 @@ def _warnings(
     reader: RowReader, meetings: Iterable[Meeting], layout: Layout, rules: RosterRules
 ) -> Iterator[Warned]:
     for name, rows in sorted(reader.unknown_features.items()):
-        more = f" (and in {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+        more = f" (and in {counted(len(rows) - 1, 'more row')})" if len(rows) > 1 else ""
         yield Warned(
             row=min(rows),
             column=_shown(layout, "features"),

@@ -1,4 +1,7 @@
-"""What text in a roster may hold: the characters that no field may have, and blanks at its ends."""
+"""What text may hold in a roster: the characters that no field may have, and blanks at its ends.
+
+And how numbers are said with their nouns, wherever something is counted for people.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,11 @@ _CLOSED_BY = {
     "\u2067": "\u2069",
     "\u2068": "\u2069",
 }
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it has to be: `1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 class CellRefused(ValueError):  # noqa: N818 - it reads as a verdict, and is caught as one

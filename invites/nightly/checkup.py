@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from invites.core.guards import clock_fault, zone_data_fault
 from invites.core.pitfalls import Finding, Weight, pitfalls
+from invites.core.text import counted
 from invites.core.times import TZDATA_VERSION
 from invites.errors import GuardError, InvitesError, RosterRefusedError, SettingsError
 from invites.ledger import Ledger, open_ledger
@@ -173,14 +174,12 @@ def _ledger(patient: Patient, ledger: Ledger) -> Iterator[Finding]:
         if fault is not None:
             yield _fault(check, fault)
     states = [one.state.value for one in waiting(ledger)]
-    counted = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
-    yield _good(
-        "ledger", f"{ledger.name}: opens" + (f"; not sent yet: {counted}" if states else "")
-    )
+    shown = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    yield _good("ledger", f"{ledger.name}: opens" + (f"; not sent yet: {shown}" if states else ""))
     if "unknown" in states and patient.settings.delivery.on_unknown == "hold":
         yield _hint(
             "ledger",
-            f"{states.count('unknown')} messages may have been sent or not, and are held",
+            f"{counted(states.count('unknown'), 'message')} may have been sent or not, held for now",
             "ask those people; `invites send --resend --only email:ADDRESS` sends again",
         )
 

@@ -141,7 +141,8 @@ def notify_of_side(night: Night, side: SideOutcome) -> None:
         due=night.now,
         timezone=job.timezone,
         what="could not deliver everything",
-        why=f"Of the {what}, {given_up} were refused for good or may not have arrived.",
+        why=f"Of the {what}, {given_up} {'was' if given_up == 1 else 'were'} refused for good "
+        "or may not have arrived.",
         remedy="see the lines above; `invites history` shows each message.",
         lines=side.lines,
         facts={name: str(count) for name, count in side.ended.items() if count},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from invites.core.text import counted
 from invites.core.times import zone
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def meeting_table(meetings: Sequence[Meeting]) -> Table:
     from rich.text import Text  # noqa: PLC0415
 
     rest = len(meetings) - ROWS_AT_MOST
-    table = Table(caption=f"and {rest} meetings more" if rest > 0 else None)
+    table = Table(caption=f"and {counted(rest, 'meeting')} more" if rest > 0 else None)
     table.add_column("start", no_wrap=True)
     table.add_column("zone", no_wrap=True)
     table.add_column("meeting", overflow="fold", ratio=1)

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from invites.core.plan_actions import Action, Plan, Reason
 from invites.core.plan_state import State
+from invites.core.text import counted
 from invites.report.plan import action_line, place_of, who_and_what
 
 LINES_AT_MOST: Final = 20
@@ -39,7 +40,7 @@ def ended_line(ended: Mapping[State, int], planned: int, to: str) -> str:
     if not planned:
         return "Nothing to send."
     tried = sum(ended.values())
-    parts = [f"{ended.get(State.SENT, 0)} of {_messages(planned)} sent ({_SENT[to]})"]
+    parts = [f"{ended.get(State.SENT, 0)} of {counted(planned, 'message')} sent ({_SENT[to]})"]
     parts += [
         f"{ended[state]} {state.value}"
         for state in (State.DEFERRED, State.FAILED, State.UNKNOWN)
@@ -127,10 +128,6 @@ def _capped(lines: Sequence[str], at_most: int | None, words: str) -> Iterator[s
     yield from lines[:shown]
     if len(lines) > shown:
         yield f"… and {len(lines) - shown} {words} (-v shows all)"
-
-
-def _messages(count: int) -> str:
-    return f"{count} message" if count == 1 else f"{count} messages"
 
 
 def _utc(moment: datetime) -> str:

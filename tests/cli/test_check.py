@@ -107,10 +107,23 @@ def test_a_roster_that_is_not_there_is_exit_2(check: Check) -> None:
 
 
 def test_a_missing_final_line_end_is_warned_about(check: Check) -> None:
-    """It is no problem for check, and somebody should look."""
+    """It is no problem for check, somebody should look, and it counts as a warning."""
     done = check("roster.csv", roster=(HEADER + ROW).rstrip("\n"))
     assert done.returncode == 0
-    assert "may be cut" in done.stderr
+    text = "the file ends without a line end; its last row may be cut"
+    assert done.stderr == f"warning: roster.csv: {text}\n"
+    assert "1 row, 1 meeting (0 over), 1 attendee, 1 warning\n" in done.stdout
+    (warning,) = json.loads(check("roster.csv", "--json").stdout)["warnings"]
+    assert warning == {"row": None, "column": None, "text": text}
+
+
+def test_one_problem_in_one_row_is_said_in_the_singular(check: Check) -> None:
+    """And two in the plural."""
+    bad = ROW.replace("ada@", "a..b@")
+    done = check("roster.csv", roster=HEADER + bad)
+    assert done.stdout == "roster.csv is refused: 1 problem in 1 row\n"
+    done = check("roster.csv", roster=HEADER + bad + bad)
+    assert done.stdout == "roster.csv is refused: 2 problems in 2 rows\n"
 
 
 def test_quiet_says_nothing_of_a_good_roster(check: Check) -> None:
