@@ -76,16 +76,22 @@ def _existing(folder: Path) -> Path:
 
 
 def _files(folder: Path) -> dict[str, TemplateFile]:
-    """Return the templates right in `folder`; what is below it may be anything."""
-    paths = (path for path in sorted(folder.iterdir()) if path.is_file())
+    """Return the templates right in `folder`; folders of other names may hold anything."""
     return {
         path.name: TemplateFile(path.name, path, _text(path))
-        for path in paths
+        for path in sorted(folder.iterdir())
         if path.suffix == SUFFIX or path.name == STYLES
     }
 
 
 def _text(path: Path) -> str:
+    """Return a template's text; raises TemplateError for what is no readable file in UTF-8."""
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "no plain file"
+        raise TemplateError(
+            f"{path}: found {found}, expected a template file; rename it, or put the file in its "
+            "place"
+        )
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,32 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     """The error says which file is to be saved as UTF-8."""
     (tmp_path / "invitation.txt.j2").write_bytes(b"Gr\xfc\xdfe")
     assert "invitation.txt.j2: byte 2 is not UTF-8" in _refusal(tmp_path)
+
+
+def test_a_folder_with_a_templates_name_is_named(tmp_path: Path) -> None:
+    """It is no template, and the shipped one would silently take its place."""
+    (tmp_path / "invitation.txt.j2").mkdir()
+    assert _refusal(tmp_path) == (
+        f"{tmp_path / 'invitation.txt.j2'}: found a folder, expected a template file; "
+        "rename it, or put the file in its place"
+    )
+
+
+def test_what_can_not_be_read_as_a_template_is_named(tmp_path: Path) -> None:
+    """A link that leads nowhere, and a pipe, for which a build would wait for ever."""
+    styles = tmp_path / "styles.css"
+    styles.symlink_to("gone.css")
+    assert _refusal(tmp_path) == f"{styles}: can't be read: No such file or directory"
+    styles.unlink()
+    os.mkfifo(styles)
+    assert _refusal(tmp_path).startswith(f"{styles}: found no plain file, expected a template file")
+
+
+def test_folders_with_other_names_may_be_anything(tmp_path: Path) -> None:
+    """What is below the templates' folder is not looked at."""
+    (tmp_path / "drafts").mkdir()
+    (tmp_path / "drafts" / "invitation.txt.j2").write_text("{{ nobody }}")
+    Templates.load(tmp_path)
 
 
 def test_a_column_that_the_roster_lacks_is_an_error_with_file_and_line(
