@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from invites.settings.faults import Complaint, Finding
 from invites.settings.layers import Given, KeyPath, key_name
@@ -17,7 +17,7 @@ from invites.settings.sections import (
     Smtp,
     ValiditySection,
 )
-from invites.settings.web import is_loopback
+from invites.settings.web import JAAS_URL, is_loopback
 
 Broken = Iterator[tuple[KeyPath, str]]
 """Rules that are broken: the key to look at, and the sentence."""
@@ -195,6 +195,7 @@ def warnings(
     url, smtp = sections["jitsi"].url, sections["smtp"]
     if url is not None and url.startswith("http://"):
         yield f"{origins['jitsi', 'url']}: join links go through the network in the clear; use https"
+    yield from _jaas_warnings(sections["jitsi"], origins)
     if smtp.host is not None and smtp.security == "tls" and smtp.port == 587:
         yield '[smtp] port: 587 is rarely served with security "tls"; that is port 465 as a rule'
     listen = sections["schedule"].listen
@@ -209,6 +210,19 @@ def warnings(
             file = getattr(file, key)
         if file is not None and _all_can_read(file) and not _is_below(file, trusted):
             yield f"{origins[path]}: everybody on this machine can read it; run: chmod 600 {file}"
+
+
+def _jaas_warnings(jitsi: Jitsi, origins: Mapping[KeyPath, str]) -> Iterator[str]:
+    """Warn of a url whose path is not the AppID: JaaS has each app's rooms below its AppID."""
+    if jitsi.profile != "jaas" or jitsi.url is None or jitsi.app_id is None:
+        return
+    named = unquote(urlsplit(jitsi.url).path).strip("/")
+    if named.lower() != jitsi.app_id.lower():
+        yield (
+            f"{origins['jitsi', 'url']}: found a url {f'of {named}' if named else 'without an AppID'} "
+            f'with profile "jaas", expected {JAAS_URL}/{jitsi.app_id}; no token of {jitsi.app_id} '
+            "admits there; remove it"
+        )
 
 
 def _has_password(url: str) -> bool:

@@ -41,13 +41,12 @@ from invites.settings.sections import (
     Smtp,
     ValiditySection,
 )
+from invites.settings.web import JAAS_URL
 
 if TYPE_CHECKING:
     from invites.core.roster import RosterRules
     from invites.core.tokens import SigningKey
     from invites.core.validity import ValidityRule
-
-JAAS_URL: Final = "https://8x8.vc"
 
 _EXAMPLES: Final[dict[KeyPath, str]] = {
     ("jitsi", "url"): '"https://meet.example.com"',

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Final
 from urllib.parse import urlsplit
 
 from invites.core.rooms import tenant_from_path
 from invites.settings.values import Unfit, text
+
+JAAS_URL: Final = "https://8x8.vc"
+"""Where 8x8 serves JaaS; an app's rooms are below its AppID."""
 
 _EXPECTED = "an address such as https://meet.example.com or https://meet.example.com/tenant"
 

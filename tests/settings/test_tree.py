@@ -122,6 +122,39 @@ def test_jaas_has_its_own_defaults(load: Load) -> None:
         found.signing_key()
 
 
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://8x8.vc/vpaas-magic-cookie-AAA", "a url of vpaas-magic-cookie-AAA"),
+        ("https://8x8.vc", "a url without an AppID"),
+    ],
+)
+def test_a_jaas_url_of_another_app_is_warned_about(load: Load, url: str, found: str) -> None:
+    """Its links lead to rooms of somebody else's, or to none, and no token admits there."""
+    app = "vpaas-magic-cookie-BBB"
+    (warning,) = load(
+        f'[jitsi]\nprofile = "jaas"\napp_id = "{app}"\nkey_id = "abc"\nurl = "{url}"\n'
+    ).warnings
+    assert warning == (
+        f'invites.toml: [jitsi] url: found {found} with profile "jaas", expected '
+        f"https://8x8.vc/{app}; no token of {app} admits there; remove it"
+    )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'profile = "jaas"\nurl = "https://8x8.vc/vpaas-magic-cookie-1"',
+        'profile = "jaas"\nurl = "https://8x8.vc/VPAAS-magic-cookie-1/"',
+        'profile = "jaas"',
+        'url = "https://meet.example.com/team"',
+    ],
+)
+def test_a_url_of_the_own_app_is_not_warned_about(load: Load, lines: str) -> None:
+    """In any case of letters, for the web client folds a tenant; other servers' tenants are free."""
+    assert load(f'[jitsi]\napp_id = "vpaas-magic-cookie-1"\n{lines}\n').warnings == ()
+
+
 def test_a_jaas_kid_that_is_complete_stays(load: Load) -> None:
     """The console shows AppID/key: pasted as it is, it is right."""
     found = load('[jitsi]\nprofile = "jaas"\napp_id = "app"\nkey_id = "app/abc"\n')
