@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from sqlalchemy.engine import URL
@@ -29,8 +30,26 @@ _POSTGRESQL_STORAGE = {
     "58": "the server could not read or write",
     "XX001": "its data are damaged",
 }
+_REFUSED = (
+    (
+        re.compile(
+            "password|authentication(?! due to timeout)|pg_hba\\.conf"
+            "|role does not exist|role is not permitted to log in"
+        ),
+        "the server refused the login, expected [ledger] url's",
+    ),
+    (re.compile("database does not exist"), "there is no such database; make it first"),
+    (
+        re.compile("permission denied for database"),
+        "the role lacks a privilege, expected one that [ledger] url may use",
+    ),
+)
+"""What a server says while a connection begins, names left out, and what that means."""
+
 _OURS_TO_MEND = frozenset({"22", "23", "42"})
 """Classes of SQLSTATE that only a fault of this program explains: data, integrity, syntax."""
+
+_QUOTED = re.compile("\".*\"|'.*'")
 
 
 def named(url: URL) -> str:
@@ -87,9 +106,19 @@ def _from_postgresql(error: BaseException | None, name: str) -> InvitesError:
 
 def _not_reached(error: BaseException | None, name: str) -> InvitesError:
     """Tell a wrong login or name from a server that is down: psycopg gives words, no SQLSTATE."""
-    said = str(error).lower()
-    if "password" in said or "authentication" in said or "role" in said:
-        return LedgerError(f"{name}: the server refused the login, expected [ledger] url's")
-    if "database" in said and "does not exist" in said:
-        return LedgerError(f"{name}: there is no such database; make it first")
+    said = _unquoted(str(error))
+    for words, fault in _REFUSED:
+        if words.search(said):
+            return LedgerError(f"{name}: {fault}")
     return TryAgainError(f"{name}: the ledger's server does not answer for now; run again")
+
+
+def _unquoted(message: str) -> str:
+    """Return what libpq and the server say in lower case, without the names that they quote.
+
+    Hosts, folders, logins and databases can be called anything.  A line is
+    `connection to server at "HOST" (ADDRESS), port N failed: FATAL:  role "NAME" does not exist`,
+    and quotes within a name are not escaped.
+    """
+    reasons = (line.rpartition(" failed: ")[2] for line in message.splitlines())
+    return "\n".join(" ".join(_QUOTED.sub(" ", reason).split()) for reason in reasons).lower()

@@ -238,6 +238,79 @@ def test_a_server_that_is_down_means_try_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.peer("postgresql")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://invites@/postgres?host={}/role password database does not exist",
+        "postgresql+psycopg://invites@/postgres?host={}/it's a role's password",
+        "postgresql+psycopg://invites@role.password.invalid/postgres",
+        "postgresql+psycopg://invites@localhost:1/the password does not exist",
+        "postgresql+psycopg://password@127.0.0.1:1/role",
+        "postgresql+psycopg://role@/password?host=localhost:1&host=role.password.invalid:2",
+    ],
+)
+def test_names_are_not_taken_for_what_is_wrong_with_a_server(url: str, tmp_path: Path) -> None:
+    """A folder, host, login or database may be called what libpq says of a refused login."""
+    with (
+        pytest.raises(TryAgainError, match="does not answer"),
+        ledger.open_ledger(url.format(tmp_path), lock=True),
+    ):
+        pass
+
+
+@pytest.fixture(scope="module")
+def guarded(postgresql: PostgreSQL) -> PostgreSQL:
+    """Give a server with roles and databases that don't let everybody in."""
+    postgresql.execute(
+        "CREATE ROLE asleep NOLOGIN",
+        "CREATE ROLE crowd LOGIN CONNECTION LIMIT 0",
+        "CREATE ROLE sealed LOGIN PASSWORD 'sesame'",
+        "CREATE ROLE guest LOGIN",
+        "CREATE DATABASE closed",
+        "REVOKE CONNECT ON DATABASE closed FROM PUBLIC",
+        'CREATE DATABASE "full role password" CONNECTION LIMIT 0',
+    )
+    postgresql.demand_passwords("sealed")
+    return postgresql
+
+
+@pytest.mark.peer("postgresql")
+@pytest.mark.parametrize(
+    ("login", "database", "words"),
+    [
+        ("nobody", "postgres", "the server refused the login"),
+        ("asleep", "postgres", "the server refused the login"),
+        ("sealed", "postgres", "the server refused the login"),
+        ("sealed:wrong", "postgres", "the server refused the login"),
+        ("guest", "closed", "the role lacks a privilege"),
+        ("guest", "nowhere", "there is no such database"),
+        ("guest", 'the "role" password', "there is no such database"),
+        ("nobody", "database does not exist", "the server refused the login"),
+    ],
+)
+def test_a_server_that_lets_nobody_in_is_a_fault_of_the_settings(
+    guarded: PostgreSQL, login: str, database: str, words: str
+) -> None:
+    """No such role, none that may log in, no password or a wrong one, no privilege, no database."""
+    url = guarded.url(database=database).replace("invites@", f"{login}@")
+    with pytest.raises(LedgerError, match=words), ledger.open_ledger(url, lock=True):
+        pass
+
+
+@pytest.mark.peer("postgresql")
+@pytest.mark.parametrize(
+    ("login", "database"), [("crowd", "postgres"), ("guest", "full role password")]
+)
+def test_a_server_that_is_full_means_try_again(
+    guarded: PostgreSQL, login: str, database: str
+) -> None:
+    """Too many connections for a role or for a database: no fault of the settings."""
+    url = guarded.url(database=database).replace("invites@", f"{login}@")
+    with pytest.raises(TryAgainError, match="does not answer"), ledger.open_ledger(url, lock=True):
+        pass
+
+
+@pytest.mark.peer("postgresql")
 def test_a_writer_whose_connection_broke_writes_no_more(postgresql: PostgreSQL) -> None:
     """Its lock went with the connection; it never connects anew beside one who has the lock now."""
     url = postgresql.url()

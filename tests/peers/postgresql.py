@@ -102,6 +102,19 @@ class PostgreSQL:
     def _pid_file(self) -> Path:
         return self._cluster / "postmaster.pid"
 
+    def execute(self, *statements: str) -> None:
+        """Execute statements one by one, each in a transaction of its own."""
+        with self._connection() as connection:
+            for statement in statements:
+                connection.execute(statement)  # type: ignore[arg-type]
+
+    def demand_passwords(self, *roles: str) -> None:
+        """Let these roles in with their passwords alone."""
+        rules = self._cluster / "pg_hba.conf"
+        lines = [f"local all {role} scram-sha-256\n" for role in roles]
+        rules.write_text("".join(lines) + rules.read_text("utf-8"), "utf-8")
+        self._run("pg_ctl", "-D", str(self._cluster), "reload")
+
     def url(self, schema: str | None = None, *, database: str = "postgres") -> str:
         """Return the url of a schema that is made, or of a fresh one."""
         name = schema or f"ledger_{os.getpid()}_{next(self._numbers)}"
