@@ -168,9 +168,9 @@ def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: b
     )
     over, cancelled = counted(report.over, "meeting"), report.cancelled
     if not report.invitations:
-        call.warn(f"nothing is left to make: {over} over, {cancelled} cancelled")
+        call.warn(f"nothing is left to make: {over} over, {cancelled:,} cancelled")
     call.say(
-        f"{counted(report.invitations, 'invitation')} ({report.moderators} as moderator) to "
+        f"{counted(report.invitations, 'invitation')} ({report.moderators:,} as moderator) to "
         f"{counted(report.meetings, 'meeting')}, from {counted(roster.rows_read, 'row')} "
         f"of {roster.source}"
     )
@@ -179,8 +179,8 @@ def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: b
     if roster.rejected:
         call.say(f"left out for their problems: {counted(roster.rejected, 'row')}")
     if report.invitations and (report.over or cancelled):
-        call.say(f"left out: {over} over, {cancelled} cancelled")
-    call.say(f"checked: every message; {report.read_back} read back by independent parsers")
+        call.say(f"left out: {over} over, {cancelled:,} cancelled")
+    call.say(f"checked: every message; {report.read_back:,} read back by independent parsers")
     if demo:
         call.say(
             "DEMO: signed with a secret made for this run alone, for meet.example.com: "

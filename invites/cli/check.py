@@ -103,7 +103,7 @@ def _tell(call: Call, read: Roster, warnings: Sequence[Warned], now: datetime) -
     )
     call.say(
         f"{read.source}: {counted(read.rows_read, 'row')}, "
-        f"{counted(len(read.meetings), 'meeting')} ({over} over), "
+        f"{counted(len(read.meetings), 'meeting')} ({over:,} over), "
         f"{counted(attendees, 'attendee')}, {counted(len(warnings), 'warning')}"
     )
     if read.repeated:

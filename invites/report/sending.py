@@ -40,16 +40,16 @@ def ended_line(ended: Mapping[State, int], planned: int, to: str) -> str:
     if not planned:
         return "Nothing to send."
     tried = sum(ended.values())
-    parts = [f"{ended.get(State.SENT, 0)} of {counted(planned, 'message')} sent ({_SENT[to]})"]
+    parts = [f"{ended.get(State.SENT, 0):,} of {counted(planned, 'message')} sent ({_SENT[to]})"]
     parts += [
-        f"{ended[state]} {state.value}"
+        f"{ended[state]:,} {state.value}"
         for state in (State.DEFERRED, State.FAILED, State.UNKNOWN)
         if ended.get(state)
     ]
     if ended.get(State.SENDING):
-        parts.append(f"{ended[State.SENDING]} in doubt (handed over, outcome not recorded)")
+        parts.append(f"{ended[State.SENDING]:,} in doubt (handed over, outcome not recorded)")
     if tried < planned:
-        parts.append(f"{planned - tried} not tried")
+        parts.append(f"{planned - tried:,} not tried")
     return ", ".join(parts) + "."
 
 

@@ -28,7 +28,7 @@ def test_ten_thousand_unchanged_cost_a_tenth_at_most(invites: Invites, tmp_path:
     start_up, _ = cpu_of("one.csv", "--scope", "one", "--dry-run")
     first, sent = cpu_of("roster.csv")
     second, idle = cpu_of("roster.csv")
-    assert (sent.code, "10000 of 10000 messages sent" in sent.out) == (0, True)
+    assert (sent.code, "10,000 of 10,000 messages sent" in sent.out) == (0, True)
     assert (idle.code, "Nothing to send." in idle.out) == (0, True)
     assert len(list((tmp_path / "outbox").iterdir())) == 1
     assert second - start_up < (first - start_up) / 10
