@@ -31,6 +31,11 @@ _CUT = Warned(
     row=None, column=None, text="the file ends without a line end; its last row may be cut"
 )
 
+_NOT_WEIGHED = (
+    "the join links' length was not looked at: the settings lack the server's url, the app_id, or "
+    "the private key, whose size counts"
+)
+
 
 def check(
     roster: RosterArgument,
@@ -54,18 +59,21 @@ def check(
     loaded = settings.load(config, environ=os.environ)
     for warning in loaded.warnings:
         call.warn(warning)
+    weighed = loaded.link_scales() is not None
+    if not weighed:
+        call.detail(_NOT_WEIGHED)
     try:
         read = read_roster(roster, loaded, skip_invalid=skip_invalid)
     except RosterRefusedError as refusal:
-        return _refused(call, refusal)
+        return _refused(call, refusal, links_weighed=weighed)
     cut = () if read.final_newline else (_CUT,)
     warn_of(call, read, cut)
     _show_table(call, read.left_out)
-    _tell(call, read, (*read.warnings, *cut), instant)
+    _tell(call, read, (*read.warnings, *cut), instant, links_weighed=weighed)
     return Exit.IN_PART if read.rejected else Exit.DONE
 
 
-def _refused(call: Call, refusal: RosterRefusedError) -> int:
+def _refused(call: Call, refusal: RosterRefusedError, *, links_weighed: bool) -> int:
     """Say why the roster was refused, and return the exit code."""
     call.problems(problem.text(refusal.source) for problem in refusal.problems)
     _show_table(call, refusal.problems)
@@ -74,6 +82,7 @@ def _refused(call: Call, refusal: RosterRefusedError) -> int:
         roster=refusal.source,
         refused=True,
         rows_read=refusal.rows_read,
+        links_weighed=links_weighed,
         problems=[problem.facts() for problem in refusal.problems],
         warnings=[],
     )
@@ -82,7 +91,9 @@ def _refused(call: Call, refusal: RosterRefusedError) -> int:
     return refusal.exit_code
 
 
-def _tell(call: Call, read: Roster, warnings: Sequence[Warned], now: datetime) -> None:
+def _tell(
+    call: Call, read: Roster, warnings: Sequence[Warned], now: datetime, *, links_weighed: bool
+) -> None:
     """Say how much was read and what became of it."""
     attendees = sum(len(meeting.attendees) for meeting in read.meetings)
     over = sum(meeting.end <= now for meeting in read.meetings)
@@ -98,6 +109,7 @@ def _tell(call: Call, read: Roster, warnings: Sequence[Warned], now: datetime) -
         meetings=len(read.meetings),
         meetings_over=over,
         attendees=attendees,
+        links_weighed=links_weighed,
         problems=[problem.facts() for problem in read.left_out],
         warnings=[warning.facts() for warning in warnings],
     )

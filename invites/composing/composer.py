@@ -7,7 +7,7 @@ once; an attendee costs a token, a few short strings, base64 and a join.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
@@ -31,7 +31,7 @@ from invites.core.model import (
     Server,
     Validity,
 )
-from invites.core.problems import Problem, Warned
+from invites.core.problems import Warned
 from invites.core.rooms import derived_room
 from invites.core.tokens import SigningKey
 from invites.core.validity import ValidityRule, validity_for
@@ -189,8 +189,8 @@ class Composer:
         `uid`, `room` and `validity` stand in for what follows from the settings: the ledger's.
         `changes` are what an update tells, `references` the first Message-ID by folded address,
         `earlier_until` when a link that was sent earlier stops admitting (seconds since 1970).
-        Raises RosterRefusedError for a link that no mail client keeps whole, TemplateError, and
-        MessageFaultError for a skeleton that fails its check.
+        Raises TemplateError, and MessageFaultError for a skeleton that fails its check and for a
+        link that no mail program keeps whole.
         """
         occasion = self._occasion(
             meeting,
@@ -277,12 +277,6 @@ class Composer:
         if occasion.revision.method is Method.CANCEL:
             return lambda _attendee: ""
         return self._links.for_meeting(occasion.meeting, occasion.room, occasion.validity)
-
-    def link_problems(
-        self, attendees: Iterable[Attendee], *, room: Room, validity: Validity
-    ) -> Iterator[Problem]:
-        """Yield a problem for each link that mail programs would break, before any is sent."""
-        return self._links.problems(attendees, room=room, validity=validity)
 
     def _others(self, meeting: Meeting, revision: Revision) -> Callable[[Attendee], bytes]:
         """Return a function from an attendee to the ATTENDEE lines of all others."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 from invites.core.model import Attendee, Meeting, Room, Server, Validity
-from invites.core.problems import Problem, Warned
+from invites.core.problems import Warned
 from invites.core.rooms import LINK_REFUSE_ABOVE, LINK_WARN_ABOVE, link_prefix_suffix
 from invites.core.tokens import Minter, SigningKey
-from invites.errors import RosterRefusedError
+from invites.errors import MessageFaultError
 
 
 class Links:
@@ -26,7 +26,8 @@ class Links:
     ) -> Callable[[Attendee], str]:
         """Return a function that mints an attendee's link to the meeting.
 
-        It raises RosterRefusedError for one that no mail program keeps whole.
+        It raises MessageFaultError for one that no mail program keeps whole: reading a roster
+        should have refused its row (`core.link_lengths`).
         """
         mint = self._minter.for_meeting(room, validity)
         prefix, suffix = link_prefix_suffix(self._server, room)
@@ -38,17 +39,6 @@ class Links:
             return link
 
         return link_for
-
-    def problems(
-        self, attendees: Iterable[Attendee], *, room: Room, validity: Validity
-    ) -> Iterator[Problem]:
-        """Yield a problem for each link that mail programs would break, before any is sent."""
-        mint = self._minter.for_meeting(room, validity)
-        around = sum(len(end) for end in link_prefix_suffix(self._server, room))
-        for attendee in attendees:
-            length = around + len(mint(attendee))
-            if length > LINK_REFUSE_ABOVE:
-                yield _too_long(attendee, length)
 
     @property
     def warnings(self) -> list[Warned]:
@@ -68,16 +58,11 @@ class Links:
     def _weigh(self, meeting: Meeting, attendee: Attendee, length: int) -> None:
         """Refuse a link that mail programs break, count one that some might."""
         if length > LINK_REFUSE_ABOVE:
-            raise RosterRefusedError("roster", [_too_long(attendee, length)])
+            raise MessageFaultError(
+                "join link",
+                f'meeting "{meeting.id}"',
+                found=f"{length:,} characters",
+                expected=f"at most {LINK_REFUSE_ABOVE:,}; mail programs break longer ones",
+            )
         self._long_links += 1
         self._longest = max(self._longest, (length, attendee.row, meeting.id))
-
-
-def _too_long(attendee: Attendee, length: int) -> Problem:
-    return Problem(
-        row=attendee.row or None,
-        column=None,
-        found=None,
-        expected=f"the join link would have {length:,} characters, and mail clients break "
-        f"links above {LINK_REFUSE_ABOVE:,}; shorten avatar, features, group, name or room",
-    )

@@ -63,6 +63,9 @@ SEGMENT_SAFE: Final = "-_.~"
 SLUG_AT_MOST: Final = 30
 """Characters of the meeting id that a derived room shows."""
 
+DERIVED_AT_MOST: Final = SLUG_AT_MOST + 1 + 16
+"""Characters of a derived room: slug, hyphen, 80 bits in base32."""
+
 _PERCENT_ENCODED = re.compile(r"%[0-9a-fA-F]{2}")
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 _TENANT = re.compile(r"[a-z0-9_~-]+")

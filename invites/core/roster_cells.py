@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from invites.core.addresses import Address, parse_address
@@ -17,6 +17,9 @@ from invites.core.rooms import RoomRefused, room_from_text
 from invites.core.text import CellRefused, refuse_encoded_words
 from invites.core.times import parse_time, zone
 from invites.core.validity import ValidityRule
+
+if TYPE_CHECKING:
+    from invites.core.link_lengths import LinkScales
 
 _TRUE: Final = frozenset({"true", "yes", "y", "1", "x"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
@@ -30,6 +33,7 @@ class RosterRules:
     `date_format` is `strptime`'s, "" for ISO 8601.
     `columns` maps our names to the file's, `extra` lists columns that are meant as they are.
     `special_domains` are address domains that public rules refuse and that are meant.
+    `links` weighs join links, None where too little is known of the server for that.
     """
 
     timezone: str = "UTC"
@@ -38,6 +42,7 @@ class RosterRules:
     extra: tuple[str, ...] = ()
     special_domains: tuple[str, ...] = ()
     validity: ValidityRule = field(default_factory=ValidityRule)
+    links: LinkScales | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from invites.core.addresses import Address
+from invites.core.link_lengths import link_problem
 from invites.core.model import Attendee, Meeting, Status
 from invites.core.problems import Problem, escaped
+from invites.core.rooms import derived_room
 from invites.core.roster_cells import NamedRoom, RosterRules
 from invites.core.roster_header import Place
 from invites.core.roster_rows import Cells, Draft, Readings, Refusal
@@ -89,6 +91,7 @@ class Settler:
                 self._compare(settled, variants, name)
         self._note_spellings(settled, variants)
         _refuse_clashes(settled, draft, self._email_shown)
+        self._refuse_long_links(settled, draft, variants)
         attendees = _attendees(settled, draft)
         if attendees and not any(problem.refuses_file for problem in settled.problems):
             settled.meeting = _meeting(draft, variants, attendees, zone_name, settled.refused)
@@ -169,6 +172,25 @@ class Settler:
                         refuses_file=True,
                     )
                 )
+
+    def _refuse_long_links(
+        self, settled: Settled, draft: Draft, variants: Sequence[_Variant]
+    ) -> None:
+        """Refuse rows whose join link mail programs break; a cancelled meeting has no links."""
+        scales, named = self._rules.links, _agreed(variants, "room")
+        if scales is None or _agreed(variants, "status") is Status.CANCELLED:
+            return
+        room = named.room if named else None
+        suspects = scales.suspects(draft.rows(), room)
+        start, end = _agreed(variants, "start"), _agreed(variants, "end")
+        if not suspects or start is None or end is None:
+            return
+        # A derived room is as long with any key.
+        room = room or derived_room(draft.meeting_id, b"")
+        validity = validity_for(start, end, self._rules.validity)
+        for attendee, length in scales.too_long(suspects, room=room, validity=validity):
+            settled.refused.add(attendee.row)
+            settled.problems.append(link_problem(attendee, length))
 
     def _note_spellings(self, settled: Settled, variants: Iterable[_Variant]) -> None:
         for variant in variants:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import repeat
+from itertools import chain, repeat
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -69,6 +69,13 @@ class Draft:
     clashes: dict[str, list[Attendee]] = field(default_factory=dict)
     spoilt: dict[str, list[int]] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
+
+    def rows(self) -> Iterable[Attendee]:
+        """Return the attendees of all rows whose cells could be read."""
+        if not (self.repeats or self.clashes):
+            return self.attendees.values()
+        again = chain(self.repeats.values(), self.clashes.values())
+        return chain(self.attendees.values(), chain.from_iterable(again))
 
     def add_again(self, attendee: Attendee) -> None:
         """Take in one more row of an attendee who is known already."""

@@ -52,7 +52,8 @@ RSA_BITS_AT_LEAST: Final = 2_048
 # A control character or a noncharacter in a value makes the join hang: mod_auth_token puts it
 # into the session, and the XML stanza that carries it breaks.
 _BREAKS_THE_JOIN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+compact = json.JSONEncoder(separators=(",", ":")).encode
+"""JSON as it stands in a token: ASCII without blanks."""
 
 
 class KeyRefused(ValueError):  # noqa: N818 - it reads as a verdict, and is caught as one
@@ -125,6 +126,13 @@ class SigningKey:
             raise KeyRefused(f"an RSA key of at least 2,048 bits, not {key.key_size:,}")
         return cls(algorithm=algorithm, key=key, key_id=key_id)
 
+    @property
+    def signature_octets(self) -> int:
+        """How many octets its signatures have: a hash's, or an RSA modulus's."""
+        if isinstance(self.key, bytes):
+            return hmac_octets(self.algorithm)
+        return -(-self.key.key_size // 8)
+
 
 def weak_secret(secret: bytes, algorithm: str) -> str | None:
     """Return why `secret` is weak for `algorithm`, in words without the secret; None if it is not.
@@ -161,10 +169,15 @@ def _raw(key: SigningKey) -> bytes:
     return key.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
-def header_for(key: SigningKey) -> dict[str, str]:
+def hmac_octets(algorithm: str) -> int:
+    """Return how many octets an HS256, HS384 or HS512 signature has, whatever the secret."""
+    return int(algorithm[2:]) // 8
+
+
+def header_for(algorithm: str, key_id: str | None) -> dict[str, str]:
     """Return the token's header: `typ` exactly "JWT", the algorithm, and `kid` where set."""
-    header = {"alg": key.algorithm, "typ": "JWT"}
-    return header if key.key_id is None else {"alg": key.algorithm, "kid": key.key_id, "typ": "JWT"}
+    header = {"alg": algorithm, "typ": "JWT"}
+    return header if key_id is None else {"alg": algorithm, "kid": key_id, "typ": "JWT"}
 
 
 def claims_for(
@@ -270,14 +283,16 @@ class Minter:
         """Prepare the key; KeyRefused where it is not of the kind that its algorithm needs."""
         self._server = server
         self._sign = _signer(key)
-        self._header = _base64url(_compact(header_for(key)).encode("ascii")) + b"."
+        self._header = (
+            _base64url(compact(header_for(key.algorithm, key.key_id)).encode("ascii")) + b"."
+        )
 
     def for_meeting(self, room: Room, validity: Validity) -> Callable[[Attendee], str]:
         """Return a function that mints one attendee's token for this room and window.
 
         It raises ClaimRefusedError as `claims_for` does.
         """
-        shared = _compact(shared_claims(self._server, room, validity)).encode("ascii")
+        shared = compact(shared_claims(self._server, room, validity)).encode("ascii")
         open_object = shared[:-1] + b","
         # Base64 turns 3 bytes into 4 characters: up to such a fence it can be encoded beforehand.
         fence = len(open_object) // 3 * 3
@@ -285,7 +300,7 @@ class Minter:
         return partial(self._mint, head, open_object[fence:])
 
     def _mint(self, head: bytes, rest: bytes, attendee: Attendee) -> str:
-        personal = _compact(personal_claims(self._server, attendee)).encode("ascii")
+        personal = compact(personal_claims(self._server, attendee)).encode("ascii")
         message = head + _base64url(rest + personal[1:])
         return (message + b"." + _base64url(self._sign(message))).decode("ascii")
 

@@ -41,17 +41,13 @@ def planned(
 ) -> Plan:
     """Return what the errand would do now, changing nothing; None plans against an empty ledger.
 
-    Raises RosterRefusedError for meetings that another scope has, and for links that are too long.
+    Raises RosterRefusedError for meetings that another scope has.
     """
     if ledger is None:
         snapshot = empty_snapshot(errand.scope)
     else:
         snapshot = snapshot_for(roster, ledger, errand, now)
-    plan = plan_for(roster, workshop.drafts(roster), snapshot, now=now, policy=errand.policy)
-    problems = sorted(workshop.link_problems(plan.actions), key=lambda one: one.row or 0)
-    if problems:
-        raise RosterRefusedError(roster.source, problems, rows_read=roster.rows_read)
-    return plan
+    return plan_for(roster, workshop.drafts(roster), snapshot, now=now, policy=errand.policy)
 
 
 def snapshot_for(roster: Roster, ledger: Ledger, errand: Errand, now: datetime) -> Snapshot:

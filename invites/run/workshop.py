@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from invites.composing import Composer, Verifier
 from invites.core.facts import MeetingDraft, Terms, drafted
-from invites.core.model import Attendee, Invitation, Kind, Room, Roster, Server, Validity
-from invites.core.plan_actions import Action, Send
-from invites.core.problems import Problem
-from invites.core.rooms import LINK_REFUSE_ABOVE
+from invites.core.model import Invitation, Kind, Roster
+from invites.core.plan_actions import Action
 from invites.core.tokens import fingerprint
 
 if TYPE_CHECKING:
@@ -65,34 +63,6 @@ class Workshop:
             )
             for meeting in roster.meetings
         ]
-
-    def link_problems(self, actions: Iterable[Action]) -> Iterator[Problem]:
-        """Yield a problem for each link that mail clients would break, before anything is sent."""
-        server = self.composer.house.server
-        suspects: dict[tuple[Room, Validity], list[Attendee]] = {}
-        for action in actions:
-            if isinstance(action, Send) and _may_be_long(action, server):
-                place = (action.facts.room, action.facts.validity)
-                suspects.setdefault(place, []).append(action.attendee)
-        for (room, validity), attendees in suspects.items():
-            yield from self.composer.link_problems(attendees, room=room, validity=validity)
-
-
-_ASCII_AS, _OTHER_AS = 3, 16
-"""Characters of a token that one of a text can become: escaped in JSON, then in base64."""
-
-_FRAME = 1_300
-"""Characters that the rest of a link has at most: claims' names, times, an RSA signature."""
-
-
-def _may_be_long(action: Send, server: Server) -> bool:
-    """Tell whether a link could be too long, so that only the few that could are minted twice."""
-    attendee, room = action.attendee, action.facts.room
-    texts = (attendee.name, attendee.email, attendee.avatar, attendee.user_id, attendee.group)
-    shared = (room.claim, room.segment, server.url, server.app_id, server.subject, server.audience)
-    text = "".join((*texts, *shared))
-    each = _ASCII_AS if text.isascii() else _OTHER_AS
-    return _FRAME + each * len(text) + 100 * len(attendee.features) > LINK_REFUSE_ABOVE
 
 
 def _span(span: timedelta | None) -> str:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from invites.core.link_lengths import LinkScales
 from invites.core.model import Organizer, Server
 from invites.core.rooms import room_key_from, tenant_from_path
+from invites.core.tokens import hmac_octets
 from invites.errors import SettingsError
 from invites.settings.checks import place_of
 from invites.settings.docker import NAMES, xmpp_domain
@@ -175,7 +177,25 @@ class Settings:
             extra=self.roster.extra,
             special_domains=self.roster.special_domains,
             validity=self.validity_rule(),
+            links=self.link_scales(),
         )
+
+    def link_scales(self) -> LinkScales | None:
+        """Return what weighs join links, without asking for the secret.
+
+        None where the server, or the private key whose size counts, is not to be had.
+        """
+        algorithm = self.jitsi.algorithm
+        try:
+            server = self.server()
+            octets = (
+                hmac_octets(algorithm)
+                if algorithm.startswith("HS")
+                else self.signing_key().signature_octets
+            )
+        except SettingsError:
+            return None
+        return LinkScales(server, signature_octets=octets)
 
     def smtp_password(self) -> str | None:
         """Return the password of [smtp], None where none is set; a command is run each time."""

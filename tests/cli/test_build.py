@@ -299,25 +299,6 @@ def test_all_missing_settings_are_named_at_once(invites: Invites) -> None:
     assert "JWT_APP_SECRET" in answer.err
 
 
-def test_a_link_that_mail_programs_break_is_refused(
-    invites: Invites, roster: Callable[[str], str]
-) -> None:
-    """Above 2,000 characters: the row is named, nothing is written; above 1,000 a warning."""
-    text = roster(ROW)
-    cells = (Path(text).read_text("utf-8")).splitlines()
-    wide = f"{cells[0]},avatar\n{cells[1]},https://example.org/{{}}\n"
-    Path("roster.csv").write_text(wide.format("a" * 1900), "utf-8")
-    answer = invites("build", "roster.csv", *DEMO)
-    assert answer.code == 3
-    assert "row 2" in answer.err
-    assert "mail clients break links above 2,000" in answer.err
-    assert not Path("out").exists()
-    Path("roster.csv").write_text(wide.format("a" * 700), "utf-8")
-    answer = invites("build", "roster.csv", *DEMO)
-    assert answer.code == 0
-    assert "1 join link has more than 1,000 characters" in answer.err
-
-
 def test_the_program_ends_quietly_where_nobody_reads(tmp_path: Path) -> None:
     """A pipe that is closed is no traceback."""
     read, write = os.pipe()
