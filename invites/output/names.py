@@ -21,9 +21,16 @@ def name_for(text: str) -> str:
     return f"{slug(text, SLUG_AT_MOST, otherwise='x')}-{code}"
 
 
-_NAME = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{SLUG_AT_MOST}}}-[0-9a-f]{{16}}")
+_FORM = rf"[a-z0-9][a-z0-9-]{{0,{SLUG_AT_MOST}}}-[0-9a-f]{{16}}"
+_NAME = re.compile(_FORM)
+_FILE_NAME = re.compile(rf"{_FORM}\.(?:eml|ics)")
 
 
 def is_name(text: str) -> bool:
     """Whether `text` is of the form that `name_for` makes."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_file_name(text: str) -> bool:
+    """Whether `text` is of the form that an attendee's message or calendar file has."""
+    return _FILE_NAME.fullmatch(text) is not None

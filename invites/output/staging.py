@@ -2,8 +2,8 @@
 
 A build is written into `.NAME.invites-new` beside its target and moved with two renames: the old
 build to `.NAME.invites-old`, the new one to NAME.
-A start that finds the old one aside and no target puts it back; what else an interruption left is
-removed.
+A start that finds the old one aside and no build in its place puts it back; what else an
+interruption left is removed, and what no build made is removed nowhere (`output.earlier`).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from invites.errors import OutputRefusedError, TryAgainError
-from invites.output import manifest
-from invites.output.names import is_name
+from invites.output.earlier import (
+    IGNORED,
+    has_manifest,
+    refuse_foreign,
+    refuse_foreign_beside,
+    remove,
+)
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
-IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-"""What file managers leave behind; it is neither a build's nor anybody's."""
-
-BUILT = frozenset({manifest.NAME, "index.html", "invitations.mbox", "invitations.tar"})
-"""The files that a build has at its top."""
 
 _THE_FOLDER_ITSELF = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -38,73 +38,30 @@ def staged(target: Path) -> Iterator[int]:
     TryAgainError where another build writes there now.
     When the block raises, what it wrote is removed and `target` is as it was.
     """
+    target, new, old = _places(target)
+    refuse_foreign(target)
+    with _parents_of(target), _own(new) as folder:
+        try:
+            _repair(target, old)
+            yield folder
+            refuse_foreign(target, deep=True)
+            _move(new, target, old)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        with suppress(OSError):  # what can't go, or came just now, is named by the next start
+            remove(old)
+
+
+def _places(target: Path) -> tuple[Path, Path, Path]:
+    """Return the folder that is meant, and the two beside it: the new build's, the old one's."""
     if target.name in {"", "..", "."}:
         target = target.resolve()
     if target.parent == target:
         raise OutputRefusedError(f"{target}: expected a folder of its own for --out")
     new, old = (target.with_name(f".{target.name}.invites-{which}") for which in ("new", "old"))
     _refuse_long(new)
-    refuse_foreign(target)
-    with _parents_of(target), _own(new) as folder:
-        try:
-            with _unlocked(target):
-                _repair(target, old)
-            refuse_foreign(target)
-            yield folder
-            refuse_foreign(target)
-            _move(new, target, old)
-        except BaseException:
-            shutil.rmtree(new, ignore_errors=True)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def refuse_foreign(target: Path) -> None:
-    """Raise OutputRefusedError unless `target` is absent, an empty folder or an earlier build."""
-    if target.is_symlink():
-        raise OutputRefusedError(
-            f"{target}: found a symbolic link, expected a folder; name the folder itself"
-        )
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise OutputRefusedError(f"{target}: found a file, expected a folder")
-    if target.is_mount():
-        raise OutputRefusedError(
-            f"{target}: found a mount point, which no folder can be moved to; name a folder in it"
-        )
-    with os.scandir(target) as found:
-        entries = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
-    for name in IGNORED:
-        entries.pop(name, None)
-    if not entries:
-        return
-    if not _has_manifest(target):
-        raise OutputRefusedError(
-            f"{target}: found a folder with other files ({_some(entries)}), expected an empty "
-            "folder or an earlier build; name another folder with --out"
-        )
-    foreign = [
-        name for name, folder in entries.items() if not (is_name(name) if folder else name in BUILT)
-    ]
-    if foreign:
-        raise OutputRefusedError(
-            f"{target}: found files that no build made ({_some(foreign)}), which a new build "
-            "would remove; move them elsewhere or name another folder with --out"
-        )
-
-
-def _some(names: dict[str, bool] | list[str]) -> str:
-    listed = sorted(names)
-    return ", ".join(name[:40] for name in listed[:3]) + (", …" if len(listed) > 3 else "")
-
-
-def _has_manifest(folder: Path) -> bool:
-    path = folder / manifest.NAME
-    if path.is_symlink() or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return manifest.is_manifest(file.read(len(manifest.HEADER)))
+    return target, new, old
 
 
 def _refuse_long(new: Path) -> None:
@@ -120,18 +77,9 @@ def _refuse_long(new: Path) -> None:
 def _parents_of(target: Path) -> Iterator[None]:
     """Make the folders above `target` (0700, for what is in them is private); undo on failure."""
     made: list[Path] = []
-    for parent in reversed(target.parents):
-        try:
-            parent.mkdir(mode=FOLDER_MODE)
-        except FileExistsError:
-            if not parent.is_dir():
-                raise OutputRefusedError(
-                    f"{parent}: found a file or a link to nothing, expected a folder to make "
-                    f"{target} in"
-                ) from None
-        else:
-            made.append(parent)
     try:
+        for parent in reversed(target.parents):
+            made += _made(parent, target)
         yield
     except BaseException:
         for parent in reversed(made):
@@ -140,14 +88,24 @@ def _parents_of(target: Path) -> Iterator[None]:
         raise
 
 
+def _made(parent: Path, target: Path) -> tuple[Path, ...]:
+    """Make `parent`, a folder above `target`; return it unless it was there."""
+    try:
+        parent.mkdir(mode=FOLDER_MODE)
+    except FileExistsError:
+        if not parent.is_dir():
+            raise OutputRefusedError(
+                f"{parent}: found a file or a link to nothing, expected a folder to make {target} in"
+            ) from None
+        return ()
+    return (parent,)
+
+
 @contextmanager
 def _own(new: Path) -> Iterator[int]:
     """Yield a descriptor of the folder `new`, made afresh and locked against other builds."""
     while True:
-        if new.is_symlink():
-            raise OutputRefusedError(f"{new}: found a symbolic link; remove it")
-        if new.exists():
-            _take_over(new)
+        _take_over(new)
         try:
             new.mkdir(mode=FOLDER_MODE)
             folder = os.open(new, _THE_FOLDER_ITSELF)
@@ -170,12 +128,14 @@ def _take_over(new: Path) -> None:
         folder = os.open(new, _THE_FOLDER_ITSELF)
     except FileNotFoundError:
         return
-    except NotADirectoryError:
-        raise OutputRefusedError(f"{new}: found a file; remove it") from None
+    except OSError:
+        refuse_foreign_beside(new)
+        raise
     try:
         _lock(folder, new)
         if _is_still(folder, new):
-            shutil.rmtree(new)
+            refuse_foreign_beside(new)
+            remove(new)
     finally:
         os.close(folder)
 
@@ -212,13 +172,19 @@ def _lock(folder: int, new: Path) -> None:
 
 
 def _repair(target: Path, old: Path) -> None:
-    """Undo an interruption between the two renames; drop an old build that was replaced."""
-    if old.is_symlink() or not old.is_dir():
-        return
-    if target.exists():
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        old.rename(target)
+    """Undo an interruption between the two renames; drop an old build that was replaced.
+
+    An empty folder in the place of `target`, which somebody made meanwhile, replaced nothing.
+    """
+    with _unlocked(target):
+        refuse_foreign_beside(old)
+        if has_manifest(old) and not has_manifest(target):
+            for name in IGNORED:
+                (target / name).unlink(missing_ok=True)
+            old.rename(target)
+        elif old.exists():
+            remove(old)
+    refuse_foreign(target)
 
 
 def _move(new: Path, target: Path, old: Path) -> None:

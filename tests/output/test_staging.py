@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -122,6 +121,33 @@ def build_with_a_folder() -> None:
     Path("out/backup").mkdir()
 
 
+def build_with_a_folder_of_a_files_name() -> None:
+    """Make a build whose page is a folder."""
+    build_into(Path("out"), "first")
+    Path("out/index.html").unlink()
+    Path("out/index.html").mkdir()
+
+
+def build_with_a_link_of_a_files_name() -> None:
+    """Make a build whose page is a link to somebody's."""
+    build_into(Path("out"), "first")
+    Path("page").touch()
+    Path("out/index.html").unlink()
+    Path("out/index.html").symlink_to("../page")
+
+
+def folder_named_as_a_file_managers_file() -> None:
+    """Make a folder with a folder of somebody's that is named as what is ignored."""
+    Path("out/.DS_Store").mkdir(parents=True)
+    Path("out/.DS_Store/kept").touch()
+
+
+def file_of_an_unprintable_name() -> None:
+    """Make a folder with a file in whose name are a line end and a byte that is no character."""
+    Path("out").mkdir()
+    Path(os.fsdecode(b"out/a\nb\xff")).touch()
+
+
 def build_with_a_link() -> None:
     """Make a build in which a link of a meeting folder's name leads elsewhere."""
     build_into(Path("out"), "first")
@@ -160,6 +186,10 @@ def a_dangling_link() -> None:
         (foreign_manifest, "other files"),
         (build_with_a_file, r"no build made \(notes\.txt\)"),
         (build_with_a_folder, r"no build made \(backup\)"),
+        (build_with_a_folder_of_a_files_name, r"no build made \(index\.html\)"),
+        (build_with_a_link_of_a_files_name, r"no build made \(index\.html\)"),
+        (folder_named_as_a_file_managers_file, r"other files \(\.DS_Store\)"),
+        (file_of_an_unprintable_name, r"other files \(a\\nb\\udcff\)"),
         (build_with_a_link, "no build made"),
         (linked_manifest, "other files"),
         (a_file, "found a file"),
@@ -229,36 +259,11 @@ def test_a_failure_leaves_all_as_it_was(failure: type[BaseException], *, earlier
         assert names_in(Path()) == []
 
 
-def test_an_interruption_while_writing_is_cleared_up() -> None:
-    """What is left of a killed build is removed by the next one."""
-    build_into(Path("out"), "first")
-    shutil.copytree("out", ".out.invites-new")
-    Path(".out.invites-new/half").touch()
-    build_into(Path("out"), "second")
-    assert mark_of(Path("out")) == "second"
-    assert names_in(Path()) == ["out"]
-
-
-def test_an_interruption_between_the_renames_is_repaired() -> None:
-    """The old build is put back by the next start, also where that one fails."""
-    build_into(Path("out"), "first")
-    Path("out").rename(".out.invites-old")
-    with pytest.raises(ValueError, match="first"), staged(Path("out")):
-        raise ValueError(mark_of(Path("out")))
-    assert mark_of(Path("out")) == "first"
-    assert names_in(Path()) == ["out"]
-
-
-def test_an_interruption_after_the_renames_is_cleared_up() -> None:
-    """The new build stands; the old one is removed by the next start."""
-    build_into(Path(".out.invites-old"), "first")
-    build_into(Path("out"), "second")
-    assert mark_of(Path("out")) == "second"
-    build_into(Path(".out.invites-old"), "first")
-    with pytest.raises(ValueError, match="stop"), staged(Path("out")):
-        raise ValueError("stop")
-    assert mark_of(Path("out")) == "second"
-    assert names_in(Path()) == ["out"]
+def test_a_folder_above_that_can_not_be_made_leaves_none_of_the_others() -> None:
+    """Those that were made on the way are removed again."""
+    with pytest.raises(OSError, match="File name too long"):
+        build_into(Path("a") / ("n" * 300) / "out", "x")
+    assert names_in(Path()) == []
 
 
 def test_a_target_that_appears_meanwhile_is_not_overwritten() -> None:
@@ -274,6 +279,22 @@ def test_a_target_that_appears_meanwhile_is_not_overwritten() -> None:
         meanwhile()
     assert names_in(Path("out")) == ["theirs"]
     assert names_in(Path()) == ["out"]
+
+
+def test_a_link_that_takes_the_targets_place_meanwhile_is_not_followed() -> None:
+    """Neither it nor what it leads to is replaced."""
+    build_into(Path("out"), "first")
+
+    def meanwhile() -> None:
+        with staged(Path("out")) as folder:
+            write_file(folder, "index.html", b"second")
+            Path("out").rename("elsewhere")
+            Path("out").symlink_to("elsewhere")
+
+    with pytest.raises(OutputRefusedError, match="a symbolic link"):
+        meanwhile()
+    assert mark_of(Path("elsewhere")) == "first"
+    assert names_in(Path()) == ["elsewhere", "out"]
 
 
 def test_a_second_build_is_held_off_while_one_writes() -> None:
@@ -292,13 +313,3 @@ def test_builds_beside_each_other_do_not_meet() -> None:
         write_file(folder, "index.html", b"one")
         build_into(Path("two"), "two")
     assert (mark_of(Path("one")), mark_of(Path("two"))) == ("one", "two")
-
-
-@pytest.mark.parametrize("kind", ["file", "link"])
-def test_what_stands_at_the_place_of_the_new_folder_is_not_removed(kind: str) -> None:
-    """A file or link of that name is somebody's, and is named."""
-    new = Path(".out.invites-new")
-    new.touch() if kind == "file" else new.symlink_to("nowhere")
-    with pytest.raises(OutputRefusedError, match="remove it"):
-        build_into(Path("out"), "x")
-    assert names_in(Path()) == [".out.invites-new"]

@@ -1,0 +1,142 @@
+"""What an interrupted build leaves beside its folder: put back, cleared up, or somebody's own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from invites.errors import OutputRefusedError
+from invites.output import manifest
+from invites.output.forms import write_file
+from invites.output.names import name_for
+from invites.output.staging import staged
+
+OUT, NEW, OLD = Path("out"), Path(".out.invites-new"), Path(".out.invites-old")
+MESSAGE = Path(name_for("weekly"), f"{name_for('ada@example.org')}.eml")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative paths start in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def build_into(target: Path, mark: str) -> None:
+    """Write something that is a build, with a mark to know it by."""
+    with staged(target) as folder:
+        write_file(folder, manifest.NAME, manifest.HEADER)
+        write_file(folder, "index.html", mark.encode())
+
+
+def fail_to_build() -> None:
+    """Begin a build that ends early."""
+
+    def begin() -> None:
+        with staged(OUT):
+            raise ValueError
+
+    with suppress(ValueError):
+        begin()
+
+
+def mark_of(target: Path) -> str:
+    """Return the mark of the build that stands there."""
+    return (target / "index.html").read_text("utf-8")
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return all names, hidden ones too."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def interrupt_between_the_renames() -> None:
+    """Leave what a kill between the two renames leaves."""
+    build_into(OUT, "first")
+    shutil.copytree(OUT, NEW)
+    OUT.rename(OLD)
+
+
+def test_an_interruption_while_writing_is_cleared_up() -> None:
+    """What is left of a killed build is removed by the next one."""
+    build_into(OUT, "first")
+    shutil.copytree(OUT, NEW)
+    (NEW / MESSAGE).parent.mkdir()
+    (NEW / MESSAGE).write_text("half a mess")
+    build_into(OUT, "second")
+    assert mark_of(OUT) == "second"
+    assert names_in(Path()) == ["out"]
+
+
+@pytest.mark.parametrize("start", [fail_to_build])
+def test_an_interruption_between_the_renames_is_repaired(start: Callable[[], None]) -> None:
+    """The old build is put back by the next start, also where that one fails or begins none."""
+    interrupt_between_the_renames()
+    start()
+    assert mark_of(OUT) == "first"
+    assert names_in(Path()) == ["out"]
+
+
+@pytest.mark.parametrize("start", [fail_to_build])
+@pytest.mark.parametrize("names", [(), (".DS_Store",)])
+def test_an_empty_folder_made_meanwhile_does_not_cost_the_old_build(
+    start: Callable[[], None], names: tuple[str, ...]
+) -> None:
+    """As `mkdir -p out` before each build makes it: it replaced nothing."""
+    interrupt_between_the_renames()
+    OUT.mkdir()
+    for name in names:
+        (OUT / name).touch()
+    start()
+    assert mark_of(OUT) == "first"
+    assert names_in(OUT) == ["index.html", "manifest.csv"]
+    assert names_in(Path()) == ["out"]
+
+
+def test_an_interruption_after_the_renames_is_cleared_up() -> None:
+    """The new build stands; the old one is removed by the next start."""
+    build_into(OLD, "first")
+    build_into(OUT, "second")
+    assert mark_of(OUT) == "second"
+    build_into(OLD, "first")
+    fail_to_build()
+    assert mark_of(OUT) == "second"
+    assert names_in(Path()) == ["out"]
+
+
+def test_an_interruption_while_the_old_build_is_removed_is_cleared_up() -> None:
+    """What is left of it is no build to put back, even where the new one is gone as well."""
+    build_into(OLD, "first")
+    (OLD / manifest.NAME).unlink()
+    fail_to_build()
+    assert names_in(Path()) == []
+
+
+@pytest.mark.parametrize("beside", [NEW, OLD])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_somebodys_folder_beside_is_named_and_stays(beside: Path, *, earlier: bool) -> None:
+    """Whatever it is called: a build does not make what is in it."""
+    if earlier:
+        build_into(OUT, "first")
+    beside.mkdir()
+    (beside / "thesis.txt").touch()
+    before = names_in(Path())
+    with pytest.raises(OutputRefusedError, match=rf"{beside}: found files .*\(thesis\.txt\)"):
+        build_into(OUT, "second")
+    assert names_in(beside) == ["thesis.txt"]
+    assert names_in(Path()) == before
+
+
+@pytest.mark.parametrize("beside", [NEW, OLD])
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_somebodys_file_or_link_beside_is_named_and_stays(beside: Path, kind: str) -> None:
+    """A file or link of that name is no build's."""
+    build_into(OUT, "first")
+    beside.touch() if kind == "file" else beside.symlink_to("nowhere")
+    with pytest.raises(OutputRefusedError, match="remove it"):
+        build_into(OUT, "second")
+    assert mark_of(OUT) == "first"
+    assert names_in(Path()) == [beside.name, "out"]
