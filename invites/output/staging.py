@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from invites.errors import OutputRefusedError, TryAgainError
+from invites.errors import InvitesError, OutputRefusedError, TryAgainError
 from invites.output.earlier import (
     IGNORED,
     has_manifest,
@@ -56,7 +56,10 @@ def staged(target: Path) -> Iterator[int]:
 def _places(target: Path) -> tuple[Path, Path, Path]:
     """Return the folder that is meant, and the two beside it: the new build's, the old one's."""
     if target.name in {"", "..", "."}:
-        target = target.resolve()
+        try:
+            target = target.resolve()
+        except FileNotFoundError:
+            raise _no_place(target) from None
     if target.parent == target:
         raise OutputRefusedError(f"{target}: expected a folder of its own for --out")
     new, old = (target.with_name(f".{target.name}.invites-{which}") for which in ("new", "old"))
@@ -98,7 +101,19 @@ def _made(parent: Path, target: Path) -> tuple[Path, ...]:
                 f"{parent}: found a file or a link to nothing, expected a folder to make {target} in"
             ) from None
         return ()
+    except FileNotFoundError:
+        raise _no_place(parent.parent) from None
     return (parent,)
+
+
+def _no_place(folder: Path) -> InvitesError:
+    """Return the error for a folder in which there is no making another."""
+    if not folder.is_dir():
+        return TryAgainError(f"{folder}: was removed while the build was to begin; run it again")
+    return OutputRefusedError(
+        f"{folder}: found a folder that was removed or can hold no others, expected one that can; "
+        "name another place with --out"
+    )
 
 
 @contextmanager
@@ -108,11 +123,14 @@ def _own(new: Path) -> Iterator[int]:
         _take_over(new)
         try:
             new.mkdir(mode=FOLDER_MODE)
+        except FileExistsError:
+            continue
+        except FileNotFoundError:
+            raise _no_place(new.parent) from None
+        try:
             folder = os.open(new, _THE_FOLDER_ITSELF)
-        except (FileExistsError, FileNotFoundError):
-            if new.parent.is_dir():
-                continue
-            raise
+        except FileNotFoundError:
+            continue
         try:
             _lock(folder, new)
             if _is_still(folder, new):

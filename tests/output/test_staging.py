@@ -218,6 +218,8 @@ def test_anything_else_is_refused_and_stays(
         ("n" * 250, "bytes too long"),
         ("ü" * 125, "bytes too long"),
         ("/proc", "a mount point"),
+        ("/proc/out", "/proc: found a folder that was removed or can hold no others"),
+        ("/proc/a/out", "/proc: found a folder that was removed or can hold no others"),
     ],
 )
 def test_a_place_that_can_hold_no_build_is_refused(spelling: str, words: str) -> None:
@@ -227,6 +229,19 @@ def test_a_place_that_can_hold_no_build_is_refused(spelling: str, words: str) ->
     with pytest.raises(OutputRefusedError, match=words):
         build_into(Path(spelling), "x")
     assert names_in(Path()) == ["dangling", "file"]
+
+
+@pytest.mark.parametrize("spelling", ["out", "a/b/out", "."])
+def test_a_current_folder_that_was_removed_is_refused(
+    spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there to look at, and can hold nothing."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(OutputRefusedError, match="was removed or can hold no others"):
+        build_into(Path(spelling), "x")
 
 
 def test_a_link_above_the_folder_is_followed() -> None:
