@@ -67,6 +67,9 @@ def build(
     if verify not in {None, "all"}:
         raise UsageError(f'--verify: found "{verify}", expected all')
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
+    from invites.output.staging import repair
+
+    repair(out)
     from invites.build import build as build_folder
     from invites.build import selected
     from invites.cli.reading import read_roster, warn_of

@@ -53,6 +53,24 @@ def staged(target: Path) -> Iterator[int]:
             remove(old)
 
 
+def repair(target: Path) -> None:
+    """Put the earlier build back where one was killed between its two renames; else do nothing.
+
+    For a start that may end before it comes to `staged`, which does the same.
+    Whatever stands in the way, be it a build that writes there now, is left to `staged` to tell.
+    """
+    with suppress(InvitesError, OSError):
+        target, new, old = _places(target)
+        if not has_manifest(old) or has_manifest(target):
+            return
+        refuse_foreign(target)
+        with _own(new):
+            try:
+                _repair(target, old)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+
+
 def _places(target: Path) -> tuple[Path, Path, Path]:
     """Return the folder that is meant, and the two beside it: the new build's, the old one's."""
     if target.name in {"", "..", "."}:

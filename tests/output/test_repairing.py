@@ -13,7 +13,7 @@ from invites.errors import OutputRefusedError
 from invites.output import manifest
 from invites.output.forms import write_file
 from invites.output.names import name_for
-from invites.output.staging import staged
+from invites.output.staging import repair, staged
 
 OUT, NEW, OLD = Path("out"), Path(".out.invites-new"), Path(".out.invites-old")
 MESSAGE = Path(name_for("weekly"), f"{name_for('ada@example.org')}.eml")
@@ -71,7 +71,7 @@ def test_an_interruption_while_writing_is_cleared_up() -> None:
     assert names_in(Path()) == ["out"]
 
 
-@pytest.mark.parametrize("start", [fail_to_build])
+@pytest.mark.parametrize("start", [fail_to_build, lambda: repair(OUT)])
 def test_an_interruption_between_the_renames_is_repaired(start: Callable[[], None]) -> None:
     """The old build is put back by the next start, also where that one fails or begins none."""
     interrupt_between_the_renames()
@@ -80,7 +80,7 @@ def test_an_interruption_between_the_renames_is_repaired(start: Callable[[], Non
     assert names_in(Path()) == ["out"]
 
 
-@pytest.mark.parametrize("start", [fail_to_build])
+@pytest.mark.parametrize("start", [fail_to_build, lambda: repair(OUT)])
 @pytest.mark.parametrize("names", [(), (".DS_Store",)])
 def test_an_empty_folder_made_meanwhile_does_not_cost_the_old_build(
     start: Callable[[], None], names: tuple[str, ...]
@@ -126,6 +126,7 @@ def test_somebodys_folder_beside_is_named_and_stays(beside: Path, *, earlier: bo
     before = names_in(Path())
     with pytest.raises(OutputRefusedError, match=rf"{beside}: found files .*\(thesis\.txt\)"):
         build_into(OUT, "second")
+    repair(OUT)
     assert names_in(beside) == ["thesis.txt"]
     assert names_in(Path()) == before
 
@@ -138,5 +139,38 @@ def test_somebodys_file_or_link_beside_is_named_and_stays(beside: Path, kind: st
     beside.touch() if kind == "file" else beside.symlink_to("nowhere")
     with pytest.raises(OutputRefusedError, match="remove it"):
         build_into(OUT, "second")
+    repair(OUT)
     assert mark_of(OUT) == "first"
     assert names_in(Path()) == [beside.name, "out"]
+
+
+@pytest.mark.parametrize("target", [OUT, Path("a/b/out"), Path("/proc/out"), Path("/"), Path()])
+def test_where_nothing_was_interrupted_the_repair_makes_nothing(target: Path) -> None:
+    """No folder, and no error about a place that can hold no build."""
+    repair(target)
+    assert names_in(Path()) == []
+
+
+def test_the_repair_takes_nothing_from_a_build_that_writes() -> None:
+    """Not what it wrote, and not the old build while that is aside; nor does it say so."""
+    interrupt_between_the_renames()
+    with staged(OUT) as folder:
+        write_file(folder, manifest.NAME, manifest.HEADER)
+        write_file(folder, "index.html", b"second")
+        OUT.rename(OLD)
+        repair(OUT)
+        assert names_in(Path()) == [NEW.name, OLD.name]
+        assert names_in(NEW) == ["index.html", "manifest.csv"]
+        OLD.rename(OUT)
+    assert mark_of(OUT) == "second"
+    assert names_in(Path()) == ["out"]
+
+
+def test_the_repair_takes_nothing_from_somebodys_folder() -> None:
+    """Where a folder of somebody's own took the place, both stay; the build tells of it."""
+    interrupt_between_the_renames()
+    OUT.mkdir()
+    (OUT / "theirs").touch()
+    repair(OUT)
+    assert names_in(OUT) == ["theirs"]
+    assert mark_of(OLD) == "first"
