@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import resource
@@ -204,7 +205,7 @@ def test_a_signal_ends_a_build_with_75_and_nothing_left(
     out = tmp_path / "out"
     out.mkdir()
     building = subprocess.Popen(
-        [*COMMAND, "build", roster, "--demo", "--now", NOW, "--out", out],
+        [*COMMAND, "build", roster, "--demo", "--now", NOW, "--out", out, "--json"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -217,8 +218,9 @@ def test_a_signal_ends_a_build_with_75_and_nothing_left(
         time.sleep(0.002)
     building.send_signal(number)
     said, complained = building.communicate(timeout=60)
-    assert building.returncode == 75
-    assert said == ""
+    document = json.loads(said)
+    assert building.returncode == document["exit_code"] == 75
+    assert document["error"] == {"kind": "Stopped", "text": "stopped by a signal; run it again"}
     assert complained == "invites: stopped by a signal; run it again\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "roster.csv"]
     assert list(out.iterdir()) == []

@@ -41,6 +41,8 @@ COMMANDS = (
 )
 """The commands in the order that `--help` lists them; each is the module of that name here."""
 
+_STOPPED = "stopped by a signal; run it again"
+
 _TOKEN = re.compile(r"eyJ[\w.%+/=-]*")
 """What begins as tokens do: the parser quotes the words that it can't place."""
 
@@ -92,24 +94,25 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
             signal.signal(number, _terminate)
     verbose = "-v" in arguments or "--verbose" in arguments
+    as_json = "--json" in arguments
     try:
         outcome = _command_line(arguments)(
             list(arguments), prog_name="invites", standalone_mode=False
         )
     except InvitesError as error:
-        return _refused(error, as_json="--json" in arguments)
+        return _refused(error, as_json=as_json)
     except typer.TyperException as error:
-        return _misused(error, as_json="--json" in arguments)
+        return _misused(error, as_json=as_json)
     except (typer.Abort, _Terminated):
-        print("invites: stopped by a signal; run it again", file=sys.stderr)
-        return Exit.TRY_AGAIN
+        return _ended("Stopped", _STOPPED, Exit.TRY_AGAIN, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
     except OSError as error:
-        return _failed(_in_words(error), verbose=verbose)
+        return _failed(_in_words(error), verbose=verbose, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last resort: words instead of a traceback
-        return _failed(f"unexpected failure: {type(error).__name__}", verbose=verbose)
+        text = f"unexpected failure: {type(error).__name__}"
+        return _failed(text, verbose=verbose, as_json=as_json)
     return outcome if isinstance(outcome, int) else Exit.DONE
 
 
@@ -148,13 +151,22 @@ def _document(kind: str, text: str, exit_code: Exit, problems: Sequence[Problem]
     print(json.dumps(document, ensure_ascii=False, indent=2))
 
 
-def _failed(text: str, *, verbose: bool) -> int:
-    print(f"invites: {text}", file=sys.stderr)
+def _failed(text: str, *, verbose: bool, as_json: bool) -> int:
+    """Say what nobody foresaw, and where it happened or how to see that."""
+    code = _ended("Failed", text, Exit.FAILED, as_json=as_json)
     if verbose:
         traceback.print_exc()
     else:
         print("invites: run it again with -v to see where it happened", file=sys.stderr)
-    return Exit.FAILED
+    return code
+
+
+def _ended(kind: str, text: str, exit_code: Exit, *, as_json: bool) -> Exit:
+    """Say why a call ended early."""
+    print(f"invites: {text}", file=sys.stderr)
+    if as_json:
+        _document(kind, text, exit_code)
+    return exit_code
 
 
 def _in_words(error: OSError) -> str:
@@ -166,6 +178,8 @@ def _in_words(error: OSError) -> str:
             remedy = "; make room and run it again"
         case errno.EROFS | errno.EACCES | errno.EPERM:
             remedy = "; it must be writable for the account that runs invites"
+        case errno.ENOENT if not place:
+            remedy = "; the current folder was removed: change to one that is there"
         case _:
             remedy = ""
     return f"{place}{reason}{remedy}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import pytest
 
 import invites as package
 from invites.cli.app import COMMANDS
-from tests.support import COMMAND, ROOT, Answer
+from tests.support import COMMAND, ROOT, SAMPLE, Answer
 
 Invites = Callable[..., Answer]
 CONTRACT = (
@@ -111,6 +113,28 @@ def test_wrong_usage_is_a_json_document_where_one_was_asked_for(
     assert document["error"]["kind"] == "Usage"
     assert words in document["error"]["text"]
     assert document["error"]["text"] in answer.err
+
+
+def test_what_nobody_foresaw_is_a_json_document_too(tmp_path: Path) -> None:
+    """A failed system call: exit 1, in words, with what to do where that is known."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    call = (*COMMAND, "build", str(SAMPLE), "--demo", "--json", "--out", str(tmp_path / "out"))
+    ended = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *call],
+        cwd=gone,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    document = json.loads(ended.stdout)
+    assert ended.returncode == document["exit_code"] == 1
+    assert document["error"]["kind"] == "Failed"
+    assert "the current folder was removed: change to one that is there" in ended.stderr
+    assert document["error"]["text"] in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_token_where_none_belongs_is_not_repeated(invites: Invites) -> None:
