@@ -36,13 +36,14 @@ class Moment:
     """One instant in one zone, as text.
 
     `text` is what a reader of the meeting's time needs: the clock alone on the same day, else date
-    and clock.  `full` names the zone and its offset too.
+    and clock.  `place` is the zone's name and its offset then; `full` is all of it.
     """
 
     date: str
     clock: str
     zone: str
     offset: str
+    place: str
     text: str
     full: str
 
@@ -55,7 +56,8 @@ class Moment:
 class Span:
     """A meeting's start and end in one zone, as text; `hours` leaves out date and zone.
 
-    `place` is the zone's name and offset, `zone` the name alone.
+    `zone` is the zone's name; `place` has its offset as well, unless that changes in between: then
+    `hours` tell both.
     """
 
     text: str
@@ -76,13 +78,15 @@ def moment(at: datetime, zone: ZoneInfo, language: str, *, beside: date | None =
     local = at.astimezone(zone)
     day, clock = _day(local.date(), language), _clock(local.timetz(), language)
     offset = offset_text(local.utcoffset() or timedelta(0))
+    place = _place(zone.key, offset)
     return Moment(
         date=day,
         clock=clock,
         zone=zone.key,
         offset=offset,
+        place=place,
         text=clock if local.date() == beside else f"{day}, {clock}",
-        full=f"{day}, {clock} ({_place(zone.key, offset)})",
+        full=f"{day}, {clock} ({place})",
     )
 
 
@@ -91,15 +95,19 @@ def span(start: datetime, end: datetime, zone: ZoneInfo, language: str) -> Span:
     day = start.astimezone(zone).date()
     first = moment(start, zone, language)
     last = moment(end, zone, language, beside=day)
-    place = _place(zone.key, first.offset)
     if first.offset == last.offset:
-        hours = f"{first.clock} {TO} {last.text}"
-        text = f"{first.date}, {hours} ({place})"
+        hours, place = f"{first.clock} {TO} {last.text}", first.place
     else:
         hours = f"{first.clock} ({first.offset}) {TO} {last.text} ({last.offset})"
-        text = f"{first.date}, {hours} ({zone.key})"
+        place = zone.key
     return Span(
-        text=text, date=first.date, hours=hours, place=place, zone=zone.key, start=first, end=last
+        text=f"{first.date}, {hours} ({place})",
+        date=first.date,
+        hours=hours,
+        place=place,
+        zone=zone.key,
+        start=first,
+        end=last,
     )
 
 
