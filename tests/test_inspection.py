@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -275,6 +277,66 @@ def test_the_document_has_the_facts_of_the_lines() -> None:
     assert token["not_before"] == "2031-01-07T09:00:00Z"
     assert token["signature"]["state"] == "right"
     assert token["verdicts"] == [{"at": "2031-01-07T09:00:00Z", "admitted": True, "reasons": []}]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://meet",
+        "https://localhost:8443",
+        "http://localhost:8000",
+        "https://[::1]",
+        "https://[2001:db8::1]:8443",
+        "https://10.0.0.1",
+        "https://meet.example.com/tenant",
+    ],
+)
+@pytest.mark.parametrize("form", ["query", "fragment"])
+def test_a_link_to_any_host_is_read(url: str, form: Literal["query", "fragment"]) -> None:
+    """With one label, an address or a port: `build` takes them all."""
+    tenant = "tenant" if url.endswith("tenant") else None
+    server = replace(SERVER, url=url, host=url.split("/")[2], tenant=tenant, link=form)
+    material = material_from(link_of(server=server).encode())
+    (found,) = material.found
+    assert material.kind == "link"
+    assert found.link is not None
+    assert found.link.host == server.host
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        lambda link: link + ".",
+        lambda link: link + ",",
+        lambda link: link[:60] + "\n" + link[60:],
+        lambda link: link[:150] + "\r\n  " + link[150:] + ".",
+        lambda link: f"Join: {link}.\nBring cake.",
+    ],
+)
+def test_a_link_is_found_as_people_paste_it(pasted: Callable[[str], str]) -> None:
+    """With a sentence's end, wrapped, or among words."""
+    inspection = inspection_of(pasted(link_of()).encode())
+    assert reasons(inspection) == []
+
+
+def test_a_whole_link_before_other_words_is_not_joined_with_them() -> None:
+    """Only a link that lacks its end is taken for a wrapped one."""
+    assert reasons(inspection_of(f"{link_of()} tomorrow".encode())) == []
+
+
+def test_a_percent_encoded_token_is_read_and_refused() -> None:
+    """The web client does not decode it, which is the reason to give."""
+    place, mark, token = link_of().partition("?jwt=")
+    encoded = (place + mark + token.replace(".", "%2E")).encode()
+    assert "encoded" in reasons(inspection_of(encoded))
+
+
+def test_a_token_without_signature_is_told_so() -> None:
+    """And not that its segments were no base64url."""
+    inspection = inspection_of(f"{token_of().rpartition('.')[0]}.".encode())
+    said = "\n".join(lines(inspection, zone=BERLIN))
+    assert "the signature, is empty" in said
+    assert "base64url" not in said
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,9 @@ def verdict(
 
 def _header_refusals(token: Token, server: Server | None) -> Iterator[Sentence]:
     header = token.header
-    if not token.clean:
+    if not token.signed:
+        yield Sentence(code="shape", text="Its last segment, the signature, is empty.")
+    elif not token.clean:
         yield Sentence(
             code="shape", text="Its segments are not plain base64url without padding (=, + or /)."
         )

@@ -22,7 +22,7 @@ DELETED: Final = str.maketrans("", "", ":?#[]@!$&'()*+,;=></\"")
 
 _SEGMENT = r"[A-Za-z0-9_-]+"
 _TOKEN: Final = rf"ey{_SEGMENT}\.{_SEGMENT}\.{_SEGMENT}"
-_TOKEN_ALONE = re.compile(r"[^\s.]+\.[^\s.]+\.[^\s.]*")
+_TOKEN_ALONE = re.compile(r"[^\s.:]+\.[^\s.:]+\.[^\s.:]*")  # a colon makes it an address
 _LINK_IN_TEXT = re.compile(rf"https?://[^\s<>\"']+?[?#&]jwt=(?:%22|\")?{_TOKEN}(?:%22|\")?")
 _JWT = re.compile(r"(?:^|&)jwt=([^&]*)")
 
@@ -35,7 +35,8 @@ class NotAToken(ValueError):  # noqa: N818 - it reads as a verdict, and is caugh
 class Token:
     """A token's header and claims, and what a signature is checked with.
 
-    `clean` is false where the segments are not plain base64url without padding.
+    `clean` is false where the segments are not plain base64url without padding, `signed` where the
+    last one, the signature, is empty.
     """
 
     header: Mapping[str, Any]
@@ -43,6 +44,7 @@ class Token:
     message: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     clean: bool = True
+    signed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ def token_from(text: str) -> Token:
         message=f"{parts[0]}.{parts[1]}".encode("utf-8", "replace"),
         signature=_octets(parts[2]) or b"",
         clean=all(re.fullmatch(_SEGMENT, part) for part in parts),
+        signed=parts[2] != "",
     )
 
 

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from html import unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import unquote
 
 from invites.core.links import NotAToken, link_from, links_in, looks_like_token, token_from
 from invites.errors import UsageError
@@ -69,14 +70,26 @@ def material_from(octets: bytes) -> Material:
     text = octets.decode("utf-8-sig", "replace").strip()
     if looks_like_token(text):
         return Material(kind="token", found=(Found(token=_token(text), link=None, places=()),))
-    if re.match(r"https?://", text, re.IGNORECASE) and not re.search(r"\s", text):
-        return Material(kind="link", found=(_found(text, ()),))
+    if alone := _link_alone(text):
+        return Material(kind="link", found=(_found(alone, ()),))
     if text[:15].upper() == "BEGIN:VCALENDAR":
         return _material("calendar", [_Part(place="calendar", links=_in_calendar(octets))])
     message = message_from_bytes(octets.lstrip(), policy=policy.default)
     if _HEADERS & {name.lower() for name in message}:
         return _material("message", list(_parts(message)))
     return _material("text", [_Part(place="text", links=tuple(links_in(text)))])
+
+
+def _link_alone(text: str) -> str | None:
+    """Return the link that is all of `text`, be it wrapped or with a sentence's end; else None."""
+    if not re.match(r"https?://", text, re.IGNORECASE):
+        return None
+    words = text.split()
+    whole = "".join(words)
+    bare = whole.rstrip(".,;:!")
+    if links_in(bare) == [bare] and (len(words) == 1 or not links_in(text)):
+        return bare
+    return whole if len(words) == 1 else None
 
 
 def _material(kind: Kind, parts: list[_Part]) -> Material:
@@ -106,7 +119,12 @@ def _found(text: str, places: tuple[str, ...]) -> Found:
         link = link_from(text)
     except NotAToken:
         raise UsageError(f"link: {NOTHING_FOUND}") from None
-    return Found(token=_token(link.token), link=link, places=places)
+    return Found(token=_token(_as_text(link.token)), link=link, places=places)
+
+
+def _as_text(token: str) -> str:
+    """Return a link's token with its dots in place, which the link may have percent-encoded."""
+    return token if looks_like_token(token) else unquote(token)
 
 
 def _token(text: str) -> Token:
