@@ -23,7 +23,7 @@ from invites.roster_csv import read_table
 from invites.settings import Settings
 from invites.templating import Templates
 from tests.secrets.canary import CANARY, SETTINGS, TOKEN, holds_secret, holds_token, layers
-from tests.support import NOW, ROOT, SAMPLE, Answer, write_settings
+from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer, write_settings
 
 Invites = Callable[..., Answer]
 
@@ -153,6 +153,24 @@ def test_a_traceback_with_all_local_values_shows_no_secret(loaded: Settings) -> 
     assert b"held = Invitation(" in text
     assert not holds_secret(text)
     assert not holds_token(text)
+
+
+def test_a_weak_secret_that_is_allowed_is_nobody_elses_to_warn_of(tmp_path: Path) -> None:
+    """No library prints a warning of its own, with the secret's length."""
+    weak = SETTINGS.replace(CANARY, "short").replace(
+        "[organizer]", "allow_weak_secret = true\n[organizer]"
+    )
+    write_settings(tmp_path, weak)
+    ended = subprocess.run(
+        [*COMMAND, "build", SAMPLE, "-q", "--now", NOW],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_a_weak_secret_is_refused_without_being_shown(invites: Invites, tmp_path: Path) -> None:
