@@ -13,6 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
 from typing import Final
 
+from invites.core.languages import language_tag
 from invites.core.text import CellRefused, check_line
 
 UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -32,7 +33,6 @@ _CLOCK: Final = re.compile(r"([0-9]{2}):([0-9]{2})")
 _LISTEN: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})"
 )
-_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
 class Unfit(CellRefused):
@@ -205,10 +205,8 @@ def _keeps_the_minute(form: str) -> bool:
 
 
 def language(value: object) -> str:
-    """Return a language tag such as `en` or `pt-BR` (RFC 5646 2.1, shape only)."""
-    if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
-        raise Unfit("a language tag such as en, de or pt-BR")
-    return value.replace("_", "-")
+    """Return a language tag such as `en` or `pt-BR`, as a roster's cell has it."""
+    return language_tag(text(value))
 
 
 def names(value: object) -> tuple[str, ...]:

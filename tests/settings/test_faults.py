@@ -99,7 +99,7 @@ CASES = {
         '[organizer] name: found "a\\nBcc: b", expected one line of text, without line ends'
     ),
     '[mail]\nlanguage = "english language"': (
-        '[mail] language: found "english language", expected a language tag such as en, de or pt-BR'
+        '[mail] language: found "english language", expected a language tag such as de or pt-BR (BCP 47)'
     ),
     "[mail]\nshow_attendees = 1": (
         "[mail] show_attendees: found 1, expected true or false; write it without quotes"

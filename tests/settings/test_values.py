@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from invites.core.text import CellRefused
 from invites.settings import values
 from invites.settings.values import Listen, RateLimit, Unfit
 
@@ -175,10 +176,15 @@ def test_a_date_format_keeps_day_month_year_hour_and_minute() -> None:
 
 
 def test_a_language_is_a_tag() -> None:
-    """The shape of a tag is looked at, underscores are taken for hyphens."""
-    assert values.language("pt_BR") == "pt-BR"
-    for value in ("", "e", "english language", "de-", 7):
-        with pytest.raises(Unfit, match="a language tag"):
+    """Of the form that a roster's cell has, for one is the other's default."""
+    assert values.language("pt-br") == "pt-BR"
+    for value in ("e", "english language", "de-", "german"):
+        with pytest.raises(CellRefused, match="a language tag"):
+            values.language(value)
+    with pytest.raises(CellRefused, match="did you mean pt-BR"):
+        values.language("pt_BR")
+    for value in ("", 7):
+        with pytest.raises(Unfit, match="text"):
             values.language(value)
 
 
