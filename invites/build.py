@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,17 +59,17 @@ class Selection:
         return sum(person.moderator for meeting in self.meetings for person in meeting.attendees)
 
 
-def selected(roster: Roster, *, now: datetime, meeting_id: str | None = None) -> Selection:
-    """Return the meetings to build: not over (end > now), not cancelled, and the one named.
+def selected(roster: Roster, *, now: datetime, meeting_ids: Sequence[str] = ()) -> Selection:
+    """Return the meetings to build: not over (end > now), not cancelled, and named where any are.
 
-    Raises UsageError where the roster has no meeting `meeting_id`.
+    Raises UsageError where the roster has no meeting of a name.
     """
     meetings = roster.meetings
-    if meeting_id is not None:
-        meetings = tuple(meeting for meeting in meetings if meeting.id == meeting_id)
-        if not meetings:
+    if meeting_ids:
+        meetings = tuple(meeting for meeting in meetings if meeting.id in meeting_ids)
+        for strange in set(meeting_ids) - {meeting.id for meeting in meetings}:
             raise UsageError(
-                f'--meeting: found "{meeting_id[:60]}", expected a meeting_id of {roster.source}'
+                f'--meeting: found "{strange[:60]}", expected a meeting_id of {roster.source}'
             )
     over = [meeting for meeting in meetings if meeting.end <= now]
     coming = [meeting for meeting in meetings if meeting.end > now]

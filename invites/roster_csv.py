@@ -36,6 +36,8 @@ _SAVE_AS: Final = 'save it as "CSV UTF-8" (Excel, LibreOffice: text CSV, charact
 _OTHER_FORMATS: Final = (
     (b"PK\x03\x04", "a workbook (.xlsx or .ods) or another zip archive"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"),
+    (b"\xff\xfe\0\0", "UTF-32 text"),
+    (b"\0\0\xfe\xff", "UTF-32 text"),
     (b"\xff\xfe", "UTF-16 text"),
     (b"\xfe\xff", "UTF-16 text"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -50,8 +52,10 @@ def read_table(source: Path | str, *, stdin: BinaryIO | None = None) -> Table:
     Rows with too many or too few cells are in the table's `faults`.
     """
     if source == "-":
-        stream = sys.stdin.buffer if stdin is None else stdin
+        stream = standard_input() if stdin is None else stdin
         return table_from_bytes(stream.read(), STANDARD_INPUT)
+    if not str(source):
+        raise UsageError("ROSTER: found an empty name, expected a file, or - for standard input")
     try:
         content = Path(source).read_bytes()
     except FileNotFoundError:
@@ -61,6 +65,13 @@ def read_table(source: Path | str, *, stdin: BinaryIO | None = None) -> Table:
     except OSError as error:
         raise UsageError(f"{source} can't be read: {error.strerror or error}") from None
     return table_from_bytes(content, str(source))
+
+
+def standard_input() -> BinaryIO:
+    """Return the process's standard input; raises UsageError where it was started without one."""
+    if sys.stdin is None:
+        raise UsageError(f"{STANDARD_INPUT}: found it closed, expected something to read")
+    return sys.stdin.buffer
 
 
 def table_from_bytes(content: bytes, source: str) -> Table:

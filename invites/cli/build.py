@@ -36,7 +36,8 @@ def build(
         "out"
     ),
     meeting: Annotated[
-        str | None, typer.Option("--meeting", metavar="ID", help="Only this meeting.")
+        list[str] | None,
+        typer.Option("--meeting", metavar="ID", help="Only this meeting; may be given again."),
     ] = None,
     form: Annotated[
         str, typer.Option("--as", metavar="files|mbox|tar", help="The form of the messages.")
@@ -80,7 +81,7 @@ def build(
     spare_the_collector()
     settings = _settings(call, demo=demo)
     read = read_roster(roster, settings, skip_invalid=skip_invalid)
-    selection = selected(read, now=instant, meeting_id=meeting)
+    selection = selected(read, now=instant, meeting_ids=meeting or ())
     composer = Composer.from_settings(
         settings, templates=Templates.load(templates or settings.mail.templates), demo=demo
     )
@@ -142,7 +143,8 @@ def _show_table(call: Call, meetings: Sequence[Meeting]) -> None:
 
     from invites.report.built import meeting_table
 
-    Console().print(meeting_table(meetings))
+    console = Console()
+    console.print(meeting_table(meetings, columns=console.width))
 
 
 def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: bool) -> None:

@@ -31,6 +31,10 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The settings file.", envvar="INVITES_CONFIG"),
 ]
+UnreadConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Taken as everywhere; nothing is read here."),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Write one JSON document to standard output.")
 ]
@@ -86,7 +90,7 @@ def clock(given: str | None = None, *, reproducible: bool = False) -> datetime:
     if given is not None:
         return _instant(given)
     epoch = os.environ.get("SOURCE_DATE_EPOCH") if reproducible else None
-    if epoch is not None:
+    if epoch:
         if not epoch.isascii() or not epoch.isdigit():
             raise UsageError(
                 f'SOURCE_DATE_EPOCH: found "{epoch[:40]}", expected whole seconds since 1970'

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.common import Call, JsonOption, QuietOption, VerboseOption, clock
+from invites.cli.common import (
+    Call,
+    JsonOption,
+    QuietOption,
+    UnreadConfigOption,
+    VerboseOption,
+    clock,
+)
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +28,7 @@ def init(
     with_templates: Annotated[
         bool, typer.Option("--with-templates", help="Copy the templates as well, to edit them.")
     ] = False,
+    config: UnreadConfigOption = None,  # noqa: ARG001 - every command takes it
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -39,8 +47,9 @@ def init(
     )
     _tell(call, done)
     if not done.made:
+        found = "all else" if done.left_out else "everything"
         raise UsageError(
-            f"{folder}: found everything that init writes, expected something to be missing; "
+            f"{folder}: found {found} that init writes, expected something to be missing; "
             "nothing was changed; name an empty folder to start anew"
         )
     return Exit.DONE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,9 +73,10 @@ def inspect(
 def _octets(what: str) -> bytes:
     """Return what is to be explained; the argument may be the thing itself or name its file."""
     from invites.core.links import looks_like_token
+    from invites.roster_csv import standard_input
 
     if what == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
+        return standard_input().read()
     if what.lower().startswith(("https://", "http://")):
         return what.encode("utf-8", "surrogateescape")
     file = Path(what)

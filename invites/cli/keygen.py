@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.common import Call, JsonOption, QuietOption, VerboseOption
+from invites.cli.common import Call, JsonOption, QuietOption, UnreadConfigOption, VerboseOption
 from invites.errors import Exit
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def keygen(
     bits: Annotated[
         int, typer.Option("--bits", metavar="N", help="The key's size, 2048 to 8192.")
     ] = 3072,
+    config: UnreadConfigOption = None,  # noqa: ARG001 - every command takes it
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,

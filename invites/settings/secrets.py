@@ -166,7 +166,7 @@ def _kind_of(pem: bytes) -> str:
         (b"BEGIN PUBLIC KEY", "a public key"),
         (b"BEGIN RSA PUBLIC KEY", "a public key"),
         (b"BEGIN CERTIFICATE", "a certificate"),
-        (b"PRIVATE KEY", "another private key"),
+        (b"PRIVATE KEY", "a private key"),
     ):
         if mark in pem:
             return words

@@ -42,10 +42,9 @@ OPTIONS = {
         "--verify",
         "--demo",
         "--now",
-        "--config",
     ],
-    "check": ["--skip-invalid", "--now", "--config"],
-    "inspect": ["--at", "--config"],
+    "check": ["--skip-invalid", "--now"],
+    "inspect": ["--at"],
 }
 
 
@@ -73,7 +72,14 @@ def test_each_command_has_help_with_its_options(invites: Invites, command: str) 
         answer = invites(command, flag)
         assert (answer.code, answer.err) == (0, "")
         assert answer.out.startswith(f"Usage: invites {command}")
-        for option in [*OPTIONS.get(command, []), "--json", "--quiet", "--verbose", "--help"]:
+        for option in [
+            *OPTIONS.get(command, []),
+            "--config",
+            "--json",
+            "--quiet",
+            "--verbose",
+            "--help",
+        ]:
             assert option in answer.out
 
 
@@ -135,6 +141,25 @@ def test_what_nobody_foresaw_is_a_json_document_too(tmp_path: Path) -> None:
     assert "the current folder was removed: change to one that is there" in ended.stderr
     assert document["error"]["text"] in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "build", "inspect"])
+def test_a_closed_standard_input_is_wrong_usage(command: str, tmp_path: Path) -> None:
+    """Where a service starts a program, there may be none."""
+    demo = ("--demo",) if command == "build" else ()
+    ended = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *COMMAND, command, "-", *demo],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "invites: standard input: found it closed, expected something to read\n"
+    )
 
 
 def test_a_token_where_none_belongs_is_not_repeated(invites: Invites) -> None:

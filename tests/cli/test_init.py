@@ -114,6 +114,20 @@ def test_a_lost_room_key_is_warned_about(tmp_path: Path, invites: Invites) -> No
     assert "warning: room.key was not made: invites.toml is there already" in again.err
 
 
+def test_a_lost_ledger_is_not_made_anew_and_the_error_agrees(
+    tmp_path: Path, invites: Invites
+) -> None:
+    """An empty one would invite everybody again; which command makes one is told."""
+    invites("init")
+    (tmp_path / "invites.db").unlink()
+    again = invites("init")
+    assert again.code == 2
+    assert "warning: invites.db was not made" in again.err
+    assert "`invites send ROSTER --new-ledger` makes one" in again.err
+    assert "found all else that init writes" in again.err
+    assert not (tmp_path / "invites.db").exists()
+
+
 @pytest.mark.parametrize("folder", ["with blank", "it's"])
 def test_the_next_command_can_be_pasted(invites: Invites, folder: str) -> None:
     """A folder's name is quoted for the shell where it must be."""

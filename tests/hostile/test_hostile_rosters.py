@@ -77,6 +77,7 @@ WHOLE_FILE = {
     "UTF-16 with its mark": (after(ROW).decode().encode("utf-16"), None, "UTF-16"),
     "UTF-16 without its mark": (after(ROW).decode().encode("utf-16-le"), None, "UTF-16"),
     "UTF-32": (after(ROW).decode().encode("utf-32-be"), None, "UTF-32"),
+    "UTF-32 with its mark": (after(ROW).decode().encode("utf-32"), None, "UTF-32"),
     "an xlsx workbook": (b"PK\x03\x04\x14\x00\x06\x00", None, ".xlsx"),
     "an xls workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1", None, ".xls"),
     "a gzip archive": (b"\x1f\x8b\x08\x00", None, "gzip"),

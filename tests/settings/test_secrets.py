@@ -346,12 +346,12 @@ def test_a_private_key_is_loaded_once(
         ),
         (
             pem(ec.generate_private_key(ec.SECP256R1())),
-            "another private key",
+            "a private key",
             "an RSA private key; Jitsi verifies no other kind",
         ),
         (
             pem(rsa.generate_private_key(public_exponent=65_537, key_size=1024)),  # noqa: S505 - too small on purpose
-            "another private key",
+            "a private key",
             "an RSA key of at least 2,048 bits, not 1,024",
         ),
         (
@@ -362,7 +362,7 @@ def test_a_private_key_is_loaded_once(
         (b"canary-0123456789abcdef", "no PEM text", "an RSA private key in PEM form"),
         (
             b"-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n",
-            "another private key",
+            "a private key",
             "an RSA private key in PEM form",
         ),
     ],
