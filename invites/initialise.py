@@ -113,7 +113,10 @@ def initialise(
     if _is_there(book):
         kept.append(book)
     elif old_settings:
-        reason = f"{SETTINGS_NAME} is there already; if nobody was invited yet, `invites send ROSTER --new-ledger` makes one"
+        reason = (
+            f"{SETTINGS_NAME} is there already; if nobody was invited yet, "
+            "`invites send ROSTER --new-ledger` makes one"
+        )
         left_out.append((book, reason))
     else:
         ledger.create(f"sqlite:///{book.absolute()}")

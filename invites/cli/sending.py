@@ -130,8 +130,8 @@ class Sending:
         )
         self._say_plan(found.plan)
         self.call.say(
-            f"Dry run: {counted(found.composed, 'message')} composed and checked, {found.read_back:,} of them "
-            "read back by independent parsers; nothing was sent or recorded."
+            f"Dry run: {counted(found.composed, 'message')} composed and checked, "
+            f"{found.read_back:,} of them read back by independent parsers; nothing was sent or recorded."
         )
         warn_of_refusals(self.call, found.plan, commands)
         return found.exit_code

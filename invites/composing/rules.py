@@ -14,8 +14,8 @@ from invites.templating import LINK, Part, SharedLetter, Slot, filled
 def check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: Revision) -> None:
     """Hold a letter to these rules; `link` is "" where nobody is to join.
 
-    What is judged of the link are the pieces around the link's slot, which all who share the letter have in
-    common; only a letter that computes with the link, and so is one attendee's, is judged filled.
+    What is judged of the link are the pieces around its slot, which all who share the letter have
+    in common; a letter that computes with the link, and so is one attendee's, is judged filled.
     Raises TemplateError, which names the kind of letter.
     """
     check_subject(filled(letter.subject, attendee, link), revision.kind, row=attendee.row)
@@ -40,7 +40,7 @@ def check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: 
 
 
 def check_subject(subject: str, kind: Kind, *, row: int) -> str:
-    """Return the finished subject of the letter for a row (0 for none); TemplateError for a blank."""
+    """Return a finished subject; raises TemplateError for a blank one, with its row (0 for none)."""
     if not subject.strip():
         whose = f" for row {row}" if row else ""
         raise TemplateError(

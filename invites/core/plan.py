@@ -305,15 +305,15 @@ def _warnings(
     drafts: Mapping[str, MeetingDraft], sorted_out: _Sorted, moment: Moment
 ) -> tuple[str, ...]:
     warnings = [
-        f'meeting "{meeting_id}" is over by the roster, and {counted(count, "invitation")} to a later '
-        f"time {'stands' if count == 1 else 'stand'}; nobody is told of a meeting that is over"
+        f'meeting "{meeting_id}" is over by the roster, and {counted(count, "invitation")} '
+        f"to a later time {'stands' if count == 1 else 'stand'}; nobody is told of a meeting that is over"
         for meeting_id, count in moved_into_the_past(drafts, moment)
     ]
     moved = {action.draft.facts.id for action in sorted_out.actions if _key_moved_room(action)}
     if moved:
         warnings.append(
-            f"the new secret moves the rooms of {counted(len(moved), 'meeting')}, for they are derived from "
-            "it; a room key file ([jitsi] room_key_file) keeps rooms over a change of secret"
+            f"the new secret moves the rooms of {counted(len(moved), 'meeting')}, for they are "
+            "derived from it; a room key file ([jitsi] room_key_file) keeps rooms over a change of secret"
         )
     return tuple(warnings)
 

@@ -226,7 +226,7 @@ class _Reader:
 
 
 def _letters(text: str) -> str:
-    """Return the letters and digits of `text`: what no parser's way with blanks and quotes alters."""
+    """Return the letters and digits of `text`, which no parser's way with blanks alters."""
     return "".join(filter(str.isalnum, text))
 
 
