@@ -120,7 +120,7 @@ class _Occasion:
                 validity=self.validity,
                 revision=self.revision,
                 message_id=message_id,
-                answers=first is not None,
+                answers=first,
                 eml=eml,
                 ics=ics,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from markupsafe import escape
@@ -9,6 +10,10 @@ from markupsafe import escape
 from invites.core.model import Attendee, Kind, Revision
 from invites.errors import TemplateError
 from invites.templating import LINK, Part, SharedLetter, Slot, filled
+
+_CONTROLS = [chr(code) for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n"]
+_HREF = re.compile(r'(?:<a\s(?:.*\s)?|[^<]*\s)href="', re.IGNORECASE | re.DOTALL)
+"""A tag up to its `href`: an anchor's, or any that a slot before the link's may have begun."""
 
 
 def check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: Revision) -> None:
@@ -19,9 +24,17 @@ def check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: 
     Raises TemplateError, which names the kind of letter.
     """
     check_subject(filled(letter.subject, attendee, link), revision.kind, row=attendee.row)
+    kind = revision.kind.value
+    for name, part in (("text", letter.text), ("HTML", letter.html)):
+        if any(
+            control in piece for piece in part if isinstance(piece, str) for control in _CONTROLS
+        ):
+            raise TemplateError(
+                f"the {name} template of {kind}: found a control character, expected text whose "
+                "lines end in line feeds"
+            )
     if not link:
         return
-    kind = revision.kind.value
     if any(slot.name == LINK for slot in letter.slots):
         on_its_line, in_an_anchor = _on_its_line(letter.text), _in_an_anchor(letter.html)
     else:
@@ -69,7 +82,7 @@ def _in_an_anchor(html: Part) -> bool:
     """Whether a slot of the link is all that an `href` has."""
     return any(
         isinstance(before, str)
-        and before.endswith('href="')
+        and _HREF.fullmatch(before, max(before.rfind("<"), 0)) is not None
         and isinstance(after, str)
         and after.startswith('"')
         for before, after in _around(html)

@@ -62,7 +62,7 @@ class Verifier:
             invitation.eml,
             invitation.ics,
             mailbox=invitation.attendee.mailbox,
-            answers=invitation.answers,
+            answers=invitation.answers is not None,
             message_id=invitation.message_id,
         )
         if self._everything or self._is_new(invitation):
@@ -120,7 +120,7 @@ def shape_of(invitation: Invitation) -> Hashable:
         bool(attendee.group),
         bool(attendee.user_id),
         attendee.name.isascii(),
-        invitation.answers,
+        invitation.answers is not None,
         invitation.replies_to_host,
     )
 

@@ -218,7 +218,7 @@ class Invitation:
 
     `eml` and `ics` hold a live link: they never reach a log or a `repr`.
     `ics` is empty for a reminder.
-    `answers` is true where it refers to an earlier message.
+    `answers` is the Message-ID of the earlier message that it refers to, None for none.
     """
 
     meeting: Meeting
@@ -228,7 +228,7 @@ class Invitation:
     validity: Validity
     revision: Revision
     message_id: str
-    answers: bool = False
+    answers: str | None = None
     eml: bytes = field(repr=False)
     ics: bytes = field(repr=False)
 

@@ -49,6 +49,8 @@ _FORMS = {
     "To": rf"(?:{_PHRASE})?(?P<to>{_MAILBOX})",
     "Auto-Submitted": "auto-generated",
     "MIME-Version": r"1\.0",
+    "In-Reply-To": r"(?P<first><[!-;=?-~]++>)",
+    "References": "(?P=first)",
 }
 """What header fields hold where that is more than some text."""
 

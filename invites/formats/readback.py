@@ -7,9 +7,11 @@ It costs some milliseconds a message, so a run reads back a sample (`composing.v
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.headerregistry import AddressHeader, DateHeader
@@ -23,7 +25,8 @@ import jwt
 from icalendar import Calendar
 from jwt.warnings import InsecureKeyLengthWarning
 
-from invites.core.model import Invitation, Kind, Method, Server
+from invites.core.features import JAAS_FEATURES
+from invites.core.model import Attendance, Invitation, Kind, Method, Server
 from invites.errors import MessageFaultError
 
 if TYPE_CHECKING:
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+", re.ASCII)
 """A signed token in its compact form (RFC 7515 3.1): JSON objects begin so in base64url."""
+
+
+_ROLES = {Attendance.REQUIRED: "REQ-PARTICIPANT", Attendance.OPTIONAL: "OPT-PARTICIPANT"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,7 @@ class _Reader:
         text, markup = (_text_of(parts[kind]) for kind in ("text/plain", "text/html"))
         for body in (text, markup):
             self.same("line ends of a text", re.search(r"(?<!\r)\n|\r(?!\n)", body), None)
+            self.same("controls in a text", set(_controls(body)) - set("\t\r\n"), set())
         link = self.link(text, markup)
         shown = f"{_decoded(message, 'subject')}\n{text}\n{markup}\n{self.calendar_text()}"
         self.no_other_token(shown, link)
@@ -102,11 +109,13 @@ class _Reader:
         to = _mailboxes(message, "to")
         self.same("To", [mailbox for _, mailbox in to], [invitation.attendee.mailbox])
         self.same("the name in To", _letters(to[0][0]), _letters(invitation.attendee.name))
-        senders = [mailbox for _, mailbox in _mailboxes(message, "from")]
-        self.same("From", senders, [self.expected.mailbox])
-        repliers = [mailbox for _, mailbox in _mailboxes(message, "reply-to")]
-        host = [meeting.organizer_email] if invitation.replies_to_host else []
-        self.same("Reply-To", repliers, host)
+        senders = _mailboxes(message, "from")
+        self.same("From", [mailbox for _, mailbox in senders], [self.expected.mailbox])
+        host = _letters(meeting.organizer_name)
+        self.same("the name in From", _letters(senders[0][0]).startswith(host), 1)
+        repliers = [(_letters(name), mailbox) for name, mailbox in _mailboxes(message, "reply-to")]
+        hosts = [(host, meeting.organizer_email)] if invitation.replies_to_host else []
+        self.same("Reply-To", repliers, hosts)
         self.same("Cc and Bcc", (message["cc"], message["bcc"]), (None, None))
         for name in ("subject", "from", "to", "reply-to"):
             self.same(f"controls in {name}", _controls(_decoded(message, name)), [])
@@ -114,7 +123,9 @@ class _Reader:
         date = SMTP.header_factory("date", _unfolded(message["date"]))
         stamp = date.datetime if isinstance(date, DateHeader) else None
         self.same("Date", stamp, invitation.revision.dtstamp)
-        self.same("an answer", message["in-reply-to"] is not None, invitation.answers)
+        for name in ("in-reply-to", "references"):
+            first = message[name] and str(message[name]).strip()
+            self.same(name, first, invitation.answers)
 
     def parts(self, parts: dict[str, Message]) -> None:
         """Compare the tree's kinds of parts."""
@@ -146,13 +157,24 @@ class _Reader:
         self.same("ATTENDEE", unquote(first), f"mailto:{invitation.attendee.mailbox}")
         name = first.params["CN"]
         self.same("CN of ATTENDEE", _letters(name), _letters(invitation.attendee.name))
+        chair = invitation.attendee.moderator
+        role = "CHAIR" if chair else _ROLES[invitation.attendee.attendance]
+        self.same("ROLE", first.params["ROLE"], role)
         self.same("ORGANIZER", unquote(event["organizer"]), f"mailto:{self.expected.mailbox}")
+        if meeting.organizer_name:
+            name = event["organizer"].params["CN"]
+            self.same("CN of ORGANIZER", _letters(name), _letters(meeting.organizer_name))
         if revision.method is Method.CANCEL:
             self.same("VALARM", event.walk("VALARM"), [])
             self.same("URL", event.get("url"), None)
             return
+        self.same("STATUS", str(event["status"]), meeting.status.value.upper())
         description = str(event["description"]).split("\n")[0]
         self._event_links = {str(event["url"]), str(event["conference"]), description}
+        place = str(event["location"])
+        if place != description:
+            room = _letters(unquote(invitation.room.claim))
+            self.same("LOCATION", room in _letters(place), 1)
 
     def link(self, text: str, markup: str) -> str:
         """Find the link that stands in each part, verify its token; "" where nobody is to join.
@@ -170,24 +192,65 @@ class _Reader:
         links = leading & set(text.split("\r\n"))
         self.same("the link, on a line of the text and as an anchor", len(links), 1)
         (link,) = links
-        others = [other for other in leading - links if other not in self.said]
+        others = [
+            other
+            for other in map(str.strip, leading - links)
+            if other != link and not other.startswith((f"{link}#", f"{link}&"))
+            if _TOKEN.search(other) and other not in self.said
+        ]
         self.same("the anchors", others, [])
         self.same("the links of the calendar entry", self._event_links or {link}, {link})
         self.token(link.removeprefix(place).removesuffix(end))
         return link
 
     def token(self, token: str) -> None:
-        """Verify the link's token and compare its claims with this attendee and room."""
+        """Verify the link's token; compare its header and each claim with this attendee and room."""
+        server = self.expected.server
+        header = {"alg": server.algorithm, "typ": "JWT"} | (
+            {"kid": server.key_id} if server.key_id is not None else {}
+        )
+        self.same("header", jwt.get_unverified_header(token), header)
+        found, expected = _flat(self.claims(token, audience=server.audience)), self.demanded()
+        for name in sorted({*found, *expected}):
+            # As JSON, for the server tells 1 from 1.0, true from "true", and null from nothing.
+            self.same(
+                name, *(name in each and json.dumps(each[name]) for each in (found, expected))
+            )
+
+    def demanded(self) -> dict[str, object]:
+        """Return what the token has to say, from the roster's facts: jicofo's and Prosody's terms.
+
+        Written down apart from `core.tokens`, so that a mistake there is found here.
+        """
         server, invitation = self.expected.server, self.invitation
-        claims = self.claims(token, audience=server.audience)
-        self.same("room", claims["room"], invitation.room.claim)
-        self.same("nbf", claims["nbf"], invitation.validity.not_before)
-        self.same("exp", claims["exp"], invitation.validity.expires)
-        self.same("iss", claims["iss"], "chat" if server.profile == "jaas" else server.app_id)
-        self.same("sub", claims["sub"], server.subject)
-        user = claims["context"]["user"]
-        self.same("name", user["name"], invitation.attendee.name)
-        self.same("email", user["email"], invitation.attendee.email)
+        attendee, jaas = invitation.attendee, server.profile == "jaas"
+        claims: dict[str, object] = {
+            "aud": server.audience,
+            "iss": "chat" if jaas else server.app_id,
+            "sub": server.subject,
+            "room": invitation.room.claim,
+            "nbf": invitation.validity.not_before,
+            "exp": invitation.validity.expires,
+            "context.user.name": attendee.name,
+            "context.user.email": attendee.email,
+        }
+        optional = {
+            "context.user.avatar": attendee.avatar,
+            "context.user.id": attendee.user_id or (attendee.address if jaas else ""),
+            "context.group": attendee.group,
+        }
+        claims |= {name: value for name, value in optional.items() if value}
+        moderates: object = attendee.moderator
+        if "context" in server.moderator_claims:
+            claims["context.user.moderator"] = str(moderates).lower() if jaas else moderates
+        if "affiliation" in server.moderator_claims:
+            claims["context.user.affiliation"] = "owner" if moderates else "member"
+        if "root" in server.moderator_claims:
+            claims["moderator"] = moderates
+        features: dict[str, object] = dict.fromkeys(attendee.features, "true" if jaas else True)
+        if jaas:
+            features = dict.fromkeys(JAAS_FEATURES, "false") | features
+        return claims | {f"context.features.{name}": value for name, value in features.items()}
 
     def claims(self, token: str, *, audience: str | None = None) -> dict[str, Any]:
         """Return the claims of a token of ours at any time; PyJWTError for one of another key."""
@@ -223,6 +286,16 @@ class _Reader:
         except jwt.PyJWTError:
             return False
         return True
+
+
+def _flat(claims: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return the claims with those of an object under dotted names; an empty object is a value."""
+    flat: dict[str, Any] = {}
+    for name, value in claims.items():
+        inner = value if isinstance(value, dict) and value else None
+        path = above + name
+        flat |= {path: value} if inner is None else _flat(inner, f"{path}.")
+    return flat
 
 
 def _letters(text: str) -> str:

@@ -25,6 +25,7 @@ from tests.composing.planting import (
     link_for,
     link_of,
     linked,
+    resigned,
     text,
     texts_linked,
     unfolded,
@@ -109,6 +110,23 @@ FAULTS: dict[str, tuple[str, Alter]] = {
     "another DTSTART": ("DTSTART", ics(b"DTSTART:20311202T08", b"DTSTART:20311202T07")),
     "another DTEND": ("DTEND", ics(b"DTEND:20311202T09", b"DTEND:20311202T10")),
     "a day that is none": ("", ics(b"DTSTART:20311202", b"DTSTART:20310231")),
+    "another STATUS": ("STATUS", ics(b"STATUS:CONFIRMED", b"STATUS:TENTATIVE")),
+    "a moderator's ROLE": ("ROLE", unfolded(b"ROLE=REQ-PARTICIPANT", b"ROLE=CHAIR")),
+    "an optional ROLE": ("ROLE", unfolded(b"ROLE=REQ-PARTICIPANT", b"ROLE=OPT-PARTICIPANT")),
+    "another room as LOCATION": (
+        "LOCATION", unfolded(b"LOCATION:Jitsi Meet: planning", b"LOCATION:Jitsi Meet: elsewhere"),
+    ),
+    "another name of the ORGANIZER": (
+        "CN of ORGANIZER", unfolded(b"ORGANIZER;CN=Olive Sample", b"ORGANIZER;CN=Eve"),
+    ),
+    "another name in From": ("the name in From", header(rb"From: Olive Sample", b"From: Eve")),
+    "another name in Reply-To": ("Reply-To", header(rb"Reply-To: Olive Sample", b"Reply-To: Eve")),
+    "a slot's mark in the text": (
+        "controls in a text", text(lambda body: body.replace(b"Hello", b"Hel\x01\x02lo", 1)),
+    ),
+    "a NUL in the HTML text": (
+        "controls in a text", html(lambda body: body.replace(b"</body>", b"\0</body>", 1)),
+    ),
     "another SUMMARY": ("SUMMARY", ics(b"SUMMARY:Planning", b"SUMMARY:Flying")),
     "another CN": ("CN of ATTENDEE", unfolded(b"RSVP=TRUE;CN=", b"RSVP=TRUE;CN=Eve")),
     "another ORGANIZER": ("ORGANIZER", ics(b"mailto:meetings@", b"mailto:eve@")),
@@ -126,7 +144,7 @@ FAULTS: dict[str, tuple[str, Alter]] = {
     "a link to another room": (
         LINK, lambda one: linked(one, link_for(one, EVE, room=Room(claim="b", segment="b"))),
     ),
-    "another's link": ("name", lambda one: linked(one, link_for(one, EVE))),
+    "another's link": ("context.user.email", lambda one: linked(one, link_for(one, EVE))),
     "a token for another room": (
         "room",
         lambda one: linked(
@@ -167,6 +185,67 @@ def test_a_fault_that_only_reading_back_shows_ends_the_build(
     assert error.exit_code == Exit.FAILED
     assert "jwt=" not in str(error)
     assert list(tmp_path.iterdir()) == []
+
+
+def user(**claims: object) -> dict[str, object]:
+    """Return claims of context.user that are to be put in; None is null."""
+    return {"context": {"user": claims}}
+
+
+TOKENS: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
+    "no typ": ("header", {}, {"typ": ""}),
+    "typ in lower case": ("header", {}, {"typ": "jwt"}),
+    "a foreign kid": ("header", {}, {"kid": "k"}),
+    "aud as a list": ("aud", {"aud": ["jitsi"]}, {}),
+    "exp with a fraction": ("exp", {"exp": 1_954_000_000.0}, {}),
+    "another issuer": ("iss", {"iss": "other_app"}, {}),
+    "another domain": ("sub", {"sub": "*"}, {}),
+    "null features": ("context.features", {"context": {"features": None}}, {}),
+    "features that nobody gave": (
+        "context.features.recording", {"context": {"features": {"recording": True}}}, {},
+    ),
+    "a null id": ("context.user.id", user(id=None), {}),
+    "a moderator": ("context.user.moderator", user(moderator=True), {}),
+    "a moderator in words": ("context.user.moderator", user(moderator="false"), {}),
+    "an owner": ("context.user.affiliation", user(affiliation="owner"), {}),
+    "a moderator at the top": ("moderator", {"moderator": True}, {}),
+    "another name": ("context.user.name", user(name="Eve"), {}),
+    "an avatar": ("context.user.avatar", user(avatar="https://example.net/eve.png"), {}),
+    "a group": ("context.group", {"context": {"group": "g"}}, {}),
+    "a room that is a pattern": (
+        "context.room.regex", {"context": {"room": {"regex": True}}}, {},
+    ),
+    "a claim of one's own": ("nbf2", {"nbf2": 1}, {}),
+}  # fmt: skip
+"""The claim that differs, what is put into the claims, and into the header; all rightly signed."""
+
+
+@pytest.mark.parametrize("fault", TOKENS)
+def test_a_token_that_says_another_thing_ends_the_build(
+    planted: Callable[..., MessageFaultError], tmp_path: Path, fault: str
+) -> None:
+    """Whatever the server would refuse or grant by it: the link is right in all parts otherwise."""
+    claim, claims, head = TOKENS[fault]
+    error = planted(lambda one: linked(one, resigned(one, claims, head)))
+    assert error.check == f"read back: {claim}"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["In-Reply-To", "References"])
+def test_an_answer_to_another_message_is_a_fault(workshop: Workshop, name: str) -> None:
+    """One alone by the bytes, for they are the same; both by reading back."""
+    ada = workshop.attendee()
+    revision = Revision(kind=Kind.UPDATE, sequence=1, dtstamp=START)
+    (update,) = workshop.composer().compose(
+        workshop.meeting(ada), revision, references={ada.address: "<first@example.com>"}
+    )
+    workshop.verifier().check(update)
+    one = header(name.encode() + rb": <first", name.encode() + b": <other")(update)
+    with pytest.raises(MessageFaultError, match="form of the message"):
+        workshop.verifier().check(one)
+    both = replace(update, eml=update.eml.replace(b"<first@", b"<other@"))
+    with pytest.raises(MessageFaultError, match="read back: in-reply-to"):
+        workshop.verifier().check(both)
 
 
 @pytest.mark.parametrize("kind", [Kind.CANCELLED, Kind.WITHDRAWN])

@@ -73,6 +73,47 @@ def test_a_link_that_is_once_alone_on_a_line_will_do(
     assert len(compose(**files)) == 2
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        '<a href="{{ link }}#config.startWithAudioMuted=true">Muted</a>',
+        '<a href="{{ link }}&amp;lang=de">German</a>',
+        '<a href="{{ link }} ">Once more</a>',
+        '<a href="https://meet.example.com/help?jwt=">Help</a>',
+    ],
+)
+def test_a_second_anchor_may_lead_to_the_same_link_with_options(
+    compose: Compose, beside: str
+) -> None:
+    """The web client takes options behind the token; one anchor has the link alone."""
+    made = compose(join_html=f'<a href="{{{{ link }}}}">Join</a> {beside}')
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        '<link href="{{ link }}">',
+        '<p data-href="{{ link }}">Join</p>',
+        '<area href="{{ link }}">',
+        '<!-- <b href="{{ link }}"> -->',
+    ],
+)
+def test_what_is_no_anchor_is_refused(compose: Compose, markup: str) -> None:
+    """With the words of a template's fault, not of reading back."""
+    with pytest.raises(TemplateError, match="expected <a href"):
+        compose(join_html=markup)
+
+
+@pytest.mark.parametrize("part", ["txt", "html"])
+def test_a_control_character_in_a_template_is_refused(compose: Compose, part: str) -> None:
+    """No line end of its own, no NUL: mail programs cut texts there."""
+    link = "{{ link }}" if part == "txt" else '<a href="{{ link }}">'
+    for control in ("{{ '\\r' }}", "\x0b", "{{ '\\0' }}"):
+        with pytest.raises(TemplateError, match="found a control character"):
+            compose(**{f"join_{part}": f"a{control}b\n{link}\n"})
+
+
 def test_a_computed_link_with_a_neighbour_is_refused_for_whom_it_has_one(compose: Compose) -> None:
     """Such a letter is made for each attendee alone, and judged so."""
     with pytest.raises(TemplateError, match="alone on a line"):
