@@ -17,6 +17,8 @@ from invites.output.names import is_file_name, is_name
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What file managers leave behind; it is neither a build's nor anybody's."""
 
+_OURS = 0o700
+
 BUILT = frozenset({manifest.NAME, "index.html", "invitations.mbox", "invitations.tar"})
 """The files that a build has at its top."""
 
@@ -70,10 +72,11 @@ def refuse_foreign_beside(leftover: Path) -> None:
 
 
 def remove(build: Path) -> None:
-    """Remove what a build made; raise OSError, and stop, where a folder holds anything else.
+    """Remove what a build made, write-protected or not; OSError where a folder holds anything else.
 
     The manifest goes first: a folder without it was being removed, and is not put back.
     """
+    build.chmod(_OURS)
     (build / manifest.NAME).unlink(missing_ok=True)
     for entry in _listed(build):
         if _is_meeting(entry):
@@ -88,6 +91,7 @@ def _remove_messages(meeting: os.DirEntry[str]) -> None:
     """Remove the files of a meeting, by its descriptor: a Path for each would cost more."""
     folder = os.open(meeting, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
+        os.fchmod(folder, _OURS)
         for file in _listed(meeting):
             if _is_in_a_meeting(file):
                 os.unlink(file.name, dir_fd=folder)

@@ -12,10 +12,10 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from invites.errors import InvitesError, OutputRefusedError, TryAgainError
+from invites.errors import InvitesError, OutputRefusedError, StorageError, TryAgainError
 from invites.output.earlier import (
     IGNORED,
     has_manifest,
@@ -40,7 +40,10 @@ def staged(target: Path) -> Iterator[int]:
     """
     target, new, old = _places(target)
     refuse_foreign(target)
-    with _parents_of(target), _own(new) as folder:
+    with _parents_of(target), ExitStack() as opened:
+        if ".." in target.parts:  # after the renames such a path may lead nowhere
+            target, new, old = _places(target.parent.resolve() / target.name)
+        folder = opened.enter_context(_own(new))
         try:
             _repair(target, old)
             yield folder
@@ -171,7 +174,7 @@ def _take_over(new: Path) -> None:
         _lock(folder, new)
         if _is_still(folder, new):
             refuse_foreign_beside(new)
-            remove(new)
+            _clear(new)
     finally:
         os.close(folder)
 
@@ -219,8 +222,19 @@ def _repair(target: Path, old: Path) -> None:
                 (target / name).unlink(missing_ok=True)
             old.rename(target)
         elif old.exists():
-            remove(old)
+            _clear(old)
     refuse_foreign(target)
+
+
+def _clear(leftover: Path) -> None:
+    """Remove what an interruption left; raises StorageError where that can't go."""
+    try:
+        remove(leftover)
+    except OSError as error:
+        raise StorageError(
+            f"{leftover}: what an earlier build left there can't be removed ({error.strerror}); "
+            "remove it"
+        ) from error
 
 
 def _move(new: Path, target: Path, old: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +17,7 @@ from invites.output import manifest
 from invites.output.forms import write_file
 from invites.output.names import name_for
 from invites.output.staging import repair, staged
+from tests.support import ROOT
 
 OUT, NEW, OLD = Path("out"), Path(".out.invites-new"), Path(".out.invites-old")
 MESSAGE = Path(name_for("weekly"), f"{name_for('ada@example.org')}.eml")
@@ -30,6 +34,58 @@ def build_into(target: Path, mark: str) -> None:
     with staged(target) as folder:
         write_file(folder, manifest.NAME, manifest.HEADER)
         write_file(folder, "index.html", mark.encode())
+
+
+@pytest.mark.parametrize("spelling", ["out/../out", "./out/../out", "out/x/../../out"])
+def test_a_path_through_the_build_itself_is_replaced_as_any(spelling: str) -> None:
+    """Between the two renames such a path leads nowhere."""
+    build_into(OUT, "first")
+    for mark in ("second", "third"):
+        with suppress(OutputRefusedError):  # where `x` had to be made in the build
+            build_into(Path(spelling), mark)
+    last = (OUT / "index.html").read_text()
+    assert last == ("first" if "x" in spelling else "third")
+    assert [path.name for path in Path().iterdir()] == ["out"]
+
+
+PROTECTED = """
+from pathlib import Path
+from invites.output import manifest
+from invites.output.forms import Files, write_file
+from invites.output.staging import staged
+import os, sys
+for mark in "123":
+    with staged(Path("out")) as folder:
+        write_file(folder, manifest.NAME, manifest.HEADER)
+        os.mkdir(sys.argv[1], dir_fd=folder)
+        Path(".out.invites-new", sys.argv[1], sys.argv[2]).write_text(mark)
+    for top, folders, files in os.walk("out"):
+        for name in files:
+            os.chmod(os.path.join(top, name), 0o400)
+    for top, folders, files in os.walk("out", topdown=False):
+        os.chmod(top, 0o500)
+"""
+
+
+def test_a_write_protected_build_is_replaced_again_and_again(tmp_path: Path) -> None:
+    """Its owner may; root's power over all files is laid down for the test."""
+    powers = "-dac_override,-dac_read_search"
+    lay_down = ["setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}"]
+    ended = subprocess.run(
+        [
+            *(lay_down if os.geteuid() == 0 else []),
+            *(sys.executable, "-c", PROTECTED, str(MESSAGE.parent), MESSAGE.name),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (OUT / MESSAGE).read_text() == "3"
+    assert [path.name for path in Path().iterdir()] == ["out"]
 
 
 def fail_to_build() -> None:
