@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,27 @@ class SampleBuild:
     def files(self, column: str) -> list[bytes]:
         """Return the bytes of the files that the manifest lists in `column`."""
         return [(self.folder / row[column]).read_bytes() for row in self.rows]
+
+
+def process(folder: Path, *command: str | Path, **environ: str) -> Answer:
+    """Run a program in a process of its own, in `folder`, where it finds this project's modules."""
+    ended = subprocess.run(
+        [*map(str, command)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return Answer(ended.returncode, ended.stdout, ended.stderr)
+
+
+def in_a_removed_folder(folder: Path, *arguments: str | Path) -> Answer:
+    """Call the command line where its current folder is gone."""
+    gone = folder / "gone"
+    gone.mkdir()
+    return process(gone, "sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *COMMAND, *arguments)
 
 
 def write_settings(folder: Path, text: str = SETTINGS) -> Path:

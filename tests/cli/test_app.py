@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
 import sys
@@ -14,7 +12,7 @@ import pytest
 
 import invites as package
 from invites.cli.app import COMMANDS
-from tests.support import COMMAND, ROOT, SAMPLE, Answer
+from tests.support import COMMAND, ROOT, SAMPLE, Answer, in_a_removed_folder, process
 
 Invites = Callable[..., Answer]
 CONTRACT = (
@@ -123,43 +121,23 @@ def test_wrong_usage_is_a_json_document_where_one_was_asked_for(
 
 def test_what_nobody_foresaw_is_a_json_document_too(tmp_path: Path) -> None:
     """A failed system call: exit 1, in words, with what to do where that is known."""
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    call = (*COMMAND, "build", str(SAMPLE), "--demo", "--json", "--out", str(tmp_path / "out"))
-    ended = subprocess.run(
-        ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *call],
-        cwd=gone,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    document = json.loads(ended.stdout)
-    assert ended.returncode == document["exit_code"] == 1
+    out = tmp_path / "out"
+    ended = in_a_removed_folder(tmp_path, "build", SAMPLE, "--demo", "--json", "--out", out)
+    document = ended.document()
+    assert ended.code == document["exit_code"] == 1
     assert document["error"]["kind"] == "Failed"
-    assert "the current folder was removed: change to one that is there" in ended.stderr
-    assert document["error"]["text"] in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert "the current folder was removed: change to one that is there" in ended.err
+    assert document["error"]["text"] in ended.err
+    assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("command", ["check", "build", "inspect"])
 def test_a_closed_standard_input_is_wrong_usage(command: str, tmp_path: Path) -> None:
     """Where a service starts a program, there may be none."""
     demo = ("--demo",) if command == "build" else ()
-    ended = subprocess.run(
-        ["sh", "-c", '"$@" <&-', "sh", *COMMAND, command, "-", *demo],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == (
-        "invites: standard input: found it closed, expected something to read\n"
-    )
+    ended = process(tmp_path, "sh", "-c", '"$@" <&-', "sh", *COMMAND, command, "-", *demo)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == ("invites: standard input: found it closed, expected something to read\n")
 
 
 def test_a_token_where_none_belongs_is_not_repeated(invites: Invites) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer, write_settings
+from tests.support import NOW, SAMPLE, Answer, in_a_removed_folder, write_settings
 
 Invites = Callable[..., Answer]
 DEMO = ("--demo", "--now", NOW)
@@ -39,19 +37,8 @@ def test_a_build_that_is_refused_has_repaired_an_interrupted_one(
 
 def test_a_current_folder_that_was_removed_is_told_in_words(tmp_path: Path) -> None:
     """Exit 2 and one line, at once."""
-    gone = tmp_path / "gone"
-    gone.mkdir()
     config = write_settings(tmp_path)
-    build = (*COMMAND, "build", SAMPLE, "--config", config, "--now", NOW)
-    ended = subprocess.run(
-        ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *map(str, build)],
-        cwd=gone,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("invites: .: found a folder that was removed")
-    assert len(ended.stderr.splitlines()) == 1
+    ended = in_a_removed_folder(tmp_path, "build", SAMPLE, "--config", config, "--now", NOW)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("invites: .: found a folder that was removed")
+    assert len(ended.err.splitlines()) == 1

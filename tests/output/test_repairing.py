@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +16,7 @@ from invites.output import manifest
 from invites.output.forms import write_file
 from invites.output.names import name_for
 from invites.output.staging import repair, staged
-from tests.support import ROOT
+from tests.support import process
 
 OUT, NEW, OLD = Path("out"), Path(".out.invites-new"), Path(".out.invites-old")
 MESSAGE = Path(name_for("weekly"), f"{name_for('ada@example.org')}.eml")
@@ -71,19 +70,9 @@ def test_a_write_protected_build_is_replaced_again_and_again(tmp_path: Path) -> 
     """Its owner may; root's power over all files is laid down for the test."""
     powers = "-dac_override,-dac_read_search"
     lay_down = ["setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}"]
-    ended = subprocess.run(
-        [
-            *(lay_down if os.geteuid() == 0 else []),
-            *(sys.executable, "-c", PROTECTED, str(MESSAGE.parent), MESSAGE.name),
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert ended.returncode == 0, ended.stderr
+    python = (sys.executable, "-c", PROTECTED, str(MESSAGE.parent), MESSAGE.name)
+    ended = process(tmp_path, *(lay_down if os.geteuid() == 0 else []), *python)
+    assert ended.code == 0, ended.err
     assert (OUT / MESSAGE).read_text() == "3"
     assert [path.name for path in Path().iterdir()] == ["out"]
 

@@ -23,7 +23,7 @@ from invites.roster_csv import read_table
 from invites.settings import Settings
 from invites.templating import Templates
 from tests.secrets.canary import CANARY, SETTINGS, TOKEN, holds_secret, holds_token, layers
-from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer, write_settings
+from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer, process, write_settings
 
 Invites = Callable[..., Answer]
 
@@ -161,16 +161,9 @@ def test_a_weak_secret_that_is_allowed_is_nobody_elses_to_warn_of(tmp_path: Path
         "[organizer]", "allow_weak_secret = true\n[organizer]"
     )
     write_settings(tmp_path, weak)
-    ended = subprocess.run(
-        [*COMMAND, "build", SAMPLE, "-q", "--now", NOW],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    build = (*COMMAND, "build", SAMPLE, "-q", "--now", NOW)
+    ended = process(tmp_path, *build, PYTHONWARNINGS="error")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
 
 
 def test_a_weak_secret_is_refused_without_being_shown(invites: Invites, tmp_path: Path) -> None:
