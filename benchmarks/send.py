@@ -25,13 +25,13 @@ from pathlib import Path
 from benchmarks.roster import write_roster
 from invites import ledger
 from invites import settings as settings_package
-from invites.core.roster import parse_roster
-from invites.delivery import Sent
-from invites.ledger.recording import Key, record_plan
+from invites.delivery.base import Sent
 from invites.ledger.runs import begin_run
-from invites.roster_csv import read_table
-from invites.run import Errand, Workshop, planned, policy_from, run_start
-from invites.run.journal import LedgerJournal
+from invites.ledger.write import Key, record_plan
+from invites.roster.csv_file import read_table
+from invites.roster.parse import parse_roster
+from invites.sending import Errand, Workshop, planned, policy_from, run_start
+from invites.sending.journal import LedgerJournal
 
 NOW = "2030-12-01T00:00:00Z"
 SETTINGS = """

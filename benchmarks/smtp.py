@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
-from invites.delivery import Key, Outcome, Parcel
-from invites.delivery.relay import Relay
+from invites.delivery.base import Key, Outcome, Parcel
+from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
 
 USER, PASSWORD = "meetings@example.com", "benchmark"

@@ -14,9 +14,9 @@ from resource import RUSAGE_CHILDREN, getrusage
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from invites.composing import Composer
-    from invites.core.model import Meeting, Revision
-    from invites.core.tokens import SigningKey
+    from invites.jitsi.tokens import SigningKey
+    from invites.messages import Composer
+    from invites.model import Meeting, Revision
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 Value = TypeVar("Value")
@@ -25,13 +25,13 @@ Value = TypeVar("Value")
 def stages(roster: Path) -> Iterator[tuple[str, float]]:
     """Yield the name of each stage and its CPU seconds for the whole roster."""
     yield "start and end: Python and the imports", _start()
-    from invites import settings as settings_package  # noqa: PLC0415 - after the start is measured
+    from invites import settings as settings_package  # noqa: PLC0415
     from invites.build import selected  # noqa: PLC0415
-    from invites.composing import Composer  # noqa: PLC0415
-    from invites.core.model import Kind, Revision  # noqa: PLC0415
-    from invites.core.roster import parse_roster  # noqa: PLC0415
-    from invites.core.tokens import Minter  # noqa: PLC0415
-    from invites.roster_csv import read_table  # noqa: PLC0415
+    from invites.jitsi.tokens import Minter  # noqa: PLC0415
+    from invites.messages import Composer  # noqa: PLC0415
+    from invites.model import Kind, Revision  # noqa: PLC0415
+    from invites.roster.csv_file import read_table  # noqa: PLC0415
+    from invites.roster.parse import parse_roster  # noqa: PLC0415
     from invites.templating import Templates  # noqa: PLC0415
 
     gc.disable()  # as a build does
@@ -76,8 +76,8 @@ def _meeting_by_meeting(
     scratch: Path,
 ) -> Iterator[tuple[str, float]]:
     """Compose, check and write each meeting, and yield what each of the three took."""
-    from invites.composing import Verifier  # noqa: PLC0415
-    from invites.formats.readback import Expectation, read_back  # noqa: PLC0415
+    from invites.messages import Verifier  # noqa: PLC0415
+    from invites.messages.readback import Expectation, read_back  # noqa: PLC0415
     from invites.output.forms import Files  # noqa: PLC0415
     from invites.output.staging import staged  # noqa: PLC0415
 
@@ -124,7 +124,7 @@ def _timed(work: Callable[[], Value]) -> tuple[Value, float]:
 def _start() -> float:
     """Return the CPU that a new process takes to import all that a build needs, and to end."""
     names = "pandas, jwt, jinja2, pydantic, css_inline, icalendar, babel"
-    ours = "cli.app, cli.build, build, settings, roster_csv, formats.readback"
+    ours = "cli.app, cli.build, build, settings, roster.csv_file, messages.readback"
     code = (
         "import gc, os; gc.set_threshold(100_000); os.environ['OPENBLAS_NUM_THREADS'] = '1';"
         f"import {names}, {', '.join(f'invites.{name}' for name in ours.split(', '))}; gc.freeze()"

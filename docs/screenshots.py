@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from invites.core.model import Attendee, Change, Kind, Meeting, Organizer, Status, Validity
+from invites.model import Attendee, Change, Kind, Meeting, Organizer, Status, Validity
 from invites.templating import LetterFacts, LetterWriter, Templates
 
 FOLDER = Path(__file__).resolve().parent / "screenshots"

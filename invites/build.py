@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from invites.composing import Composer, Verifier
-from invites.core.model import Kind, Meeting, Revision, Roster, Status
-from invites.core.problems import Warned
 from invites.errors import StorageError, UsageError
+from invites.messages import Composer, Verifier
+from invites.model import Kind, Meeting, Revision, Roster, Status
 from invites.output import manifest
 from invites.output.forms import form_named, new_file
 from invites.output.index import Index
 from invites.output.staging import staged
+from invites.problems import Warned
 
 _DISK = {
     errno.ENOSPC: "the disk is full",

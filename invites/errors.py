@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from invites.core.problems import Problem
+    from invites.problems import Problem
 
 
 class Exit(IntEnum):

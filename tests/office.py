@@ -89,7 +89,7 @@ class Office:
 
     def settle_in(self, extra: str = "", *, ledger: bool = True) -> Office:
         """Write the settings, and make the ledger as `init` would."""
-        from invites import ledger as book  # noqa: PLC0415 - only its maker
+        from invites import ledger as book  # noqa: PLC0415
 
         write_settings(self.folder, SETTINGS + extra)
         if ledger:

@@ -9,11 +9,11 @@ from typing import Any
 
 from invites import ledger
 from invites import settings as settings_package
-from invites.core.model import Roster
-from invites.core.roster import parse_roster
-from invites.delivery import Delivery, open_delivery
-from invites.roster_csv import read_table
-from invites.run import Errand, Surroundings, Workshop, policy_from
+from invites.delivery.base import Delivery, open_delivery
+from invites.model import Roster
+from invites.roster.csv_file import read_table
+from invites.roster.parse import parse_roster
+from invites.sending import Errand, Surroundings, Workshop, policy_from
 from tests.office import HEADER
 from tests.support import SETTINGS, write_settings
 

@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 from invites.build import selected
-from invites.core.model import Invitation, Roster, Status
 from invites.errors import TryAgainError, UsageError
+from invites.model import Invitation, Roster, Status
 from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer, write_settings
 from tests.workshop import START, Workshop
 

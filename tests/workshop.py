@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from invites.build import BuildReport, Selection, build
-from invites.composing import Composer, Verifier
-from invites.composing.composer import House
-from invites.core.model import Attendee, Invitation, Kind, Meeting, Organizer, Revision, Server
-from invites.core.tokens import SigningKey
-from invites.core.validity import ValidityRule
-from invites.formats.base64_lines import encoded
+from invites.jitsi.tokens import SigningKey
+from invites.jitsi.validity import ValidityRule
+from invites.messages import Composer, Verifier
+from invites.messages.compose import House
+from invites.messages.encoding import encoded
+from invites.model import Attendee, Invitation, Kind, Meeting, Organizer, Revision, Server
 from invites.templating import Templates
 
 START = datetime(2031, 12, 2, 8, tzinfo=UTC)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from invites.core.problems import Problem
+    from invites.problems import Problem
 
 COMMANDS = (
     "init",

@@ -18,15 +18,15 @@ from invites.cli.common import (
     clock,
     spare_the_collector,
 )
-from invites.core.text import counted
 from invites.errors import Exit, UsageError
+from invites.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from invites.build import BuildReport
-    from invites.core.model import Meeting, Roster
+    from invites.model import Meeting, Roster
     from invites.settings import Settings
 
 
@@ -74,7 +74,7 @@ def build(
     from invites.build import build as build_folder
     from invites.build import selected
     from invites.cli.reading import read_roster, warn_of
-    from invites.composing import Composer, Verifier
+    from invites.messages import Composer, Verifier
     from invites.templating import Templates
 
     instant = clock(now, reproducible=True)

@@ -16,16 +16,16 @@ from invites.cli.common import (
     VerboseOption,
     clock,
 )
-from invites.core.problems import Warned
-from invites.core.text import counted
 from invites.errors import Exit, RosterRefusedError
+from invites.problems import Warned
+from invites.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from invites.core.model import Roster
-    from invites.core.problems import Problem
+    from invites.model import Roster
+    from invites.problems import Problem
 
 _CUT = Warned(
     row=None, column=None, text="the file ends without a line end; its last row may be cut"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
-from invites.core.text import counted
 from invites.errors import Exit
+from invites.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from invites.core.pitfalls import Finding
+    from invites.jitsi.pitfalls import Finding
 
 
 def doctor(
@@ -41,8 +41,8 @@ def doctor(
     import os
 
     from invites import settings as settings_package
+    from invites.doctor import Patient, all_findings, job_findings, settings_faults
     from invites.errors import SettingsError
-    from invites.nightly.checkup import Patient, all_findings, job_findings, settings_faults
 
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     try:
@@ -55,7 +55,7 @@ def doctor(
 
 
 def _tell(call: Call, findings: Sequence[Finding]) -> int:
-    from invites.core.pitfalls import Weight
+    from invites.jitsi.pitfalls import Weight
 
     faults = [finding for finding in findings if finding.weight is Weight.FAULT]
     code = Exit.SETTINGS if faults else Exit.DONE

@@ -17,10 +17,10 @@ from invites.cli.common import Call, clock, spare_the_collector
 from invites.errors import UsageError
 
 if TYPE_CHECKING:
-    from invites.core.model import Roster
-    from invites.core.plan_actions import Only, Plan, Policy
     from invites.ledger import Ledger
-    from invites.run import Errand, Workshop
+    from invites.model import Roster
+    from invites.planning.actions import Only, Plan, Policy
+    from invites.sending import Errand, Workshop
     from invites.settings import Settings
 
 SHORTEST_DIGEST = 12
@@ -104,7 +104,7 @@ def begun(call: Call, flags: Flags) -> Begun:
     import os
 
     from invites import settings as settings_package
-    from invites.run import Errand
+    from invites.sending import Errand
 
     now = clock(flags.now)
     settings = settings_package.load(call.config, environ=os.environ)
@@ -129,8 +129,8 @@ def begun(call: Call, flags: Flags) -> Begun:
 def prepared(call: Call, flags: Flags, begin: Begun) -> Prepared:
     """Read the roster and open the workshop; raises what is wrong with either."""
     from invites.cli.reading import warn_of
-    from invites.run import Workshop
-    from invites.run.rosters import read_roster
+    from invites.sending import Workshop
+    from invites.sending.rosters import read_roster
 
     spare_the_collector()
     settings = begin.settings
@@ -148,7 +148,7 @@ def prepared(call: Call, flags: Flags, begin: Begun) -> Prepared:
 def _policy(flags: Flags, settings: Settings, to: str) -> Policy:
     from dataclasses import replace
 
-    from invites.run import policy_from
+    from invites.sending import policy_from
 
     return replace(
         policy_from(settings, to=to),
@@ -164,8 +164,8 @@ def _policy(flags: Flags, settings: Settings, to: str) -> Policy:
 
 def _only(text: str, settings: Settings) -> Only:
     """Return what one `--only` names: a folded address, or a meeting id as rosters have them."""
-    from invites.core.addresses import AddressRefused, parse_address
-    from invites.core.plan_actions import Only
+    from invites.addresses import AddressRefused, parse_address
+    from invites.planning.actions import Only
 
     what, colon, value = text.partition(":")
     value = value.strip()
@@ -181,7 +181,7 @@ def _only(text: str, settings: Settings) -> Only:
 
 
 def _scope(call: Call, flags: Flags, settings: Settings) -> str:
-    from invites.run.scopes import scope_for
+    from invites.sending.scopes import scope_for
 
     if flags.scope is not None:
         if not flags.scope.strip():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
-from invites.core.text import counted
 from invites.errors import Exit, UsageError
+from invites.text import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ def forget(
     from invites import settings as settings_package
     from invites.cli.history import folded
     from invites.ledger import open_ledger
-    from invites.ledger.forgetting import forget as erase
+    from invites.ledger.erase import forget as erase
 
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     settings = settings_package.load(call.config, environ=os.environ)
@@ -54,7 +54,7 @@ def forget(
 
 def _refuse_expected(person: str, settings: Settings, now: datetime) -> None:
     """Refuse to forget somebody whom a job's roster still has: the next night would invite anew."""
-    from invites.run.expecting import jobs_expecting
+    from invites.sending.expecting import jobs_expecting
 
     jobs = jobs_expecting(person, settings, now=now)
     if jobs:

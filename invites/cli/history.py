@@ -80,7 +80,7 @@ def history(
 
 def folded(text: str, flag: str, settings: Settings) -> str:
     """Return the address as the ledger compares it; UsageError for what is none."""
-    from invites.core.addresses import AddressRefused, parse_address
+    from invites.addresses import AddressRefused, parse_address
 
     try:
         found = parse_address(text.strip(), special_domains=settings.roster.special_domains)

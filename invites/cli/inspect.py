@@ -13,8 +13,8 @@ from invites.errors import Exit, SettingsError, UsageError
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
-    from invites.core.model import Server
-    from invites.core.tokens import SigningKey
+    from invites.jitsi.tokens import SigningKey
+    from invites.model import Server
 
 STANDARD_INPUT = "-"
 
@@ -72,8 +72,8 @@ def inspect(
 
 def _octets(what: str) -> bytes:
     """Return what is to be explained; the argument may be the thing itself or name its file."""
-    from invites.core.links import looks_like_token
-    from invites.roster_csv import standard_input
+    from invites.jitsi.links import looks_like_token
+    from invites.roster.csv_file import standard_input
 
     if what == STANDARD_INPUT:
         return standard_input().read()
@@ -98,7 +98,7 @@ def _octets(what: str) -> bytes:
 
 def _zone(name: str | None) -> tzinfo | None:
     """Return the reader's zone; None stands for the machine's."""
-    from invites.core.times import ZoneRefused, zone
+    from invites.times import ZoneRefused, zone
 
     if name is None:
         return None

@@ -36,8 +36,8 @@ from invites.errors import Exit, GuardError, RosterRefusedError
 
 if TYPE_CHECKING:
     from invites.cli.errands import Flags, Prepared
-    from invites.core.plan_actions import Plan
     from invites.ledger import Ledger
+    from invites.planning.actions import Plan
 
 
 def plan(
@@ -66,7 +66,7 @@ def plan(
 ) -> int:
     """Show what send would do now: who is new, updated, withdrawn, kept or held back."""
     from invites.cli.errands import Flags, acceptance, begun, ledger_to_read, prepared
-    from invites.run import planned
+    from invites.sending import planned
 
     flags = Flags(
         roster=roster,
@@ -99,8 +99,8 @@ def plan(
 
 def _faults(ready: Prepared, flags: Flags, ledger: Ledger | None) -> list[str]:
     """Return why `send` would not even begin, as lines."""
-    from invites.run import demand_guards
-    from invites.run.rosters import demand_whole_roster
+    from invites.sending import demand_guards
+    from invites.sending.rosters import demand_whole_roster
 
     faults: list[str] = []
     try:

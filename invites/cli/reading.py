@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from invites.cli.common import Call
-    from invites.core.model import Roster
-    from invites.core.problems import Warned
+    from invites.model import Roster
+    from invites.problems import Warned
     from invites.settings import Settings
 
 
@@ -17,8 +17,8 @@ def read_roster(source: str, settings: Settings, *, skip_invalid: bool) -> Roste
 
     Raises UsageError for a file that is not there and RosterRefusedError with every problem.
     """
-    from invites.core.roster import parse_roster
-    from invites.roster_csv import read_table
+    from invites.roster.csv_file import read_table
+    from invites.roster.parse import parse_roster
 
     table = read_table(source)
     return parse_roster(table, settings.roster_rules(), skip_invalid=skip_invalid)

@@ -29,7 +29,7 @@ from invites.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from invites.nightly import JobOutcome, Order, SideOutcome, Waking
+    from invites.jobs import JobOutcome, Order, SideOutcome, Waking
     from invites.settings import Settings
 
 
@@ -67,7 +67,7 @@ def run(
     demand_digest("--accept-shrink", accept_shrink)
     demand_digest("--accept-change", accept_change)
     clock(now)
-    from invites.nightly import Order
+    from invites.jobs import Order
 
     settings = _settings(call, names)
     order = Order(
@@ -143,9 +143,9 @@ def _woken(
 
     from invites.cli.loglines import printer
     from invites.cli.stopping import Stop
+    from invites.jobs import Night, wake_up
     from invites.ledger import create
-    from invites.nightly import Night, wake_up
-    from invites.run import Surroundings
+    from invites.sending import Surroundings
 
     spare_the_collector()
     if new_ledger:

@@ -27,9 +27,9 @@ def schedule(
     from invites import settings as settings_package
     from invites.cli.loglines import printer
     from invites.cli.signals import Signals
-    from invites.nightly.scheduler import Schedule
+    from invites.jobs.schedule import Schedule
     from invites.report.lines import Level, Line
-    from invites.run import Surroundings
+    from invites.sending import Surroundings
 
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     tell = printer(call)

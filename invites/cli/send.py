@@ -155,7 +155,7 @@ def _duration(text: str) -> timedelta:
 
 def _test_box(text: str, begin: Begun) -> str:
     """Return the mailbox that `--redirect` names; a folder has no envelope to redirect."""
-    from invites.core.addresses import AddressRefused, parse_address
+    from invites.addresses import AddressRefused, parse_address
 
     if begin.to != "smtp":
         raise UsageError(

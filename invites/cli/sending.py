@@ -25,16 +25,15 @@ from invites.cli.errands import (
 )
 from invites.cli.progress import bar, no_bar
 from invites.cli.stopping import Stop
-from invites.core.plan_actions import Plan
-from invites.core.text import counted
-from invites.delivery import Delivery, nothing_sent_yet, open_delivery
+from invites.delivery.base import Delivery, nothing_sent_yet, open_delivery
 from invites.errors import GuardError, InvitesError, RosterRefusedError
 from invites.ledger import Ledger, create, open_ledger
 from invites.ledger.runs import sent_since
 from invites.output import manifest
+from invites.planning.actions import Plan
 from invites.report import sending as words
 from invites.report.plan import plan_document, plan_lines, plan_summary
-from invites.run import (
+from invites.sending import (
     Adopted,
     RunReport,
     Surroundings,
@@ -44,7 +43,8 @@ from invites.run import (
     rehearse,
     send_and_wait,
 )
-from invites.run.rosters import demand_whole_roster
+from invites.sending.rosters import demand_whole_roster
+from invites.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

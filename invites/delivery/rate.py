@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from invites.delivery import SentSince
+from invites.delivery.base import SentSince
 from invites.settings.values import RateLimit
 
 WAITED_FOR: Final = timedelta(hours=1)

@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from invites.delivery import Journal, Parcel, SentSince, nothing_sent_yet
-from invites.delivery.oauth import secret_source
+from invites.delivery.base import Journal, Parcel, SentSince, nothing_sent_yet
+from invites.delivery.oauth import Relay, secret_source
+from invites.delivery.pool import Clerk, Desk, serve
 from invites.delivery.rate import Pace
-from invites.delivery.relay import Relay
-from invites.delivery.smtp_counter import serve
-from invites.delivery.smtp_desk import Clerk, Desk
-from invites.delivery.smtp_line import Line
 from invites.delivery.smtp_login import open_session, verifying_context
 from invites.delivery.smtp_session import Session
 from invites.delivery.smtp_wire import LostError
+from invites.delivery.smtp_worker import Line
 from invites.errors import SettingsError, TryAgainError
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import ssl
 from collections.abc import Mapping
 from typing import Final
 
-from invites.delivery import Phase
-from invites.delivery.answers import masked
-from invites.delivery.relay import Relay
+from invites.delivery.base import Phase
+from invites.delivery.oauth import Relay
+from invites.delivery.redact import masked
 from invites.delivery.smtp_wire import LostError, Reply, Wire
 from invites.errors import LoginError, SettingsError, TryAgainError
 

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from invites.delivery import Parcel, Phase
-from invites.delivery.answers import masked
-from invites.delivery.relay import Relay
+from invites.delivery.base import Parcel, Phase
+from invites.delivery.oauth import Relay
+from invites.delivery.redact import masked
 from invites.delivery.smtp_login import CLOSING, Extensions
 from invites.delivery.smtp_wire import LostError, Reply, Wire
 from invites.errors import LoginError, MessageFaultError

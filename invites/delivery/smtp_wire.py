@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import Final, Self
 
-from invites.delivery import Phase
+from invites.delivery.base import Phase
 
 REPLY_AT_MOST: Final = 64 * 1024
 """Octets of one reply; RFC 5321 4.5.3.1.5 allows 512 a line, and no server needs this many."""

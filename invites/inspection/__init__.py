@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from invites.inspection.assessing import Inspected, Inspection, Signature, inspected
-from invites.inspection.document import document
 from invites.inspection.reading import Found, Material, material_from
-from invites.inspection.words import lines
+from invites.inspection.words import document, lines
 
 __all__ = [
     "Found",

@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from invites.core.admission import Verdict, verdict
-from invites.core.cautions import cautions
-from invites.core.claims import Sentence
-from invites.core.roles import Role, roles
-from invites.core.tokens import verifies
+from invites.inspection.cautions import Role, cautions, roles
+from invites.jitsi.admission import Sentence, Verdict, verdict
+from invites.jitsi.tokens import verifies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from invites.core.links import Token
-    from invites.core.model import Server
-    from invites.core.tokens import SigningKey
     from invites.inspection.reading import Found, Material
+    from invites.jitsi.links import Token
+    from invites.jitsi.tokens import SigningKey
+    from invites.model import Server
 
 NO_KEY = "no secret or key is configured."
 

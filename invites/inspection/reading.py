@@ -11,13 +11,13 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
 
-from invites.core.links import NotAToken, link_from, links_in, looks_like_token, token_from
 from invites.errors import UsageError
+from invites.jitsi.links import NotAToken, link_from, links_in, looks_like_token, token_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from invites.core.links import Link, Token
+    from invites.jitsi.links import Link, Token
 
 Kind = Literal["token", "link", "calendar", "message", "text"]
 

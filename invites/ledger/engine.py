@@ -21,8 +21,7 @@ from sqlalchemy.pool import StaticPool
 from invites.errors import LedgerError, TryAgainError
 from invites.ledger import migrations, schema
 from invites.ledger.faults import named, translated
-from invites.ledger.files import create_private, make_private
-from invites.ledger.lock import advisory_lock, file_lock
+from invites.ledger.files import advisory_lock, create_private, file_lock, make_private
 
 BUSY_TIMEOUT_SECONDS = 5.0
 """How long a reader or writer waits for another transaction of SQLite to end."""

@@ -10,13 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from invites.core.attempts import Cause, Inputs, JobState, OpenDue
-from invites.core.facts import Known, attendee_from, meeting_facts_from
-from invites.core.plan_state import State
-from invites.core.reminders import Reminder, Standing
-from invites.ledger.answers import kept_answer
 from invites.ledger.engine import Ledger
-from invites.ledger.recording import insert_into
+from invites.ledger.note import kept_answer
+from invites.ledger.read import standing_condition
 from invites.ledger.schema import (
     invitations,
     jobs,
@@ -26,7 +22,11 @@ from invites.ledger.schema import (
     reminders,
     shared_facts,
 )
-from invites.ledger.snapshot import standing_condition
+from invites.ledger.write import insert_into
+from invites.planning.attempts import Cause, Inputs, JobState, OpenDue
+from invites.planning.facts import Known, attendee_from, meeting_facts_from
+from invites.planning.reminders import Reminder, Standing
+from invites.planning.state import State
 
 
 def job_state(ledger: Ledger, name: str) -> JobState | None:

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from invites.core.guards import clock_fault, zone_data_fault
-from invites.core.model import Kind
-from invites.core.plan_state import State
 from invites.errors import Exit, GuardError, ZoneDataError
 from invites.ledger.engine import Ledger
-from invites.ledger.noting import Result, record_state
-from invites.ledger.recording import Key, insert_into
+from invites.ledger.note import Result, record_state
 from invites.ledger.schema import invitations, meetings, messages, meta, runs
+from invites.ledger.write import Key, insert_into
+from invites.model import Kind
+from invites.planning.guards import clock_fault, zone_data_fault
+from invites.planning.state import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

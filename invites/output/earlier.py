@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from invites.core.problems import escaped
 from invites.errors import OutputRefusedError
 from invites.output import manifest
 from invites.output.names import is_file_name, is_name
+from invites.problems import escaped
 
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What file managers leave behind; it is neither a build's nor anybody's."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import BinaryIO, Final, Protocol
 
-from invites.core.model import Invitation
+from invites.model import Invitation
 from invites.output.names import name_for
 from invites.output.staging import FILE_MODE, FOLDER_MODE
 

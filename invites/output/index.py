@@ -6,8 +6,8 @@ from datetime import UTC, datetime, tzinfo
 from html import escape
 from typing import BinaryIO
 
-from invites.core.model import Invitation, Meeting
-from invites.core.times import zone
+from invites.model import Invitation, Meeting
+from invites.times import zone
 
 _STYLE = """
 :root { color-scheme: light dark; }

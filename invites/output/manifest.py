@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from invites.core.model import Invitation
 from invites.errors import UsageError
+from invites.model import Invitation
 
 COLUMNS: Final = (
     "meeting_id",

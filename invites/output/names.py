@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
-from invites.core.slugs import slug
+from invites.text import slug
 
 SLUG_AT_MOST = 40
 """Characters of a name that are there for people."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from invites.core.text import counted
-from invites.core.times import zone
+from invites.text import counted
+from invites.times import zone
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from invites.core.model import Meeting
+    from invites.model import Meeting
 
 ROWS_AT_MOST: Final = 30
 """Meetings that a table shows; index.html and manifest.csv have them all."""

@@ -12,8 +12,8 @@ from datetime import datetime
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-from invites.core.times import zone
-from invites.formats.headers import date_field, mailbox_field, unstructured
+from invites.messages.headers import date_field, mailbox_field, unstructured
+from invites.times import zone
 
 LINES_AT_MOST = 25
 """Problems and refusals that a notice lists; the rest is counted."""

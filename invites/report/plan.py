@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from invites.core.facts import Draft, MeetingFacts
-from invites.core.model import Change
-from invites.core.plan_actions import Action, Cause, Hold, Plan, Reason, Send, Withdraw
-from invites.core.problems import escaped
-from invites.core.times import zone
+from invites.model import Change
+from invites.planning.actions import Action, Cause, Hold, Plan, Reason, Send, Withdraw
+from invites.planning.facts import Draft, MeetingFacts
+from invites.problems import escaped
+from invites.times import zone
 
 NOT_SHOWN: Final[Mapping[str, str]] = {
     "validity": "the time in which the link is admitted",

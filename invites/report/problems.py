@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from invites.core.problems import Problem, escaped
+from invites.problems import Problem, escaped
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from invites.core.plan_actions import Action, Plan, Reason
-from invites.core.plan_state import State
-from invites.core.text import counted
+from invites.planning.actions import Action, Plan, Reason
+from invites.planning.state import State
 from invites.report.plan import action_line, place_of, who_and_what
+from invites.text import counted
 
 LINES_AT_MOST: Final = 20
 """Persons that a summary names one by one; `-v` names all."""

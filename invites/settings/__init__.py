@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from invites.settings.reading import demo, load, places
+from invites.settings.load import demo, load, places
 from invites.settings.sections import Job
 from invites.settings.tree import Settings
 

@@ -10,13 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from invites.settings.faults import Complaint, Finding
 from invites.settings.layers import Given, KeyPath, key_name
-from invites.settings.sections import (
-    DeliverySection,
-    Jitsi,
-    Job,
-    Smtp,
-    ValiditySection,
-)
+from invites.settings.sections import DeliverySection, Jitsi, Job, Smtp, ValiditySection
 from invites.settings.web import JAAS_URL, is_loopback
 
 Broken = Iterator[tuple[KeyPath, str]]

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from invites.core.problems import escaped
-from invites.core.rooms import TenantRefused
-from invites.core.text import CellRefused
 from invites.errors import SettingsError
+from invites.jitsi.rooms import TenantRefused
+from invites.problems import escaped
 from invites.settings.sections import NEVER_SHOWN
 from invites.settings.values import Unfit
+from invites.text import CellRefused
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-
 
 _LOGIN: Final = re.compile(r"//[^/]*@")
 _QUERY: Final = re.compile(r"([?#]).*", re.DOTALL)

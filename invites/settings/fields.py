@@ -14,12 +14,12 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, ValidationInfo
 
-from invites.core.addresses import parse_address
-from invites.core.problems import escaped
-from invites.core.text import refuse_encoded_words
-from invites.core.times import zone
+from invites.addresses import parse_address
+from invites.problems import escaped
 from invites.settings import values
 from invites.settings.values import Unfit
+from invites.text import refuse_encoded_words
+from invites.times import zone
 
 _PATTERN: Final = re.compile(r"[*?\[]")
 _SQLITE: Final = "sqlite:///"
@@ -181,7 +181,7 @@ def reminders(value: object) -> tuple[timedelta, ...]:
 
 def columns(value: object) -> dict[str, tuple[str, ...]]:
     """Return theirs by ours, each as a tuple."""
-    from invites.core.columns import BY_NAME, folded_name  # noqa: PLC0415 - few rosters need it
+    from invites.roster.columns import BY_NAME, folded_name  # noqa: PLC0415
 
     if not isinstance(value, dict):
         raise Unfit('lines such as email = "E-Mail"')

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from invites.core.tokens import KeyRefused, SigningKey, weak_secret
 from invites.errors import SettingsError
+from invites.jitsi.tokens import KeyRefused, SigningKey, weak_secret
 from invites.settings.fields import Secret
 
 COMMAND_SECONDS: Final = 60

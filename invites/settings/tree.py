@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from invites.core.link_lengths import LinkScales
-from invites.core.model import Organizer, Server
-from invites.core.rooms import room_key_from, tenant_from_path
-from invites.core.tokens import hmac_octets
 from invites.errors import SettingsError
+from invites.jitsi.links import LinkScales
+from invites.jitsi.rooms import room_key_from, tenant_from_path
+from invites.jitsi.tokens import hmac_octets
+from invites.model import Organizer, Server
 from invites.settings.checks import place_of
-from invites.settings.docker import NAMES, xmpp_domain
-from invites.settings.environment import variable_name
+from invites.settings.environment import NAMES, variable_name, xmpp_domain
 from invites.settings.layers import KeyPath, key_name
 from invites.settings.secrets import (
     Source,
@@ -46,9 +45,9 @@ from invites.settings.sections import (
 from invites.settings.web import JAAS_URL
 
 if TYPE_CHECKING:
-    from invites.core.roster import RosterRules
-    from invites.core.tokens import SigningKey
-    from invites.core.validity import ValidityRule
+    from invites.jitsi.tokens import SigningKey
+    from invites.jitsi.validity import ValidityRule
+    from invites.roster.parse import RosterRules
 
 _EXAMPLES: Final[dict[KeyPath, str]] = {
     ("jitsi", "url"): '"https://meet.example.com"',
@@ -157,7 +156,7 @@ class Settings:
 
     def validity_rule(self) -> ValidityRule:
         """Return how a token's window follows from its meeting."""
-        from invites.core.validity import ValidityRule  # noqa: PLC0415 - with roster_rules
+        from invites.jitsi.validity import ValidityRule  # noqa: PLC0415
 
         return ValidityRule(
             opens_before=self.validity.opens_before,
@@ -168,7 +167,7 @@ class Settings:
 
     def roster_rules(self) -> RosterRules:
         """Return how a roster is read."""
-        from invites.core.roster import RosterRules  # noqa: PLC0415 - heavy, and not for everybody
+        from invites.roster.parse import RosterRules  # noqa: PLC0415
 
         return RosterRules(
             timezone=self.roster.timezone,

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
 from typing import Final
 
-from invites.core.languages import language_tag
-from invites.core.text import CellRefused, check_line
+from invites.languages import language_tag
+from invites.text import CellRefused, check_line
 
 UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 """Seconds in each unit of a duration or rate, largest first."""

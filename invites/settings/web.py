@@ -6,7 +6,7 @@ import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
 
-from invites.core.rooms import tenant_from_path
+from invites.jitsi.rooms import tenant_from_path
 from invites.settings.values import Unfit, text
 
 JAAS_URL: Final = "https://8x8.vc"

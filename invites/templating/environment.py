@@ -12,8 +12,8 @@ import jinja2.sandbox
 import jinja2.utils
 
 from invites.errors import TemplateError
+from invites.templating.context import VIEWS, ChangeView, Columns, attributes
 from invites.templating.sources import TemplateFile, is_html
-from invites.templating.views import VIEWS, ChangeView, Columns, attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping

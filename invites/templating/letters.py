@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from invites.core.model import Attendee, Change, Meeting, Organizer, Validity
+    from invites.model import Attendee, Change, Meeting, Organizer, Validity
 
 LINK = "link"
 COLUMN = "columns."

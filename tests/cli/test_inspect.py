@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from invites.cli.app import run_command_line
-from invites.core.model import Attendee, Server, Validity
-from invites.core.rooms import join_link, room_from_text
-from invites.core.tokens import Minter, SigningKey
+from invites.jitsi.rooms import join_link, room_from_text
+from invites.jitsi.tokens import Minter, SigningKey
+from invites.model import Attendee, Server, Validity
 
 SECRET = "a-made-up-secret-of-41-bytes-for-tests-00"
 SERVER = Server(

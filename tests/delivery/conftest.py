@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from invites.core.model import Attendee, Invitation, Kind, Meeting, Revision, Room, Validity
-from invites.delivery import Key, Outcome, Parcel
-from invites.delivery.relay import Relay
+from invites.delivery.base import Key, Outcome, Parcel
+from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
+from invites.model import Attendee, Invitation, Kind, Meeting, Revision, Room, Validity
 from tests.peers.certificates import Authority
 from tests.peers.smtp_server import ScriptedServer
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from invites.delivery import Delivery, Parcel
+from invites.delivery.base import Delivery, Parcel
 from invites.errors import TryAgainError
 from tests.delivery.conftest import Recorder, message_id_of, parcel, parcels
 

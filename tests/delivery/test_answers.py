@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.delivery.answers import ANSWER_AT_MOST, masked
+from invites.delivery.redact import ANSWER_AT_MOST, masked
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJyb29tIjoiYSJ9.c2lnbmF0dXJl"
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from invites.core.model import Kind
-from invites.delivery import Delivery, Parcel, batches
+from invites.delivery import folder as batches
+from invites.delivery.base import Delivery, Parcel
 from invites.delivery.folder import FolderDelivery
 from invites.errors import StorageError
+from invites.model import Kind
 from invites.output import manifest
 from tests.delivery.conftest import Recorder, message_id_of, parcel, parcels
 from tests.delivery.contract import DeliveryContract, never

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from invites import settings as settings_package
-from invites.delivery.oauth import m365_token, secret_source
-from invites.delivery.relay import Relay
+from invites.delivery.oauth import Relay, m365_token, secret_source
 from invites.delivery.smtp import SmtpDelivery, relay_from
 from invites.errors import LoginError, SettingsError, TryAgainError
 from tests.delivery.conftest import Recorder, parcels

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.delivery import Deferred
+from invites.delivery.base import Deferred
+from invites.delivery.oauth import Relay
 from invites.delivery.rate import Pace
-from invites.delivery.relay import Relay
 from invites.delivery.smtp import SmtpDelivery
 from invites.errors import TryAgainError
 from invites.settings.values import RateLimit, rate

@@ -13,8 +13,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
-from invites.delivery import Delivery
-from invites.delivery.relay import Relay
+from invites.delivery.base import Delivery
+from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
 from tests.delivery.conftest import (
     SENDER,

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from invites.delivery.relay import Relay
+from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
 from invites.errors import LoginError, SettingsError, TryAgainError
 from tests.delivery.conftest import Recorder, parcel, parcels

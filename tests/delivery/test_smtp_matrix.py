@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from invites.delivery.relay import Relay
+from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
 from invites.errors import LoginError, TryAgainError
 from tests.delivery.conftest import Recorder, mailbox_of, message_id_of, parcels

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from invites.delivery import Deferred, Failed, Phase, Sent
-from invites.delivery.relay import Relay
+from invites.delivery.base import Deferred, Failed, Phase, Sent
+from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery, login_report
 from invites.errors import LoginError, MessageFaultError, TryAgainError
 from tests.delivery.conftest import (

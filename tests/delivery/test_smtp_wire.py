@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.delivery import Phase
+from invites.delivery.base import Phase
 from invites.delivery.smtp_session import stuffed
 from invites.delivery.smtp_wire import LostError, Reply, Wire
 

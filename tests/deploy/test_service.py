@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from invites import ledger
-from tests.nightly.awake import eventually, free_port, healthz
+from tests.jobs.awake import eventually, free_port, healthz
 from tests.peers.smtp_server import ScriptedServer
 from tests.support import COMMAND, SECRET, SETTINGS, write_settings
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from invites.core.attempts import Cause
 from invites.errors import Exit
+from invites.planning.attempts import Cause
 from invites.settings.environment import CREDENTIALS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

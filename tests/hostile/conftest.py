@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from invites.core.model import Roster
-from invites.core.roster import RosterRules, parse_roster
 from invites.errors import RosterRefusedError
-from invites.roster_csv import table_from_bytes
+from invites.model import Roster
+from invites.roster.csv_file import table_from_bytes
+from invites.roster.parse import RosterRules, parse_roster
 
 GOOD = {
     "meeting_id": "weekly",

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from invites.core.model import Roster
 from invites.errors import RosterRefusedError
+from invites.model import Roster
 
 Read = Callable[..., Roster]
 Refused = Callable[..., RosterRefusedError]

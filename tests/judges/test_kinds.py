@@ -8,8 +8,8 @@ import pytest
 import vobject
 from icalendar import Calendar
 
-from invites.core.model import Attendance, Invitation, Kind, Revision, Status
-from invites.formats.calendar import EventFacts, EventSkeleton
+from invites.messages.calendar import EventFacts, EventSkeleton
+from invites.model import Attendance, Invitation, Kind, Revision, Status
 from tests.judges import octets
 from tests.judges.conftest import Libical
 from tests.workshop import START, Workshop

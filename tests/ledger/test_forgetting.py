@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from invites import ledger
-from invites.core.model import Status
-from invites.core.plan_state import State
 from invites.errors import UsageError
 from invites.ledger import Ledger
-from invites.ledger.forgetting import Forgot, entries_of, expire, forget
+from invites.ledger.erase import Forgot, entries_of, expire, forget
 from invites.ledger.history import past_messages, past_runs
+from invites.model import Status
+from invites.planning.state import State
 from tests.ledger.test_recording import ADA, carry_out, found
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting, said
 

@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 
 from invites import ledger
-from invites.core.attempts import Cause, Inputs, JobState, after_attempt, noticed
-from invites.core.plan_state import State
-from invites.core.reminders import Reminder, due_reminders
 from invites.errors import LedgerError
 from invites.ledger import Ledger
-from invites.ledger.answers import LONGEST, kept_answer
 from invites.ledger.history import past_messages, past_runs, scopes, waiting
 from invites.ledger.jobs import (
     ReminderNote,
@@ -23,6 +19,10 @@ from invites.ledger.jobs import (
     sent_reminders,
     standing_invitations,
 )
+from invites.ledger.note import LONGEST, kept_answer
+from invites.planning.attempts import Cause, Inputs, JobState, after_attempt, noticed
+from invites.planning.reminders import Reminder, due_reminders
+from invites.planning.state import State
 from tests.ledger.test_forgetting import send
 from tests.ledger.test_recording import ADA, START, begin_run, found
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting

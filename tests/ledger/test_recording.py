@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 
-from invites.core.model import Kind, Status
-from invites.core.plan_actions import Action, Plan
-from invites.core.plan_state import Entry, Snapshot, State
 from invites.errors import Exit, GuardError, StorageError
 from invites.ledger import Ledger
 from invites.ledger.history import past_runs
-from invites.ledger.noting import Notes, Result
-from invites.ledger.recording import Key, record_plan
+from invites.ledger.note import Notes, Result
+from invites.ledger.read import snapshot_of
 from invites.ledger.runs import (
     RunStart,
     begin_run,
@@ -26,7 +23,10 @@ from invites.ledger.runs import (
     sent_since,
     settle_left,
 )
-from invites.ledger.snapshot import snapshot_of
+from invites.ledger.write import Key, record_plan
+from invites.model import Kind, Status
+from invites.planning.actions import Action, Plan
+from invites.planning.state import Entry, Snapshot, State
 from tests.peers.planning import (
     DAY,
     HOUR,

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from invites.core.times import zone
+from invites.times import zone
 
 FIRST_YEAR, LAST_YEAR = 2026, 2030
 MINUTE = timedelta(minutes=1)

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from invites.core.attempts import Inputs, JobState, Run, completed, decide
-from invites.core.due import DueRule, due_instants
-from invites.core.times import zone
+from invites.planning.attempts import Inputs, JobState, Run, completed, decide
+from invites.planning.due import DueRule, due_instants
+from invites.times import zone
 
 Oracle = Callable[[ZoneInfo, Sequence[time], datetime, datetime], dict[time, list[datetime]]]
 Zones = dict[str, tuple[datetime, ...]]

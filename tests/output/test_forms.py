@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from invites.core.model import Meeting
+from invites.model import Meeting
 from tests.workshop import Workshop
 
 

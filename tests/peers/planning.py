@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from invites.core.facts import MeetingDraft, Terms, attendee_json, drafted
-from invites.core.model import Attendee, Kind, Meeting, Method, Room, Roster, Server, Validity
-from invites.core.plan import plan_for
-from invites.core.plan_actions import Action, Plan, Policy, Send, Withdraw
-from invites.core.plan_revisions import changes_json
-from invites.core.plan_state import (
+from invites.model import Attendee, Kind, Meeting, Method, Room, Roster, Server, Validity
+from invites.planning.actions import Action, Plan, Policy, Send, Withdraw
+from invites.planning.decide import plan_for
+from invites.planning.facts import MeetingDraft, Terms, attendee_json, drafted
+from invites.planning.revisions import changes_json
+from invites.planning.state import (
     NOBODY_FORGOTTEN,
     NOTHING_PENDING,
     PRESENT,

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
-from invites.delivery import Deferred, Failed, Journal, Key, Outcome, Parcel, Phase, Sent, Unknown
+from invites.delivery.base import (
+    Deferred,
+    Failed,
+    Journal,
+    Key,
+    Outcome,
+    Parcel,
+    Phase,
+    Sent,
+    Unknown,
+)
 from invites.errors import TryAgainError
 
 ARRIVES = "arrives"

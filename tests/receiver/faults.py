@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 
-from invites.core import plan as planning
-from invites.core import plan_absent, plan_changes, plan_revisions
-from invites.core.facts import Draft, MeetingDraft
-from invites.core.identity import uid_for
-from invites.core.model import Kind, Revision, Roster
-from invites.core.plan_actions import Action, Cause, Plan, Policy, Send, Withdraw, order_of
-from invites.core.plan_revisions import Moment
-from invites.core.plan_state import Entry, MeetingState, Snapshot
-from invites.ledger import snapshot as snapshots
-from invites.run import Workshop
-from invites.run import sending as pass_module
+from invites.identity import uid_for
+from invites.ledger import read as snapshots
+from invites.model import Kind, Revision, Roster
+from invites.planning import absence as plan_absent
+from invites.planning import decide as planning
+from invites.planning import facts as plan_changes
+from invites.planning import revisions as plan_revisions
+from invites.planning.actions import Action, Cause, Plan, Policy, Send, Withdraw, order_of
+from invites.planning.facts import Draft, MeetingDraft
+from invites.planning.revisions import Moment
+from invites.planning.state import Entry, MeetingState, Snapshot
+from invites.sending import Workshop
+from invites.sending import one_pass as pass_module
 
 Planner = Callable[..., Plan]
 Plant = Callable[[pytest.MonkeyPatch], None]

@@ -17,15 +17,15 @@ from typing import Any
 
 from invites import ledger
 from invites import settings as settings_package
-from invites.core.model import Roster
-from invites.core.plan_actions import Only
-from invites.core.roster import parse_roster
 from invites.errors import GuardError, UsageError
 from invites.ledger import Ledger
-from invites.ledger.forgetting import forget
+from invites.ledger.erase import forget
 from invites.ledger.schema import metadata
-from invites.roster_csv import read_table
-from invites.run import Errand, RunReport, Surroundings, Workshop, policy_from, send
+from invites.model import Roster
+from invites.planning.actions import Only
+from invites.roster.csv_file import read_table
+from invites.roster.parse import parse_roster
+from invites.sending import Errand, RunReport, Surroundings, Workshop, policy_from, send
 from tests.receiver.carrier import Carrier, Death
 from tests.receiver.truth import House, Paper, Place, Secret, View, as_csv
 from tests.receiver.watch import Showing, Watch, WrongError

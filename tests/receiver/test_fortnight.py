@@ -18,8 +18,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from invites import ledger
 from invites import settings as settings_package
 from invites.errors import Exit
-from invites.nightly import Night, Waking, wake_up
-from invites.run import Surroundings
+from invites.jobs import Night, Waking, wake_up
+from invites.sending import Surroundings
 from tests.peers.calendar_model import PostOffice
 from tests.receiver.machine import first_start, guest
 from tests.receiver.office import DAY, EPOCH, HOUR

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import unquote
 
-from invites.delivery import Deferred, Failed, Outcome, Parcel, Sent
+from invites.delivery.base import Deferred, Failed, Outcome, Parcel, Sent
 from tests.peers.calendar_model import Effect, Letter, Order, PostOffice
 from tests.receiver.truth import House, Paper, Place, Secret, View
 

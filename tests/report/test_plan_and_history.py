@@ -9,9 +9,9 @@ from io import StringIO
 
 from rich.console import Console
 
-from invites.core.model import Room, Status
-from invites.core.plan_state import State
 from invites.ledger.history import PastMessage, PastRun
+from invites.model import Room, Status
+from invites.planning.state import State
 from invites.report.history import document_of, message_table, run_table
 from invites.report.plan import plan_document, plan_lines, plan_summary
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting

@@ -16,10 +16,10 @@ import pytest
 from icalendar import Calendar
 
 from invites import settings
-from invites.composing import Composer, Verifier
-from invites.core.model import Invitation, Kind, Revision
-from invites.core.roster import parse_roster
-from invites.roster_csv import read_table
+from invites.messages import Composer, Verifier
+from invites.model import Invitation, Kind, Revision
+from invites.roster.csv_file import read_table
+from invites.roster.parse import parse_roster
 from invites.settings import Settings
 from invites.templating import Templates
 from tests.secrets.canary import CANARY, SETTINGS, TOKEN, holds_secret, holds_token, layers
@@ -132,7 +132,7 @@ def test_a_failure_shows_neither_secret_nor_token(
     invites: Invites, config: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
 ) -> None:
     """An unexpected one, with its traceback where that is asked for."""
-    monkeypatch.setattr("invites.composing.Composer", Failing)
+    monkeypatch.setattr("invites.messages.Composer", Failing)
     answer = invites("build", SAMPLE, "--config", config, "--now", NOW, *flags)
     assert answer.code == 1
     assert ("Traceback" in answer.err) is ("-v" in flags)

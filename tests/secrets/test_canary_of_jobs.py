@@ -21,8 +21,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.nightly.awake import Awake, eventually, free_port
-from tests.nightly.conftest import HEADER, OPERATORS
+from tests.jobs.awake import Awake, eventually, free_port
+from tests.jobs.conftest import HEADER, OPERATORS
 from tests.peers.smtp_server import Accepted, Fault, ScriptedServer
 from tests.secrets.canary import CANARY, SETTINGS, holds_secret, holds_token
 from tests.support import COMMAND, ROOT, write_settings

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from invites import settings
-from invites.core.rooms import room_key_from
 from invites.errors import SettingsError
+from invites.jitsi.rooms import room_key_from
 
 Load = Callable[..., settings.Settings]
 CANARY = "canary-7f3a9c-do-not-show-0123456789"

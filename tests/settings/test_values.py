@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.core.text import CellRefused
 from invites.settings import values
 from invites.settings.values import Listen, RateLimit, Unfit
+from invites.text import CellRefused
 
 PARTS = st.fixed_dictionaries(
     {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from invites.core.rooms import TenantRefused
+from invites.jitsi.rooms import TenantRefused
 from invites.settings import web
 from invites.settings.values import Unfit
 

@@ -15,8 +15,8 @@ from invites import ledger
 from invites import settings as settings_package
 from invites.errors import RosterRefusedError
 from invites.ledger import Ledger
-from invites.run import Errand, Workshop, planned, policy_from
-from invites.run.rosters import demand_whole_roster, read_roster
+from invites.sending import Errand, Workshop, planned, policy_from
+from invites.sending.rosters import demand_whole_roster, read_roster
 from tests.peers.postgresql import PostgreSQL
 from tests.peers.smtp_server import ScriptedServer
 from tests.support import Answer

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from invites.core.model import Attendee, Change, Meeting, Organizer, Status, Validity
+from invites.model import Attendee, Change, Meeting, Organizer, Status, Validity
 from invites.templating import LetterFacts, LetterWriter, Templates
 
 START = datetime(2031, 12, 2, 8, tzinfo=UTC)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.core.times import zone
 from invites.templating.dates import direction, instant, moment, offset_text, span
+from invites.times import zone
 
 BERLIN = zone("Europe/Berlin")
 

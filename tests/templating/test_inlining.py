@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invites.errors import TemplateError
-from invites.templating.inlining import JINJA_TAG, Inliner, masked_source
+from invites.templating.inline import JINJA_TAG, Inliner, masked_source
 from invites.templating.sources import STYLES, Sources, is_html
 
 CSS = """

@@ -9,9 +9,9 @@ from html import unescape
 
 import pytest
 
-from invites.core.model import Attendance, Attendee, Change, Kind
+from invites.model import Attendance, Attendee, Change, Kind
 from invites.templating import Letter, LetterFacts, LetterWriter, filled
-from invites.templating.slots import END, START
+from invites.templating.share import END, START
 
 LINK = "https://meet.example.com/planning?jwt=aaa.bbb.ccc"
 WITH_LINK = (Kind.INVITATION, Kind.UPDATE, Kind.REMINDER)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from invites.core.model import Attendee, Kind
 from invites.errors import Exit, TemplateError
+from invites.model import Attendee, Kind
 from invites.templating import LetterFacts, LetterWriter, Templates, shipped_folder
 
 Folder = Callable[[dict[str, str]], Path]

@@ -11,19 +11,11 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
 
-from invites.core.model import Attendance, Attendee, Kind
-from invites.templating import (
-    Letter,
-    LetterFacts,
-    LetterWriter,
-    Part,
-    SharedLetter,
-    Slot,
-    filled,
-)
+from invites.model import Attendance, Attendee, Kind
+from invites.templating import Letter, LetterFacts, LetterWriter, Part, SharedLetter, Slot, filled
+from invites.templating.context import part_files
 from invites.templating.environment import letter_environment
-from invites.templating.kinds import part_files
-from invites.templating.variants import Variants, variants_of
+from invites.templating.share import Variants, variants_of
 
 EXPRESSIONS = (
     "attendee.name",

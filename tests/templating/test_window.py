@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from invites.core.model import Attendee, Kind
-from invites.core.validity import ValidityRule, validity_for
+from invites.jitsi.validity import ValidityRule, validity_for
+from invites.model import Attendee, Kind
 from invites.templating import LetterFacts, LetterWriter
 
 LINK = "https://meet.example.com/planning?jwt=aaa.bbb.ccc"

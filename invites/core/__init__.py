@@ -1,1 +1,0 @@
-"""What is decided: pure values and functions, without files, clock, randomness or network."""

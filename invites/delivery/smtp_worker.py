@@ -1,0 +1,198 @@
+"""One line to the relay: a connection, opened when needed and reopened once per message.
+
+A line has one message in hand, and with pipelining the next one on its way behind it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from invites.delivery.base import Deferred, Failed, Key, Outcome, Parcel, Phase, Sent, Unknown
+from invites.delivery.oauth import Relay
+from invites.delivery.pool import Clerk, Pause
+from invites.delivery.smtp_login import open_session
+from invites.delivery.smtp_session import Session, Verdict
+from invites.delivery.smtp_wire import LostError
+from invites.errors import InvitesError, TryAgainError
+
+LONGEST_NAP: Final = 1.0
+"""Seconds between looks at whether the run is to stop, while a rate limit is waited for."""
+
+IDLE_AT_MOST: Final = 30.0
+"""Seconds of waiting for which a connection is kept; servers close idle ones (RFC 5321 4.5.3.2)."""
+
+
+@dataclass(slots=True)
+class _InHand:
+    """A message on this line, whether it was announced, and whether it was lost once."""
+
+    parcel: Parcel
+    announced: bool = False
+    lost_once: bool = False
+
+
+class Line:
+    """Carries what the desk gives out over one connection at a time."""
+
+    def __init__(
+        self, relay: Relay, context: ssl.SSLContext, desk: Clerk, *, sleep: Callable[[float], None]
+    ) -> None:
+        """`sleep` waits so many seconds."""
+        self._relay = relay
+        self._context = context
+        self._desk = desk
+        self._sleep = sleep
+        self._session: Session | None = None
+        self._hand: deque[_InHand] = deque()
+        self._pending: list[Outcome] = []
+        self._is_retired = False
+
+    def work(self) -> None:
+        """Carry parcels until the desk has none; errors of the session end the run at the desk."""
+        try:
+            while self._has_message():
+                self._carry()
+            self._flush()
+            self._leave()
+        except InvitesError as error:
+            self._give_up(error)
+        finally:
+            self._drop()
+
+    def _has_message(self) -> bool:
+        """Make sure that a message is in hand; one whose transaction was lost may be left."""
+        if self._hand and self._session is None and self._desk.is_over():
+            self._hand = deque(message for message in self._hand if message.announced)
+        while not self._hand and not self._is_retired:
+            match self._desk.take():
+                case None:
+                    return False
+                case Pause(seconds=seconds):
+                    self._wait(seconds)
+                case parcel:
+                    self._hand.append(_InHand(parcel))
+        return bool(self._hand)
+
+    def _carry(self) -> None:
+        """Carry the message in hand as far as it goes."""
+        current = self._hand[0]
+        opening = self._session is None
+        try:
+            session = self._session = self._session or self._opened()
+            opening = False
+            verdict = session.refusal(current.parcel)
+            if verdict is None:
+                self._announce(current)
+                verdict = session.content(current.parcel, ahead=self._next_parcel(session))
+        except LostError as lost:
+            self._lose(current, lost, opening=opening)
+        else:
+            self._settle(_outcome(current.parcel.key, verdict))
+            self._tidy(session)
+
+    def _opened(self) -> Session:
+        wire, extensions = open_session(self._relay, self._context)
+        return Session(wire, extensions, self._relay)
+
+    def _next_parcel(self, session: Session) -> Parcel | None:
+        """Take the message whose commands may follow the dot of this one."""
+        if not session.pipelining:
+            return None
+        if len(self._hand) == 1:
+            parcel = self._desk.take()
+            if not isinstance(parcel, Parcel):
+                return None
+            self._hand.append(_InHand(parcel))
+        parcel = self._hand[1].parcel
+        return None if session.objection(parcel) else parcel
+
+    def _announce(self, current: _InHand) -> None:
+        sending: list[Key] = [] if current.announced else [current.parcel.key]
+        self._flush(sending)
+        current.announced = True
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._hand.popleft()
+        self._pending.append(outcome)
+
+    def _tidy(self, session: Session) -> None:
+        """Note the outcome now, unless the next announcement is due at once and can carry it."""
+        if not session.usable:
+            self._drop()
+        if self._session is None or not session.next_is_answered:
+            self._flush()
+
+    def _lose(self, current: _InHand, lost: LostError, *, opening: bool) -> None:
+        """Try the message again once; after that, or after its dot, its outcome is settled."""
+        self._drop()
+        if lost.dot_out:
+            self._settle(Unknown(key=current.parcel.key, answer=f"no answer: {lost.why}"))
+        elif not current.lost_once:
+            current.lost_once = True
+        elif opening and not current.announced and self._retire():
+            return
+        elif lost.refused:
+            words = f"{self._relay.name}: {lost.why}; the rest waits; run again later"
+            raise TryAgainError(words) from None
+        else:
+            self._settle(
+                Deferred(key=current.parcel.key, answer=lost.why, phase=lost.phase, lost=True)
+            )
+        self._flush()
+
+    def _retire(self) -> bool:
+        """Leave the rest to lines that did get a connection, where there are any."""
+        self._is_retired = self._desk.retire([message.parcel for message in self._hand])
+        if self._is_retired:
+            self._hand.clear()
+        return self._is_retired
+
+    def _give_up(self, error: InvitesError) -> None:
+        """End the run; a message that was announced, and is known not to be sent, is deferred."""
+        self._drop()
+        for message in self._hand:
+            if message.announced:
+                self._pending.append(_cut_short(message.parcel.key))
+        self._hand.clear()
+        self._desk.end(error)
+        self._flush()
+
+    def _flush(self, sending: list[Key] | None = None) -> None:
+        outcomes, self._pending = self._pending, []
+        if outcomes or sending:
+            self._desk.note(outcomes, sending or [])
+
+    def _wait(self, seconds: float) -> None:
+        self._flush()
+        if seconds > IDLE_AT_MOST:
+            self._leave()
+        self._sleep(min(seconds, LONGEST_NAP))
+
+    def _leave(self) -> None:
+        if self._session is not None:
+            self._session.quit()
+            self._session = None
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def _outcome(key: Key, verdict: Verdict) -> Outcome:
+    match verdict.code // 100:
+        case 2:
+            return Sent(key=key, answer=verdict.answer)
+        case 4:
+            return Deferred(key=key, answer=verdict.answer, phase=verdict.phase)
+        case _:
+            return Failed(key=key, answer=verdict.answer, phase=verdict.phase)
+
+
+def _cut_short(key: Key) -> Outcome:
+    words = "not sent: the run ended before a connection was back"
+    return Deferred(key=key, answer=words, phase=Phase.CONNECT, lost=True)

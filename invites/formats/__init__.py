@@ -1,1 +1,0 @@
-"""What is written: calendar and message bytes, and the checks on them."""

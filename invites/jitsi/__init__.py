@@ -1,0 +1,1 @@
+"""Rooms, validity, tokens and links as a Jitsi server reads them; pure."""

@@ -1,0 +1,368 @@
+"""Links and tokens taken apart: what somebody else made, read as Jitsi reads it, trusting nothing.
+
+Nothing in here is printed with the token itself; `Token` and `Link` keep it out of their `repr`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from urllib.parse import quote, unquote, urlsplit
+
+from invites.errors import MessageFaultError
+from invites.jitsi.rooms import (
+    CLAIM_SAFE,
+    DERIVED_AT_MOST,
+    LINK_REFUSE_ABOVE,
+    LINK_WARN_ABOVE,
+    folded_room,
+    link_prefix_suffix,
+)
+from invites.jitsi.tokens import (
+    Minter,
+    SigningKey,
+    compact,
+    header_for,
+    personal_claims,
+    shared_claims,
+)
+from invites.model import Attendee, Meeting, Room, Server, Validity
+from invites.problems import Problem, Warned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from invites.model import Server
+
+DELETED: Final = str.maketrans("", "", ":?#[]@!$&'()*+,;=></\"")
+"""Literal characters that the web client deletes from a link's room (`uri.ts`)."""
+
+_SEGMENT = r"[A-Za-z0-9_-]+"
+_TOKEN: Final = rf"ey{_SEGMENT}\.{_SEGMENT}\.{_SEGMENT}"
+_TOKEN_ALONE = re.compile(r"[^\s.:]+\.[^\s.:]+\.[^\s.:]*")  # a colon makes it an address
+_LINK_IN_TEXT = re.compile(rf"https?://[^\s<>\"']+?[?#&]jwt=(?:%22|\")?{_TOKEN}(?:%22|\")?")
+_JWT = re.compile(r"(?:^|&)jwt=([^&]*)")
+
+
+class NotAToken(ValueError):  # noqa: N818 - it reads as a verdict, and is caught as one
+    """A text that is no token or holds none; the text of the error never shows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token's header and claims, and what a signature is checked with.
+
+    `clean` is false where the segments are not plain base64url without padding, `signed` where the
+    last one, the signature, is empty.
+    """
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    message: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    clean: bool = True
+    signed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A join link taken apart as the web client does it.
+
+    `segment` is the path's last one as it stands in the link; `tenant` what is before it.
+    `place` says where the token stands: `fragment` is JSON in quotes, `bare` lacks the quotes,
+    `late` is a query behind the fragment.
+    `both` is true where query and fragment have a token; then the fragment's is the one here.
+    """
+
+    scheme: str
+    host: str
+    tenant: str
+    segment: str
+    place: Literal["query", "fragment", "bare", "late"]
+    both: bool
+    length: int
+    token: str = field(repr=False)
+
+    @property
+    def room(self) -> str | None:
+        """Return the room that the web client asks the server for; None where it can't be read."""
+        return room_on_the_server(self.segment)
+
+
+def token_from(text: str) -> Token:
+    """Return the token in `text` taken apart; raises NotAToken where it is none."""
+    parts = text.split(".")
+    if len(parts) != 3:
+        raise NotAToken("a token has three segments")
+    header, claims = (_json_object(part) for part in parts[:2])
+    return Token(
+        header=header,
+        claims=claims,
+        message=f"{parts[0]}.{parts[1]}".encode("utf-8", "replace"),
+        signature=_octets(parts[2]) or b"",
+        clean=all(re.fullmatch(_SEGMENT, part) for part in parts),
+        signed=parts[2] != "",
+    )
+
+
+def looks_like_token(text: str) -> bool:
+    """Return whether `text` has the shape of a token, whatever is in it."""
+    return _TOKEN_ALONE.fullmatch(text) is not None
+
+
+def links_in(text: str) -> list[str]:
+    """Return the join links in a longer text, in order, each once."""
+    return list(dict.fromkeys(_LINK_IN_TEXT.findall(text)))
+
+
+def link_from(text: str) -> Link:
+    """Return a join link taken apart; raises NotAToken where it has no token."""
+    try:
+        parts = urlsplit(text)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        raise NotAToken("the link can't be read") from None
+    place, token = _token_in(parts.query, parts.fragment)
+    *before, segment = parts.path.removeprefix("/").split("/")
+    return Link(
+        scheme=parts.scheme.lower(),
+        host=host.lower(),
+        tenant="/".join(before),
+        segment=segment,
+        place=place,
+        both=bool(_JWT.search(parts.query)) and place in {"fragment", "bare"},
+        length=len(text),
+        token=token,
+    )
+
+
+def _token_in(
+    query: str, fragment: str
+) -> tuple[Literal["query", "fragment", "bare", "late"], str]:
+    in_query, in_fragment = _JWT.search(query), _JWT.search(fragment)
+    quoted = in_fragment and re.fullmatch(r"(?:%22|\")(.*)(?:%22|\")", in_fragment[1])
+    if quoted:
+        return "fragment", quoted[1]
+    if in_query:
+        return "query", in_query[1]
+    if in_fragment:
+        return "bare", in_fragment[1]
+    if late := re.search(r"\?(?:[^#]*&)?jwt=([^&]*)", fragment):
+        return "late", late[1]
+    raise NotAToken("the link has no jwt= in its query or fragment")
+
+
+def room_on_the_server(segment: str) -> str | None:
+    """Return the room that the web client makes of a link's segment, as the server knows it.
+
+    None where its percent-encoding is none, on which the web client gives up.
+    """
+    try:
+        decoded = unquote(segment.translate(DELETED), errors="strict")
+        return quote(folded_room(decoded), safe=CLAIM_SAFE).lower()
+    except (UnicodeDecodeError, UnicodeEncodeError):
+        return None
+
+
+def room_text(claim: str) -> str:
+    """Return a room as people write it, from its form on the server; as it is where that fails."""
+    try:
+        return unquote(claim, errors="strict")
+    except UnicodeDecodeError:
+        return claim
+
+
+def claim_for_text(text: str) -> str:
+    """Return the claim that a room's text should have been, for a claim that nobody can reach."""
+    return quote(folded_room(text), safe=CLAIM_SAFE, errors="replace").lower()
+
+
+def _octets(segment: str) -> bytes | None:
+    """Return what a segment encodes; lenient about padding and the standard alphabet."""
+    plain = segment.rstrip("=").replace("+", "-").replace("/", "_")
+    if not re.fullmatch(_SEGMENT, plain):
+        return None
+    try:
+        return urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
+    except ValueError:
+        return None
+
+
+def _json_object(segment: str) -> dict[str, Any]:
+    octets = _octets(segment)
+    if octets is None:
+        raise NotAToken("a segment is not base64url")
+    try:
+        value = json.loads(octets.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise NotAToken("a segment is not JSON") from None
+    if not isinstance(value, dict):
+        raise NotAToken("a segment is no JSON object")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_PER_OCTET: Final = 3
+"""Octets of JSON that an octet of UTF-8 becomes at most, if it is printable: `ü` is `\\u00fc`."""
+
+_PER_FEATURE: Final = 12
+"""Octets of JSON that a feature takes besides its name: quotes, colon, comma, "true"."""
+
+_NO_ROOM: Final = Room(claim="", segment="")
+_LONGEST_WINDOW: Final = Validity(not_before=10**12, expires=10**12)
+_FULLEST: Final = Attendee(
+    name="x",
+    email="x",
+    mailbox="x",
+    address="x",
+    avatar="x",
+    features=("x",),
+    user_id="x",
+    group="x",
+)
+"""An attendee who has every claim, in which `false` is longer than `true`."""
+
+
+class LinkScales:
+    """Weighs the join links of one server's rooms without minting them."""
+
+    def __init__(self, server: Server, *, signature_octets: int) -> None:
+        """Weigh links whose tokens are signed with so many octets."""
+        self._server = server
+        header = len(compact(header_for(server.algorithm, server.key_id)))
+        dots = 2
+        self._around = (
+            sum(map(len, link_prefix_suffix(server, _NO_ROOM)))
+            + _in_base64(header)
+            + _in_base64(signature_octets)
+            + dots
+        )
+        self._octets = _together(
+            len(compact(shared_claims(server, _NO_ROOM, _LONGEST_WINDOW))),
+            len(compact(personal_claims(server, _FULLEST))),
+        )
+
+    def suspects(self, attendees: Iterable[Attendee], room: Room | None) -> list[Attendee]:
+        """Return those whose link may be too long, and none but them has to be weighed.
+
+        Quick, for it runs for everybody; `room` is None where it is derived from the meeting's id.
+        """
+        claim, segment = (
+            (DERIVED_AT_MOST, DERIVED_AT_MOST)
+            if room is None
+            else (len(room.claim), len(room.segment))
+        )
+        # Base64 makes at most (4n + 2) / 3 characters of n octets.
+        spare = (3 * (LINK_REFUSE_ABOVE - self._around - segment) - 2) // 4 - self._octets - claim
+        return [attendee for attendee in attendees if _octets_at_most(attendee) > spare]
+
+    def too_long(
+        self, attendees: Iterable[Attendee], *, room: Room, validity: Validity
+    ) -> Iterator[tuple[Attendee, int]]:
+        """Yield those whose link mail programs break, with its characters.
+
+        Raises ClaimRefusedError as minting does.
+        """
+        shared = len(compact(shared_claims(self._server, room, validity)))
+        around = self._around + len(room.segment)
+        for attendee in attendees:
+            personal = len(compact(personal_claims(self._server, attendee)))
+            length = around + _in_base64(_together(shared, personal))
+            if length > LINK_REFUSE_ABOVE:
+                yield attendee, length
+
+
+def link_problem(attendee: Attendee, length: int) -> Problem:
+    """Return the problem of a row whose link would have `length` characters."""
+    return Problem(
+        row=attendee.row or None,
+        column=None,
+        found=None,
+        expected=f"the join link would have {length:,} characters, and mail clients break "
+        f"links above {LINK_REFUSE_ABOVE:,}; shorten avatar, features, group, name or room",
+    )
+
+
+def _octets_at_most(attendee: Attendee) -> int:
+    """Return how many octets of JSON an attendee's own text comes to at most."""
+    text = (
+        f"{attendee.name}{attendee.email}{attendee.avatar}{attendee.user_id or attendee.address}"
+        f"{attendee.group}{''.join(attendee.features)}"
+    )
+    if not text.isprintable():
+        return LINK_REFUSE_ABOVE
+    return _PER_OCTET * len(text.encode()) + _PER_FEATURE * len(attendee.features)
+
+
+def _in_base64(octets: int) -> int:
+    """Return how many characters some octets make, without padding."""
+    return -(-4 * octets // 3)
+
+
+def _together(shared: int, personal: int) -> int:
+    """Return the octets of two JSON objects made one: two braces become a comma."""
+    return shared + personal - 1
+
+
+class Links:
+    """Mints the join links of a server's rooms; all that it keeps is a count of long ones."""
+
+    def __init__(self, server: Server, key: SigningKey) -> None:
+        """Prepare the signing key once."""
+        self._server = server
+        self._minter = Minter(server, key)
+        self._long_links = 0
+        self._longest = (0, 0, "")
+
+    def for_meeting(
+        self, meeting: Meeting, room: Room, validity: Validity
+    ) -> Callable[[Attendee], str]:
+        """Return a function that mints an attendee's link to the meeting.
+
+        It raises MessageFaultError for one that no mail program keeps whole: reading a roster
+        should have refused its row (`core.link_lengths`).
+        """
+        mint = self._minter.for_meeting(room, validity)
+        prefix, suffix = link_prefix_suffix(self._server, room)
+
+        def link_for(attendee: Attendee) -> str:
+            link = prefix + mint(attendee) + suffix
+            if len(link) > LINK_WARN_ABOVE:
+                self._weigh(meeting, attendee, len(link))
+            return link
+
+        return link_for
+
+    @property
+    def warnings(self) -> list[Warned]:
+        """What somebody should look at: one warning for all long links, for they are long alike."""
+        if not self._long_links:
+            return []
+        length, row, meeting_id = self._longest
+        count = (
+            "1 join link has" if self._long_links == 1 else f"{self._long_links:,} join links have"
+        )
+        text = (
+            f"{count} more than {LINK_WARN_ABOVE:,} characters, and some programs break such links; "
+            f'the longest, in meeting "{meeting_id}", has {length:,}'
+        )
+        return [Warned(row=row or None, column=None, text=text)]
+
+    def _weigh(self, meeting: Meeting, attendee: Attendee, length: int) -> None:
+        """Refuse a link that mail programs break, count one that some might."""
+        if length > LINK_REFUSE_ABOVE:
+            raise MessageFaultError(
+                "join link",
+                f'meeting "{meeting.id}"',
+                found=f"{length:,} characters",
+                expected=f"at most {LINK_REFUSE_ABOVE:,}; mail programs break longer ones",
+            )
+        self._long_links += 1
+        self._longest = max(self._longest, (length, attendee.row, meeting.id))

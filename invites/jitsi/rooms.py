@@ -1,0 +1,204 @@
+"""Rooms: from a roster's text to the token's claim and the link's segment, by Jitsi's own rule.
+
+The web client turns the last segment of a link's path into a room: it deletes some literal
+characters, percent-decodes, normalises (NFKC), lower-cases, percent-encodes and lower-cases again
+(`react/features/base/util/uri.ts`, `getRoomName` and `getBackendSafeRoomName`).
+The token's `room` gets an ASCII lower-case alone before the server compares the two
+(`mod_auth_token`), so that the claim has to be the encoded form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from base64 import b32encode
+from typing import Final
+from urllib.parse import quote, unquote
+
+from invites.model import Room, Server
+
+LINK_WARN_ABOVE: Final = 1_000
+"""Characters of a join link above which some programs may break it: warned about."""
+
+LINK_REFUSE_ABOVE: Final = 2_000
+"""Characters of a join link above which mail clients break it: refused."""
+
+ROOM_BYTES_AT_MOST: Final = 1_023
+"""Bytes of a room on the server: XMPP's limit for a localpart (RFC 7622 3.3)."""
+
+RESERVED_NAMES: Final = frozenset(
+    {
+        "http-bind",
+        "xmpp-websocket",
+        "colibri-ws",
+        "colibri-relay-ws",
+        "conference-request",
+        "rtcstats-ws",
+        "socket.io",
+        "etherpad",
+        "_api",
+        "_load-test",
+        ".well-known",
+        "robots.txt",
+        "manifest.json",
+        "license",
+    }
+)
+"""Last segments that the web server of a Jitsi installation answers itself, in lower case."""
+
+RESERVED_ENDINGS: Final = (".js", ".css", ".png", ".ico", ".html")
+"""Endings that the web server takes for files of the web client."""
+
+UNREACHABLE: Final = "&':?\"#/\\"
+"""Characters with which a path never reaches the web client, percent-encoded or not."""
+
+CLAIM_SAFE: Final = "-_.!~*'()"
+"""What JavaScript's `encodeURIComponent` leaves alone besides letters and digits."""
+
+SEGMENT_SAFE: Final = "-_.~"
+"""What a link's segment shows as it is: nothing that the web client deletes."""
+
+SLUG_AT_MOST: Final = 30
+"""Characters of the meeting id that a derived room shows."""
+
+DERIVED_AT_MOST: Final = SLUG_AT_MOST + 1 + 16
+"""Characters of a derived room: slug, hyphen, 80 bits in base32."""
+
+_PERCENT_ENCODED = re.compile(r"%[0-9a-fA-F]{2}")
+_NOT_SLUG = re.compile(r"[^a-z0-9]+")
+_TENANT = re.compile(r"[a-z0-9_~-]+")
+_LINE_BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+class RoomRefused(ValueError):  # noqa: N818 - it reads as a verdict, and is caught as one
+    """A text that can't name a room; `expected` says what would do, in words for a problem."""
+
+    def __init__(self, expected: str) -> None:
+        """Take in words that complete "found …, expected …"."""
+        self.expected = expected
+        super().__init__(f"expected {expected}")
+
+
+class TenantRefused(ValueError):  # noqa: N818 - as above
+    """A url whose path can't be a tenant; `expected` says what would do."""
+
+    def __init__(self, expected: str) -> None:
+        """Take in words that complete "found …, expected …"."""
+        self.expected = expected
+        super().__init__(f"expected {expected}")
+
+
+def room_from_text(text: str) -> Room:
+    """Return the room that `text` names: what a token claims and what its link shows.
+
+    `text` is plain text as people write it, never percent-encoded.
+    Raises RoomRefused for what no link can reach or what the web server answers itself.
+    """
+    folded = folded_room(text)
+    _refuse_unreachable(folded)
+    _refuse_reserved(folded)
+    claim = quote(folded, safe=CLAIM_SAFE).lower()
+    if len(claim) > ROOM_BYTES_AT_MOST:
+        raise RoomRefused(
+            f"a room of at most {ROOM_BYTES_AT_MOST:,} bytes once it is percent-encoded, "
+            f"not {len(claim):,}"
+        )
+    return Room(claim=claim, segment=quote(folded, safe=SEGMENT_SAFE))
+
+
+def folded_room(text: str) -> str:
+    """Return `text` as the web client folds it: NFKC and lower case until nothing changes.
+
+    Lower case can undo NFKC (J with a combining caron), and the client folds what the link shows
+    once more; a claim that is folded to the end agrees with it.
+    """
+    folded = unicodedata.normalize("NFKC", text).lower()
+    while (again := unicodedata.normalize("NFKC", folded).lower()) != folded:
+        folded = again
+    return folded
+
+
+def _refuse_unreachable(folded: str) -> None:
+    if not folded.strip():
+        raise RoomRefused("a room's name")
+    if folded == "*":
+        raise RoomRefused("one room's name: * would admit to every room")
+    if any(unicodedata.category(char) in _LINE_BREAKING for char in folded):
+        raise RoomRefused("a room without control characters and line ends")
+    if found := sorted(set(folded) & set(UNREACHABLE)):
+        raise RoomRefused(
+            f"a room without {' '.join(found)} (no link reaches rooms with & ' : ? \" # / or \\)"
+        )
+    if _PERCENT_ENCODED.search(folded):
+        raise RoomRefused("the room as plain text, not percent-encoded")
+    if folded in {".", ".."}:
+        raise RoomRefused("a room other than . and .., which browsers drop from a link")
+
+
+def _refuse_reserved(folded: str) -> None:
+    if folded in RESERVED_NAMES:
+        raise RoomRefused(f"another room: the web server answers /{folded} itself")
+    if folded.endswith(RESERVED_ENDINGS):
+        ending = folded[folded.rindex(".") :]
+        raise RoomRefused(
+            f"a room that does not end in {ending}: the web server takes it for a file of its own"
+        )
+
+
+def derived_room(meeting_id: str, key: bytes) -> Room:
+    """Return the room of a meeting whose roster names none: stable, safe, and not to be guessed.
+
+    A slug of `meeting_id` (at most 30 characters) for people, and 16 base32 characters (80 bits)
+    of an HMAC-SHA256 over it, keyed with the room key.
+    """
+    digest = hmac.digest(key, meeting_id.encode(), hashlib.sha256)
+    code = b32encode(digest[:10]).decode("ascii").lower()
+    name = f"{_slug(meeting_id)}-{code}"
+    return Room(claim=name, segment=name)
+
+
+def _slug(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii").lower()
+    return _NOT_SLUG.sub("-", plain).strip("-")[:SLUG_AT_MOST].rstrip("-") or "meeting"
+
+
+def room_key_from(secret: bytes) -> bytes:
+    """Return the key for derived rooms where no room key file is set: it moves with the secret."""
+    return hmac.digest(secret, b"invites: key of derived rooms", hashlib.sha256)
+
+
+def tenant_from_path(path: str) -> str | None:
+    """Return the tenant that a url's path names as the web client folds it; None without a path.
+
+    Dots become `_`, letters lower case (`interface_config`'s `subdomain`).
+    Raises TenantRefused for a path of several segments or with other characters than a domain's.
+    """
+    name = unquote(path).strip("/")
+    if not name:
+        return None
+    if "/" in name:
+        raise TenantRefused("one tenant as the url's path, such as https://meet.example.com/team")
+    folded = name.replace(".", "_").lower()
+    if not _TENANT.fullmatch(folded):
+        raise TenantRefused("a tenant of letters a-z, digits, '.', '-' and '_'")
+    return folded
+
+
+def join_link(server: Server, room: Room, token: str) -> str:
+    """Return the link that takes the bearer of `token` into `room`."""
+    prefix, suffix = link_prefix_suffix(server, room)
+    return prefix + token + suffix
+
+
+def link_prefix_suffix(server: Server, room: Room) -> tuple[str, str]:
+    """Return what stands before and after the token in a join link.
+
+    In the query the token is raw, for the client does not decode it; in the fragment it is JSON,
+    hence the encoded quotes (`parseURLParams.ts`).
+    """
+    place = f"{server.url}/{room.segment}"
+    if server.link == "fragment":
+        return f"{place}#jwt=%22", "%22"
+    return f"{place}?jwt=", ""

@@ -1,0 +1,199 @@
+"""Notices: which outcomes people hear of, in which words, and the mail that tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from invites.delivery.base import Key, Outcome, Parcel, Sent, open_delivery
+from invites.errors import Exit, InvitesError
+from invites.jobs.options import JobOutcome, Night, SideOutcome
+from invites.planning.attempts import Again, Cause
+from invites.planning.state import State
+from invites.report.lines import Level, Line
+from invites.report.notice import News, Notice, notice_message, notice_of
+
+if TYPE_CHECKING:
+    from invites.settings import Job
+
+_REMEDIES = {
+    Cause.FAILED: "see the error above; `invites history` shows what went out before it.",
+    Cause.SETTINGS: "correct the settings; `invites doctor` checks them. "
+    "`systemctl reload invites` (SIGHUP) reads them again.",
+    Cause.LOCK: "see what holds the ledger: `invites history` shows the run that began last, "
+    "`fuser` beside the ledger's file which process it is.",
+    Cause.SERVER: "see whether the mail server or the database is up.",
+    Cause.STOPPED: "start it again: it goes on where it stopped.",
+    Cause.CLOCK: "set this machine's clock; if it is right, run "
+    "`invites run {job} --force --accept-clock` once.",
+    Cause.ZONE_DATA: "update the tzdata package.",
+    Cause.ROSTER_MOVES: "see why the export is still being written.",
+    Cause.ROSTER: "correct the roster or have it exported anew; "
+    "`invites check ROSTER` lists every problem.",
+    Cause.SHRINK: "look at the roster. If it is right, run "
+    "`invites run {job} --force --accept-shrink {digest}`.",
+    Cause.CHANGE: "look at the plan (`invites plan ROSTER`). If it is right, run "
+    "`invites run {job} --force --accept-change {digest}`.",
+    Cause.AGE: "see why the export did not come, or raise `newest` in the job.",
+}
+
+
+def is_told(job: Job, outcome: JobOutcome) -> bool:
+    """Tell whether people hear of a due time that is completed or closed; open ones have patience."""
+    if outcome.missed or outcome.caught_up or job.notify_always:
+        return True
+    return outcome.exit_code is not Exit.DONE
+
+
+def news_of(job: Job, outcome: JobOutcome) -> News:
+    """Return what a notice says of an outcome."""
+    digest = outcome.run.plan.roster_digest[:16] if outcome.run is not None else "DIGEST"
+    remedy = ""
+    if outcome.cause is not None:
+        remedy = _REMEDIES[outcome.cause].format(job=quote(job.name), digest=digest)
+    elif outcome.exit_code is Exit.IN_PART:
+        remedy = "see the lines above: correct rows that were left out; `invites history` shows "
+        remedy += "what was refused. Deferred messages are tried again by themselves."
+    facts = {"roster": outcome.source, "exit code": str(int(outcome.exit_code))}
+    if outcome.run is not None:
+        facts["run"] = outcome.run.run_id
+    facts |= {name.replace("_", " "): str(count) for name, count in outcome.counts.items() if count}
+    return News(
+        job=job.name,
+        due=outcome.due,
+        timezone=job.timezone,
+        what=_verdict(outcome),
+        why=outcome.text,
+        remedy=remedy,
+        then=_next(outcome),
+        lines=outcome.lines,
+        facts=facts,
+    )
+
+
+def _verdict(outcome: JobOutcome) -> str:
+    if outcome.missed:
+        return "did not happen"
+    if outcome.cause is Cause.LOCK:
+        return "waits for another run"
+    return _VERDICTS.get(outcome.exit_code, "failed") + _late(outcome)
+
+
+_VERDICTS = {
+    Exit.DONE: "is done",
+    Exit.IN_PART: "is done in part",
+    Exit.ROSTER: "was refused",
+    Exit.GUARD: "was refused",
+    Exit.TRY_AGAIN: "is not done yet",
+}
+
+
+def _late(outcome: JobOutcome) -> str:
+    if not outcome.caught_up or outcome.cause is not None:
+        return ""
+    earlier = "due time" if outcome.caught_up == 1 else "due times"
+    return f", for {outcome.caught_up} earlier {earlier} as well, which did not happen"
+
+
+def _next(outcome: JobOutcome) -> str:
+    if outcome.missed:
+        return "this due time is not tried again; the next one runs as set."
+    if outcome.cause is None or outcome.until is None:
+        return ""
+    until = f"{outcome.until:%Y-%m-%d %H:%M} UTC"
+    if outcome.cause.again is Again.EVERY_WAKE_UP:
+        return f"it is tried again at every wake-up until {until}."
+    return (
+        f"it is tried again when the roster, the settings or an acceptance changes, until {until}."
+    )
+
+
+class _OutTray:
+    """Takes down which notices the relay accepted; they are in no ledger."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+
+    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:  # noqa: ARG002
+        """See `delivery.Journal.note`."""
+        self.outcomes += outcomes
+
+
+def notify(night: Night, job: Job, outcome: JobOutcome) -> bool:
+    """Mail the outcome to those whom the job names; tell whether somebody got it, or nobody is to.
+
+    What goes wrong here is told to the log alone, and changes nothing else.
+    """
+    return _mailed(night, job, news_of(job, outcome))
+
+
+def notify_of_side(night: Night, side: SideOutcome) -> None:
+    """Mail what of reminders or deferred messages is not tried again by itself."""
+    given_up = side.ended.get(State.FAILED.value, 0) + side.ended.get(State.UNKNOWN.value, 0)
+    job = next((job for job in night.settings.jobs if job.name == side.scope), None)
+    if not given_up or job is None:
+        return
+    what = "reminders" if side.what == "reminders" else "messages that had been deferred"
+    news = News(
+        job=job.name,
+        due=night.now,
+        timezone=job.timezone,
+        what="could not deliver everything",
+        why=f"Of the {what}, {given_up} {'was' if given_up == 1 else 'were'} refused for good "
+        "or may not have arrived.",
+        remedy="see the lines above; `invites history` shows each message.",
+        lines=side.lines,
+        facts={name: str(count) for name, count in side.ended.items() if count},
+    )
+    _mailed(night, job, news)
+
+
+def _mailed(night: Night, job: Job, news: News) -> bool:
+    if not job.notify or night.order.simulated or night.order.dry_run:
+        return True
+    try:
+        notice = notice_of(news)
+        tray = _OutTray()
+        now = night.now
+        with open_delivery(night.settings, run="notice", now=now, to="smtp") as delivery:
+            delivery.deliver(_parcels(night, job, notice, now), tray, stop=night.surroundings.stop)
+    except InvitesError as error:
+        night.tell(_not_told(job, str(error)))
+        return False
+    except Exception as error:  # noqa: BLE001 - a notice never changes what became of a run
+        night.tell(_not_told(job, f"unexpected failure: {type(error).__name__}"))
+        return False
+    unsent = [one for one in tray.outcomes if not isinstance(one, Sent)]
+    for one in unsent:
+        night.tell(_not_told(job, one.answer))
+    return len(unsent) < len(tray.outcomes)
+
+
+def _parcels(night: Night, job: Job, notice: Notice, now: datetime) -> list[Parcel]:
+    mailbox = night.settings.service_mailbox()
+    parcels = []
+    for recipient in job.notify:
+        message_id, content = notice_message(
+            notice, sender_name=mailbox.name, sender=mailbox.email, recipient=recipient, now=now
+        )
+        parcels.append(
+            Parcel(
+                key=recipient,
+                sender=mailbox.email,
+                recipient=recipient,
+                message_id=message_id,
+                content=content,
+            )
+        )
+    return parcels
+
+
+def _not_told(job: Job, why: str) -> Line:
+    return Line(
+        event="notice_failed",
+        level=Level.WARNING,
+        text=f"job {job.name}: the notice could not be sent: {why}",
+        facts={"job": job.name},
+    )

@@ -1,0 +1,174 @@
+"""Reminders: a short mail with the same link, from what the ledger knows alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from invites.delivery.base import Deferred, Failed, Key, Outcome, Parcel, Sent, Unknown
+from invites.errors import Exit, InvitesError
+from invites.jobs.attempt import delivery_opener
+from invites.jobs.options import Night, SideOutcome
+from invites.ledger import Ledger
+from invites.ledger.jobs import (
+    ReminderNote,
+    StandingInvitation,
+    note_reminders,
+    sent_reminders,
+    standing_invitations,
+)
+from invites.ledger.runs import RunStart, begin_run, finish_run
+from invites.model import Invitation, Kind, Revision
+from invites.planning.facts import Known
+from invites.planning.reminders import Reminder, due_reminders
+from invites.planning.state import State
+from invites.times import TZDATA_VERSION
+
+if TYPE_CHECKING:
+    from invites.settings import Job
+
+Due = tuple[StandingInvitation, Reminder]
+
+
+def remind(night: Night, ledger: Ledger, job: Job) -> SideOutcome | None:
+    """Send the job's reminders that are due now; None where there is none."""
+    if not job.reminders:
+        return None
+    due = reminders_due(night, ledger, job)
+    if not due:
+        return None
+    due = [one for one in due if _same_link(one[0].known, night)]
+    return _sent(night, ledger, job, due) if due else None
+
+
+def reminders_due(night: Night, ledger: Ledger, job: Job) -> list[Due]:
+    """Return the invitations of the job's scope of which a reminder is due now."""
+    now = night.now
+    standing = standing_invitations(ledger, job.name, until=now + max(job.reminders), now=now)
+    by_place = {(one.standing.uid, one.standing.address): one for one in standing}
+    sent = sent_reminders(ledger, now=now) if standing else frozenset()
+    reminders = due_reminders(job.reminders, [one.standing for one in standing], sent=sent, now=now)
+    return [(by_place[one.uid, one.address], one) for one in reminders]
+
+
+def _same_link(known: Known, night: Night) -> bool:
+    """Tell whether the link would be the one that was sent; another waits for the next run."""
+    return replace(known.facts.terms, alarm="") == replace(night.workshop.terms, alarm="")
+
+
+class _ReminderJournal:
+    """Writes down what becomes of reminders; the keys are the reminders."""
+
+    def __init__(self, night: Night, ledger: Ledger, run_id: str) -> None:
+        self.ended: Counter[str] = Counter()
+        self._night, self._ledger, self._run_id = night, ledger, run_id
+        self._messages: dict[Reminder, tuple[str, str]] = {}
+
+    def announced(self, reminder: Reminder, meeting_id: str, message_id: str) -> None:
+        """Remember what a reminder is about, and its Message-ID."""
+        self._messages[reminder] = (meeting_id, message_id)
+
+    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:
+        """See `delivery.Journal.note`."""
+        notes = [self._note(key, State.SENDING) for key in sending]
+        for outcome in outcomes:
+            state = _STATES[type(outcome)]
+            self.ended[state.value] += 1
+            notes.append(self._note(outcome.key, state, outcome.answer))
+        if notes:
+            note_reminders(self._ledger, self._run_id, notes, now=self._night.now)
+
+    def _note(self, key: Key, state: State, answer: str = "") -> ReminderNote:
+        if not isinstance(key, Reminder):
+            raise TypeError(f"a delivery handed back a key that is no reminder: {type(key)}")
+        meeting_id, message_id = self._messages[key]
+        return ReminderNote(
+            reminder=key, meeting_id=meeting_id, message_id=message_id, state=state, answer=answer
+        )
+
+
+_STATES: Mapping[type[Outcome], State] = {
+    Sent: State.SENT,
+    Deferred: State.DEFERRED,
+    Failed: State.FAILED,
+    Unknown: State.UNKNOWN,
+}
+
+
+def _sent(night: Night, ledger: Ledger, job: Job, due: Sequence[Due]) -> SideOutcome:
+    """Send these reminders as one run; a folder job's go by SMTP as well, unless `--to` says."""
+    to = night.order.to or "smtp"
+    began = night.surroundings.timer()
+    start = RunStart(
+        scope=job.name,
+        command="remind",
+        delivery=to,
+        source="",
+        roster_digest="",
+        tz_version=TZDATA_VERSION,
+    )
+    run_id = begin_run(ledger, start, now=night.now)
+    journal = _ReminderJournal(night, ledger, run_id)
+    trouble: InvitesError | None = None
+    try:
+        with delivery_opener(night, ledger, to)(run_id) as delivery:
+            parcels = _parcels(night, due, journal)
+            delivery.deliver(parcels, journal, stop=night.surroundings.stop)
+    except InvitesError as error:
+        trouble = error
+    exit_code = _exit_code(journal.ended, trouble)
+    finish_run(
+        ledger,
+        run_id,
+        exit_code=exit_code,
+        counts=dict(journal.ended),
+        took=timedelta(seconds=night.surroundings.timer() - began),
+        now=night.now,
+    )
+    return SideOutcome(
+        what="reminders",
+        scope=job.name,
+        exit_code=exit_code,
+        ended=dict(journal.ended),
+        text="" if trouble is None else str(trouble),
+    )
+
+
+def _exit_code(ended: Mapping[str, int], trouble: InvitesError | None) -> Exit:
+    if trouble is not None:
+        return trouble.exit_code
+    return Exit.IN_PART if set(ended) - {State.SENT.value} else Exit.DONE
+
+
+def _parcels(night: Night, due: Sequence[Due], journal: _ReminderJournal) -> Iterator[Parcel]:
+    sender = night.workshop.composer.house.organizer.email
+    alike = sorted(due, key=lambda one: (one[0].meeting_id, one[0].known.facts.digest))
+    for _, group in groupby(alike, key=lambda one: (one[0].meeting_id, one[0].known.facts.digest)):
+        pairs = [*group]
+        same = {standing.known.attendee.address: reminder for standing, reminder in pairs}
+        for invitation in _composed(night, [standing for standing, _ in pairs]):
+            reminder = same[invitation.attendee.address]
+            journal.announced(reminder, invitation.meeting_id, invitation.message_id)
+            yield Parcel.of(invitation, key=reminder, sender=sender)
+
+
+def _composed(night: Night, same: Sequence[StandingInvitation]) -> Iterator[Invitation]:
+    """Yield the reminder of each attendee of one meeting, checked as every message is."""
+    facts, uid = same[0].known.facts, same[0].standing.uid
+    attendees = tuple(one.known.attendee for one in same)
+    revision = Revision(kind=Kind.REMINDER, sequence=0, dtstamp=night.now)
+    composer = night.workshop.composer
+    return night.workshop.verifier.passed(
+        composer.compose(
+            facts.meeting(attendees),
+            revision,
+            attendees,
+            uid=uid,
+            room=facts.room,
+            validity=facts.validity,
+        )
+    )

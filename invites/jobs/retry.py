@@ -1,0 +1,66 @@
+"""Deferred messages, tried again at every wake-up from what the ledger knows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from invites.jobs.attempt import delivery_opener, summed_up, unsent_line
+from invites.jobs.options import Night, SideOutcome
+from invites.ledger import Ledger
+from invites.ledger.history import scopes, waiting
+from invites.planning.state import State
+from invites.sending import Errand, policy_from, settle
+from invites.sending import drain as drain_scope
+
+
+def drain(night: Night, ledger: Ledger) -> Iterator[SideOutcome]:
+    """Try again what was deferred and may be tried now, scope by scope; yields what came of each.
+
+    A scope's messages go the way on which they were deferred: only a mail server defers.
+    """
+    now = night.now
+    deferred = [one for one in waiting(ledger) if one.state is State.DEFERRED]
+    if not any(one.next_attempt is not None and one.next_attempt <= now for one in deferred):
+        return
+    to: Literal["folder", "smtp"] = night.order.to or (
+        "smtp" if night.settings.smtp.host is not None else "folder"
+    )
+    settle(ledger, delivery_opener(night, ledger, to), now=now)
+    for scope in scopes(ledger):
+        if night.surroundings.stop():
+            return
+        outcome = _drained(night, ledger, scope, to)
+        if outcome is not None:
+            yield outcome
+
+
+def _drained(
+    night: Night, ledger: Ledger, scope: str, to: Literal["folder", "smtp"]
+) -> SideOutcome | None:
+    settings = night.settings
+    errand = Errand(
+        scope=scope,
+        command="drain",
+        delivery=to,
+        policy=policy_from(settings, to=to),
+        clock_ahead=settings.guard.clock_ahead,
+        keep=settings.ledger.keep,
+    )
+    report = drain_scope(
+        night.workshop,
+        ledger,
+        errand,
+        night.surroundings,
+        delivery_for=delivery_opener(night, ledger, to),
+    )
+    if report is None:
+        return None
+    return SideOutcome(
+        what="deferred",
+        scope=scope,
+        exit_code=report.exit_code,
+        ended={state.value: count for state, count in report.ended.items()},
+        text=summed_up(report) if report.trouble is None else str(report.trouble),
+        lines=tuple(unsent_line(one) for one in report.unsent),
+    )

@@ -1,0 +1,109 @@
+"""How a job stands, from the ledger: for the health endpoint, and for `doctor`'s dead man's look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from invites.jobs.options import due_rule
+from invites.ledger import Ledger
+from invites.ledger.history import PastRun, last_run
+from invites.ledger.jobs import job_state
+from invites.planning.attempts import Again, OpenDue
+from invites.planning.due import last_due, next_due
+
+if TYPE_CHECKING:
+    from invites.settings import Job
+
+GRACE = timedelta(minutes=15)
+"""How long after a due time nobody has to have looked: three wake-ups."""
+
+LONGEST_RUN = timedelta(hours=6)
+"""A run that began this long ago and has no end is taken for dead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """What the ledger knows of a job.
+
+    `watermark` is None for a job that no wake-up has seen.  `last_due` is the last due time that is
+    not later than now, `running` the start of a run for it that has not ended.
+    """
+
+    job: str
+    watermark: datetime | None
+    open: OpenDue | None
+    missed: datetime | None
+    last_due: datetime | None
+    next_due: datetime
+    last: PastRun | None
+    last_done: PastRun | None
+
+    @property
+    def running(self) -> datetime | None:
+        """When the run for the last due time began, if it has not ended."""
+        last = self.last
+        if last is None or last.finished is not None or last.due != self.last_due:
+            return None
+        return last.started
+
+
+def status_of(ledger: Ledger, job: Job, *, now: datetime) -> JobStatus:
+    """Return how the job stands at `now` (aware)."""
+    state = job_state(ledger, job.name)
+    waits = state is not None and state.open is not None and state.open.due > state.watermark
+    return JobStatus(
+        job=job.name,
+        watermark=None if state is None else state.watermark,
+        open=state.open if state is not None and waits else None,
+        missed=None if state is None else state.missed,
+        last_due=last_due(due_rule(job), now),
+        next_due=next_due(due_rule(job), now),
+        last=last_run(ledger, job.name),
+        last_done=last_run(ledger, job.name, done=True),
+    )
+
+
+def missed(status: JobStatus, *, now: datetime) -> str | None:
+    """Return why the job's last due time counts as missed, with what to do; None where it does not.
+
+    One that is being run, or waits for what mends itself, has its time.
+    """
+    due = status.last_due
+    if status.watermark is None:
+        return (
+            "no wake-up has seen this job yet; start `invites schedule`, or have `invites run` "
+            "called every five minutes"
+        )
+    if due is not None and status.missed == due:
+        return f"missed its due time {_said(due)}; `invites history` shows its last runs"
+    if due is None or due <= status.watermark:
+        return None
+    if status.open is not None and status.open.due == due:
+        return _held_up(status.open, now=now)
+    return _nobody_came(status, due, now=now)
+
+
+def _nobody_came(status: JobStatus, due: datetime, *, now: datetime) -> str | None:
+    is_run = status.running is not None and now - status.running <= LONGEST_RUN
+    if is_run or now - due <= GRACE:
+        return None
+    return (
+        f"was due {_said(due)}, and nothing has run it; see whether `invites schedule` is up, or "
+        "the timer or crontab that calls `invites run`"
+    )
+
+
+def _held_up(tried: OpenDue, *, now: datetime) -> str | None:
+    needs_somebody = tried.cause.again is Again.WHEN_INPUTS_CHANGE
+    if not needs_somebody and now - tried.since < max(tried.cause.patience, GRACE):
+        return None
+    return (
+        f"was due {_said(tried.due)} and is not done after {tried.attempts} attempts: "
+        f"{tried.cause.value} (exit {int(tried.cause.exit_code)}); `invites run` says more"
+    )
+
+
+def _said(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"

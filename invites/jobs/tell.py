@@ -1,0 +1,64 @@
+"""The log's lines about a wake-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from invites.errors import Exit
+from invites.jobs.options import JobOutcome, Night, SideOutcome
+from invites.report.lines import Level, Line
+
+
+def tell_job(night: Night, outcome: JobOutcome) -> None:
+    """Tell what became of a due time, and each problem on a line of its own."""
+    facts: dict[str, object] = {
+        "job": outcome.job,
+        "due": outcome.due,
+        "exit": int(outcome.exit_code),
+        "cause": None if outcome.cause is None else outcome.cause.value,
+        "missed": True if outcome.missed else None,
+        "caught_up": outcome.caught_up or None,
+        "run": None if outcome.run is None else outcome.run.run_id,
+        "took": outcome.took,
+        **{name: count for name, count in outcome.counts.items() if count},
+    }
+    text = f"job {outcome.job}: {outcome.text}"
+    night.tell(Line(event=_event(outcome), level=_level(outcome), text=text, facts=facts))
+    _tell_details(night, outcome.job, outcome.lines)
+
+
+def _event(outcome: JobOutcome) -> str:
+    if outcome.missed:
+        return "job_missed"
+    return "job_done" if outcome.cause is None else "job_open"
+
+
+def _level(outcome: JobOutcome) -> Level:
+    """Return how much it matters; what is expected to go away by itself is no bad news."""
+    if outcome.missed:
+        return Level.ERROR
+    if outcome.cause is not None:
+        return Level.INFO if outcome.cause.patience else Level.ERROR
+    return Level.INFO if outcome.exit_code is Exit.DONE else Level.WARNING
+
+
+def tell_side(night: Night, side: SideOutcome) -> None:
+    """Tell what became of reminders or deferred messages."""
+    said = ", ".join(f"{count} {name}" for name, count in side.ended.items() if count)
+    trouble = side.text if side.exit_code not in {Exit.DONE, Exit.IN_PART} else ""
+    place = f"{side.what} of {side.scope}" if side.scope else side.what
+    text = f"{place}: {'; '.join(filter(None, (said, trouble)))}"
+    night.tell(
+        Line(
+            event=side.what,
+            level=Level.INFO if side.exit_code is Exit.DONE else Level.WARNING,
+            text=text,
+            facts={"scope": side.scope, "exit": int(side.exit_code), **side.ended},
+        )
+    )
+    _tell_details(night, side.scope, side.lines)
+
+
+def _tell_details(night: Night, job: str, lines: Iterable[str]) -> None:
+    for line in lines:
+        night.tell(Line(event="detail", level=Level.WARNING, text=line, facts={"job": job}))

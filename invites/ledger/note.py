@@ -1,0 +1,254 @@
+"""What a run writes down about each message, before it can leave and after.
+
+planned -> sending -> sent | deferred | failed | unknown; each call is one transaction, durable when
+it returns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Update,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    null,
+    update,
+)
+from sqlalchemy.engine.interfaces import Dialect
+
+from invites.ledger.engine import Ledger
+from invites.ledger.schema import invitations, messages
+from invites.ledger.write import THIS_ONE, Bulk, Key, insert_for
+from invites.model import Kind
+from invites.planning.actions import Action
+from invites.planning.state import NOTHING_PENDING, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one message; `next_attempt` (aware) for a deferred one."""
+
+    key: Key
+    state: State
+    answer: str = ""
+    next_attempt: datetime | None = None
+
+
+_NOTHING_PENDING: Mapping[str, Any] = {
+    name: null() if value is None else literal_column(str(value))
+    for name, value in NOTHING_PENDING.items()
+}
+"""Written into the statement, for it is the same for every row."""
+
+_STANDS_NOW = {
+    name: invitations.c[name.replace("standing_", "pending_")]
+    for name in (column.name for column in invitations.c)
+    if name.startswith("standing_") and name != "standing_state"
+}
+"""What was on its way takes the place of what stood."""
+
+_FIRST = case(
+    (
+        invitations.c.first_message_id.is_(None)
+        & (
+            (invitations.c.pending_kind == Kind.INVITATION.value)
+            | (invitations.c.pending_kind == Kind.UPDATE.value)
+        ),
+        invitations.c.pending_message_id,
+    ),
+    else_=invitations.c.first_message_id,
+)
+
+
+def _sending() -> Update:
+    return (
+        update(invitations)
+        .where(*THIS_ONE)
+        .values(
+            pending_state=literal_column(f"'{State.SENDING.value}'"),
+            pending_message_id=bindparam("b_message_id"),
+        )
+    )
+
+
+def _ended(state: State) -> Update:
+    """Return what an outcome does: what was, or may have been, sent stands from now on."""
+    statement = update(invitations).where(*THIS_ONE)
+    word: ColumnElement[str] = literal_column(f"'{state.value}'")
+    match state:
+        case State.SENT | State.UNKNOWN:
+            return statement.where(invitations.c.pending_kind.is_not(None)).values(
+                **_NOTHING_PENDING,
+                **_STANDS_NOW,
+                standing_state=word,
+                first_message_id=_FIRST,
+                sent_at=bindparam("b_at"),
+            )
+        case State.DEFERRED | State.FAILED:
+            return statement.values(
+                pending_state=word,
+                attempts=invitations.c.attempts + 1,
+                next_attempt=bindparam("b_next"),
+            )
+        case _:
+            return statement.values(pending_state=word)
+
+
+_NAMES: Mapping[State, tuple[str, ...]] = {
+    State.SENT: ("b_meeting", "b_address", "b_at"),
+    State.UNKNOWN: ("b_meeting", "b_address", "b_at"),
+    State.DEFERRED: ("b_meeting", "b_address", "b_next"),
+    State.FAILED: ("b_meeting", "b_address", "b_next"),
+}
+
+
+def record_state(
+    connection: Connection, state: State, results: Sequence[Result], now: datetime
+) -> None:
+    """Move these invitations to `state`."""
+    _record(connection, Bulk(_ended(state), (), connection.dialect), state, results, now)
+
+
+def _record(
+    connection: Connection, bulk: Bulk, state: State, results: Sequence[Result], now: datetime
+) -> None:
+    at = int(now.timestamp())
+    names = _NAMES.get(state, ("b_meeting", "b_address"))
+    values = (
+        {
+            "b_meeting": result.key.meeting_id,
+            "b_address": result.key.address,
+            "b_at": at,
+            "b_next": int(result.next_attempt.timestamp()) if result.next_attempt else 0,
+        }
+        for result in results
+    )
+    bulk.execute(connection, ({name: row[name] for name in names} for row in values))
+
+
+_LOGGED = (
+    "run_id",
+    "meeting_id",
+    "address",
+    "kind",
+    "sequence",
+    "dtstamp",
+    "message_id",
+    "state",
+    "answer",
+    "at",
+)
+
+
+def _log(dialect: Dialect) -> Bulk:
+    """Return the statement that writes a message of this run, or what became of it."""
+    insert = insert_for(dialect, messages)
+    statement = insert.on_conflict_do_update(
+        index_elements=["run_id", "meeting_id", "address", "kind"],
+        set_={
+            "state": insert.excluded.state,
+            "answer": insert.excluded.answer,
+            "at": insert.excluded.at,
+            "message_id": func.coalesce(insert.excluded.message_id, messages.c.message_id),
+        },
+    )
+    return Bulk(statement, _LOGGED, dialect)
+
+
+class Notes:
+    """Writes down, for one run, what may leave now and what became of it."""
+
+    def __init__(self, ledger: Ledger, run_id: str, actions: Sequence[Action]) -> None:
+        """`actions` are the plan's, written down before with `record_plan`."""
+        self._ledger = ledger
+        self._run_id = run_id
+        self._revisions = {
+            Key.of(action): (
+                action.revision.sequence,
+                int(action.revision.dtstamp.timestamp()),
+            )
+            for action in actions
+        }
+        dialect = ledger.dialect
+        self._announce = Bulk(_sending(), (), dialect)
+        self._ends = {state: Bulk(_ended(state), (), dialect) for state in State}
+        self._log = _log(dialect)
+
+    def note(self, *, results: Sequence[Result], sending: Mapping[Key, str], now: datetime) -> None:
+        """Make durable in one transaction: these messages ended so, and these may leave now.
+
+        `sending` gives the Message-ID of each.  Raises StorageError, and then nothing may leave.
+        """
+        at = int(now.timestamp())
+        with self._ledger.writing() as connection:
+            for state in {result.state for result in results}:
+                ended = [one for one in results if one.state is state]
+                _record(connection, self._ends[state], state, ended, now)
+            self._announce.execute(
+                connection,
+                (
+                    {
+                        "b_meeting": key.meeting_id,
+                        "b_address": key.address,
+                        "b_message_id": message_id,
+                    }
+                    for key, message_id in sending.items()
+                ),
+            )
+            rows = [
+                self._row(one.key, one.state, at, answer=kept_answer(one.answer)) for one in results
+            ]
+            rows += [
+                self._row(key, State.SENDING, at, message_id=message_id)
+                for key, message_id in sending.items()
+            ]
+            self._log.execute(connection, rows)
+
+    def _row(
+        self,
+        key: Key,
+        state: State,
+        at: int,
+        *,
+        message_id: str | None = None,
+        answer: str | None = None,
+    ) -> dict[str, Any]:
+        sequence, dtstamp = self._revisions[key]
+        return {
+            "run_id": self._run_id,
+            "meeting_id": key.meeting_id,
+            "address": key.address,
+            "kind": key.kind.value,
+            "sequence": sequence,
+            "dtstamp": dtstamp,
+            "message_id": message_id,
+            "state": state.value,
+            "answer": answer,
+            "at": at,
+        }
+
+
+LONGEST = 300
+"""Characters of an answer that are kept."""
+
+_TOKEN = re.compile(r"eyJ[\w-]{4,}(?:\.[\w-]*){0,2}", re.ASCII)
+_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
+
+
+def kept_answer(answer: str) -> str:
+    """Return `answer` in one line; a filter that names the link it dislikes names no link here."""
+    line = answer
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else " " for char in answer)
+    line = _TOKEN.sub("(token)", _LINK.sub("(link)", line))
+    line = " ".join(line.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

@@ -1,0 +1,184 @@
+"""What the planner needs to know of a scope, read in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from types import MappingProxyType
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
+
+from invites.ledger.engine import Ledger
+from invites.ledger.schema import forgotten, invitations, meetings, meta, shared_facts
+from invites.planning.state import (
+    NOBODY_FORGOTTEN,
+    Entry,
+    Forgotten,
+    MeetingState,
+    Missing,
+    Snapshot,
+    State,
+    promoted,
+)
+
+AT_ONCE = 500
+"""Most values in one IN list; SQLite allows far more, PostgreSQL plans long lists slowly."""
+
+
+def snapshot_of(
+    ledger: Ledger,
+    scope: str,
+    *,
+    meeting_ids: Collection[str],
+    now: datetime,
+    claimed: Sequence[str] = (),
+) -> Snapshot:
+    """Return what the ledger has of `scope`, and of the scopes that are `claimed` for it.
+
+    Left out are meetings that were over at `now` (aware), unless the roster has them: its
+    `meeting_ids`.
+    """
+    scopes = [scope, *claimed]
+    with ledger.reading() as connection:
+        states = _meetings(connection, scopes, meeting_ids, now)
+        entries = _entries(connection, scopes, states, now)
+        return Snapshot(
+            scope=scope,
+            meetings=_with_entries(states, entries),
+            owners=_owners(connection, scopes, meeting_ids),
+            meeting_facts=_shared_facts(connection, entries),
+            forgotten=_forgotten(connection),
+        )
+
+
+def chunks(values: Collection[str]) -> Iterator[list[str]]:
+    """Yield the values in lists that are short enough for one statement."""
+    rest = iter(values)
+    while chunk := list(islice(rest, AT_ONCE)):
+        yield chunk
+
+
+def _meetings(
+    connection: Connection, scopes: list[str], meeting_ids: Collection[str], now: datetime
+) -> dict[str, MeetingState]:
+    columns = (
+        meetings.c.id,
+        meetings.c.uid,
+        meetings.c.missing_times,
+        meetings.c.missing_at,
+        meetings.c.missing_due,
+    )
+    ours = meetings.c.scope.in_(scopes)
+    found: dict[str, MeetingState] = {}
+    conditions = [meetings.c.last_end > int(now.timestamp())]
+    conditions += [meetings.c.id.in_(chunk) for chunk in chunks(meeting_ids)]
+    for condition in conditions:
+        for meeting_id, uid, times, at, due in connection.execute(
+            select(*columns).where(ours, condition)
+        ):
+            found[meeting_id] = MeetingState(
+                id=meeting_id, uid=uid, entries={}, missing=Missing(times, at, due)
+            )
+    return found
+
+
+def _entries(
+    connection: Connection, scopes: list[str], states: Mapping[str, MeetingState], now: datetime
+) -> list[Entry]:
+    columns = [invitations.c[name] for name in Entry._fields]
+    statement = select(*columns).join(meetings, meetings.c.id == invitations.c.meeting_id)
+    current = meetings.c.last_end > int(now.timestamp())
+    rows = list(connection.execute(statement.where(meetings.c.scope.in_(scopes), current)).all())
+    seen = {row[0] for row in rows}
+    for chunk in chunks([meeting_id for meeting_id in states if meeting_id not in seen]):
+        rows += connection.execute(statement.where(invitations.c.meeting_id.in_(chunk))).all()
+    return [_as_found(Entry._make(row)) for row in rows]
+
+
+def _as_found(entry: Entry) -> Entry:
+    """Return the entry as the next run will find it: what was on its way may have been sent."""
+    return promoted(entry) if entry.pending_state == State.SENDING else entry
+
+
+def _with_entries(
+    states: Mapping[str, MeetingState], entries: list[Entry]
+) -> Mapping[str, MeetingState]:
+    by_meeting: dict[str, dict[str, Entry]] = {meeting_id: {} for meeting_id in states}
+    for entry in entries:
+        by_meeting[entry.meeting_id][entry.address] = entry
+    return MappingProxyType(
+        {
+            state.id: MeetingState(
+                id=state.id,
+                uid=state.uid,
+                entries=MappingProxyType(by_meeting[state.id]),
+                missing=state.missing,
+            )
+            for state in states.values()
+        }
+    )
+
+
+def _owners(
+    connection: Connection, scopes: list[str], meeting_ids: Collection[str]
+) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for chunk in chunks(meeting_ids):
+        rows = connection.execute(
+            select(meetings.c.id, meetings.c.scope).where(
+                meetings.c.id.in_(chunk), meetings.c.scope.not_in(scopes)
+            )
+        )
+        found.update({row[0]: row[1] for row in rows})
+    return MappingProxyType(found)
+
+
+def _shared_facts(connection: Connection, entries: list[Entry]) -> Mapping[str, str]:
+    wanted = {entry.standing_facts for entry in entries}
+    wanted |= {entry.pending_facts for entry in entries}
+    digests = sorted(digest for digest in wanted if digest is not None)
+    found: dict[str, str] = {}
+    for chunk in chunks(digests):
+        rows = connection.execute(select(shared_facts).where(shared_facts.c.digest.in_(chunk)))
+        found.update({row[0]: row[1] for row in rows})
+    return MappingProxyType(found)
+
+
+def _forgotten(connection: Connection) -> Forgotten:
+    rows = connection.execute(select(forgotten.c.hash, forgotten.c.sequence)).all()
+    if not rows:
+        return NOBODY_FORGOTTEN
+    return Forgotten(
+        key=forget_key(connection), highest=MappingProxyType({row[0]: row[1] for row in rows})
+    )
+
+
+def forget_key(connection: Connection) -> bytes:
+    """Return the key under which the ledger hashes those it forgets."""
+    value: str = connection.execute(
+        select(meta.c.value).where(meta.c.name == "forget_key")
+    ).scalar_one()
+    return bytes.fromhex(value)
+
+
+def standing_condition(now: datetime) -> ColumnElement[bool]:
+    """Return the condition for an invitation that stands and is not over at `now`."""
+    return and_(
+        invitations.c.standing_kind.in_(("invitation", "update")),
+        invitations.c.standing_end > int(now.timestamp()),
+    )
+
+
+def on_its_way_condition(now: datetime) -> ColumnElement[bool]:
+    """Return the condition for a revision that a later run would still send."""
+    return or_(
+        and_(
+            invitations.c.pending_kind.is_not(None),
+            invitations.c.pending_end > int(now.timestamp()),
+        ),
+        and_(
+            invitations.c.standing_state == State.UNKNOWN,
+            invitations.c.standing_end > int(now.timestamp()),
+        ),
+    )

@@ -1,0 +1,207 @@
+"""What a run writes down: its plan before anything goes out, and each message before and after.
+
+planned -> sending -> sent | deferred | failed | unknown; each function is one transaction, durable
+when it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Table, bindparam, case, func, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql import Delete, Insert, Update
+
+from invites.ledger.engine import Ledger
+from invites.ledger.schema import invitations, meetings, refuse_unkept, shared_facts
+from invites.model import Kind
+from invites.planning.actions import Action, Drop, Mark, Plan
+from invites.planning.facts import attendee_json
+from invites.planning.revisions import changes_json
+from invites.planning.state import NOTHING_PENDING, State
+
+
+class Key(NamedTuple):
+    """What names one message of a run."""
+
+    meeting_id: str
+    address: str
+    kind: Kind
+
+    @classmethod
+    def of(cls, action: Action) -> Key:
+        """Return the key of a plan's action."""
+        return cls(action.facts.id, action.attendee.address, action.revision.kind)
+
+
+def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return the INSERT of this database's dialect, which knows ON CONFLICT."""
+    return insert_for(connection.dialect, table)
+
+
+def insert_for(dialect: Dialect, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return the INSERT of a dialect, which knows ON CONFLICT."""
+    return sqlite.insert(table) if dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def record_plan(ledger: Ledger, plan: Plan) -> None:
+    """Write down all that a run is going to do, and what it counted, before it does anything.
+
+    Raises StorageError where the disk is full: noticed before the first message.
+    """
+    with ledger.writing() as connection:
+        if plan.actions:
+            _add_meetings(connection, plan)
+            _add_shared_facts(connection, plan.actions)
+            _add_pending(connection, plan.actions)
+        _drop(connection, plan.dropped)
+        _mark(connection, plan.marks)
+
+
+def _add_meetings(connection: Connection, plan: Plan) -> None:
+    rows = {
+        action.facts.id: {
+            "id": action.facts.id,
+            "scope": plan.scope,
+            "uid": action.uid,
+            "last_end": int(action.facts.end.timestamp()),
+        }
+        for action in plan.actions
+    }
+    insert = insert_into(connection, meetings)
+    latest = func.max if connection.dialect.name == "sqlite" else func.greatest
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"last_end": latest(meetings.c.last_end, insert.excluded.last_end)},
+        ),
+        list(rows.values()),
+    )
+
+
+def _add_shared_facts(connection: Connection, actions: Sequence[Action]) -> None:
+    facts = {id(action.facts): action.facts for action in actions}
+    rows = {one.content_digest: one.as_json() for one in facts.values()}
+    connection.execute(
+        insert_into(connection, shared_facts).on_conflict_do_nothing(index_elements=["digest"]),
+        [{"digest": digest, "facts": text} for digest, text in rows.items()],
+    )
+
+
+_PENDING = tuple(column.name for column in invitations.c if column.name.startswith("pending_"))
+
+
+def _add_pending(connection: Connection, actions: Sequence[Action]) -> None:
+    digests = {id(action.facts): action.facts for action in actions}
+    content = {key: facts.content_digest for key, facts in digests.items()}
+    insert = insert_into(connection, invitations)
+    latest = func.max if connection.dialect.name == "sqlite" else func.greatest
+    fresh = {name: insert.excluded[name] for name in _PENDING}
+    same = (invitations.c.pending_dtstamp == insert.excluded.pending_dtstamp) & (
+        invitations.c.pending_kind == insert.excluded.pending_kind
+    )
+    statement = insert.on_conflict_do_update(
+        index_elements=["meeting_id", "address"],
+        set_={
+            **fresh,
+            "attempts": case((same, invitations.c.attempts), else_=0),
+            "latest_dtstamp": latest(invitations.c.latest_dtstamp, insert.excluded.latest_dtstamp),
+        },
+    )
+    rows = [_pending_row(action, content) for action in actions]
+    Bulk(statement, rows[0], connection.dialect).execute(connection, rows)
+
+
+def _pending_row(action: Action, content: Mapping[int, str]) -> dict[str, Any]:
+    stamp = int(action.revision.dtstamp.timestamp())
+    return {
+        "meeting_id": action.facts.id,
+        "address": action.attendee.address,
+        "pending_kind": action.revision.kind.value,
+        "pending_sequence": action.revision.sequence,
+        "pending_dtstamp": stamp,
+        "pending_state": State.PLANNED.value,
+        "pending_digest": action.draft.digest,
+        "pending_facts": content[id(action.facts)],
+        "pending_attendee": attendee_json(action.attendee),
+        "pending_changes": changes_json(action.changes),
+        "pending_start": int(action.facts.start.timestamp()),
+        "pending_end": int(action.facts.end.timestamp()),
+        "pending_message_id": None,
+        "latest_dtstamp": stamp,
+    }
+
+
+def _drop(connection: Connection, dropped: Sequence[Drop]) -> None:
+    """Forget a revision that nobody got; with it goes an attendee who never got any."""
+    if not dropped:
+        return
+    rows = [{"b_meeting": drop.meeting_id, "b_address": drop.address} for drop in dropped]
+    connection.execute(update(invitations).where(*THIS_ONE).values(**NOTHING_PENDING), rows)
+
+
+def _mark(connection: Connection, marks: Sequence[Mark]) -> None:
+    for table, chosen in (
+        (meetings, [mark for mark in marks if mark.address is None]),
+        (invitations, [mark for mark in marks if mark.address is not None]),
+    ):
+        if not chosen:
+            continue
+        where = [meetings.c.id == bindparam("b_meeting")] if table is meetings else THIS_ONE
+        connection.execute(
+            update(table)
+            .where(*where)
+            .values(
+                missing_times=bindparam("b_times"),
+                missing_at=bindparam("b_at"),
+                missing_due=bindparam("b_due"),
+            ),
+            [
+                {
+                    "b_meeting": mark.meeting_id,
+                    "b_address": mark.address,
+                    "b_times": mark.missing.times,
+                    "b_at": mark.missing.at,
+                    "b_due": mark.missing.due,
+                }
+                for mark in chosen
+            ],
+        )
+
+
+THIS_ONE = (
+    invitations.c.meeting_id == bindparam("b_meeting"),
+    invitations.c.address == bindparam("b_address"),
+)
+
+
+class Bulk:
+    """A statement for many rows, each a mapping of all `names` to values."""
+
+    def __init__(
+        self, statement: Insert | Update | Delete, names: Iterable[str], dialect: Dialect
+    ) -> None:
+        """`names` are the columns of an insert, or the bind parameters of another statement."""
+        columns = list(names) if isinstance(statement, Insert) else None
+        compiled = statement.compile(dialect=dialect, column_keys=columns)
+        self._text = str(compiled)
+        self._fixed = dict(compiled.params)
+        order: Sequence[str] | None = getattr(compiled, "positiontup", None)
+        self._values = itemgetter(*order) if order else None
+
+    def execute(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Execute the statement for each row; raises StorageError for text that can't be kept."""
+        full = [{**self._fixed, **row} for row in rows]
+        for row in full:
+            for value in row.values():
+                if isinstance(value, str):
+                    refuse_unkept(value)
+        if not full:
+            return
+        if self._values is None:
+            connection.exec_driver_sql(self._text, full)
+        else:
+            connection.exec_driver_sql(self._text, [self._values(row) for row in full])

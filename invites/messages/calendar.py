@@ -1,0 +1,267 @@
+r"""iCalendar (RFC 5545) for one meeting and one attendee, as an iTIP message (RFC 5546).
+
+Lines are made directly, for an event costs 500 µs through a library and this module is on the way
+of every invitation; independent parsers read them back (`formats.readback` and the tests).
+Whatever a value holds, it stays a value: controls become spaces, line ends become `\\n` in TEXT.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+from urllib.parse import quote
+
+from invites.messages.encoding import Gap, cutter
+from invites.model import Attendance, Attendee, Kind, Meeting, Method, Revision, Status
+
+PRODID = "-//The invites contributors//invites//EN"
+LOCATION_AT_MOST = 255
+"""Outlook and Exchange cut LOCATION there, and a cut token is dead."""
+
+FOLD_AT = 75
+"""Octets of a line at most, its line end not counted (RFC 5545 3.1)."""
+
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
+_SUSPECT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]")
+_ESCAPES = (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n"))
+"""In this order: the backslashes that the later ones bring are no text."""
+
+_PLAIN_MAILBOX = re.compile(r"[A-Za-z0-9._@+-]+")
+_TO_QUOTE = re.compile("[:;,=]")  # the last because some readers look for it
+_CARET_BEFORE_CODE = re.compile(r"\^(?=[n^'])")
+
+
+def one_line(text: str) -> str:
+    """Return `text` with a space for everything that could end a line or hide as a control."""
+    if text.isprintable() or _SUSPECT.search(text) is None:
+        return text
+    return _UNFIT.sub(" ", _LINE_END.sub(" ", text)).replace("\t", " ")
+
+
+def text_value(text: str) -> str:
+    """Return `text` escaped as a TEXT value (RFC 5545 3.3.11)."""
+    if _SUSPECT.search(text) is not None:
+        text = _UNFIT.sub(" ", _LINE_END.sub("\n", text))
+    for char, escape in _ESCAPES:
+        if char in text:
+            text = text.replace(char, escape)
+    return text
+
+
+def parameter_value(text: str) -> str:
+    """Return `text` as a parameter's value (RFC 5545 3.2), quoted where it has to be.
+
+    A double quote can't stand in one and becomes an apostrophe; a backslash becomes a slash, for
+    libical and icalendar take it for an escape of what follows, be it the value's own end.
+    A caret is doubled where a reader of RFC 6868 would take it for an escape.
+    """
+    text = one_line(text).replace('"', "'").replace("\\", "/")
+    if "^" in text:
+        text = _CARET_BEFORE_CODE.sub("^^", text)
+    return f'"{text}"' if _TO_QUOTE.search(text) is not None else text
+
+
+def mailto(mailbox: str) -> str:
+    """Return the `mailto:` URI of one address (RFC 6068 2), where a comma would begin another."""
+    if _PLAIN_MAILBOX.fullmatch(mailbox) is None:
+        mailbox = quote(one_line(mailbox), safe="!$'*+-._~@")
+    return f"mailto:{mailbox}"
+
+
+def utc_value(instant: datetime) -> str:
+    """Return an aware instant in UTC as a DATE-TIME (RFC 5545 3.3.5, form 2)."""
+    return instant.strftime("%Y%m%dT%H%M%SZ")
+
+
+def folded(line: str) -> bytes:
+    """Return one content line, folded at 75 octets and never inside a character, with CRLF."""
+    return _folded(line.encode()) + b"\r\n"
+
+
+def _folded(line: bytes, taken: int = 0) -> bytes:
+    """Fold `line`, which continues a line that has `taken` octets already."""
+    room = FOLD_AT - taken
+    if len(line) <= room:
+        return line
+    if line.isascii():
+        whole, rest = divmod(len(line) - room, FOLD_AT - 1)
+        pieces = [line[:room], *cutter(whole, FOLD_AT - 1)(line, room)]
+        if rest:
+            pieces.append(line[-rest:])
+        return b"\r\n ".join(pieces)
+    pieces = []
+    start = 0
+    while len(line) - start > room:
+        cut = start + room
+        while line[cut] & 0xC0 == 0x80:
+            cut -= 1
+        pieces.append(line[start:cut])
+        start = cut
+        room = FOLD_AT - 1
+    pieces.append(line[start:])
+    return b"\r\n ".join(pieces)
+
+
+def role_of(attendee: Attendee) -> str:
+    """Return ROLE (RFC 5545 3.2.16)."""
+    if attendee.moderator:
+        return "CHAIR"
+    match attendee.attendance:
+        case Attendance.REQUIRED:
+            return "REQ-PARTICIPANT"
+        case Attendance.OPTIONAL:
+            return "OPT-PARTICIPANT"
+
+
+def attendee_line(attendee: Attendee) -> bytes:
+    """Return the folded ATTENDEE line (RFC 5545 3.8.4.1)."""
+    return folded(
+        f"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE={role_of(attendee)};PARTSTAT=NEEDS-ACTION;RSVP=TRUE"
+        f";CN={parameter_value(attendee.name)}:{mailto(attendee.mailbox)}"
+    )
+
+
+def _duration(length: timedelta) -> str:
+    """Return a duration (RFC 5545 3.3.6) in whole minutes or seconds."""
+    seconds = int(length.total_seconds())
+    return f"PT{seconds // 60}M" if seconds % 60 == 0 else f"PT{seconds}S"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFacts:
+    """What one revision of one meeting says to every attendee.
+
+    `organizer_name` is the CN and `organizer_mailbox` the service mailbox.
+    `place` is the text of LOCATION where the link is too long for it.
+    `notes` is the DESCRIPTION after the link's line, with gaps for what differs by attendee.
+    `alarm` is the time before the start at which the calendar reminds, None for no VALARM.
+    """
+
+    meeting: Meeting
+    uid: str
+    revision: Revision
+    organizer_name: str
+    organizer_mailbox: str
+    place: str
+    notes: Sequence[str | Gap] = ()
+    alarm: timedelta | None = None
+
+
+class EventSkeleton:
+    """A calendar object that lacks only what differs by attendee."""
+
+    __slots__ = ("_after", "_before", "_notes", "_place", "_with_link")
+
+    def __init__(self, facts: EventFacts) -> None:
+        """Fold and escape everything that all attendees share."""
+        meeting, revision = facts.meeting, facts.revision
+        self._with_link = revision.method is Method.REQUEST
+        self._before = b"".join(map(folded, _opening(facts)))
+        self._place = folded(f"LOCATION:{text_value(facts.place)}")
+        self._notes = _folded_notes(facts.notes)
+        closing = ["TRANSP:OPAQUE", "CLASS:PRIVATE"]
+        if facts.alarm is not None and self._with_link:
+            closing += [
+                "BEGIN:VALARM",
+                "ACTION:DISPLAY",
+                f"TRIGGER:-{_duration(facts.alarm)}",
+                f"DESCRIPTION:{text_value(one_line(meeting.title))}",
+                "END:VALARM",
+            ]
+        self._after = b"".join(map(folded, [*closing, "END:VEVENT", "END:VCALENDAR"]))
+
+    def with_notes(self, notes: Sequence[str | Gap]) -> Self:
+        """Return the same skeleton with other notes; what is folded already is shared."""
+        other = object.__new__(type(self))
+        other._with_link, other._before, other._place = self._with_link, self._before, self._place
+        other._after, other._notes = self._after, _folded_notes(notes)
+        return other
+
+    def filled(
+        self, attendee: Attendee, link: str, values: Mapping[str, str], others: bytes = b""
+    ) -> bytes:
+        """Return the calendar object's bytes, CRLF line ends, for this attendee.
+
+        `link` is "" where the method takes something back.
+        `values` fill the gaps of the notes; `others` are further ATTENDEE lines, folded.
+        """
+        notes = b"".join(
+            [
+                _continuation(values[piece.name]) if isinstance(piece, Gap) else piece
+                for piece in self._notes
+            ]
+        )
+        parts = [self._before, attendee_line(attendee), others]
+        if self._with_link:
+            uri = link.encode("ascii")
+            parts += [
+                b"DESCRIPTION:",
+                _folded(uri, 12),
+                notes,
+                b"\r\nURL:",
+                _folded(uri, 4),
+                _CONFERENCE,
+                _folded(uri, len(_CONFERENCE) - 2),
+                b"\r\n",
+            ]
+            if len(uri) <= LOCATION_AT_MOST:
+                parts += [b"LOCATION:", _folded(text_value(link).encode(), 9), b"\r\n", self._after]
+                return b"".join(parts)
+        elif notes:  # libical takes a DESCRIPTION without a value for an error
+            parts += [b"DESCRIPTION:", notes, b"\r\n"]
+        parts += [self._place, self._after]
+        return b"".join(parts)
+
+
+_CONFERENCE = b"\r\nCONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=Jitsi Meet:"
+
+
+def _folded_notes(notes: Sequence[str | Gap]) -> tuple[bytes | Gap, ...]:
+    return tuple(piece if isinstance(piece, Gap) else _continuation(piece) for piece in notes)
+
+
+def _continuation(text: str) -> bytes:
+    """Return a piece of a TEXT value as continuation lines, without the last line end."""
+    return b"\r\n " + _folded(text_value(text).encode(), 1) if text else b""
+
+
+def _opening(facts: EventFacts) -> list[str]:
+    """Return the lines up to the ATTENDEE."""
+    meeting, revision = facts.meeting, facts.revision
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        f"PRODID:{PRODID}",
+        "CALSCALE:GREGORIAN",
+        f"METHOD:{revision.method}",
+        "BEGIN:VEVENT",
+        f"UID:{facts.uid}",
+        f"DTSTAMP:{utc_value(revision.dtstamp)}",
+        f"DTSTART:{utc_value(meeting.start)}",
+        f"DTEND:{utc_value(meeting.end)}",
+        f"SEQUENCE:{revision.sequence}",
+    ]
+    status = _status(meeting, revision)
+    if status is not None:
+        lines.append(f"STATUS:{status}")
+    cn = parameter_value(facts.organizer_name)
+    return [
+        *lines,
+        f"SUMMARY:{text_value(one_line(meeting.title))}",
+        f"ORGANIZER;CN={cn}:{mailto(facts.organizer_mailbox)}",
+    ]
+
+
+def _status(meeting: Meeting, revision: Revision) -> str | None:
+    """Return STATUS; None where one person is withdrawn from a meeting that goes on."""
+    match revision.kind:
+        case Kind.CANCELLED:
+            return "CANCELLED"
+        case Kind.WITHDRAWN:
+            return None
+        case Kind.INVITATION | Kind.UPDATE | Kind.REMINDER:
+            return "TENTATIVE" if meeting.status is Status.TENTATIVE else "CONFIRMED"

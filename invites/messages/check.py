@@ -1,0 +1,377 @@
+"""What every message must be at the level of bytes, whoever composed it.
+
+These checks know nothing of how a message was made: they read the finished bytes, once for each
+message: the header against a strict grammar, then body and delimiter in turn to the message's end,
+and the calendar object against a grammar of its own.
+A fault stops the run before anything of it is written or sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from invites.errors import MessageFaultError
+from invites.messages.calendar import FOLD_AT, LOCATION_AT_MOST, mailto
+from invites.messages.encoding import LINE, encoded
+from invites.model import Kind, Method, Revision
+
+HEADER_LINE_AT_MOST = 998
+"""Octets of a header line at most, its CRLF not counted (RFC 5322 2.1.1)."""
+
+HEADERS = (
+    "From",
+    "To",
+    "Subject",
+    "Reply-To",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Auto-Submitted",
+    "MIME-Version",
+    "Content-Type",
+)
+"""Header fields in the order in which they stand; Reply-To and the two of an answer may lack."""
+
+_VALUE = r"(?:[!-~][ -~]*+|(?:[!-~][ -~]*+)?+(?:\r\n [!-~][ -~]*+)++)"
+_WORD = r"=\?utf-8\?B\?[A-Za-z0-9+/=]++\?="
+_PHRASE = (
+    r"(?:\"(?:[ !#-\[\]-~]++|\\[\"\\])*+\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+"
+    rf"|{_WORD}(?:\r\n {_WORD})*+)(?: |\r\n )"
+)
+_MAILBOX = r"<[!#-'*+\--9=?A-Z^-~]++@[A-Za-z0-9.-]++>"
+_ONE_MAILBOX = rf"(?:{_PHRASE})?{_MAILBOX}"
+_FORMS = {
+    "From": _ONE_MAILBOX,
+    "Reply-To": _ONE_MAILBOX,
+    "To": rf"(?:{_PHRASE})?(?P<to>{_MAILBOX})",
+    "Auto-Submitted": "auto-generated",
+    "MIME-Version": r"1\.0",
+    "In-Reply-To": r"(?P<first><[!-;=?-~]++>)",
+    "References": "(?P=first)",
+}
+"""What header fields hold where that is more than some text."""
+
+_BOUNDARY = r"[0-9A-Za-z'()+_,./:=?-]{1,70}+"  # RFC 2046 5.1.1, without blanks
+_FIELD_NAME = re.compile(rb"^([^\s:]+):", re.MULTILINE)
+
+# A dot costs the regex engine a tenth of what a class of characters does: lines are measured with
+# it, and what they are made of is looked at apart.
+_FOLDED_LINES = re.compile(rb"(?:.{1,76}+(?<=\r)\n)++")
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_LAST_GROUP = re.compile(
+    rb"[A-Za-z0-9+/]{2}(?:[A-Za-z0-9+/]{2}|[A-Za-z0-9+/]=|==)\r\n"  # RFC 4648 4
+)
+_BASE64_LINE = LINE + 2
+"""Octets of a whole line of base64 with its CRLF."""
+
+_PROPERTY_NAME = re.compile(rb"^([A-Z-]+)[;:]", re.MULTILINE)
+_INSTANT = (
+    r"[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z"
+)
+_TEXT = r"(?:[^\r\n\x00-\x08\x0b\x0c\x0e-\x1f\x7f\\;,]++|\\[\\;,nN])*+"
+_LINK = r"[!-+\--:<-\[\]-~]++"  # printable ASCII without what TEXT escapes
+_CN = r"CN=(?:\"[^\"\x00-\x1f\x7f]*+\"|[^\";:,\x00-\x1f\x7f]*+)"
+_ATTENDEE = (
+    r"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=(?:CHAIR|REQ-PARTICIPANT|OPT-PARTICIPANT)"
+    rf";PARTSTAT=NEEDS-ACTION;RSVP=TRUE;{_CN}:"
+)
+_CONFERENCE = r"CONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=Jitsi Meet:"
+_LINE_SEPARATORS = "\x85\u2028\u2029"
+"""Some readers take them for line ends."""
+
+
+@lru_cache(maxsize=64)
+def _header_grammar(kind: Kind, *, reply_to: bool, answers: bool) -> re.Pattern[bytes]:
+    """Return the grammar of a message up to its first body; the group `to` is the recipient.
+
+    The boundaries are the groups `outer` and `inner`; a reminder has no `outer` one.
+    """
+    fields = [
+        rf"{name}: {_FORMS.get(name, _VALUE)}\r\n"
+        for name in _names(reply_to=reply_to, answers=answers)[:-1]
+    ]
+    alternative = (
+        rf'Content-Type: multipart/alternative; boundary="(?P<inner>{_BOUNDARY})"\r\n\r\n'
+        r"--(?P=inner)\r\n" + re.escape(_part_header("text/plain; charset=utf-8"))
+    )
+    mixed = (
+        rf'Content-Type: multipart/mixed; boundary="(?P<outer>{_BOUNDARY})"\r\n\r\n'
+        r"--(?P=outer)\r\n"
+    )
+    opening = alternative if kind is Kind.REMINDER else mixed + alternative
+    return re.compile(("".join(fields) + opening).encode("ascii"))
+
+
+@lru_cache(maxsize=64)
+def _delimiters(kind: Kind, outer: bytes | None, inner: bytes) -> tuple[bytes, ...]:
+    """Return what follows each body: the delimiter and header of the next part, or the end.
+
+    Nothing follows where one boundary begins with the other: a reader would take it for that one.
+    """
+    html = b"\r\n--%s\r\n%s" % (inner, _part_header("text/html; charset=utf-8").encode("ascii"))
+    end = b"\r\n--%s--\r\n"
+    if outer is None:
+        return html, end % inner
+    if inner.startswith(outer) or outer.startswith(inner):
+        return ()
+    event = f"text/calendar; charset=utf-8; method={_method(kind)}; component=VEVENT"
+    attached = _part_header(
+        'application/ics; name="invite.ics"',
+        'Content-Disposition: attachment; filename="invite.ics"\r\n',
+    )
+    return (
+        html,
+        b"\r\n--%s\r\n%s" % (inner, _part_header(event).encode("ascii")),
+        (end + b"\r\n--%s\r\n%s") % (inner, outer, attached.encode("ascii")),
+        end % outer,
+    )
+
+
+def _part_header(content_type: str, further: str = "") -> str:
+    """Return the header of one part, to its empty line."""
+    return f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: base64\r\n{further}\r\n"
+
+
+def _bodies(eml: bytes, start: int, delimiters: Sequence[bytes]) -> list[bytes] | None:
+    """Return the bodies from `start` to the message's end; None where a delimiter is not in place.
+
+    A body of base64 has no hyphen, so the next one opens the delimiter's boundary.
+    """
+    bodies = []
+    for delimiter in delimiters:
+        end = eml.find(b"-", start) - len(b"\r\n")
+        if end < start or not eml.startswith(delimiter, end):
+            return None
+        bodies.append(eml[start:end])
+        start = end + len(delimiter)
+    return bodies if start == len(eml) else None
+
+
+def _is_encoded(body: bytes) -> bool:
+    """Whether a body is base64 in whole lines of 76 characters, padded at its end alone."""
+    whole, rest = divmod(len(body), _BASE64_LINE)
+    lines = whole + (rest > 0)
+    return (
+        body.translate(None, _BASE64) == b"\r\n" * lines
+        and body[LINE::_BASE64_LINE] == b"\r" * whole
+        and body[LINE + 1 :: _BASE64_LINE] == b"\n" * whole
+        and (len(body) - len(b"\r\n") * lines) % 4 == 0
+        and (not body or _LAST_GROUP.fullmatch(body, len(body) - 6) is not None)
+        and body.find(b"=", 0, -4) < 0
+    )
+
+
+def _names(*, reply_to: bool, answers: bool) -> list[str]:
+    left_out = set() if reply_to else {"Reply-To"}
+    if not answers:
+        left_out |= {"In-Reply-To", "References"}
+    return [name for name in HEADERS if name not in left_out]
+
+
+def _method(kind: Kind) -> Method:
+    return Method.CANCEL if kind in {Kind.CANCELLED, Kind.WITHDRAWN} else Method.REQUEST
+
+
+@lru_cache(maxsize=8)
+def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
+    """Return the unfolded calendar object's grammar.
+
+    Group 1 is the first ATTENDEE's URI, `others` the lines of all further ones, `place` LOCATION.
+    DESCRIPTION begins with the link, and URL and CONFERENCE are the same one.
+    """
+    status = {Kind.CANCELLED: "STATUS:CANCELLED\r\n", Kind.WITHDRAWN: ""}
+    linked = alarm = ""
+    notes = rf"(?:DESCRIPTION:{_TEXT}\r\n)?+"
+    if _method(kind) is Method.REQUEST:
+        notes = rf"DESCRIPTION:(?P<link>{_LINK}){_TEXT}\r\n"
+        linked = rf"URL:(?P=link)\r\n{_CONFERENCE}(?P=link)\r\n"
+        alarm = (
+            "(?:BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT[0-9]++[MS]\r\n"
+            rf"DESCRIPTION:{_TEXT}\r\nEND:VALARM\r\n)?+"
+        )
+    return re.compile(
+        (
+            r"BEGIN:VCALENDAR\r\nVERSION:2\.0\r\nPRODID:[^\r\n]++\r\nCALSCALE:GREGORIAN\r\n"
+            rf"METHOD:{_method(kind)}\r\nBEGIN:VEVENT\r\nUID:[!-~]++\r\nDTSTAMP:{_INSTANT}\r\n"
+            rf"DTSTART:{_INSTANT}\r\nDTEND:{_INSTANT}\r\nSEQUENCE:[0-9]++\r\n"
+            + status.get(kind, "STATUS:(?:CONFIRMED|TENTATIVE)\r\n")
+            + rf"SUMMARY:{_TEXT}\r\nORGANIZER;{_CN}:mailto:[!-~]++\r\n"
+            rf"{_ATTENDEE}(mailto:[!-~]++)\r\n"
+            rf"(?P<others>(?:{_ATTENDEE}mailto:[!-~]++\r\n)*+)"
+            rf"{notes}{linked}LOCATION:(?P<place>{_TEXT})\r\n"
+            rf"TRANSP:OPAQUE\r\nCLASS:PRIVATE\r\n{alarm}END:VEVENT\r\nEND:VCALENDAR\r\n"
+        ).encode("ascii")
+    )
+
+
+class MessageCheck:
+    """The byte-level checks for the messages of one kind, with or without a host to reply to."""
+
+    __slots__ = ("_kind", "_method", "_reply_to", "_with_others")
+
+    def __init__(self, revision: Revision, *, reply_to: bool, with_others: bool = False) -> None:
+        """`with_others` tells that the calendar object lists the other attendees as well."""
+        self._kind = revision.kind
+        self._method = revision.method.encode("ascii")
+        self._reply_to = reply_to
+        self._with_others = with_others
+
+    def message(
+        self, eml: bytes, ics: bytes, *, mailbox: str, answers: bool, message_id: str
+    ) -> None:
+        """Check one message and its calendar object.
+
+        `mailbox` is the one recipient, `answers` whether it refers to an earlier message.
+        Raises MessageFaultError; its text names the Message-ID and no address.
+        """
+        text, html, *copies = self._form(eml, mailbox, answers=answers, where=message_id)
+        if not (text and html):
+            raise MessageFaultError(
+                "texts", message_id, found="an empty one", expected="a text and an HTML text"
+            )
+        if self._kind is Kind.REMINDER:
+            return
+        expected = encoded(ics)
+        if copies != [expected, expected]:
+            raise MessageFaultError(
+                "calendar copies",
+                message_id,
+                found="different bytes",
+                expected="the same bytes in the part, the attachment and the .ics file",
+            )
+        self.calendar(ics, mailbox=mailbox, where=message_id)
+
+    def skeleton(self, eml: bytes, ics: bytes, *, mailbox: str, where: str) -> None:
+        """Check what the messages of a meeting share: a message with empty bodies, and an event."""
+        self._form(eml, mailbox, answers=False, where=where)
+        if self._kind is not Kind.REMINDER:
+            self.calendar(ics, mailbox=mailbox, where=where)
+
+    def _form(self, eml: bytes, mailbox: str, *, answers: bool, where: str) -> list[bytes]:
+        """Check the header, the recipient, the parts and the texts; return all bodies in base64."""
+        grammar = _header_grammar(self._kind, reply_to=self._reply_to, answers=answers)
+        found = grammar.match(eml)
+        bodies = None
+        if found is not None:
+            outer = None if self._kind is Kind.REMINDER else found["outer"]
+            bodies = _bodies(eml, found.end(), _delimiters(self._kind, outer, found["inner"]))
+        if found is None or bodies is None or not all(map(_is_encoded, bodies[:2])):
+            raise self._fault(eml, answers=answers, where=where)
+        if found["to"] != b"<%s>" % mailbox.encode("ascii"):
+            raise MessageFaultError(
+                "recipient", where, found="another address in To", expected="the attendee's alone"
+            )
+        end = eml.find(b"\r\n\r\n")
+        if end > HEADER_LINE_AT_MOST:
+            longest = max(map(len, eml[:end].split(b"\r\n")))
+            if longest > HEADER_LINE_AT_MOST:
+                raise _too_long("header line length", longest, HEADER_LINE_AT_MOST, where)
+        return bodies
+
+    def _fault(self, eml: bytes, *, answers: bool, where: str) -> MessageFaultError:
+        """Return the error for a message that is not of its grammar: what differs, in words."""
+        if not _ends_as_crlf(eml):
+            return MessageFaultError("line ends", where, found="a bare CR or LF", expected="CRLF")
+        header, _, body = eml.partition(b"\r\n\r\n")
+        names = _FIELD_NAME.findall(header)
+        expected = ", ".join(_names(reply_to=self._reply_to, answers=answers))
+        if _listed(names) != expected:
+            return MessageFaultError(
+                "header fields", where, found=_listed(names), expected=expected
+            )
+        longest = max(map(len, body.split(b"\r\n")))
+        if longest > LINE:
+            return _too_long("line length", longest, LINE, where)
+        methods = re.findall(rb"text/calendar;[^\r\n]*method=([A-Za-z]*)", body)
+        wanted = [] if self._kind is Kind.REMINDER else [self._method]
+        if methods != wanted:
+            return MessageFaultError(
+                "method of the calendar part",
+                where,
+                found=_listed(methods),
+                expected=_listed(wanted),
+            )
+        return MessageFaultError(
+            "form of the message",
+            where,
+            found="a header value or a part that is not of its form",
+            expected="one recipient, values in ASCII, and the parts of RFC 6047 in base64",
+        )
+
+    def calendar(self, ics: bytes, *, mailbox: str, where: str) -> None:
+        """Check one calendar object: lines, METHOD, properties and their order, the attendee."""
+        if _FOLDED_LINES.fullmatch(ics) is None:
+            raise _line_fault(ics, where)
+        if not _is_whole_utf8(ics):
+            raise MessageFaultError(
+                "calendar characters",
+                where,
+                found="bytes that are no character, one that a fold cuts, or a line separator",
+                expected="whole characters of UTF-8 in each line",
+            )
+        unfolded = b"".join(ics.split(b"\r\n "))  # faster than to replace
+        found = _calendar_grammar(self._kind).fullmatch(unfolded)
+        if found is None:
+            if not _ends_as_crlf(ics):
+                raise _line_fault(ics, where)
+            raise MessageFaultError(
+                "calendar properties",
+                where,
+                found=_listed(_PROPERTY_NAME.findall(unfolded)),
+                expected=f"those of METHOD:{self._method.decode()} in order, each of its form",
+            )
+        if found[1] != mailto(mailbox).encode("ascii"):
+            raise MessageFaultError(
+                "attendee", where, found="another address in ATTENDEE", expected="the attendee's"
+            )
+        link = found["link"] if self._method == b"REQUEST" else b""
+        if len(link) > LOCATION_AT_MOST and link in found["place"]:
+            raise MessageFaultError(
+                "LOCATION",
+                where,
+                found="a link that Outlook would cut",
+                expected=f"links of at most {LOCATION_AT_MOST} characters",
+            )
+        if found["others"] and not self._with_others:
+            attendees = 1 + found["others"].count(b"\r\n")
+            raise MessageFaultError("ATTENDEE lines", where, found=str(attendees), expected="1")
+
+
+def _ends_as_crlf(content: bytes) -> bool:
+    """Whether each line end is CRLF and the content ends with one."""
+    ends = content.count(b"\r\n")
+    return (
+        content.endswith(b"\r\n") and content.count(b"\n") == ends and content.count(b"\r") == ends
+    )
+
+
+def _line_fault(ics: bytes, where: str) -> MessageFaultError:
+    """Return the error for a calendar object whose lines are not of their form."""
+    if not _ends_as_crlf(ics):
+        return MessageFaultError(
+            "calendar line ends", where, found="a bare CR or LF", expected="CRLF"
+        )
+    longest = max(map(len, ics.split(b"\r\n")))
+    return _too_long("calendar line length", longest, FOLD_AT, where)
+
+
+def _is_whole_utf8(content: bytes) -> bool:
+    """Whether folded content is UTF-8 without line separators; what a fold cuts is no character."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return False
+    return text.isascii() or not any(separator in text for separator in _LINE_SEPARATORS)
+
+
+def _too_long(check: str, length: int, at_most: int, where: str) -> MessageFaultError:
+    return MessageFaultError(
+        check, where, found=f"{length} octets", expected=f"at most {at_most} octets"
+    )
+
+
+def _listed(names: list[bytes]) -> str:
+    return b", ".join(names).decode("ascii", "backslashreplace") or "none"

@@ -1,0 +1,354 @@
+"""Composes the messages about one meeting, sharing between its attendees all that they share.
+
+For each meeting the room, the window, the token's first part and the calendar entry's frame are
+made once; for each variant of the letter (a role, a zone, a language …) the texts are rendered
+once; an attendee costs a token, a few short strings, base64 and a join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+from urllib.parse import unquote
+
+from invites.identity import MessageIds, uid_for
+from invites.jitsi.links import Links
+from invites.jitsi.rooms import derived_room
+from invites.jitsi.tokens import SigningKey
+from invites.jitsi.validity import ValidityRule, validity_for
+from invites.messages.calendar import EventFacts, EventSkeleton, attendee_line
+from invites.messages.check import MessageCheck
+from invites.messages.encoding import in_blocks
+from invites.messages.mime import Envelope, MessageSkeleton, subject_field
+from invites.messages.variant import Variant
+from invites.messages.verify import check_letter
+from invites.model import (
+    Attendee,
+    Change,
+    Invitation,
+    Kind,
+    Meeting,
+    Method,
+    Organizer,
+    Revision,
+    Room,
+    Server,
+    Validity,
+)
+from invites.problems import Warned
+from invites.templating import LetterFacts, LetterWriter, Templates
+
+if TYPE_CHECKING:
+    from invites.settings import Settings
+
+_PROBE = Attendee(
+    name="Probe", email="probe@example.com", mailbox="probe@example.com", address="probe"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What all invitations of one organisation share: its server, mailbox, rules and taste.
+
+    `namespace` and a meeting's id make its UID.  `alarm` is the calendar's reminder, None for none.
+    `show_attendees` lists the others in the calendar entry.  `demo` marks a throw-away secret.
+    """
+
+    server: Server
+    organizer: Organizer
+    namespace: str
+    rule: ValidityRule
+    alarm: timedelta | None = timedelta(minutes=10)
+    show_attendees: bool = False
+    demo: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Occasion:
+    """One call of `compose`: a revision of a meeting, and what follows from the two."""
+
+    meeting: Meeting
+    revision: Revision
+    uid: str
+    room: Room
+    validity: Validity
+    facts: LetterFacts
+    message: MessageSkeleton
+    event: EventSkeleton | None
+    ids: MessageIds
+
+    def messages(
+        self,
+        attendees: Sequence[Attendee],
+        links: Sequence[str],
+        variants: Sequence[Variant],
+        others: Callable[[Attendee], bytes],
+        references: Mapping[str, str],
+    ) -> Iterator[Invitation]:
+        """Yield the messages of a block of attendees; `links` and `variants` are theirs, in order."""
+        values = [
+            variant.values(attendee, link)
+            for attendee, link, variant in zip(attendees, links, variants, strict=True)
+        ]
+        events = [
+            b""
+            if variant.event is None
+            else variant.event.filled(person, link, raw, others(person))
+            for person, link, variant, raw in zip(attendees, links, variants, values, strict=True)
+        ]
+        for attendee, link, variant, raw, ics in zip(
+            attendees, links, variants, values, events, strict=True
+        ):
+            first = references.get(attendee.address)
+            message_id = self.ids.for_address(attendee.address)
+            eml = self.message.filled(
+                attendee,
+                subject=variant.subject(attendee, link),
+                message_id=message_id,
+                first_message_id=first,
+                text=variant.text(raw),
+                html=variant.html(raw),
+                calendar=ics,
+            )
+            yield Invitation(
+                meeting=self.meeting,
+                uid=self.uid,
+                attendee=attendee,
+                room=self.room,
+                validity=self.validity,
+                revision=self.revision,
+                message_id=message_id,
+                answers=first,
+                eml=eml,
+                ics=ics,
+            )
+
+
+class Composer:
+    """Composes messages; deterministic, and all that it keeps is a count of long links."""
+
+    def __init__(
+        self, house: House, *, key: SigningKey, room_key: bytes, templates: Templates
+    ) -> None:
+        """Prepare the signing key once; `room_key` derives the rooms that no roster names."""
+        self.house = house
+        self._links = Links(house.server, key)
+        self._room_key = room_key
+        self._writer = LetterWriter(templates)
+        self._domain = house.organizer.email.rpartition("@")[2]
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, templates: Templates, demo: bool = False) -> Self:
+        """Return the composer that the settings describe; SettingsError names what is missing."""
+        house = House(
+            server=settings.server(),
+            organizer=settings.service_mailbox(),
+            namespace=settings.namespace(),
+            rule=settings.validity_rule(),
+            alarm=settings.mail.reminder,
+            show_attendees=settings.mail.show_attendees,
+            demo=demo,
+        )
+        key, room_key = settings.signing_key(), settings.room_key()
+        return cls(house, key=key, room_key=room_key, templates=templates)
+
+    @property
+    def warnings(self) -> list[Warned]:
+        """What somebody should look at: one warning for all long links, for they are long alike."""
+        return self._links.warnings
+
+    def room_for(self, meeting: Meeting) -> Room:
+        """Return the meeting's room: the roster's, else the derived one."""
+        return meeting.room or derived_room(meeting.id, self._room_key)
+
+    def validity_for(self, meeting: Meeting) -> Validity:
+        """Return the window of the meeting's tokens."""
+        return validity_for(meeting.start, meeting.end, self.house.rule)
+
+    def uid_for(self, meeting: Meeting) -> str:
+        """Return the meeting's UID under the configured namespace."""
+        return uid_for(self.house.namespace, meeting.id)
+
+    def compose(
+        self,
+        meeting: Meeting,
+        revision: Revision,
+        attendees: Sequence[Attendee] | None = None,
+        *,
+        uid: str | None = None,
+        room: Room | None = None,
+        validity: Validity | None = None,
+        changes: Sequence[Change] = (),
+        references: Mapping[str, str] | None = None,
+        earlier_until: int | None = None,
+    ) -> Iterator[Invitation]:
+        """Yield the message of each attendee, in the order of `attendees` (all, by default).
+
+        `uid`, `room` and `validity` stand in for what follows from the settings: the ledger's.
+        `changes` are what an update tells, `references` the first Message-ID by folded address,
+        `earlier_until` when a link that was sent earlier stops admitting (seconds since 1970).
+        Raises TemplateError, and MessageFaultError for a skeleton that fails its check and for a
+        link that no mail program keeps whole.
+        """
+        occasion = self._occasion(
+            meeting,
+            revision,
+            uid,
+            room,
+            validity or self.validity_for(meeting),
+            changes=tuple(changes),
+            earlier_until=earlier_until,
+        )
+        link_for = self._link_for(occasion)
+        others = self._others(meeting, revision)
+        variants: dict[Hashable, Variant] = {}
+        for block in in_blocks(meeting.attendees if attendees is None else attendees):
+            links = [link_for(attendee) for attendee in block]
+            shared = self._variants(occasion, block, links, variants)
+            yield from occasion.messages(block, links, shared, others, references or {})
+
+    def _variants(
+        self,
+        occasion: _Occasion,
+        attendees: Sequence[Attendee],
+        links: Sequence[str],
+        known: dict[Hashable, Variant],
+    ) -> list[Variant]:
+        """Return each attendee's variant; those that are not `known` are made and put there."""
+        kind = occasion.revision.kind
+        found = []
+        for attendee, link in zip(attendees, links, strict=True):
+            key = self._writer.key(kind, attendee)
+            variant = known.get(key)
+            if variant is None:
+                variant = known[key] = self._variant(occasion, attendee, link)
+            found.append(variant)
+        return found
+
+    def _occasion(
+        self,
+        meeting: Meeting,
+        revision: Revision,
+        uid: str | None,
+        room: Room | None,
+        validity: Validity,
+        *,
+        changes: tuple[Change, ...],
+        earlier_until: int | None,
+    ) -> _Occasion:
+        house = self.house
+        uid = uid or self.uid_for(meeting)
+        room = room or self.room_for(meeting)
+        envelope = _envelope(house.organizer, meeting, revision, uid)
+        message, event = MessageSkeleton(envelope), self._event(meeting, revision, uid, room)
+        _check_skeletons(message, event, envelope)
+        return _Occasion(
+            meeting=meeting,
+            revision=revision,
+            uid=uid,
+            room=room,
+            validity=validity,
+            facts=LetterFacts(
+                meeting=meeting,
+                validity=validity,
+                organizer=house.organizer,
+                server=house.server.host,
+                room=unquote(room.claim),
+                changes=changes,
+                skew=house.rule.skew,
+                earlier_until=earlier_until,
+                demo=house.demo,
+            ),
+            message=message,
+            event=event,
+            ids=MessageIds(
+                uid=uid,
+                method=_identity_method(revision),
+                sequence=revision.sequence,
+                dtstamp=revision.dtstamp,
+                domain=self._domain,
+            ),
+        )
+
+    def _link_for(self, occasion: _Occasion) -> Callable[[Attendee], str]:
+        """Return a function that mints an attendee's join link; "" where nobody is to join."""
+        if occasion.revision.method is Method.CANCEL:
+            return lambda _attendee: ""
+        return self._links.for_meeting(occasion.meeting, occasion.room, occasion.validity)
+
+    def _others(self, meeting: Meeting, revision: Revision) -> Callable[[Attendee], bytes]:
+        """Return a function from an attendee to the ATTENDEE lines of all others."""
+        if not self.house.show_attendees or revision.method is Method.CANCEL:
+            return lambda _attendee: b""
+        lines = {person.address: attendee_line(person) for person in meeting.attendees}
+
+        def lines_of_others(attendee: Attendee) -> bytes:
+            return b"".join(
+                [line for address, line in lines.items() if address != attendee.address]
+            )
+
+        return lines_of_others
+
+    def _variant(self, occasion: _Occasion, attendee: Attendee, link: str) -> Variant:
+        """Render and check what the attendees with this attendee's key share."""
+        letter = self._writer.shared(occasion.revision.kind, occasion.facts, attendee, link)
+        check_letter(letter, attendee, link, occasion.revision)
+        return Variant.of(letter, occasion.event, occasion.revision)
+
+    def _event(
+        self, meeting: Meeting, revision: Revision, uid: str, room: Room
+    ) -> EventSkeleton | None:
+        if revision.kind is Kind.REMINDER:
+            return None
+        house = self.house
+        return EventSkeleton(
+            EventFacts(
+                meeting=meeting,
+                uid=uid,
+                revision=revision,
+                organizer_name=meeting.organizer_name or house.organizer.name,
+                organizer_mailbox=house.organizer.email,
+                place=f"Jitsi Meet: {unquote(room.claim)} ({house.server.host})",
+                alarm=house.alarm,
+            )
+        )
+
+
+def _envelope(organizer: Organizer, meeting: Meeting, revision: Revision, uid: str) -> Envelope:
+    host = meeting.organizer_name
+    via = f"{host} via {organizer.name}" if host and host != organizer.name else organizer.name
+    reply_to = (host, meeting.organizer_email) if meeting.organizer_email else None
+    return Envelope(
+        uid=uid,
+        revision=revision,
+        sender_name=via,
+        sender_mailbox=organizer.email,
+        reply_to=reply_to,
+    )
+
+
+def _identity_method(revision: Revision) -> str:
+    """Return the word for a Message-ID: a reminder carries no method and is no REQUEST."""
+    return "REMINDER" if revision.kind is Kind.REMINDER else revision.method.value
+
+
+def _check_skeletons(
+    message: MessageSkeleton, event: EventSkeleton | None, envelope: Envelope
+) -> None:
+    """Check the bytes that a meeting's messages share, around values known to be harmless."""
+    revision = envelope.revision
+    link = "" if revision.method is Method.CANCEL else "https://meet.example.com/probe?jwt=probe"
+    ics = b"" if event is None else event.filled(_PROBE, link, {})
+    eml = message.filled(
+        _PROBE,
+        subject=subject_field("Probe"),
+        message_id="<probe@example.com>",
+        first_message_id=None,
+        text=b"",
+        html=b"",
+        calendar=ics,
+    )
+    check = MessageCheck(revision, reply_to=envelope.reply_to is not None)
+    check.skeleton(eml, ics, mailbox=_PROBE.mailbox, where=f"the skeleton of {revision.kind.value}")

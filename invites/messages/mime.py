@@ -1,0 +1,143 @@
+"""The message that carries an invitation (RFC 5322, RFC 2045, RFC 6047), as bytes.
+
+```
+multipart/mixed
+├ multipart/alternative
+│ ├ text/plain
+│ ├ text/html
+│ └ text/calendar; method=…
+└ application/ics, the same bytes as an attachment
+```
+
+A reminder is no iTIP message: it is the multipart/alternative alone, without a calendar part.
+Every part is base64 and every byte ASCII, so that no server on the way has to re-encode anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from invites.messages.encoding import encoded
+from invites.messages.headers import date_field, mailbox_field, unstructured
+from invites.model import Attendee, Kind, Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """Who a message is from, for all receivers of one revision of one meeting.
+
+    `sender_name` is what From shows before `sender_mailbox`; `reply_to` is None or (name, mailbox).
+    """
+
+    uid: str
+    revision: Revision
+    sender_name: str
+    sender_mailbox: str
+    reply_to: tuple[str, str] | None
+
+
+class MessageSkeleton:
+    """A message of one revision of one meeting that lacks what differs by attendee."""
+
+    __slots__ = (
+        "_after_bodies",
+        "_after_message_id",
+        "_before_html",
+        "_before_to",
+        "_between_copies",
+        "_end",
+        "_middle",
+        "calendar",
+    )
+
+    def __init__(self, envelope: Envelope) -> None:
+        """Lay out everything that all attendees of this revision share."""
+        revision = envelope.revision
+        self.calendar = revision.kind is not Kind.REMINDER
+        self._before_to = mailbox_field("From", envelope.sender_name, envelope.sender_mailbox)
+        self._middle = date_field(revision.dtstamp)
+        if envelope.reply_to is not None:
+            self._middle = mailbox_field("Reply-To", *envelope.reply_to) + self._middle
+        outer, inner = _boundaries(envelope)
+        opening = b"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: "
+        if self.calendar:
+            opening += b'multipart/mixed; boundary="%s"\r\n\r\n' % outer
+            opening += b"--%s\r\nContent-Type: " % outer
+        opening += b'multipart/alternative; boundary="%s"\r\n\r\n' % inner
+        self._after_message_id = opening + _part(inner, b"text/plain; charset=utf-8", first=True)
+        self._before_html = _part(inner, b"text/html; charset=utf-8")
+        end = b"\r\n--%s--\r\n"
+        self._after_bodies = self._between_copies = self._end = end % inner
+        if self.calendar:
+            method = revision.method.encode("ascii")
+            kind = b"text/calendar; charset=utf-8; method=%s; component=VEVENT" % method
+            attached = _part(outer, b'application/ics; name="invite.ics"', attachment=True)
+            self._after_bodies = _part(inner, kind)
+            self._between_copies = end % inner + attached
+            self._end = end % outer
+
+    def filled(
+        self,
+        attendee: Attendee,
+        *,
+        subject: bytes,
+        message_id: str,
+        first_message_id: str | None,
+        text: bytes,
+        html: bytes,
+        calendar: bytes,
+    ) -> bytes:
+        """Return the whole message, CRLF line ends, for this attendee.
+
+        `subject` is the finished header field.  `first_message_id` is that of the first message
+        about this meeting to this attendee, None where this is it.  `text` and `html` are the
+        bodies in base64, `calendar` is the calendar object's bytes, empty for a reminder.
+        """
+        identity = f"Message-ID: {message_id}\r\n"
+        if first_message_id is not None:
+            identity += f"In-Reply-To: {first_message_id}\r\nReferences: {first_message_id}\r\n"
+        parts = [
+            self._before_to,
+            mailbox_field("To", attendee.name, attendee.mailbox),
+            subject,
+            self._middle,
+            identity.encode("ascii"),
+            self._after_message_id,
+            text,
+            self._before_html,
+            html,
+            self._after_bodies,
+        ]
+        if self.calendar:
+            lines = encoded(calendar)
+            parts += [lines, self._between_copies, lines, self._end]
+        return b"".join(parts)
+
+
+def _boundaries(envelope: Envelope) -> tuple[bytes, bytes]:
+    """Return the outer and the inner boundary; `=_` stands in no base64 (RFC 2045 6.7)."""
+    revision = envelope.revision
+    stamp = int(revision.dtstamp.timestamp())
+    seed = f"{envelope.uid}\0{revision.kind}\0{revision.sequence}\0{stamp}"
+    digest = sha256(seed.encode()).hexdigest()[:24].encode("ascii")
+    return b"=_m_" + digest, b"=_a_" + digest
+
+
+def _part(
+    boundary: bytes, content_type: bytes, *, first: bool = False, attachment: bool = False
+) -> bytes:
+    """Return what stands before a part's body: delimiter and header."""
+    header = b"--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: base64\r\n"
+    disposition = b'Content-Disposition: attachment; filename="invite.ics"\r\n'
+    return (
+        (b"" if first else b"\r\n")
+        + header % (boundary, content_type)
+        + (disposition if attachment else b"")
+        + b"\r\n"
+    )
+
+
+def subject_field(text: str) -> bytes:
+    """Return Subject as a finished header field."""
+    return unstructured("Subject", text)

@@ -1,0 +1,342 @@
+"""Reads a finished message back with parsers that are not ours, and compares what it says.
+
+The standard library reads the message, icalendar the event and PyJWT the token: a mistake that
+this project makes twice, in writing and in checking, is not made a third time by them.
+It costs some milliseconds a message, so a run reads back a sample (`composing.verifier`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.headerregistry import AddressHeader, DateHeader
+from email.message import Message
+from email.policy import SMTP
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import jwt
+from icalendar import Calendar
+from jwt.warnings import InsecureKeyLengthWarning
+
+from invites.errors import MessageFaultError
+from invites.jitsi.features import JAAS_FEATURES
+from invites.model import Attendance, Invitation, Kind, Method, Server
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from jwt.types import Options
+
+_TOKEN = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+", re.ASCII)
+"""A signed token in its compact form (RFC 7515 3.1): JSON objects begin so in base64url."""
+
+
+_ROLES = {Attendance.REQUIRED: "REQ-PARTICIPANT", Attendance.OPTIONAL: "OPT-PARTICIPANT"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What every message of a run must say: the server, the service mailbox, and the key.
+
+    `key` verifies tokens: the secret, or the public key.
+    """
+
+    server: Server
+    mailbox: str
+    key: bytes | RSAPublicKey = field(repr=False)
+
+
+def read_back(invitation: Invitation, expected: Expectation) -> None:
+    """Parse one invitation as its receiver's programs do; raises MessageFaultError."""
+    reader = _Reader(invitation, expected)
+    try:
+        reader.read()
+    except (jwt.PyJWTError, ValueError, LookupError) as error:
+        raise MessageFaultError(
+            "read back",
+            invitation.message_id,
+            found=f"something that a parser refuses ({type(error).__name__})",
+            expected="what was composed",
+        ) from None
+
+
+class _Reader:
+    def __init__(self, invitation: Invitation, expected: Expectation) -> None:
+        self.invitation = invitation
+        self.expected = expected
+        self._event_links: set[str] = set()
+        attendee, meeting = invitation.attendee, invitation.meeting
+        texts = (meeting.title, meeting.description, meeting.organizer_name, attendee.name)
+        self.said = "\n".join(("", *texts, attendee.group, *attendee.columns.values()))
+
+    def read(self) -> None:
+        """Compare all parts; a parser's own error is let through."""
+        message = message_from_bytes(self.invitation.eml)
+        self.header(message)
+        parts = {part.get_content_type(): part for part in message.walk()}
+        self.parts(parts)
+        if self.invitation.revision.kind is not Kind.REMINDER:
+            self.event(parts)
+        text, markup = (_text_of(parts[kind]) for kind in ("text/plain", "text/html"))
+        for body in (text, markup):
+            self.same("line ends of a text", re.search(r"(?<!\r)\n|\r(?!\n)", body), None)
+            self.same("controls in a text", set(_controls(body)) - set("\t\r\n"), set())
+        link = self.link(text, markup)
+        shown = f"{_decoded(message, 'subject')}\n{text}\n{markup}\n{self.calendar_text()}"
+        self.no_other_token(shown, link)
+
+    def same(self, what: str, found: object, expected: object) -> None:
+        """Refuse a difference; neither value is shown, for either may hold a link or an address."""
+        if found != expected:
+            raise MessageFaultError(
+                f"read back: {what}",
+                self.invitation.message_id,
+                found="something else",
+                expected="what was composed",
+            )
+
+    def header(self, message: Message) -> None:
+        """Compare recipients, sender, identity and defects."""
+        invitation, meeting = self.invitation, self.invitation.meeting
+        self.same("defects", [d for part in message.walk() for d in part.defects], [])
+        to = _mailboxes(message, "to")
+        self.same("To", [mailbox for _, mailbox in to], [invitation.attendee.mailbox])
+        self.same("the name in To", _letters(to[0][0]), _letters(invitation.attendee.name))
+        senders = _mailboxes(message, "from")
+        self.same("From", [mailbox for _, mailbox in senders], [self.expected.mailbox])
+        host = _letters(meeting.organizer_name)
+        self.same("the name in From", _letters(senders[0][0]).startswith(host), 1)
+        repliers = [(_letters(name), mailbox) for name, mailbox in _mailboxes(message, "reply-to")]
+        hosts = [(host, meeting.organizer_email)] if invitation.replies_to_host else []
+        self.same("Reply-To", repliers, hosts)
+        self.same("Cc and Bcc", (message["cc"], message["bcc"]), (None, None))
+        for name in ("subject", "from", "to", "reply-to"):
+            self.same(f"controls in {name}", _controls(_decoded(message, name)), [])
+        self.same("Message-ID", str(message["message-id"]).strip(), invitation.message_id)
+        date = SMTP.header_factory("date", _unfolded(message["date"]))
+        stamp = date.datetime if isinstance(date, DateHeader) else None
+        self.same("Date", stamp, invitation.revision.dtstamp)
+        for name in ("in-reply-to", "references"):
+            first = message[name] and str(message[name]).strip()
+            self.same(name, first, invitation.answers)
+
+    def parts(self, parts: dict[str, Message]) -> None:
+        """Compare the tree's kinds of parts."""
+        kinds = {"multipart/alternative", "text/plain", "text/html"}
+        if self.invitation.revision.kind is not Kind.REMINDER:
+            kinds |= {"multipart/mixed", "text/calendar", "application/ics"}
+        self.same("kinds of parts", set(parts), kinds)
+
+    def event(self, parts: dict[str, Message]) -> None:
+        """Compare the event with the meeting's facts, as icalendar reads it."""
+        invitation, revision = self.invitation, self.invitation.revision
+        meeting = invitation.meeting
+        calendar = parts["text/calendar"].get_payload(decode=True)
+        self.same("the .ics file", calendar, invitation.ics)
+        attached = parts["application/ics"].get_payload(decode=True)
+        self.same("the attachment", attached, invitation.ics)
+        method = parts["text/calendar"].get_param("method")
+        tree = Calendar.from_ical(invitation.ics)
+        self.same("METHOD", (str(tree["method"]), method), (revision.method, revision.method))
+        event: Any = tree.walk("VEVENT")[0]
+        self.same("UID", str(event["uid"]), invitation.uid)
+        self.same("SEQUENCE", int(event["sequence"]), revision.sequence)
+        self.same("DTSTAMP", event["dtstamp"].dt, revision.dtstamp)
+        self.same("DTSTART", event["dtstart"].dt, meeting.start)
+        self.same("DTEND", event["dtend"].dt, meeting.end)
+        self.same("SUMMARY", _letters(event["summary"]), _letters(meeting.title))
+        attendees = event["attendee"]
+        first = attendees[0] if isinstance(attendees, list) else attendees
+        self.same("ATTENDEE", unquote(first), f"mailto:{invitation.attendee.mailbox}")
+        name = first.params["CN"]
+        self.same("CN of ATTENDEE", _letters(name), _letters(invitation.attendee.name))
+        chair = invitation.attendee.moderator
+        role = "CHAIR" if chair else _ROLES[invitation.attendee.attendance]
+        self.same("ROLE", first.params["ROLE"], role)
+        self.same("ORGANIZER", unquote(event["organizer"]), f"mailto:{self.expected.mailbox}")
+        if meeting.organizer_name:
+            name = event["organizer"].params["CN"]
+            self.same("CN of ORGANIZER", _letters(name), _letters(meeting.organizer_name))
+        if revision.method is Method.CANCEL:
+            self.same("VALARM", event.walk("VALARM"), [])
+            self.same("URL", event.get("url"), None)
+            return
+        self.same("STATUS", str(event["status"]), meeting.status.value.upper())
+        description = str(event["description"]).split("\n")[0]
+        self._event_links = {str(event["url"]), str(event["conference"]), description}
+        place = str(event["location"])
+        if place != description:
+            room = _letters(unquote(invitation.room.claim))
+            self.same("LOCATION", room in _letters(place), 1)
+
+    def link(self, text: str, markup: str) -> str:
+        """Find the link that stands in each part, verify its token; "" where nobody is to join.
+
+        What else looks like a link is text: of the roster, or of templates of one's own.
+        """
+        if self.invitation.revision.method is Method.CANCEL:
+            return ""
+        server = self.expected.server
+        mark, end = ("#jwt=%22", "%22") if server.link == "fragment" else ("?jwt=", "")
+        place = f"{server.url}/{self.invitation.room.segment}{mark}"
+        anchors = _Anchors()
+        anchors.feed(markup)
+        leading = {link for link in anchors.targets if link.startswith(place)}
+        links = leading & set(text.split("\r\n"))
+        self.same("the link, on a line of the text and as an anchor", len(links), 1)
+        (link,) = links
+        others = [
+            other
+            for other in map(str.strip, leading - links)
+            if other != link and not other.startswith((f"{link}#", f"{link}&"))
+            if _TOKEN.search(other) and other not in self.said
+        ]
+        self.same("the anchors", others, [])
+        self.same("the links of the calendar entry", self._event_links or {link}, {link})
+        self.token(link.removeprefix(place).removesuffix(end))
+        return link
+
+    def token(self, token: str) -> None:
+        """Verify the link's token; compare its header and each claim with this attendee and room."""
+        server = self.expected.server
+        header = {"alg": server.algorithm, "typ": "JWT"} | (
+            {"kid": server.key_id} if server.key_id is not None else {}
+        )
+        self.same("header", jwt.get_unverified_header(token), header)
+        found, expected = _flat(self.claims(token, audience=server.audience)), self.demanded()
+        for name in sorted({*found, *expected}):
+            # As JSON, for the server tells 1 from 1.0, true from "true", and null from nothing.
+            self.same(
+                name, *(name in each and json.dumps(each[name]) for each in (found, expected))
+            )
+
+    def demanded(self) -> dict[str, object]:
+        """Return what the token has to say, from the roster's facts: jicofo's and Prosody's terms.
+
+        Written down apart from `core.tokens`, so that a mistake there is found here.
+        """
+        server, invitation = self.expected.server, self.invitation
+        attendee, jaas = invitation.attendee, server.profile == "jaas"
+        claims: dict[str, object] = {
+            "aud": server.audience,
+            "iss": "chat" if jaas else server.app_id,
+            "sub": server.subject,
+            "room": invitation.room.claim,
+            "nbf": invitation.validity.not_before,
+            "exp": invitation.validity.expires,
+            "context.user.name": attendee.name,
+            "context.user.email": attendee.email,
+        }
+        optional = {
+            "context.user.avatar": attendee.avatar,
+            "context.user.id": attendee.user_id or (attendee.address if jaas else ""),
+            "context.group": attendee.group,
+        }
+        claims |= {name: value for name, value in optional.items() if value}
+        moderates: object = attendee.moderator
+        if "context" in server.moderator_claims:
+            claims["context.user.moderator"] = str(moderates).lower() if jaas else moderates
+        if "affiliation" in server.moderator_claims:
+            claims["context.user.affiliation"] = "owner" if moderates else "member"
+        if "root" in server.moderator_claims:
+            claims["moderator"] = moderates
+        features: dict[str, object] = dict.fromkeys(attendee.features, "true" if jaas else True)
+        if jaas:
+            features = dict.fromkeys(JAAS_FEATURES, "false") | features
+        return claims | {f"context.features.{name}": value for name, value in features.items()}
+
+    def claims(self, token: str, *, audience: str | None = None) -> dict[str, Any]:
+        """Return the claims of a token of ours at any time; PyJWTError for one of another key."""
+        options: Options = {
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_sub": False,
+            "verify_aud": audience is not None,
+        }
+        with warnings.catch_warnings():
+            # Whether a secret is too short is for the settings to say, which may allow it.
+            warnings.simplefilter("ignore", InsecureKeyLengthWarning)
+            return jwt.decode(
+                token,
+                self.expected.key,
+                algorithms=[self.expected.server.algorithm],
+                audience=audience,
+                options=options,
+            )
+
+    def calendar_text(self) -> str:
+        """Return the calendar object's lines, unfolded."""
+        return self.invitation.ics.replace(b"\r\n ", b"").decode()
+
+    def no_other_token(self, shown: str, link: str) -> None:
+        """Refuse a token of ours that is not the link's, unless the roster itself says it."""
+        others = {token for token in _TOKEN.findall(shown) if token not in link + self.said}
+        self.same("tokens that are not this attendee's", list(filter(self._is_ours, others)), [])
+
+    def _is_ours(self, token: str) -> bool:
+        try:
+            self.claims(token)
+        except jwt.PyJWTError:
+            return False
+        return True
+
+
+def _flat(claims: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return the claims with those of an object under dotted names; an empty object is a value."""
+    flat: dict[str, Any] = {}
+    for name, value in claims.items():
+        inner = value if isinstance(value, dict) and value else None
+        path = above + name
+        flat |= {path: value} if inner is None else _flat(inner, f"{path}.")
+    return flat
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of `text`, which no parser's way with blanks alters."""
+    return "".join(filter(str.isalnum, text))
+
+
+def _controls(text: str) -> list[str]:
+    return [char for char in text if unicodedata.category(char) == "Cc"]
+
+
+def _decoded(message: Message, name: str) -> str:
+    """Return a header field's value with its encoded words decoded; "" where there is none."""
+    return str(SMTP.header_factory(name, _unfolded(message[name])))
+
+
+def _mailboxes(message: Message, name: str) -> list[tuple[str, str]]:
+    """Return the display name and the address of each mailbox of a header field."""
+    header = SMTP.header_factory(name, _unfolded(message[name]))
+    if not isinstance(header, AddressHeader):
+        return []
+    return [(address.display_name, address.addr_spec) for address in header.addresses]
+
+
+def _unfolded(value: str | None) -> str:
+    return (value or "").replace("\r\n", "")
+
+
+def _text_of(part: Message) -> str:
+    content = part.get_payload(decode=True)
+    return content.decode(part.get_content_charset("ascii")) if isinstance(content, bytes) else ""
+
+
+class _Anchors(HTMLParser):
+    """Collects the targets of a page's anchors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember where an anchor leads."""
+        target = dict(attrs).get("href") if tag == "a" else None
+        if target is not None:
+            self.targets.add(target)

@@ -1,0 +1,220 @@
+"""Stands between composing and writing: every message is checked, and a sample is read back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Iterator
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from markupsafe import escape
+
+from invites.errors import TemplateError
+from invites.messages.check import MessageCheck
+from invites.messages.encoding import in_blocks
+from invites.model import Attendee, Invitation, Kind, Revision, Server
+from invites.templating import LINK, Part, SharedLetter, Slot, filled
+
+if TYPE_CHECKING:
+    from invites.jitsi.tokens import SigningKey
+    from invites.messages.readback import Expectation
+
+SAMPLE_ONE_IN = 100
+"""Of so many meetings one is read back, chosen by the hash of its UID: one message of each shape,
+for messages of one meeting and one shape are filled in from the same bytes."""
+
+
+class Verifier:
+    """Checks each message at the level of bytes, and has a sample read back by other parsers.
+
+    The sample is one message of each shape in the run, and of each shape in 1 % of the meetings.
+
+    `read_back` counts the messages that independent parsers read.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        mailbox: str,
+        key: SigningKey,
+        everything: bool = False,
+        with_others: bool = False,
+    ) -> None:
+        """`mailbox` is the service mailbox; `everything` reads every message back."""
+        self._server = server
+        self._mailbox = mailbox
+        self._key = key
+        self._everything = everything
+        self._with_others = with_others
+        self._shapes: set[Hashable] = set()
+        self._sampled: set[Hashable] | None = None
+        self._uid = ""
+        self._checks: dict[Hashable, MessageCheck] = {}
+        self._expected: Expectation | None = None
+        self.read_back = 0
+
+    def passed(self, invitations: Iterable[Invitation]) -> Iterator[Invitation]:
+        """Yield each invitation once it and its block have passed; raises MessageFaultError."""
+        for block in in_blocks(invitations):
+            for invitation in block:
+                self.check(invitation)
+            yield from block
+
+    def check(self, invitation: Invitation) -> None:
+        """Check one invitation; raises MessageFaultError."""
+        self._check_for(invitation).message(
+            invitation.eml,
+            invitation.ics,
+            mailbox=invitation.attendee.mailbox,
+            answers=invitation.answers is not None,
+            message_id=invitation.message_id,
+        )
+        if self._everything or self._is_new(invitation):
+            self._read(invitation)
+
+    def _is_new(self, invitation: Invitation) -> bool:
+        """Whether no message of this shape was read yet: in the run, or in a sampled meeting."""
+        if invitation.uid != self._uid:
+            self._uid = invitation.uid
+            self._sampled = set() if _in_sample(invitation.uid) else None
+        shape = shape_of(invitation)
+        is_new = shape not in self._shapes
+        self._shapes.add(shape)
+        if self._sampled is not None and shape not in self._sampled:
+            self._sampled.add(shape)
+            return True
+        return is_new
+
+    def _check_for(self, invitation: Invitation) -> MessageCheck:
+        kind = (invitation.revision.kind, invitation.replies_to_host)
+        check = self._checks.get(kind)
+        if check is None:
+            check = self._checks[kind] = MessageCheck(
+                invitation.revision,
+                reply_to=invitation.replies_to_host,
+                with_others=self._with_others,
+            )
+        return check
+
+    def _read(self, invitation: Invitation) -> None:
+        from invites.messages.readback import Expectation, read_back  # noqa: PLC0415
+
+        if self._expected is None:
+            key = self._key.key
+            self._expected = Expectation(
+                server=self._server,
+                mailbox=self._mailbox,
+                key=key if isinstance(key, bytes) else key.public_key(),
+            )
+        read_back(invitation, self._expected)
+        self.read_back += 1
+
+
+def shape_of(invitation: Invitation) -> Hashable:
+    """Return what two messages must have in common to be made by the same code."""
+    attendee = invitation.attendee
+    return (
+        invitation.revision.kind,
+        attendee.moderator,
+        attendee.attendance,
+        attendee.language,
+        attendee.timezone is not None,
+        bool(attendee.avatar),
+        bool(attendee.features),
+        bool(attendee.group),
+        bool(attendee.user_id),
+        attendee.name.isascii(),
+        invitation.answers is not None,
+        invitation.replies_to_host,
+    )
+
+
+def _in_sample(uid: str) -> bool:
+    return int.from_bytes(sha256(uid.encode()).digest()[:4]) % SAMPLE_ONE_IN == 0
+
+
+_CONTROLS = [chr(code) for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n"]
+_HREF = re.compile(r'(?:<a\s(?:.*\s)?|[^<]*\s)href="', re.IGNORECASE | re.DOTALL)
+"""A tag up to its `href`: an anchor's, or any that a slot before the link's may have begun."""
+
+
+def check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: Revision) -> None:
+    """Hold a letter to these rules; `link` is "" where nobody is to join.
+
+    What is judged of the link are the pieces around its slot, which all who share the letter have
+    in common; a letter that computes with the link, and so is one attendee's, is judged filled.
+    Raises TemplateError, which names the kind of letter.
+    """
+    check_subject(filled(letter.subject, attendee, link), revision.kind, row=attendee.row)
+    kind = revision.kind.value
+    for name, part in (("text", letter.text), ("HTML", letter.html)):
+        if any(
+            control in piece for piece in part if isinstance(piece, str) for control in _CONTROLS
+        ):
+            raise TemplateError(
+                f"the {name} template of {kind}: found a control character, expected text whose "
+                "lines end in line feeds"
+            )
+    if not link:
+        return
+    if any(slot.name == LINK for slot in letter.slots):
+        on_its_line, in_an_anchor = _on_its_line(letter.text), _in_an_anchor(letter.html)
+    else:
+        on_its_line = link in filled(letter.text, attendee, link).split("\n")
+        in_an_anchor = f'href="{escape(link)}"' in _escaped(letter.html, attendee, link)
+    if not on_its_line:
+        raise TemplateError(
+            f"the text template of {kind}: expected {{{{ link }}}} alone on a line of its own, "
+            "with nothing before or after it, for mail programs make links of lines"
+        )
+    if not in_an_anchor:
+        raise TemplateError(
+            f'the HTML template of {kind}: expected <a href="{{{{ link }}}}">, for mail programs '
+            "that make no links themselves"
+        )
+
+
+def check_subject(subject: str, kind: Kind, *, row: int) -> str:
+    """Return a finished subject; raises TemplateError for a blank one, with its row (0 for none)."""
+    if not subject.strip():
+        whose = f" for row {row}" if row else ""
+        raise TemplateError(
+            f"the subject template of {kind.value}: found no text{whose}, expected a line of it"
+        )
+    return subject
+
+
+def _escaped(html: Part, attendee: Attendee, link: str) -> str:
+    return "".join(
+        str(escape(piece.value(attendee, link))) if isinstance(piece, Slot) else piece
+        for piece in html
+    )
+
+
+def _on_its_line(text: Part) -> bool:
+    """Whether a slot of the link stands alone on a line."""
+    return any(
+        (before is None or (isinstance(before, str) and before.endswith("\n")))
+        and (after is None or (isinstance(after, str) and after.startswith("\n")))
+        for before, after in _around(text)
+    )
+
+
+def _in_an_anchor(html: Part) -> bool:
+    """Whether a slot of the link is all that an `href` has."""
+    return any(
+        isinstance(before, str)
+        and _HREF.fullmatch(before, max(before.rfind("<"), 0)) is not None
+        and isinstance(after, str)
+        and after.startswith('"')
+        for before, after in _around(html)
+    )
+
+
+def _around(part: Part) -> Iterator[tuple[str | Slot | None, str | Slot | None]]:
+    """Yield what stands before and after each slot of the link; None at the part's ends."""
+    pieces = (None, *part, None)
+    for before, piece, after in zip(pieces, part, pieces[2:], strict=False):
+        if isinstance(piece, Slot) and piece.name == LINK:
+            yield before, after

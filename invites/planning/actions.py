@@ -1,0 +1,269 @@
+"""The words of a plan: what is to be sent, withdrawn, kept or held, and the rules it follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from invites.model import Attendee, Change, Meeting, Revision
+from invites.planning.facts import Draft, MeetingFacts
+from invites.planning.state import Missing
+
+COUNT_AGAIN_AFTER = timedelta(hours=12)
+"""A `send` by hand counts what is missing again only this long after the last count."""
+
+SHRINK_MEETINGS, SHRINK_ATTENDEES, CHANGE_UPDATES = 2, 5, 20
+"""A guard trips above its share, and only beyond these numbers."""
+
+
+class Cause(StrEnum):
+    """Why a message is to go out."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    BACK = "back again"
+    RESENT = "sent again"
+    MISSING = "attendee missing"
+    MEETING_MISSING = "meeting missing"
+    CANCELLED = "meeting cancelled"
+    ADDRESS = "address changed"
+
+
+class Reason(StrEnum):
+    """Why nothing goes out to somebody to whom something would."""
+
+    SHRINK = "the roster shrank"
+    CANCELLATIONS = "many meetings are newly cancelled"
+    CHANGE = "many updates at once"
+    LEFT_OUT = "rows were left out"
+    PARTIAL = "the roster is partial"
+    HORIZON = "beyond the horizon"
+    MISSING = "missing, not often enough yet"
+    UNKNOWN = "may have been sent"
+    BACKOFF = "deferred, too early to try again"
+    LIMIT = "beyond the limit"
+
+
+class Only(NamedTuple):
+    """One `--only`: a folded address or a meeting id."""
+
+    what: Literal["email", "meeting"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How this run plans: settings and flags.
+
+    `shrink` and `change` are shares (1/10 is 10 %).  `due` is the due time of the job that runs,
+    None for a `send` by hand: missing ones are counted by it, and the horizon starts there.
+    `accept_shrink` and `accept_change` are the roster digest that a person said yes to.
+    """
+
+    namespace: str
+    shrink: Fraction = Fraction(1, 10)
+    change: Fraction = Fraction(1, 2)
+    withdraw_after: int = 2
+    on_unknown: Literal["resend", "hold"] = "resend"
+    horizon: timedelta | None = None
+    due: datetime | None = None
+    accept_shrink: str | None = None
+    accept_change: str | None = None
+    partial: bool = False
+    withdraw_now: bool = False
+    resend: bool = False
+    limit: int | None = None
+    only: tuple[Only, ...] = ()
+
+    @property
+    def counts_missing(self) -> bool:
+        """Tell whether this run sees enough of the roster to count what is missing."""
+        return not (self.partial or self.only or self.limit is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """A REQUEST for one attendee.
+
+    `retry` where the very revision was tried before, so that its Message-ID is repeated.
+    `changes` are old to new, against the last revision that was or may have been sent.
+    `replaces` is the folded address that this one takes the place of, "" for none.
+    `admits_until` is the second since 1970 up to which a demoted moderator's old token admits.
+    `attempts` counts how often this very revision was deferred or refused; `supersedes` where
+    another revision was on its way, which nobody is to get any more.
+    """
+
+    meeting: Meeting
+    uid: str
+    draft: Draft
+    revision: Revision
+    cause: Cause
+    changes: tuple[Change, ...] = ()
+    zone_rules: bool = False
+    retry: bool = False
+    first_message_id: str | None = None
+    replaces: str = ""
+    admits_until: int | None = None
+    attempts: int = 0
+    supersedes: bool = False
+
+    @property
+    def facts(self) -> MeetingFacts:
+        """The facts that the message states, shared by the meeting."""
+        return self.draft.facts
+
+    @property
+    def attendee(self) -> Attendee:
+        """The receiver."""
+        return self.draft.attendee
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """A CANCEL for one attendee, told in the facts that this attendee has.
+
+    `admits_until` is the second since 1970 up to which the old token admits.
+    `replaced_by` is the folded address that takes this one's place, "" for none.
+    """
+
+    meeting: Meeting
+    uid: str
+    draft: Draft
+    revision: Revision
+    cause: Cause
+    admits_until: int
+    retry: bool = False
+    first_message_id: str | None = None
+    replaced_by: str = ""
+    changes: tuple[Change, ...] = ()
+    attempts: int = 0
+
+    @property
+    def facts(self) -> MeetingFacts:
+        """The facts that the attendee has."""
+        return self.draft.facts
+
+    @property
+    def attendee(self) -> Attendee:
+        """The receiver."""
+        return self.draft.attendee
+
+
+class Keep(NamedTuple):
+    """Nothing to do: the attendee has what the roster says."""
+
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Nothing goes out now, and why; `cause` is what would be sent otherwise.
+
+    `count` of `needed` runs have missed it (`Reason.MISSING`); `until` is the earliest next
+    attempt (`Reason.BACKOFF`), in seconds since 1970.
+    """
+
+    draft: Draft
+    reason: Reason
+    cause: Cause
+    count: int = 0
+    needed: int = 0
+    until: int | None = None
+
+
+class Drop(NamedTuple):
+    """A revision that was planned, and that nobody got or will get."""
+
+    meeting_id: str
+    address: str
+
+
+class Mark(NamedTuple):
+    """What to write down about an absence; `address` is None for the whole meeting."""
+
+    meeting_id: str
+    address: str | None
+    missing: Missing
+
+
+Action = Send | Withdraw
+Item = Send | Withdraw | Keep | Hold | Drop | Mark
+
+
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=4)
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return how long a message waits that was deferred once more after `attempts` before."""
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempts, 10)))
+
+
+def order_of(item: Send | Withdraw | Hold) -> tuple[datetime, str, str]:
+    """Return what a plan is ordered by: the meeting's start, then what makes the order total."""
+    return item.draft.facts.start, item.draft.facts.id, item.draft.attendee.address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A guard that tripped: `found` of `live` things, where `share` of them is the most allowed."""
+
+    guard: Literal["shrink", "cancelled", "change"]
+    what: str
+    found: int
+    live: int
+    share: Fraction
+    digest: str
+
+    @property
+    def text(self) -> str:
+        """One line: what was found, what is held, and how to say yes."""
+        held, flag = _HELD[self.guard]
+        return (
+            f"{self.guard} guard: {self.found} of {self.live} {self.what}, "
+            f"expected at most {float(self.share):.0%}; {held}. Look at the roster; "
+            f"if it is right, run again with {flag} {self.digest[:16]}"
+        )
+
+
+_HELD = {
+    "shrink": ("nobody is withdrawn, all else goes out", "--accept-shrink"),
+    "cancelled": ("nobody is told of a cancellation, all else goes out", "--accept-shrink"),
+    "change": ("no update goes out, all else does", "--accept-change"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Who gets what now: `actions` in the order in which they go out, and what does not go out."""
+
+    scope: str
+    roster_digest: str
+    actions: tuple[Action, ...] = ()
+    kept: tuple[Keep, ...] = ()
+    held: tuple[Hold, ...] = ()
+    dropped: tuple[Drop, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    warnings: tuple[str, ...] = ()
+    over: int = 0
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many attendees each word of the plan's summary is about."""
+        sends = [action for action in self.actions if isinstance(action, Send)]
+        withdrawals = [action for action in self.actions if isinstance(action, Withdraw)]
+        return {
+            "new": sum(1 for send in sends if send.cause in {Cause.NEW, Cause.BACK}),
+            "updated": sum(1 for send in sends if send.cause is Cause.CHANGED),
+            "sent_again": sum(1 for send in sends if send.cause is Cause.RESENT),
+            "withdrawn": sum(1 for gone in withdrawals if gone.cause is not Cause.CANCELLED),
+            "cancelled": sum(1 for gone in withdrawals if gone.cause is Cause.CANCELLED),
+            "kept": len(self.kept),
+            "held": len(self.held),
+            "over": self.over,
+            "zone_rules": sum(1 for send in sends if send.zone_rules),
+        }

@@ -1,0 +1,157 @@
+"""From a cell's text to its value, one function per kind of column; each refuses with a reason."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from invites.addresses import Address, parse_address
+from invites.jitsi.rooms import RoomRefused, room_from_text
+from invites.jitsi.validity import ValidityRule
+from invites.languages import language_tag
+from invites.model import Attendance, Room, Status
+from invites.text import CellRefused, refuse_encoded_words
+from invites.times import parse_time, zone
+
+if TYPE_CHECKING:
+    from invites.jitsi.links import LinkScales
+
+_TRUE: Final = frozenset({"true", "yes", "y", "1", "x"})
+_FALSE: Final = frozenset({"false", "no", "n", "0"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterRules:
+    """What the settings say about reading a roster.
+
+    `timezone` is the zone of times where the roster names none.
+    `date_format` is `strptime`'s, "" for ISO 8601.
+    `columns` maps our names to the file's, `extra` lists columns that are meant as they are.
+    `special_domains` are address domains that public rules refuse and that are meant.
+    `links` weighs join links, None where too little is known of the server for that.
+    """
+
+    timezone: str = "UTC"
+    date_format: str = ""
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: tuple[str, ...] = ()
+    special_domains: tuple[str, ...] = ()
+    validity: ValidityRule = field(default_factory=ValidityRule)
+    links: LinkScales | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRoom:
+    """A room and the text that names it, so that a second spelling can be told."""
+
+    text: str
+    room: Room
+
+
+Parser = Callable[[str, RosterRules], object]
+
+
+def as_text(text: str, _rules: RosterRules) -> str:
+    """Return the text as it is."""
+    return text
+
+
+def as_name(text: str, _rules: RosterRules) -> str:
+    """Return a title or a person's name: text without encoded words."""
+    refuse_encoded_words(text)
+    return text
+
+
+def as_meeting_id(text: str, _rules: RosterRules) -> str:
+    """Return the meeting's identity in NFC, so that two programs write it alike."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def as_time(text: str, rules: RosterRules) -> datetime:
+    """Return a time, aware where it has an offset."""
+    return parse_time(text, rules.date_format)
+
+
+def as_zone(text: str, _rules: RosterRules) -> str:
+    """Return the name of a zone that the pinned database has."""
+    return zone(text).key
+
+
+def as_address(text: str, rules: RosterRules) -> Address:
+    """Return one mail address."""
+    return parse_address(text, special_domains=rules.special_domains)
+
+
+def as_moderator(text: str, _rules: RosterRules) -> bool:
+    """Return a yes or no in one of the ways that spreadsheets have it."""
+    folded = text.casefold()
+    if folded in _TRUE:
+        return True
+    if folded in _FALSE:
+        return False
+    raise CellRefused("true or false, yes or no, y or n, 1 or 0, x or an empty cell")
+
+
+def as_room(text: str, _rules: RosterRules) -> NamedRoom:
+    """Return the room that the text names."""
+    try:
+        return NamedRoom(text, room_from_text(text))
+    except RoomRefused as refusal:
+        raise CellRefused(refusal.expected) from None
+
+
+def as_status(text: str, _rules: RosterRules) -> Status:
+    """Return the meeting's status, in any case."""
+    try:
+        return Status(text.casefold())
+    except ValueError:
+        raise CellRefused("confirmed, tentative, cancelled or an empty cell") from None
+
+
+def as_attendance(text: str, _rules: RosterRules) -> Attendance:
+    """Return whether the attendee is expected, in any case."""
+    try:
+        return Attendance(text.casefold())
+    except ValueError:
+        raise CellRefused("required, optional or an empty cell") from None
+
+
+def as_features(text: str, _rules: RosterRules) -> tuple[str, ...]:
+    """Return the names in the cell, each once and sorted, known to Jitsi or not."""
+    return tuple(sorted(set(text.replace(";", " ").split())))
+
+
+def as_later(_text: str, _rules: RosterRules) -> object:
+    """Refuse any value: series come with a later version, and half of one would be wrong."""
+    raise CellRefused("an empty cell: series are not read yet; give each date a meeting_id")
+
+
+_URL_PART: Final = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2}")
+_HOST: Final = re.compile(r"(?![-.])[A-Za-z0-9.-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+
+
+def as_https_url(text: str, _rules: RosterRules) -> str:
+    """Return an https URL that a browser fetches as it stands (RFC 3986, ASCII)."""
+    expected = "an https URL such as https://example.org/ada.png"
+    if not text.isascii() or _URL_PART.sub("", text):
+        raise CellRefused(f"{expected}; other characters are percent-encoded")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise CellRefused(expected) from None
+    if parts.scheme != "https" or not _HOST.fullmatch(parts.hostname or "") or port == 0:
+        raise CellRefused(expected)
+    if "@" in parts.netloc:
+        raise CellRefused(f"{expected}, without a user name")
+    return text
+
+
+def as_language(text: str, _rules: RosterRules) -> str:
+    """Return a well-formed language tag in its recommended case."""
+    return language_tag(text)

@@ -1,0 +1,283 @@
+"""From rows to drafts of meetings: each cell is read once per distinct text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from invites.addresses import Address
+from invites.jitsi.features import FEATURES
+from invites.model import NO_COLUMNS, Attendance, Attendee
+from invites.problems import Problem
+from invites.roster.cells import RosterRules
+from invites.roster.columns import BY_NAME, Column, Scope
+from invites.roster.header import Layout, Place
+from invites.roster.table import Chunk
+from invites.text import BLANKS, CellRefused
+
+_ALONE: Final = ("name", "email", "avatar", "user_id")
+"""Attendee columns whose cells mostly differ from row to row; the others are read together."""
+
+Cells = tuple[str, ...]
+
+
+class Refusal(NamedTuple):
+    """What was expected in a cell that can't be taken."""
+
+    expected: str
+
+
+class Readings(dict[str, Any]):
+    """The values of one column's cells by their text: each text is read once."""
+
+    __slots__ = ("column", "rules")
+
+    def __init__(self, column: Column, rules: RosterRules) -> None:
+        """Read cells of `column` by `rules`."""
+        super().__init__()
+        self.column = column
+        self.rules = rules
+
+    def __missing__(self, text: str) -> object:
+        """Return the value of a text that was not seen before, or a Refusal."""
+        value: object
+        try:
+            value = self.column.read(text, self.rules)
+        except CellRefused as refusal:
+            value = Refusal(refusal.expected)
+        self[text] = value
+        return value
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the rows of one meeting say, not yet compared with each other.
+
+    `variants` has the rows by the raw text of their meeting cells.
+    `repeats` are rows that say again what the row in `attendees` says, `clashes` rows that say
+    otherwise for the same address, `spoilt` rows with that address and a cell that was refused.
+    `meeting_id` is "" for the rows whose meeting can't be known.
+    """
+
+    meeting_id: str
+    variants: dict[Cells, list[int]] = field(default_factory=dict)
+    attendees: dict[str, Attendee] = field(default_factory=dict)
+    repeats: dict[str, list[Attendee]] = field(default_factory=dict)
+    clashes: dict[str, list[Attendee]] = field(default_factory=dict)
+    spoilt: dict[str, list[int]] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+
+    def rows(self) -> Iterable[Attendee]:
+        """Return the attendees of all rows whose cells could be read."""
+        if not (self.repeats or self.clashes):
+            return self.attendees.values()
+        again = chain(self.repeats.values(), self.clashes.values())
+        return chain(self.attendees.values(), chain.from_iterable(again))
+
+    def add_again(self, attendee: Attendee) -> None:
+        """Take in one more row of an attendee who is known already."""
+        known = self.attendees[attendee.address]
+        alike = replace(attendee, row=known.row, email=known.email, mailbox=known.mailbox) == known
+        found = self.repeats if alike else self.clashes
+        found.setdefault(attendee.address, []).append(attendee)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What the attendee columns other than those in `_ALONE` say."""
+
+    moderator: bool = False
+    attendance: Attendance = Attendance.REQUIRED
+    language: str | None = None
+    timezone: str | None = None
+    features: tuple[str, ...] = ()
+    group: str = ""
+    unknown: tuple[str, ...] = ()
+    refused: tuple[tuple[Place, str, str], ...] = ()
+
+
+class RowReader:
+    """Takes in a roster's rows, and holds the drafts and the problems that they make."""
+
+    def __init__(self, layout: Layout, rules: RosterRules) -> None:
+        """Read rows that are laid out by `layout`."""
+        self.problems: list[Problem] = []
+        self.rows_read = 0
+        self.drafts: dict[str, Draft] = {}
+        self.strays = Draft("")
+        self.unknown_features: dict[str, list[int]] = {}
+        self.meeting_places = [p for p in layout.places if p.column.scope is Scope.MEETING]
+        self._rules = rules
+        self._id = layout.place_of("meeting_id")
+        self._alone = [layout.place_of(name) for name in _ALONE]
+        self._option_places = [
+            place
+            for place in layout.places
+            if place.column.scope is Scope.ATTENDEE
+            and place.column.name in BY_NAME
+            and place.column.name not in _ALONE
+        ]
+        self._extras = layout.extras()
+        self._ids = Readings(BY_NAME["meeting_id"], rules)
+        self._names, self._addresses, self._avatars, self._user_ids = (
+            Readings(BY_NAME[name], rules) for name in _ALONE
+        )
+        self._by_cell: dict[str, Draft] = {}
+        self._options: dict[Cells, _Options] = {}
+        self._extra_readings: dict[Cells, tuple[Mapping[str, str], tuple[Any, ...]]] = {}
+        self._readings_of = {
+            place.index: Readings(place.column, rules)
+            for place in (*self._option_places, *self._extras)
+        }
+
+    def read(self, chunk: Chunk) -> None:
+        """Take in some rows; those without text in any cell are passed over."""
+        stripped = [[cell.strip(BLANKS) for cell in column] for column in chunk.columns]
+
+        def column(place: Place | None) -> Iterable[str]:
+            return repeat("") if place is None else stripped[place.index]
+
+        def together(places: Sequence[Place]) -> Iterable[Cells]:
+            return zip(*(stripped[p.index] for p in places), strict=True) if places else repeat(())
+
+        for row in zip(
+            chunk.numbers,
+            column(self._id),
+            together(self.meeting_places),
+            *(column(place) for place in self._alone),
+            together(self._option_places),
+            together(self._extras),
+            strict=False,
+        ):
+            self._take(*row)
+
+    def _take(
+        self,
+        number: int,
+        id_cell: str,
+        meeting_cells: Cells,
+        name_cell: str,
+        email_cell: str,
+        avatar_cell: str,
+        user_id_cell: str,
+        option_cells: Cells,
+        extra_cells: Cells,
+    ) -> None:
+        personal_cells = (name_cell, email_cell, avatar_cell, user_id_cell)
+        if not id_cell and not any((*personal_cells, *meeting_cells, *option_cells, *extra_cells)):
+            return
+        self.rows_read += 1
+        draft = self._by_cell.get(id_cell) or self._draft(number, id_cell)
+        rows = draft.variants.get(meeting_cells)
+        if rows is None:
+            draft.variants[meeting_cells] = [number]
+        else:
+            rows.append(number)
+        address = self._addresses[email_cell]
+        name = self._names[name_cell]
+        avatar = self._avatars[avatar_cell]
+        user_id = self._user_ids[user_id_cell]
+        options = self._options.get(option_cells) or self._read_options(option_cells)
+        extra = self._extra_readings.get(extra_cells) or self._read_extras(extra_cells)
+        if options.unknown:
+            self._note_unknown(number, options.unknown)
+        if (
+            type(address) is Refusal
+            or type(name) is Refusal
+            or type(avatar) is Refusal
+            or type(user_id) is Refusal
+            or options.refused
+            or extra[1]
+        ):
+            values = (name, address, avatar, user_id)
+            self._refuse(number, draft, personal_cells, values, options.refused + extra[1])
+            return
+        if draft is self.strays:
+            return
+        attendee = Attendee(
+            name=name,
+            email=address.email,
+            mailbox=address.mailbox,
+            address=address.address,
+            moderator=options.moderator,
+            attendance=options.attendance,
+            avatar=avatar,
+            language=options.language,
+            timezone=options.timezone,
+            features=options.features,
+            user_id=user_id,
+            group=options.group,
+            columns=extra[0],
+            row=number,
+        )
+        if draft.attendees.setdefault(address.address, attendee) is not attendee:
+            draft.add_again(attendee)
+
+    def _draft(self, number: int, id_cell: str) -> Draft:
+        """Return the draft for a cell of `meeting_id` that was not seen before, or was refused."""
+        meeting_id = self._ids[id_cell]
+        if isinstance(meeting_id, Refusal):
+            self._problem(number, self._id, id_cell, meeting_id.expected)
+            self.strays.refused.add(number)
+            return self.strays
+        draft = self.drafts.setdefault(meeting_id, Draft(meeting_id))
+        self._by_cell[id_cell] = draft
+        return draft
+
+    def _refuse(
+        self,
+        number: int,
+        draft: Draft,
+        cells: Cells,
+        values: tuple[object, ...],
+        others: Iterable[tuple[Place, str, str]],
+    ) -> None:
+        """Note each cell that was refused, and that the row's address is no longer certain."""
+        draft.refused.add(number)
+        for place, cell, value in zip(self._alone, cells, values, strict=True):
+            if isinstance(value, Refusal):
+                self._problem(number, place, cell, value.expected)
+            elif isinstance(value, Address):
+                draft.spoilt.setdefault(value.address, []).append(number)
+        for place, cell, expected in others:
+            self._problem(number, place, cell, expected)
+
+    def _read_options(self, cells: Cells) -> _Options:
+        values, refused = self._read_together(self._option_places, cells)
+        if "attendee_timezone" in values:
+            values["timezone"] = values.pop("attendee_timezone")
+        unknown = tuple(name for name in values.get("features", ()) if name not in FEATURES)
+        options = _Options(**values, unknown=unknown, refused=refused)
+        self._options[cells] = options
+        return options
+
+    def _read_extras(self, cells: Cells) -> tuple[Mapping[str, str], tuple[Any, ...]]:
+        values, refused = self._read_together(self._extras, cells)
+        reading = (MappingProxyType(values) if values else NO_COLUMNS, refused)
+        self._extra_readings[cells] = reading
+        return reading
+
+    def _read_together(
+        self, places: Sequence[Place], cells: Cells
+    ) -> tuple[dict[str, Any], tuple[tuple[Place, str, str], ...]]:
+        """Return the values by column, and the place, text and expectation of each refused cell."""
+        values = {}
+        refused = []
+        for place, cell in zip(places, cells, strict=True):
+            value = self._readings_of[place.index][cell]
+            if isinstance(value, Refusal):
+                refused.append((place, cell, value.expected))
+            else:
+                values[place.column.name] = value
+        return values, tuple(refused)
+
+    def _note_unknown(self, number: int, names: Iterable[str]) -> None:
+        for name in names:
+            self.unknown_features.setdefault(name, []).append(number)
+
+    def _problem(self, number: int, place: Place | None, cell: str, expected: str) -> None:
+        shown = place.shown if place else None
+        self.problems.append(Problem(row=number, column=shown, found=cell, expected=expected))

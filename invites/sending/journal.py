@@ -1,0 +1,116 @@
+"""What a delivery tells of its messages: counted, and written into the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from invites.delivery.base import Deferred, Failed, Outcome, Sent, Unknown
+from invites.delivery.base import Key as DeliveryKey
+from invites.ledger import Ledger
+from invites.ledger.note import Notes, Result, kept_answer
+from invites.ledger.write import Key
+from invites.planning.actions import Action, backoff
+from invites.planning.state import State
+from invites.sending.options import Unsent
+
+
+class Tally:
+    """Counts what became of the messages and remembers what did not go out; records nothing."""
+
+    def __init__(self, actions: Sequence[Action], *, clock: Callable[[], datetime]) -> None:
+        """`actions` are those whose messages are delivered."""
+        self.ended: Counter[State] = Counter()
+        self._actions = {Key.of(action): action for action in actions}
+        self._unsent: dict[Key, Result] = {}
+        self._clock = clock
+
+    def announced(self, key: Key, message_id: str) -> None:
+        """Hear the Message-ID of a message that is about to be handed over."""
+
+    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[DeliveryKey]) -> None:  # noqa: ARG002 - the protocol's
+        """See `delivery.Journal.note`; nothing is durable."""
+        now = self._clock()
+        self._count([self._result(outcome, now) for outcome in outcomes])
+
+    @property
+    def unsent(self) -> tuple[Unsent, ...]:
+        """What was tried and did not go out, or may not have."""
+        return tuple(
+            Unsent(
+                action=self._actions[key],
+                state=result.state,
+                answer=kept_answer(result.answer),
+                next_attempt=result.next_attempt,
+            )
+            for key, result in self._unsent.items()
+        )
+
+    def _count(self, results: Sequence[Result]) -> None:
+        self.ended.update(result.state for result in results)
+        self._unsent.update(
+            (result.key, result) for result in results if result.state is not State.SENT
+        )
+
+    def _result(self, outcome: Outcome, now: datetime) -> Result:
+        key = outcome.key
+        if not isinstance(key, Key):
+            raise TypeError(f"a delivery handed back a key that is none of ours: {type(key)}")
+        attempts = self._actions[key].attempts
+        again = now + backoff(attempts) if isinstance(outcome, Deferred) else None
+        return Result(key=key, state=_state_of(outcome), answer=outcome.answer, next_attempt=again)
+
+
+class LedgerJournal(Tally):
+    """What a delivery tells of its messages, written into the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        run_id: str,
+        actions: Sequence[Action],
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """`actions` are those that `record_plan` wrote down."""
+        super().__init__(actions, clock=clock)
+        self._notes = Notes(ledger, run_id, actions)
+        self._message_ids: dict[Key, str] = {}
+        self._on_their_way: set[Key] = set()
+
+    def announced(self, key: Key, message_id: str) -> None:
+        """Remember the Message-ID of a message that is about to be handed over."""
+        self._message_ids[key] = message_id
+
+    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[DeliveryKey]) -> None:
+        """See `delivery.Journal.note`."""
+        now = self._clock()
+        results = [self._result(outcome, now) for outcome in outcomes]
+        keys = [key for key in sending if isinstance(key, Key)]
+        self._notes.note(
+            results=results, sending={key: self._message_ids[key] for key in keys}, now=now
+        )
+        self._count(results)
+        self._on_their_way.difference_update(result.key for result in results)
+        self._on_their_way.update(keys)
+        self._count_those_on_their_way()
+
+    def _count_those_on_their_way(self) -> None:
+        """Count what may have left and has no outcome: for good where the ledger fails now."""
+        if self._on_their_way:
+            self.ended[State.SENDING] = len(self._on_their_way)
+        else:
+            self.ended.pop(State.SENDING, None)
+
+
+def _state_of(outcome: Outcome) -> State:
+    match outcome:
+        case Sent():
+            return State.SENT
+        case Deferred():
+            return State.DEFERRED
+        case Failed():
+            return State.FAILED
+        case Unknown():
+            return State.UNKNOWN

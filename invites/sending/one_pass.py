@@ -1,0 +1,253 @@
+"""The pass itself: guards, plan, record, deliver, record, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from invites.delivery.base import Delivery, Parcel
+from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError
+from invites.ledger import Ledger
+from invites.ledger.erase import expire
+from invites.ledger.read import snapshot_of
+from invites.ledger.runs import (
+    RunStart,
+    begin_run,
+    check_guards,
+    claim,
+    finish_run,
+    left_sending,
+    record_refused,
+    settle_left,
+)
+from invites.ledger.write import Key, record_plan
+from invites.model import Roster
+from invites.planning.actions import Plan, Reason
+from invites.planning.decide import claims_needed, plan_for
+from invites.planning.state import Snapshot, State, empty_snapshot
+from invites.sending.journal import LedgerJournal, Tally
+from invites.sending.options import Errand, RunReport, Surroundings
+from invites.sending.renderer import Workshop, composed
+from invites.times import TZDATA_VERSION
+
+
+def planned(
+    roster: Roster,
+    workshop: Workshop,
+    ledger: Ledger | None,
+    errand: Errand,
+    *,
+    now: datetime,
+) -> Plan:
+    """Return what the errand would do now, changing nothing; None plans against an empty ledger.
+
+    Raises RosterRefusedError for meetings that another scope has.
+    """
+    if ledger is None:
+        snapshot = empty_snapshot(errand.scope)
+    else:
+        snapshot = snapshot_for(roster, ledger, errand, now)
+    return plan_for(roster, workshop.drafts(roster), snapshot, now=now, policy=errand.policy)
+
+
+def snapshot_for(roster: Roster, ledger: Ledger, errand: Errand, now: datetime) -> Snapshot:
+    """Return the errand's part of the ledger; RosterRefusedError for what another scope has."""
+    snapshot = snapshot_of(
+        ledger,
+        errand.scope,
+        meeting_ids=[meeting.id for meeting in roster.meetings],
+        now=now,
+        claimed=errand.claimed,
+    )
+    problems = claims_needed(roster, snapshot)
+    if problems:
+        raise RosterRefusedError(roster.source, problems, rows_read=roster.rows_read)
+    return snapshot
+
+
+def send(
+    roster: Roster,
+    workshop: Workshop,
+    ledger: Ledger,
+    errand: Errand,
+    surroundings: Surroundings,
+    *,
+    delivery_for: Callable[[str], Delivery],
+) -> RunReport:
+    """Carry out what is to be done for this roster, and record it; the ledger is locked.
+
+    `delivery_for` opens the delivery of a run by the run's id.
+    Raises GuardError, RosterRefusedError (both are in the history then), StorageError before
+    anything went out.
+    """
+    now = surroundings.clock()
+    try:
+        demand_guards(ledger, errand, now=now)
+        settle(ledger, delivery_for, now=now)
+        plan = planned(roster, workshop, ledger, errand, now=now)
+    except (GuardError, RosterRefusedError) as refusal:
+        note_refused(ledger, errand, refusal, roster=roster, source=roster.source, now=now)
+        raise
+    surroundings.on_plan(plan)
+    run_id = begin_run(ledger, run_start(errand, roster.source, roster.digest), now=now)
+    for other in errand.claimed:
+        claim(ledger, other=other, scope=errand.scope)
+    return carry_out(
+        plan,
+        run_id,
+        workshop,
+        ledger,
+        errand,
+        surroundings,
+        delivery_for=delivery_for,
+        left_out=roster.rejected > 0,
+    )
+
+
+def demand_guards(ledger: Ledger, errand: Errand, *, now: datetime) -> None:
+    """Raise GuardError where the clock or the time zone data can't be trusted."""
+    check_guards(
+        ledger,
+        now=now,
+        tz_version=TZDATA_VERSION,
+        clock_ahead=errand.clock_ahead,
+        accept_clock=errand.accept_clock,
+    )
+
+
+def run_start(errand: Errand, source: str, digest: str) -> RunStart:
+    """Return what is known of a run when it begins."""
+    return RunStart(
+        scope=errand.scope,
+        command=errand.command,
+        delivery=errand.delivery,
+        source=source,
+        roster_digest=digest,
+        tz_version=TZDATA_VERSION,
+        due=errand.policy.due,
+    )
+
+
+def note_refused(
+    ledger: Ledger,
+    errand: Errand,
+    refusal: InvitesError,
+    *,
+    source: str,
+    now: datetime,
+    roster: Roster | None = None,
+) -> None:
+    """Write a refused run into the history; `roster` is None where it could not be read."""
+    problems = len(refusal.problems) if isinstance(refusal, RosterRefusedError) else 0
+    record_refused(
+        ledger,
+        run_start(errand, source, "" if roster is None else roster.digest),
+        exit_code=refusal.exit_code,
+        counts={"problems": problems} if problems else {},
+        now=now,
+    )
+
+
+def settle(ledger: Ledger, delivery_for: Callable[[str], Delivery], *, now: datetime) -> int:
+    """Settle what a run that died left on its way; returns how many nobody knows of.
+
+    A delivery is asked for what it carried itself; of another's messages it knows nothing.
+    """
+    left = left_sending(ledger)
+    if not left:
+        return 0
+    with delivery_for("settling") as delivery:
+        own = [one.message_id for one in left if one.delivery in {"", delivery.name}]
+        traced = delivery.traced(own)
+    return settle_left(ledger, traced, now=now)
+
+
+def carry_out(
+    plan: Plan,
+    run_id: str,
+    workshop: Workshop,
+    ledger: Ledger,
+    errand: Errand,
+    surroundings: Surroundings,
+    *,
+    delivery_for: Callable[[str], Delivery],
+    left_out: bool = False,
+) -> RunReport:
+    """Write the plan down, send what it says, and write down how the run ended."""
+    began = surroundings.timer()
+    journal = LedgerJournal(ledger, run_id, plan.actions, clock=surroundings.clock)
+    trouble: InvitesError | None = None
+    try:
+        record_plan(ledger, plan)
+        if plan.actions:
+            _deliver(plan, workshop, journal, surroundings, delivery_for(run_id))
+    except InvitesError as error:
+        trouble = error
+    exit_code = exit_code_of(plan, journal.ended, trouble, left_out=left_out)
+    try:
+        finish_run(
+            ledger,
+            run_id,
+            exit_code=exit_code,
+            counts={**plan.counts, **{state.value: n for state, n in journal.ended.items()}},
+            took=timedelta(seconds=surroundings.timer() - began),
+            now=surroundings.clock(),
+        )
+        expire(ledger, keep=errand.keep, now=surroundings.clock())
+    except InvitesError as error:
+        raise trouble or error from None
+    return RunReport(
+        run_id=run_id,
+        plan=plan,
+        ended=journal.ended,
+        exit_code=exit_code,
+        unsent=journal.unsent,
+        trouble=trouble,
+    )
+
+
+def _deliver(
+    plan: Plan,
+    workshop: Workshop,
+    journal: Tally,
+    surroundings: Surroundings,
+    delivery: Delivery,
+) -> None:
+    with delivery:
+        delivery.deliver(
+            parcels(plan, workshop, journal, surroundings), journal, stop=surroundings.stop
+        )
+
+
+def parcels(
+    plan: Plan,
+    workshop: Workshop,
+    journal: Tally,
+    surroundings: Surroundings,
+    *,
+    recipient: str | None = None,
+) -> Iterator[Parcel]:
+    """Yield what a delivery carries, composed when it is asked for; all to `recipient` if given."""
+    sender = workshop.composer.house.organizer.email
+    for action, invitation in composed(plan.actions, workshop):
+        key = Key.of(action)
+        journal.announced(key, invitation.message_id)
+        surroundings.on_message()
+        yield Parcel.of(invitation, key=key, sender=sender, recipient=recipient)
+
+
+def exit_code_of(
+    plan: Plan,
+    ended: Mapping[State, int],
+    trouble: InvitesError | None = None,
+    *,
+    left_out: bool,
+) -> Exit:
+    """Return the exit code that says most about a run."""
+    if trouble is not None:
+        return trouble.exit_code
+    if plan.refusals:
+        return Exit.GUARD
+    unfinished = any(ended.get(state) for state in (State.DEFERRED, State.FAILED, State.UNKNOWN))
+    waiting = any(hold.reason in {Reason.UNKNOWN, Reason.BACKOFF} for hold in plan.held)
+    return Exit.IN_PART if left_out or unfinished or waiting else Exit.DONE

@@ -1,0 +1,86 @@
+"""What a pass is asked to do, by which rules, in which surroundings, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from invites.errors import Exit, InvitesError
+from invites.planning.actions import Action, Plan, Policy
+from invites.planning.state import State
+
+if TYPE_CHECKING:
+    from invites.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """Whose roster is sent how: `command` is `send` or `run`, `claimed` scopes are moved over."""
+
+    scope: str
+    command: str
+    delivery: str
+    policy: Policy
+    claimed: tuple[str, ...] = ()
+    clock_ahead: timedelta = timedelta(days=100)
+    accept_clock: bool = False
+    keep: timedelta = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """A message that was tried and did not go out, or of which nobody knows.
+
+    `answer` is the server's, without links and tokens; `next_attempt` (aware) for a deferred one.
+    """
+
+    action: Action
+    state: State
+    answer: str
+    next_attempt: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What a pass did: its plan, how each message ended, and the exit code that says it all.
+
+    `unsent` are the messages that were tried and did not go out, in the order of the attempts.
+    `trouble` is what ended the delivery early; it was recorded, and is the caller's to raise.
+    """
+
+    run_id: str
+    plan: Plan
+    ended: Mapping[State, int]
+    exit_code: Exit
+    unsent: tuple[Unsent, ...] = ()
+    trouble: InvitesError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The effects of a pass: the present (aware), seconds that never go back, and when to stop.
+
+    `pause` waits for so long, or until something asks to stop.
+    `on_plan` hears the plan before anything of it is done, `on_message` is called before each
+    message is handed over.
+    """
+
+    clock: Callable[[], datetime]
+    timer: Callable[[], float]
+    stop: Callable[[], bool] = lambda: False
+    pause: Callable[[timedelta], None] = lambda _span: None
+    on_plan: Callable[[Plan], None] = lambda _plan: None
+    on_message: Callable[[], None] = lambda: None
+
+
+def policy_from(settings: Settings, *, to: str) -> Policy:
+    """Return the policy of the settings, without flags; a folder always knows what it holds."""
+    return Policy(
+        namespace=settings.namespace(),
+        shrink=settings.guard.shrink,
+        change=settings.guard.change,
+        withdraw_after=settings.guard.withdraw_after,
+        on_unknown="resend" if to == "folder" else settings.delivery.on_unknown,
+    )

@@ -1,0 +1,113 @@
+"""What makes the messages of a pass: from settings and a roster to drafts, from actions to messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Self
+
+from invites.jitsi.tokens import fingerprint
+from invites.messages import Composer, Verifier
+from invites.model import Invitation, Kind, Roster
+from invites.planning.actions import Action
+from invites.planning.facts import MeetingDraft, Terms, drafted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from invites.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What makes messages: a composer, the checks on them, and the terms they are made under."""
+
+    composer: Composer
+    verifier: Verifier
+    terms: Terms
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, *, templates: Path | None = None, everything: bool = False
+    ) -> Self:
+        """Return the workshop that the settings describe; SettingsError names what is missing."""
+        from invites.templating import Templates  # noqa: PLC0415
+
+        settings.require_minting()
+        composer = Composer.from_settings(
+            settings, templates=Templates.load(templates or settings.mail.templates)
+        )
+        house = composer.house
+        key = settings.signing_key()
+        verifier = Verifier(
+            house.server,
+            mailbox=house.organizer.email,
+            key=key,
+            everything=everything,
+            with_others=house.show_attendees,
+        )
+        terms = Terms.of(house.server, key=fingerprint(key), alarm=_span(house.alarm))
+        return cls(composer=composer, verifier=verifier, terms=terms)
+
+    def drafts(self, roster: Roster) -> list[MeetingDraft]:
+        """Return what each attendee of the roster is to have."""
+        composer, terms = self.composer, self.terms
+        return [
+            drafted(
+                meeting,
+                room=composer.room_for(meeting),
+                validity=composer.validity_for(meeting),
+                terms=terms,
+            )
+            for meeting in roster.meetings
+        ]
+
+
+def _span(span: timedelta | None) -> str:
+    """Return a duration as the settings write it, "" for none."""
+    if span is None:
+        return ""
+    minutes, seconds = divmod(int(span.total_seconds()), 60)
+    return f"{minutes * 60 + seconds}s" if seconds else f"{minutes}m"
+
+
+def composed(actions: Iterable[Action], workshop: Workshop) -> Iterator[tuple[Action, Invitation]]:
+    """Yield each action with its checked message, in the plan's order of meetings.
+
+    Attendees of a meeting who get the same revision for the same changes are composed together.
+    Raises MessageFaultError, TemplateError.
+    """
+    for _, group in groupby(actions, key=lambda action: action.facts.id):
+        alike: dict[tuple[object, ...], list[Action]] = {}
+        for action in group:
+            alike.setdefault(_likeness(action), []).append(action)
+        for same in alike.values():
+            yield from zip(same, _composed_alike(same, workshop), strict=True)
+
+
+def _likeness(action: Action) -> tuple[object, ...]:
+    return (id(action.facts), action.revision, action.changes, action.admits_until)
+
+
+def _composed_alike(same: Sequence[Action], workshop: Workshop) -> Iterator[Invitation]:
+    first = same[0]
+    references = {
+        action.attendee.address: action.first_message_id
+        for action in same
+        if action.first_message_id is not None and first.revision.kind is not Kind.INVITATION
+    }
+    return workshop.verifier.passed(
+        workshop.composer.compose(
+            first.meeting,
+            first.revision,
+            [action.attendee for action in same],
+            uid=first.uid,
+            room=first.facts.room,
+            validity=first.facts.validity,
+            changes=first.changes,
+            references=references,
+            earlier_until=first.admits_until,
+        )
+    )

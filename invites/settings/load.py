@@ -1,0 +1,249 @@
+"""From the settings file, the environment and the flags to one frozen `Settings`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from invites.errors import SettingsError
+from invites.settings import checks
+from invites.settings.environment import docker_layer, environment_layer, near_misses
+from invites.settings.faults import Fault, Finding, expected_of, refuse, shown
+from invites.settings.fields import Surroundings
+from invites.settings.layers import (
+    Given,
+    KeyPath,
+    Layer,
+    file_layer,
+    job_title,
+    key_name,
+    merged,
+    override_layer,
+    two_sources,
+)
+from invites.settings.sections import SECTIONS, Job, Section
+from invites.settings.tree import Settings
+
+NAME: Final = "invites.toml"
+
+
+def load(
+    config: Path | None = None,
+    *,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Return the settings of this call.
+
+    `config` is `--config`; without it INVITES_CONFIG names the file, else it is looked for in
+    `places`, and none is no error.
+    `overrides` are flags by "section.key", None for a flag not given.
+    Relative paths start at the settings file's folder, without a file at the current one; those of
+    flags, where they are `Path`s, always at the current one.
+    Raises SettingsError with one line for each fault.
+    """
+    source = settings_file(config, environ)
+    layers = [docker_layer(environ)]
+    if source is not None:
+        layers.append(file_layer(_document(source), str(source)))
+    layers += [environment_layer(environ), override_layer(_absolute(overrides or {}))]
+    return _settings(layers, source=source, environ=environ)
+
+
+def demo(secret: bytes, *, overrides: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings of `--demo`, which looks at no file and no environment.
+
+    `secret` has at least 32 bytes, random for this process.
+    """
+    layer = Layer()
+    for path, value in (
+        (("jitsi", "url"), "https://meet.example.com"),
+        (("jitsi", "app_id"), "demo"),
+        (("jitsi", "secret"), secret),
+        (("organizer", "name"), "Meetings"),
+        (("organizer", "email"), "meetings@example.com"),
+    ):
+        layer.give(path, value, f"--demo: {key_name(path)}")
+    layers = [layer, override_layer(_absolute(overrides or {}))]
+    return _settings(layers, source=None, environ={})
+
+
+def settings_file(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the settings file that counts, or None.
+
+    Raises SettingsError where `--config` or INVITES_CONFIG names one that is not there.
+    """
+    variable = environ.get("INVITES_CONFIG")
+    named = config or (Path(variable) if variable else None)
+    if named is None:
+        return next((file for file in places(environ) if _is_there(file)), None)
+    if named.is_dir():
+        raise SettingsError(
+            f"{named}: found a folder, expected a settings file; name the file, such as "
+            f"{named / NAME}"
+        )
+    if not named.exists():
+        said = "--config" if config else "INVITES_CONFIG"
+        raise SettingsError(
+            f"{named}: found nothing, expected the settings file that {said} names; correct the "
+            "name, or make one with: invites init"
+        )
+    return named
+
+
+def _is_there(file: Path) -> bool:
+    """Return whether there is a file; one in a folder that is closed to us is not there for us."""
+    try:
+        return file.is_file()
+    except OSError:
+        return False
+
+
+def places(environ: Mapping[str, str]) -> list[Path]:
+    """Return where a settings file is looked for, in this order (XDG base directories)."""
+    found = [Path(NAME)]
+    configured = Path(environ.get("XDG_CONFIG_HOME", ""))
+    if configured.is_absolute():
+        found.append(configured / "invites" / NAME)
+    elif home := environ.get("HOME"):
+        found.append(Path(home, ".config", "invites", NAME))
+    return [*found, Path("/etc/invites", NAME)]
+
+
+def _document(source: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        fault = f"found a file that can't be read ({error.strerror}), expected one that can"
+    except UnicodeDecodeError as error:
+        fault = f"byte {error.start + 1} is not UTF-8; save the file as UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        fault = (
+            f'found no TOML: {error}; expected lines such as key = "text", key = 7, key = true; '
+            "correct that line"
+        )
+    raise SettingsError(f"{source}: {fault}")
+
+
+def _absolute(overrides: Mapping[str, object]) -> dict[str, object]:
+    return {
+        name: value.absolute() if isinstance(value, Path) else value
+        for name, value in overrides.items()
+    }
+
+
+def _settings(
+    layers: Sequence[Layer], *, source: Path | None, environ: Mapping[str, str]
+) -> Settings:
+    layers = _without_docker_for_jaas(layers)
+    given = merged(layers)
+    base = Path.cwd() if source is None else source.absolute().parent
+    home = Path(environ["HOME"]) if environ.get("HOME") else None
+    around = Surroundings(base=base, home=home, special_domains=_special_domains(given))
+    findings: list[Finding] = [each for layer in layers for each in layer.findings]
+    findings += two_sources(layers)
+    findings += checks.exposed_secret(source, given)
+    sections: dict[str, Any] = {}
+    file = None if source is None else str(source)
+    for name in SECTIONS:
+        sections[name], faults = _section(name, given, around, file=file)
+        findings += faults
+    jobs, faults = _jobs(layers, sections, file=file, around=around)
+    origins = {path: each.place for path, each in given.items()}
+    findings += faults
+    findings += checks.findings(sections, jobs, origins, file=file)
+    refuse(findings)
+    return Settings(
+        **sections,
+        jobs=tuple(jobs),
+        source=source,
+        base=base,
+        warnings=(*near_misses(environ), *checks.warnings(sections, origins, environ, source)),
+        environ=environ,
+        origins=origins,
+    )
+
+
+def _without_docker_for_jaas(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers as the profile wants them: 8x8's server has nothing of one's own `.env`."""
+    stronger = layers[1:]
+    profile = merged(stronger).get(("jitsi", "profile"))
+    if profile is None or profile.value != "jaas":
+        return list(layers)
+    defaults = Layer()
+    defaults.give(("jitsi", "algorithm"), "RS256", "[jitsi] profile jaas: [jitsi] algorithm")
+    return [defaults, *stronger]
+
+
+def _special_domains(given: Mapping[KeyPath, Given]) -> tuple[str, ...]:
+    found = given.get(("roster", "special_domains"))
+    listed = found.value if found is not None and isinstance(found.value, list) else []
+    return tuple(each for each in listed if isinstance(each, str))
+
+
+def _section(
+    name: str, given: Mapping[KeyPath, Given], around: Surroundings, *, file: str | None
+) -> tuple[Section | None, list[Finding]]:
+    raw: dict[str, Any] = {}
+    for path, each in given.items():
+        if path[0] == name:
+            home = raw if len(path) == 2 else raw.setdefault(path[1], {})
+            home[path[-1]] = each.value
+    built, errors = _validated(SECTIONS[name], raw, around)
+    return built, [_section_fault((name, *error["loc"]), error, given, file) for error in errors]
+
+
+def _section_fault(
+    where: tuple[str, ...], error: Any, given: Mapping[KeyPath, Given], file: str | None
+) -> Finding:
+    """Return the fault of the key at `where`, whose end may be an item of a list."""
+    path = where[:3] if where[:3] in given else where[:2]
+    found = given.get(path)
+    expected, remedy = expected_of(error)
+    if found is None:
+        place = checks.place_of(path, {}, file)
+        return Fault(place=place, expected=expected, remedy=remedy)
+    seen = shown(path, found.value)
+    return Fault(place=found.place, found=seen, expected=expected, remedy=remedy)
+
+
+def _validated(
+    model: type[Section], raw: Mapping[str, Any], around: Surroundings
+) -> tuple[Any, list[Any]]:
+    """Return the section, or pydantic's errors; its exception, which holds input, ends here."""
+    try:
+        return model.model_validate(raw, context=around), []
+    except ValidationError as error:
+        return None, error.errors(include_url=False, include_input=False)
+
+
+def _jobs(
+    layers: Sequence[Layer], sections: Mapping[str, Any], *, file: str | None, around: Surroundings
+) -> tuple[list[Job], list[Finding]]:
+    """Return the jobs; zone and delivery of one that names none are those of the other sections."""
+    defaults = {
+        "timezone": getattr(sections["roster"], "timezone", "UTC"),
+        "deliver": getattr(sections["delivery"], "to", "folder"),
+    }
+    jobs: list[Job] = []
+    faults: list[Finding] = []
+    raws = [raw for layer in layers for raw in layer.jobs]
+    for number, raw in enumerate(raws, start=1):
+        known = {key: value for key, value in raw.items() if key in Job.model_fields}
+        built, errors = _validated(Job, defaults | known, around)
+        title = f"{file}: {job_title(raw, number)}"
+        faults += [_job_fault(title, known, error) for error in errors]
+        if built is not None:
+            jobs.append(built)
+    return jobs, faults
+
+
+def _job_fault(title: str, known: Mapping[str, Any], error: Any) -> Finding:
+    key = str(error["loc"][0])
+    expected, remedy = expected_of(error)
+    seen = shown(("job", key), known[key]) if key in known else "nothing"
+    return Fault(place=f"{title}: {key}", found=seen, expected=expected, remedy=remedy)

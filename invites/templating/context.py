@@ -1,0 +1,263 @@
+"""What templates see: plain text and flags, made from the facts of a letter.
+
+The attributes of these classes are the names that templates may use; docs/templates.md lists them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from invites.model import Attendance, Kind, Status
+from invites.templating.dates import (
+    DEFAULT_LANGUAGE,
+    Moment,
+    Span,
+    direction,
+    instant,
+    moment,
+    span,
+)
+from invites.templating.letters import TEXT_FIELDS, LetterFacts, one_line, plain
+from invites.times import zone as zone_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from zoneinfo import ZoneInfo
+
+    from invites.model import Attendee, Change
+
+ChangeValue: TypeAlias = datetime | str | bool | None
+
+CHANGE_AT_MOST = 300
+"""Characters of an old or new value that a letter shows; a description may have 20,000."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeetingView:
+    """`meeting` in a template; `start` and `end` are in UTC, `when` is for showing them."""
+
+    id: str
+    title: str
+    description: str
+    room: str
+    status: str
+    tentative: bool
+    timezone: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonView:
+    """`organizer` (the mailbox that sends) and `host` (whose meeting it is) in a template."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttendeeView:
+    """`attendee` in a template."""
+
+    name: str
+    email: str
+    moderator: bool
+    attendance: str
+    optional: bool
+    language: str
+    timezone: str
+    features: tuple[str, ...]
+    group: str
+    user_id: str
+    avatar: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeView:
+    """One of `changes` in a template; `shown` is false where there is no value to show."""
+
+    field: str
+    old: str | bool
+    new: str | bool
+    shown: bool
+
+
+class Columns:
+    """`columns` in a template: the roster's own columns, by attribute or by name in brackets.
+
+    Has no public attributes, so that a column may be called `items`.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        """Show `values`, each under its column's name."""
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        """Return the cell's text; KeyError where the roster has no such column."""
+        return self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether the roster has the column."""
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the columns' names."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """Return the number of columns."""
+        return len(self._values)
+
+
+VIEWS: Mapping[str, type] = {
+    "meeting": MeetingView,
+    "attendee": AttendeeView,
+    "organizer": PersonView,
+    "host": PersonView,
+    "when": Span,
+    "opens": Moment,
+    "closes": Moment,
+}
+"""The names whose attributes are known before rendering; `when_there` may be None."""
+
+NAMES = frozenset(
+    {
+        *VIEWS,
+        *("columns", "link", "when_there", "server", "changes", "demo", "kind"),
+        *("language", "direction", "earlier_until"),
+    }
+)
+"""Everything that a template may name, besides what it sets itself and Jinja2's own."""
+
+LINK_NAMES = frozenset({"link", "opens", "closes"})
+"""What only kinds with a link have."""
+
+
+def attributes(view: type) -> frozenset[str]:
+    """Return the names of a view's attributes."""
+    return frozenset(field.name for field in fields(view))
+
+
+def attendee_view(attendee: Attendee, replaced: Mapping[str, str]) -> AttendeeView:
+    """Return `attendee` for templates, with `replaced` in place of some of its text."""
+    texts = {name: replaced.get(name) or one_line(getattr(attendee, name)) for name in TEXT_FIELDS}
+    return AttendeeView(
+        **texts,
+        moderator=attendee.moderator,
+        attendance=attendee.attendance.value,
+        optional=is_optional(attendee),
+        language=attendee.language or "",
+        timezone=attendee.timezone or "",
+        features=attendee.features,
+    )
+
+
+def is_optional(attendee: Attendee) -> bool:
+    """Tell whether the attendee need not come; moderators are always expected."""
+    return attendee.attendance is Attendance.OPTIONAL and not attendee.moderator
+
+
+def meeting_context(facts: LetterFacts) -> dict[str, object]:
+    """Return what all letters about a meeting share, whatever the attendee and the zone."""
+    meeting = facts.meeting
+    host_email = meeting.organizer_email or facts.organizer.email
+    host_name = meeting.organizer_name or meeting.organizer_email or facts.organizer.name
+    return {
+        "meeting": MeetingView(
+            id=one_line(meeting.id),
+            title=one_line(meeting.title),
+            description=plain(meeting.description).strip(),
+            room=one_line(facts.room),
+            status=meeting.status.value,
+            tentative=meeting.status is Status.TENTATIVE,
+            timezone=meeting.timezone,
+            start=meeting.start,
+            end=meeting.end,
+        ),
+        "organizer": PersonView(name=one_line(facts.organizer.name), email=facts.organizer.email),
+        "host": PersonView(name=one_line(host_name) or host_email, email=host_email),
+        "server": one_line(facts.server),
+        "demo": facts.demo,
+    }
+
+
+def zone_context(facts: LetterFacts, zone_name: str) -> dict[str, object]:
+    """Return what depends on the zone that times are shown in."""
+    meeting, language = facts.meeting, DEFAULT_LANGUAGE
+    zone = zone_named(zone_name)
+    there = None
+    if zone_name != meeting.timezone:
+        there = span(meeting.start, meeting.end, zone_named(meeting.timezone), language)
+    day = meeting.start.astimezone(zone).date()
+    opens = instant(facts.validity.not_before + int(facts.skew.total_seconds()), up=True)
+    earlier = facts.earlier_until
+    return {
+        "when": span(meeting.start, meeting.end, zone, language),
+        "when_there": there,
+        "opens": moment(opens, zone, language, beside=day),
+        "closes": moment(instant(facts.validity.expires), zone, language, beside=day),
+        "earlier_until": None if earlier is None else moment(instant(earlier), zone, language),
+        "changes": tuple(_change_view(change, zone) for change in facts.changes),
+        "language": language,
+        "direction": direction(language),
+    }
+
+
+def _change_view(change: Change, zone: ZoneInfo) -> ChangeView:
+    return ChangeView(
+        field=change.field,
+        old=_change_value(change.old, zone),
+        new=_change_value(change.new, zone),
+        shown=not (change.old is None and change.new is None),
+    )
+
+
+def _change_value(value: ChangeValue, zone: ZoneInfo) -> str | bool:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return value
+        case datetime():
+            return moment(value.astimezone(UTC), zone, DEFAULT_LANGUAGE).full
+        case str():
+            text = plain(value).strip()
+            return text if len(text) <= CHANGE_AT_MOST else text[:CHANGE_AT_MOST].rstrip() + "…"
+
+
+PartName = Literal["subject", "text", "html", "notes"]
+
+STEMS = {
+    Kind.INVITATION: "invitation",
+    Kind.UPDATE: "update",
+    Kind.CANCELLED: "cancellation",
+    Kind.WITHDRAWN: "withdrawal",
+    Kind.REMINDER: "reminder",
+}
+"""The first part of the names of a kind's files."""
+
+ENDINGS: dict[PartName, str] = {"subject": ".subject.j2", "text": ".txt.j2", "html": ".html.j2"}
+NOTES = "calendar.txt.j2"
+
+KINDS_WITH_LINK = frozenset({Kind.INVITATION, Kind.UPDATE, Kind.REMINDER})
+"""The kinds whose letters carry the join link; no part of the others shows one."""
+
+KINDS_WITH_NOTES = frozenset({Kind.INVITATION, Kind.UPDATE})
+"""The kinds whose calendar entry has notes after the link; a reminder has no calendar entry."""
+
+
+def part_files(kind: Kind) -> dict[PartName, str]:
+    """Return the name of the template that makes each part of a kind of letter."""
+    files = {part: STEMS[kind] + ending for part, ending in ENDINGS.items()}
+    return files | {"notes": NOTES} if kind in KINDS_WITH_NOTES else files
+
+
+def names_for(kind: Kind, part: PartName) -> frozenset[str]:
+    """Return what a template of this part may name; a subject, being a header, shows no link."""
+    if kind not in KINDS_WITH_LINK:
+        return NAMES - LINK_NAMES
+    return NAMES - {"link"} if part == "subject" else NAMES

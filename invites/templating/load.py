@@ -1,0 +1,116 @@
+"""The set of templates: what is somebody's own is checked and tried before anything is written.
+
+The shipped ones are tried by the tests, so a run compiles and analyses those alone that it uses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from invites.model import Kind
+from invites.templating.analysis import Trees
+from invites.templating.context import PartName, part_files
+from invites.templating.environment import errors_located, letter_environment, located
+from invites.templating.inline import Inliner
+from invites.templating.share import Variants, variants_of
+from invites.templating.sources import STYLES, Sources, is_html
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import jinja2
+
+
+class Templates:
+    """The templates of one run; make it with `load`."""
+
+    def __init__(self, sources: Sources, environment: jinja2.Environment, trees: Trees) -> None:
+        """Use `load` instead, which checks what there is to check."""
+        self._sources = sources
+        self._environment = environment
+        self._trees = trees
+        self._parts: dict[Kind, dict[PartName, jinja2.Template]] = {}
+        self._variants: dict[Kind, Variants] = {}
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Templates:
+        """Load the templates, those in `folder` before the shipped ones.
+
+        With a `folder` all of them are compiled, analysed and tried.
+        Raises TemplateError with file and line for whatever is wrong with any of them.
+        """
+        sources = Sources(folder)
+        inliner = Inliner(sources.files[STYLES].source)
+        environment = letter_environment(
+            sources.loader(
+                lambda file: (
+                    inliner.inlined(file.source, str(file.path))
+                    if is_html(file.name)
+                    else file.source
+                )
+            )
+        )
+        templates = cls(sources, environment, Trees(sources, environment))
+        if folder is not None:
+            templates._check()
+        return templates
+
+    def _check(self) -> None:
+        from invites.templating.checks import check_names, try_all  # noqa: PLC0415
+
+        with errors_located(self._sources.files, reason_shown=True):
+            for name in self._trees:
+                self._environment.get_template(name)
+        check_names(self._sources, self._environment, self._trees)
+        try_all(self)
+
+    def render(
+        self,
+        kind: Kind,
+        part: PartName,
+        context: Mapping[str, object],
+        *,
+        reason_shown: bool = False,
+    ) -> str:
+        """Return one part rendered; "" for a part that this kind has not.
+
+        `context` has all that the part may name, `names_of_jinja` included.
+
+        Raises TemplateError with file and line; with `reason_shown` also with Jinja2's own words,
+        which may quote values.
+        """
+        try:
+            template = self._parts_of(kind).get(part)
+            return "" if template is None else self._rendered(template, context)
+        except Exception as error:  # noqa: BLE001 - a template can raise anything
+            raise located(self._sources.files, error, reason_shown=reason_shown) from None
+
+    def _rendered(self, template: jinja2.Template, context: Mapping[str, object]) -> str:
+        """Return what `template.render` does, without the two copies that it makes of `context`."""
+        shared = template.new_context(cast("dict[str, Any]", context), shared=True)
+        try:
+            return self._environment.concat(template.root_render_func(shared))
+        except Exception:  # noqa: BLE001 - a template can raise anything
+            self._environment.handle_exception()
+
+    def _parts_of(self, kind: Kind) -> Mapping[PartName, jinja2.Template]:
+        parts = self._parts.get(kind)
+        if parts is None:
+            parts = self._parts[kind] = {
+                part: self._environment.get_template(name)
+                for part, name in part_files(kind).items()
+            }
+        return parts
+
+    @property
+    def names_of_jinja(self) -> Mapping[str, object]:
+        """What every template may name besides what a letter is about, such as `range`."""
+        return self._environment.globals
+
+    def variants(self, kind: Kind) -> Variants:
+        """Return how attendees share the letters of a kind."""
+        variants = self._variants.get(kind)
+        if variants is None:
+            variants = self._variants[kind] = variants_of(kind, self._trees)
+        return variants

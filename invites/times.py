@@ -1,0 +1,192 @@
+"""Time zones and the times that a roster writes: from text to an instant, or the reason why not.
+
+The one home of zone look-up: the zones are those of the pinned `tzdata`, never the system's,
+which may be years older.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from tzdata import IANA_VERSION  # type: ignore[import-untyped]
+
+from invites.text import CellRefused
+
+TZDATA_VERSION: Final[str] = IANA_VERSION
+"""The release of the IANA time zone database that all zones come from, such as `2026f`."""
+
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 9998
+"""The years that a meeting may be in: its window is counted from 1970, and ends before 10000."""
+
+LONGEST_NAME: Final = 40
+"""Characters of a wrong zone for which a right one is looked for; the longest zone has 32."""
+
+EXAMPLE: Final = "a date and time such as 2026-01-31 10:00"
+
+zoneinfo.reset_tzpath(())
+
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::(\d\d))? ?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
+)
+_DATE_ALONE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_OTHER_ORDER = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b.*", re.ASCII)
+
+
+class ZoneRefused(CellRefused):
+    """A name that the pinned time zone database does not have."""
+
+
+class TimeRefused(CellRefused):
+    """A text that is no time, or a time that its zone does not have exactly once."""
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Return the names of all zones of the pinned database."""
+    return frozenset(zoneinfo.available_timezones())
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> ZoneInfo:
+    """Return the zone with this IANA name, by the pinned rules.
+
+    Raises ZoneRefused, with the name that was probably meant where there is one.
+    """
+    if name not in zone_names():
+        raise ZoneRefused(_zone_expected(name))
+    return ZoneInfo(name)
+
+
+@cache
+def _zones_by_folded_name() -> dict[str, str]:
+    """Return the names of zones by their lower-case form, and by that of their city alone."""
+    names = sorted(zone_names(), reverse=True)
+    cities = {name.rpartition("/")[2].casefold(): name for name in names}
+    return cities | {name.casefold(): name for name in names}
+
+
+def _zone_expected(name: str) -> str:
+    """Return what to expect instead of `name`; only what looks like a zone is searched for."""
+    folded = name.replace(" ", "_").casefold()
+    meant = _zones_by_folded_name().get(folded)
+    if meant is None and "/" in folded and len(folded) < LONGEST_NAME:
+        from difflib import get_close_matches  # noqa: PLC0415 - only where a name is wrong
+
+        area = folded.partition("/")[0]
+        near = [known for known in _zones_by_folded_name() if known.startswith(area[:2])]
+        found = get_close_matches(folded, near, n=1, cutoff=0.8)
+        meant = _zones_by_folded_name()[found[0]] if found else None
+    hint = f"; did you mean {meant}?" if meant else ""
+    return f"an IANA time zone such as Europe/Berlin{hint}"
+
+
+def parse_time(text: str, date_format: str = "") -> datetime:
+    """Return the time that `text` writes: aware where it has an offset, else without zone.
+
+    Read are `2026-12-01 09:00`, also with seconds, `T`, an offset or `Z`; with `date_format`
+    (as `strptime` has it) only what it describes.
+    Raises TimeRefused; a day that does not exist is refused like any other text.
+    """
+    parsed = _by_format(text, date_format) if date_format else _by_iso(text)
+    if not FIRST_YEAR <= parsed.year <= LAST_YEAR:
+        raise TimeRefused(f"a year from {FIRST_YEAR} to {LAST_YEAR}")
+    return parsed
+
+
+def _by_iso(text: str) -> datetime:
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise TimeRefused(_why_not_iso(text))
+    year, month, day, hour, minute, second, offset = found.groups()
+    clock = f"{year}-{month}-{day}T{hour}:{minute}:{second or '00'}"
+    try:
+        return datetime.fromisoformat(clock + _iso_offset(offset))
+    except ValueError:
+        raise TimeRefused(_why_no_date(int(year), int(month), int(day))) from None
+
+
+def _iso_offset(offset: str | None) -> str:
+    if offset is None or offset == "Z":
+        return offset or ""
+    return offset + ":00" if len(offset) == len("+01") else offset
+
+
+def _by_format(text: str, date_format: str) -> datetime:
+    try:
+        return datetime.strptime(text, date_format)  # noqa: DTZ007 - its zone is another column's
+    except ValueError:
+        example = datetime(2026, 1, 31, 10, tzinfo=UTC).strftime(date_format)
+        raise TimeRefused(
+            f"a date and time such as {example} ([roster] date_format is {date_format})"
+        ) from None
+
+
+def _why_not_iso(text: str) -> str:
+    if _DATE_ALONE.fullmatch(text):
+        return f"{EXAMPLE}, not a date alone"
+    if _OTHER_ORDER.fullmatch(text) and not _DATE_ALONE.match(text):
+        return f"{EXAMPLE}; for another order of day and month set [roster] date_format"
+    return EXAMPLE
+
+
+def _why_no_date(year: int, month: int, day: int) -> str:
+    try:
+        first = date(year, month, 1)
+    except ValueError:
+        return f"{EXAMPLE}; months are 01 to 12"
+    days = ((first + timedelta(days=31)).replace(day=1) - first).days if year < LAST_YEAR else 31
+    if not 1 <= day <= days:
+        return f"{EXAMPLE}; {first:%B %Y} has {days} days"
+    return f"{EXAMPLE}; hours end at 23, minutes and seconds at 59, offsets at 23:59"
+
+
+def instant(moment: datetime, in_zone: ZoneInfo, *, with_offset: str = "") -> datetime:
+    """Return `moment` in UTC; where it has no offset, clocks in `in_zone` show it.
+
+    `with_offset` says in the refusal how an offset can be written, "" for ISO 8601.
+    Raises TimeRefused for a time that the zone skips, and for one that it has twice: the offset
+    before a change and the one after it differ (PEP 495), in the gap the first is the smaller.
+    """
+    if moment.tzinfo is not None:
+        return moment.astimezone(UTC)
+    local = moment.replace(tzinfo=in_zone)
+    before, after = local.utcoffset(), local.replace(fold=1).utcoffset()
+    if before != after:
+        raise TimeRefused(_why_not_once(local, with_offset))
+    return local.astimezone(UTC)
+
+
+def _why_not_once(local: datetime, with_offset: str) -> str:
+    """Return what to expect instead of `local`, a time that its zone skips or has twice."""
+    first, second = local, local.replace(fold=1)
+    place = f"in {local.tzinfo} on {local:%Y-%m-%d}"
+    if _offset(first) < _offset(second):
+        latest, earliest = second.astimezone(UTC), first.astimezone(UTC)
+        around = [when.astimezone(local.tzinfo) for when in (latest, earliest)]
+        return (
+            f"a time that exists: {local:%H:%M} is skipped {place}, "
+            f"clocks there go forward; {around[0]:%H:%M} and {around[1]:%H:%M} exist"
+        )
+    if with_offset:
+        return f"an offset: {local:%H:%M} comes twice {place}; {with_offset}"
+    written = [f"{when:%Y-%m-%d %H:%M}{_as_iso(_offset(when))}" for when in (first, second)]
+    return (
+        f"an offset: {local:%H:%M} comes twice {place}; "
+        f"write {written[0]} for the first, {written[1]} for the second"
+    )
+
+
+def _offset(moment: datetime) -> timedelta:
+    return moment.utcoffset() or timedelta()
+
+
+def _as_iso(offset: timedelta) -> str:
+    sign = "-" if offset < timedelta() else "+"
+    minutes = round(abs(offset).total_seconds() / 60)
+    return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"

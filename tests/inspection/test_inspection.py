@@ -1,0 +1,387 @@
+"""Inspection: what is found in links, messages and calendars, and what is said about it."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invites.errors import UsageError
+from invites.inspection import Inspection, document, inspected, lines, material_from
+from invites.jitsi.rooms import join_link, room_from_text
+from invites.jitsi.tokens import Minter, SigningKey
+from invites.model import Attendee, Server, Validity
+
+SECRET = b"a-made-up-secret-of-41-bytes-for-tests-00"
+KEY = SigningKey.from_secret(SECRET, "HS256")
+SERVER = Server(
+    url="https://meet.example.com",
+    host="meet.example.com",
+    app_id="my_app",
+    subject="meet.example.com",
+)
+ROOM = room_from_text("Équipe sync")
+START = datetime(2031, 1, 7, 9, tzinfo=UTC)
+WINDOW = Validity(not_before=int(START.timestamp()), expires=int(START.timestamp()) + 3_600)
+ADA = Attendee(
+    name="Ada Example",
+    email="ada@example.com",
+    mailbox="ada@example.com",
+    address="ada@example.com",
+    moderator=True,
+)
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def token_of(attendee: Attendee = ADA, *, key: SigningKey = KEY) -> str:
+    """Return an attendee's token."""
+    return Minter(SERVER, key).for_meeting(ROOM, WINDOW)(attendee)
+
+
+def link_of(attendee: Attendee = ADA, *, server: Server = SERVER) -> str:
+    """Return an attendee's join link."""
+    return join_link(server, ROOM, token_of(attendee))
+
+
+def calendar_with(link: str) -> str:
+    """Return a calendar whose long lines are folded at 75 octets, as RFC 5545 wants it."""
+    properties = [
+        "BEGIN:VCALENDAR",
+        "BEGIN:VEVENT",
+        f"DESCRIPTION:Join here:\\n{link}\\nKeep it\\, please\\; it is yours.",
+        f"URL;VALUE=URI:{link}",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    ]
+    folded = []
+    for line in properties:
+        pieces = [line[:75], *(line[at : at + 74] for at in range(75, len(line), 74))]
+        folded.append("\r\n ".join(pieces))
+    return "\r\n".join(folded) + "\r\n"
+
+
+def message_with(text: str, html: str, calendar: str) -> bytes:
+    """Return a message with these links in its parts, as `policy.default` writes it."""
+    message = EmailMessage()
+    message["From"] = "meetings@example.com"
+    message["To"] = "ada@example.com"
+    message["Subject"] = "Équipe"
+    message.set_content(f"Dear Ada,\n\n{text}\n\nSee you.", cte="quoted-printable")
+    message.add_alternative(
+        f'<p>Dear Ada, <a href="{html}">join</a> or <span>{html}</span><b>now</b></p>',
+        subtype="html",
+        cte="base64",
+    )
+    message.add_alternative(calendar_with(calendar), subtype="calendar", cte="base64")
+    message.add_attachment(
+        calendar_with(calendar).encode(), maintype="application", subtype="ics", filename="a.ics"
+    )
+    return message.as_bytes()
+
+
+def inspection_of(octets: bytes, *, at: datetime = START) -> Inspection:
+    """Return the inspection of some input by the server's own settings."""
+    return inspected(material_from(octets), [at], server=SERVER, key=KEY)
+
+
+def reasons(inspection: Inspection) -> list[str]:
+    """Return the codes of the first token's reasons."""
+    return [each.code for each in inspection.tokens[0].verdicts[-1].refusals]
+
+
+@pytest.mark.parametrize(
+    ("octets", "kind"),
+    [
+        (token_of().encode(), "token"),
+        (f"\ufeff  {token_of()}\r\n".encode(), "token"),
+        (link_of().encode() + b"\n", "link"),
+        (link_of(server=replace(SERVER, link="fragment")).encode(), "link"),
+        (link_of(server=replace(SERVER, url="https://meet.example.com")).encode(), "link"),
+        (calendar_with(link_of()).encode(), "calendar"),
+        (message_with(link_of(), link_of(), link_of()), "message"),
+        (f"Please join {link_of()} today".encode(), "text"),
+    ],
+)
+def test_every_kind_of_input_is_admitted(octets: bytes, kind: str) -> None:
+    """A token, a link of both forms, a calendar, a message and prose lead to the same verdict."""
+    inspection = inspection_of(octets)
+    assert inspection.material.kind == kind
+    assert inspection.material.disagreement == ()
+    assert len(inspection.tokens) == 1
+    assert inspection.tokens[0].signature.state == "right"
+    assert reasons(inspection) == []
+    assert inspection.admitted
+
+
+def test_all_parts_of_a_message_are_read() -> None:
+    """Text, HTML, calendar part and attachment hold the one link, however each is encoded."""
+    found = material_from(message_with(link_of(), link_of(), link_of())).found
+    assert [each.places for each in found] == [
+        ("text part", "HTML part", "calendar part", "attached calendar")
+    ]
+
+
+def test_parts_that_hold_different_links_are_reported() -> None:
+    """Each distinct link is explained, and the parts that differ are named."""
+    other = link_of(replace(ADA, name="Bob Example"))
+    inspection = inspection_of(message_with(link_of(), other, link_of()))
+    assert len(inspection.tokens) == 2
+    assert inspection.material.disagreement == (
+        "The HTML part holds another join link than the text part.",
+    )
+
+
+def test_a_part_without_a_link_is_reported() -> None:
+    """A text part that lost its link is named, and the link of the others is explained."""
+    inspection = inspection_of(message_with("no link", link_of(), link_of()))
+    assert inspection.material.disagreement == (
+        "The text part holds no join link, and the HTML part holds one.",
+    )
+    assert inspection.admitted
+
+
+def test_a_line_break_element_does_not_cut_a_link() -> None:
+    """HTML that lets a long link break at <wbr> still shows the whole link."""
+    link = link_of()
+    page = f"<p>{link[:40]}<wbr>{link[40:]}</p>"
+    message = EmailMessage()
+    message["From"] = "meetings@example.com"
+    message.set_content(page, subtype="html")
+    assert (
+        material_from(message.as_bytes()).found[0].token
+        == material_from(link.encode()).found[0].token
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        (WINDOW.not_before - 1, ["early"]),
+        (WINDOW.not_before, []),
+        (WINDOW.expires - 1, []),
+        (WINDOW.expires, ["expired"]),
+    ],
+)
+def test_the_verdict_is_of_the_instant_asked_for(at: int, expected: list[str]) -> None:
+    """The window is inclusive at nbf and exclusive at exp."""
+    assert reasons(inspection_of(link_of().encode(), at=datetime.fromtimestamp(at, UTC))) == (
+        expected
+    )
+
+
+def test_a_signature_of_another_secret_is_wrong() -> None:
+    """A token signed with another secret is refused with a sentence that says so."""
+    other = SigningKey.from_secret(SECRET[::-1], "HS256")
+    inspection = inspection_of(token_of(key=other).encode())
+    assert inspection.tokens[0].signature.state == "wrong"
+    assert reasons(inspection) == ["signature"]
+
+
+def test_a_cut_token_has_a_wrong_signature() -> None:
+    """A link that lost its last characters, as some mail programs do, is refused."""
+    assert reasons(inspection_of(link_of()[:-2].encode())) == ["signature"]
+
+
+def test_without_a_key_the_signature_is_not_checked_and_that_is_said() -> None:
+    """Without settings the rest is judged, and nothing pretends that the signature was."""
+    inspection = inspected(material_from(link_of().encode()), [START])
+    assert inspection.admitted
+    assert inspection.tokens[0].signature.state == "not checked"
+    assert "not checked" in "\n".join(lines(inspection, zone=BERLIN))
+
+
+def test_a_key_of_another_algorithm_checks_nothing() -> None:
+    """An RS256 token can't be checked with a secret, nor is a public key ever used as one."""
+    rsa_key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    key = SigningKey(algorithm="RS256", key=rsa_key, key_id="app/1")
+    inspection = inspection_of(token_of(key=key).encode())
+    assert inspection.tokens[0].signature.state == "not checked"
+    assert reasons(inspection) == ["alg"]
+    checked = inspected(
+        material_from(token_of(key=key).encode()),
+        [START],
+        server=replace(SERVER, algorithm="RS256"),
+        key=key,
+    )
+    assert checked.admitted
+    assert checked.tokens[0].signature.state == "right"
+
+
+def test_the_lines_say_who_where_and_when() -> None:
+    """People read the person, the room, the window in their zone and in UTC, and the roles."""
+    told = "\n".join(lines(inspection_of(link_of().encode()), zone=BERLIN))
+    for fact in (
+        "ADMITTED at Tue 2031-01-07 10:00:00 CET (UTC+01:00) = 2031-01-07 09:00:00 UTC",
+        "Ada Example <ada@example.com>",
+        '"équipe sync", claimed as %c3%a9quipe%20sync',
+        "Valid until Tue 2031-01-07 11:00:00 CET (UTC+01:00) = 2031-01-07 10:00:00 UTC",
+        "token_affiliation: moderator",
+        "token_moderation (older): no moderator",
+    ):
+        assert fact in told
+
+
+def test_the_lines_give_a_reason_each() -> None:
+    """Under the verdict stands one sentence for each reason to refuse."""
+    link = link_of().replace("%20sync", "%20other")
+    told = list(
+        lines(inspection_of(link.encode(), at=datetime(2032, 1, 1, tzinfo=UTC)), zone=BERLIN)
+    )
+    assert told[0].startswith("REFUSED at Thu 2032-01-01 01:00:00 CET")
+    assert sum(line.startswith("  - ") for line in told) == 2
+
+
+def test_terminal_escapes_in_claims_are_shown_as_text() -> None:
+    """A token from elsewhere can't drive the terminal of whoever inspects it."""
+    body = json.dumps(
+        {"iss": "\x1b[2J", "room": "a\u202eb", "context": {"user": {"name": "\x9b1m"}}}
+    )
+    segments = [
+        urlsafe_b64encode(each.encode()).rstrip(b"=").decode()
+        for each in ('{"typ":"JWT","alg":"\x1b]0;x"}'.replace("\x1b", "\\u001b"), body)
+    ]
+    told = "".join(lines(inspection_of(f"{'.'.join(segments)}.x".encode()), zone=None))
+    assert told.isprintable()
+
+
+def test_neither_token_nor_secret_is_in_what_is_said() -> None:
+    """The token, its signature and the secret are in no line, document or repr."""
+    token = token_of()
+    inspection = inspection_of(message_with(link_of(), link_of(), link_of()))
+    said = (
+        "\n".join(lines(inspection, zone=BERLIN))
+        + json.dumps(document(inspection))
+        + repr(inspection)
+    )
+    for hidden in (token, token.rpartition(".")[2], token[:60], SECRET.decode()):
+        assert hidden not in said
+
+
+def test_the_document_has_the_facts_of_the_lines() -> None:
+    """Programs get kind, claims, window, verdicts with codes, roles and signature."""
+    told = json.loads(json.dumps(document(inspection_of(link_of().encode()))))
+    assert told["kind"] == "link"
+    assert told["admitted"] is True
+    (token,) = told["tokens"]
+    assert token["claims"]["room"] == token["link"]["room"] == "%c3%a9quipe%20sync"
+    assert token["not_before"] == "2031-01-07T09:00:00Z"
+    assert token["signature"]["state"] == "right"
+    assert token["verdicts"] == [{"at": "2031-01-07T09:00:00Z", "admitted": True, "reasons": []}]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://meet",
+        "https://localhost:8443",
+        "http://localhost:8000",
+        "https://[::1]",
+        "https://[2001:db8::1]:8443",
+        "https://10.0.0.1",
+        "https://meet.example.com/tenant",
+    ],
+)
+@pytest.mark.parametrize("form", ["query", "fragment"])
+def test_a_link_to_any_host_is_read(url: str, form: Literal["query", "fragment"]) -> None:
+    """With one label, an address or a port: `build` takes them all."""
+    tenant = "tenant" if url.endswith("tenant") else None
+    server = replace(SERVER, url=url, host=url.split("/")[2], tenant=tenant, link=form)
+    material = material_from(link_of(server=server).encode())
+    (found,) = material.found
+    assert material.kind == "link"
+    assert found.link is not None
+    assert found.link.host == server.host
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        lambda link: link + ".",
+        lambda link: link + ",",
+        lambda link: link[:60] + "\n" + link[60:],
+        lambda link: link[:150] + "\r\n  " + link[150:] + ".",
+        lambda link: f"Join: {link}.\nBring cake.",
+    ],
+)
+def test_a_link_is_found_as_people_paste_it(pasted: Callable[[str], str]) -> None:
+    """With a sentence's end, wrapped, or among words."""
+    inspection = inspection_of(pasted(link_of()).encode())
+    assert reasons(inspection) == []
+
+
+def test_a_whole_link_before_other_words_is_not_joined_with_them() -> None:
+    """Only a link that lacks its end is taken for a wrapped one."""
+    assert reasons(inspection_of(f"{link_of()} tomorrow".encode())) == []
+
+
+def test_a_percent_encoded_token_is_read_and_refused() -> None:
+    """The web client does not decode it, which is the reason to give."""
+    place, mark, token = link_of().partition("?jwt=")
+    encoded = (place + mark + token.replace(".", "%2E")).encode()
+    assert "encoded" in reasons(inspection_of(encoded))
+
+
+def test_a_token_without_signature_is_told_so() -> None:
+    """And not that its segments were no base64url."""
+    inspection = inspection_of(f"{token_of().rpartition('.')[0]}.".encode())
+    said = "\n".join(lines(inspection, zone=BERLIN))
+    assert "the signature, is empty" in said
+    assert "base64url" not in said
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"hello",
+        b"a.b.c",
+        b"https://meet.example.com/room",
+        b"https://meet.example.com/room?jwt=",
+        b"https://meet.example.com/room?jwt=secret.value.here",
+        b"https://[meet/room?jwt=a.b.c",
+        b"From: a@example.com\r\nSubject: x\r\n\r\nno link",
+        b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n",
+        b"PK\x03\x04\xff\xfe\x00",
+    ],
+)
+def test_input_without_a_token_is_refused_in_words(octets: bytes) -> None:
+    """The error says what was expected, and shows nothing of the input."""
+    with pytest.raises(UsageError) as refused:
+        material_from(octets)
+    assert "expected a link" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))
+)
+def test_any_bytes_are_read_or_refused(octets: bytes) -> None:
+    """Whatever somebody pipes in is explained or refused in words."""
+    try:
+        inspection_of(octets)
+    except UsageError:
+        return
+
+
+@given(
+    st.sampled_from(["text/html", "text/calendar", "text/plain; charset=nonsense", "x", ""]),
+    st.binary(max_size=100),
+)
+def test_any_message_is_read_or_refused(kind: str, body: bytes) -> None:
+    """A message with a broken part is no reason to fail in another way."""
+    head = f"From: a@example.com\r\nContent-Type: {kind}\r\n\r\n".encode()
+    try:
+        inspection_of(head + body + link_of().encode())
+    except UsageError:
+        return

@@ -1,0 +1,136 @@
+"""Notices: one for each due time and cause, silence on good nights, and no effect of their own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from invites import ledger
+from invites.errors import Exit
+from invites.planning.attempts import Cause
+from tests.jobs.conftest import OPERATORS, House, notices, row, subjects
+from tests.peers.smtp_server import Fault, ScriptedServer
+
+DAY = timedelta(days=1)
+
+
+def test_a_good_night_is_silent(told: House, relay: ScriptedServer) -> None:
+    """Nobody is told of a run that did all of its work."""
+    told.roster(row(1))
+    told.seen()
+    told.wake("02:15")
+    assert notices(relay) == []
+
+
+def test_notify_always_tells_of_good_nights_as_well(told: House, relay: ScriptedServer) -> None:
+    """One mail for each run, with its counts."""
+    told.job += "\nnotify_always = true"
+    told.load()
+    told.roster(row(1))
+    told.seen()
+    told.wake("02:15")
+    (notice,) = notices(relay)
+    assert notice["Subject"] == "invites: job nightly of 2031-02-01 is done"
+    assert "new: 1" in notice.get_content()
+
+
+def test_a_notice_says_what_happened_and_what_to_do(told: House, relay: ScriptedServer) -> None:
+    """It is a plain mail from the service mailbox, marked as automatic, with problems and remedy."""
+    told.roster(row(1).replace("ada@example.org", "nobody"))
+    told.seen()
+    told.wake("02:15")
+    (notice,) = notices(relay)
+    text = notice.get_content()
+    assert notice["To"].addresses[0].addr_spec == OPERATORS
+    assert notice["From"].addresses[0].addr_spec == "meetings@example.com"
+    assert notice["Auto-Submitted"] == "auto-generated"
+    assert 'row 2, column email: found "nobody"' in text
+    assert "What to do: correct the roster" in text
+    assert "until 2031-02-01 14:15 UTC" in text
+    assert "jwt=" not in text
+
+
+def test_another_cause_of_the_same_due_time_is_told_as_well(
+    told: House, relay: ScriptedServer
+) -> None:
+    """Missing at first, then with a problem: two causes are two notices, each once."""
+    told.job += '\nnewest = "2h"'
+    told.load()
+    told.seen()
+    told.wake("02:15")
+    told.roster(row(1), age=timedelta(hours=5))
+    told.wake("02:20")
+    told.roster(row(1), age=timedelta(hours=6))
+    told.wake("02:25")
+    told.wake("02:30")
+    assert len(subjects(relay)) == 2
+
+
+def test_a_notice_that_could_not_go_out_is_tried_again(told: House, relay: ScriptedServer) -> None:
+    """The run's outcome stays what it was; the next attempt's notice is the first to arrive."""
+    relay.faults = [Fault("MAIL", "550")]
+    told.seen()
+    outcome = told.one("02:15")
+    assert outcome.exit_code is Exit.ROSTER
+    assert any(line.event == "notice_failed" for line in told.lines)
+    relay.faults = []
+    told.roster(row(1).replace("ada@example.org", "nobody"))
+    assert told.one("02:20").exit_code is Exit.ROSTER
+    assert len(subjects(relay)) == 1
+
+
+def test_a_catch_up_tells_of_the_nights_that_did_not_happen(
+    told: House, relay: ScriptedServer
+) -> None:
+    """After an outage the one run is done, and people hear how many due times it stands for."""
+    told.roster(row(1))
+    told.seen()
+    told.wake(told.now + 5 * DAY + timedelta(hours=8))
+    assert subjects(relay) == [
+        (
+            "invites: job nightly of 2031-02-06 is done, for 5 earlier due times as well, which did "
+            "not happen"
+        )
+    ]
+
+
+def test_a_server_that_is_down_is_tried_at_every_wake_up_and_told_once(
+    told: House, relay: ScriptedServer
+) -> None:
+    """75 leaves the due time open; when the server is back the messages go out once."""
+    told.roster(row(1))
+    told.seen()
+    relay.faults = [Fault("banner", "554")]
+    outcomes = [told.one(f"02:{minute}") for minute in (15, 20, 25)]
+    assert {outcome.cause for outcome in outcomes} == {Cause.SERVER}
+    relay.faults = []
+    assert told.one("02:30").counts["sent"] == 1
+    assert [one.recipient for one in relay.accepted] == ["ada@example.org"]
+
+
+def test_nobody_is_told_by_a_simulated_clock(told: House, relay: ScriptedServer) -> None:
+    """`--now` is for trying things out."""
+    told.seen()
+    told.wake("02:15", simulated=True, to="folder")
+    assert relay.accepted == []
+
+
+def test_a_lock_that_is_held_leaves_the_job_due_and_its_state_alone(
+    told: House, relay: ScriptedServer
+) -> None:
+    """75 without a notice for six hours, then one; the holder's watermark is not overwritten."""
+    told.job += '\nretry_for = "20h"'
+    told.load()
+    told.roster(row(1))
+    told.seen()
+    before = told.state()
+    with ledger.open_ledger(told.settings.ledger.url, lock=True):
+        assert told.wake("02:10").outcomes == ()
+        for at in ("02:15", "05:00", "08:10"):
+            outcome = told.one(at)
+            assert (outcome.exit_code, outcome.cause) == (Exit.TRY_AGAIN, Cause.LOCK)
+        assert notices(relay) == []
+        told.one("08:16")
+        told.one("09:00")
+        assert told.state() == before
+    assert subjects(relay) == ["invites: job nightly of 2031-02-01 waits for another run"]
+    assert told.one("09:05").exit_code is Exit.DONE

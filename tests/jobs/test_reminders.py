@@ -1,0 +1,180 @@
+"""Reminders: once for each attendee, with the same link, from the ledger alone."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from invites import settings as settings_package
+from invites.errors import Exit
+from tests.jobs.conftest import House, parsed, row
+from tests.peers.smtp_server import Accepted, Fault, ScriptedServer
+
+MEETING = "2031-02-03 09:00"
+
+
+@pytest.fixture
+def reminding(told: House) -> House:
+    """Give a house that reminds a day and an hour before, and has invited two people."""
+    told.job += '\nreminders = ["24h", "1h"]'
+    told.load()
+    told.roster(row(1, start=MEETING), row(1, "bob", start=MEETING))
+    told.seen()
+    assert told.one("02:15").counts["sent"] == 2
+    return told
+
+
+def link(message: Accepted) -> str:
+    """Return the join link in a message's text."""
+    part = parsed(message.content).get_body(("plain",))
+    assert part is not None
+    (found,) = re.findall(r"^https://\S+$", part.get_content().replace("\r", ""), re.MULTILINE)
+    return str(found)
+
+
+def reminded(relay: ScriptedServer) -> list[Accepted]:
+    """Return the reminders that arrived."""
+    return [
+        one for one in relay.accepted if str(parsed(one.content)["Subject"]).startswith("Reminder:")
+    ]
+
+
+def at(house: House, day: int, time: str) -> None:
+    """Wake up in February 2031."""
+    house.now = house.now.replace(day=day)
+    house.wake(time)
+
+
+def test_each_reminder_goes_out_once_with_the_same_link(
+    reminding: House, relay: ScriptedServer
+) -> None:
+    """A day before and an hour before, to both, with the link of the invitation."""
+    invited = {one.recipient: link(one) for one in relay.accepted}
+    at(reminding, 2, "08:55")
+    assert reminded(relay) == []
+    for day, time in ((2, "09:00"), (2, "09:05"), (3, "07:55"), (3, "08:00"), (3, "08:05")):
+        at(reminding, day, time)
+    sent = reminded(relay)
+    assert sorted(one.recipient for one in sent) == 2 * ["ada@example.org"] + 2 * [
+        "bob@example.org"
+    ]
+    assert all(link(one) == invited[one.recipient] for one in sent)
+    assert len({one.message_id for one in sent}) == 4
+
+
+def test_a_reminder_is_no_calendar_message(reminding: House, relay: ScriptedServer) -> None:
+    """It is a mail with text and HTML alone, for the entry is in the calendar already."""
+    at(reminding, 2, "09:00")
+    kinds = {part.get_content_type() for part in parsed(reminded(relay)[0].content).walk()}
+    assert kinds == {"multipart/alternative", "text/plain", "text/html"}
+
+
+def test_of_several_reminders_that_are_due_only_the_last_is_sent(
+    reminding: House, relay: ScriptedServer
+) -> None:
+    """After an outage over the first, the hour's reminder stands for both."""
+    at(reminding, 3, "08:30")
+    at(reminding, 3, "08:35")
+    assert len(reminded(relay)) == 2
+
+
+def test_nobody_is_reminded_of_a_meeting_that_began(
+    reminding: House, relay: ScriptedServer
+) -> None:
+    """At the start it is too late."""
+    at(reminding, 3, "09:00")
+    assert reminded(relay) == []
+
+
+def test_who_was_withdrawn_is_not_reminded(reminding: House, relay: ScriptedServer) -> None:
+    """A cancelled meeting has no reminder, though its invitation was sent."""
+    reminding.now = reminding.now.replace(day=2)
+    cancelled = [f"{row(1, name, start=MEETING)[:-1]},cancelled\n" for name in ("ada", "bob")]
+    path = reminding.roster()
+    path.write_text(
+        "meeting_id,title,start,end,name,email,status\n" + "".join(cancelled), encoding="utf-8"
+    )
+    reminding.touch(path, timedelta(hours=1))
+    assert reminding.one("02:15").counts["cancelled"] == 2
+    at(reminding, 2, "09:00")
+    assert reminded(relay) == []
+
+
+def test_a_reminder_that_is_refused_for_now_is_tried_again(
+    reminding: House, relay: ScriptedServer
+) -> None:
+    """Deferred is not sent: the next wake-up tries again, and only for that one."""
+    relay.faults = [Fault("RCPT", "450", times=1, only="bob@example.org")]
+    reminding.now = reminding.now.replace(day=2)
+    (side,) = reminding.wake("09:00").sides
+    assert (side.what, side.exit_code) == ("reminders", Exit.IN_PART)
+    at(reminding, 2, "09:05")
+    at(reminding, 2, "09:10")
+    assert sorted(one.recipient for one in reminded(relay)) == [
+        "ada@example.org",
+        "bob@example.org",
+    ]
+
+
+def test_a_long_run_sends_reminders_between_its_messages(
+    reminding: House, relay: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the night's messages go out, who is to be reminded does not wait for the last one."""
+    monkeypatch.setattr("invites.jobs.wake.REMIND_EVERY_SECONDS", 0.0)
+    reminding.now = reminding.now.replace(day=2)
+    many = [row(number, f"person{number}") for number in range(2, 12)]
+    reminding.roster(row(1, start=MEETING), row(1, "bob", start=MEETING), *many)
+    reminding.on_message = lambda: _set(reminding, "09:00")
+    reminding.wake("08:50")
+    order = [one.recipient.partition("@")[0] for one in relay.accepted[2:]]
+    assert order.index("ada") < len(many)
+    assert len(reminded(relay)) == 2
+
+
+def _set(house: House, time: str) -> None:
+    hour, minute = map(int, time.split(":"))
+    house.now = house.now.replace(hour=hour, minute=minute)
+
+
+def test_who_waits_for_an_update_is_not_reminded_of_the_old_time(
+    reminding: House, relay: ScriptedServer
+) -> None:
+    """While a deferred update says that the meeting was moved, a reminder would send people wrong."""
+    moved = MEETING.replace("09:00", "10:00")
+    reminding.now = reminding.now.replace(day=2)
+    reminding.roster(row(1, start=moved), row(1, "bob", start=moved))
+    relay.faults = [Fault("RCPT", "450", only="bob@example.org")]
+    assert reminding.one("02:15").counts["deferred"] == 1
+    at(reminding, 3, "02:20")
+    relay.faults = []
+    at(reminding, 3, "08:00")
+    assert [one.recipient for one in reminded(relay)] == ["ada@example.org"]
+    told = [str(parsed(one.content)["Subject"]) for one in reminded(relay)]
+    assert "10:00" in told[0]
+
+
+def test_a_reminder_has_the_same_link_or_does_not_go_out(
+    reminding: House, relay: ScriptedServer
+) -> None:
+    """By another secret it would be another link: that waits for the run that sends it.
+
+    The window of the link is the ledger's, whatever [validity] says now.
+    """
+    invited = {one.recipient: link(one) for one in relay.accepted}
+    (reminding.folder / "rosters" / "roster.csv").unlink()
+    sections, config = reminding.sections, reminding.folder / "invites.toml"
+    reminding.sections = sections + '\n[validity]\nskew = "90s"\n'
+    reminding.load()
+    good = config.read_text(encoding="utf-8")
+    config.write_text(good.replace("a test's secret", "another secret"), encoding="utf-8")
+    reminding.settings = settings_package.load(config, environ={})
+    reminding.sections += "\n# another secret\n"  # so that it has a workshop of its own
+    at(reminding, 2, "09:00")
+    assert reminded(relay) == []
+
+    reminding.sections = sections + '\n[validity]\nskew = "90s"\n# the first secret\n'
+    reminding.load()
+    at(reminding, 2, "09:05")
+    assert {one.recipient: link(one) for one in reminded(relay)} == invited

@@ -1,0 +1,259 @@
+"""The roster of the night: what a job refuses, when it tries again, and what it tells people."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from invites.errors import Exit
+from invites.planning.attempts import Cause
+from invites.roster.csv_file import read_table
+from invites.roster.table import Table
+from tests.jobs.conftest import HEADER, House, notices, row, subjects
+from tests.peers.smtp_server import ScriptedServer
+
+MINUTES = timedelta(minutes=1)
+HOURS = timedelta(hours=1)
+TWENTY = [row(number, f"person{number}") for number in range(20)]
+
+KEEP = '\n[delivery]\nkeep_batches = "9999d"\n'
+"""Batches are dated by the disk's clock, which is years behind the nights of these tests."""
+
+
+def test_a_roster_that_is_still_written_when_the_hour_strikes_is_waited_for(told: House) -> None:
+    """Half a file at 02:15, the whole one later: exit 6 without a notice, then one good run."""
+    told.seen()
+    half = told.roster(*TWENTY[:7], age=5 * MINUTES)
+    told.now += timedelta(hours=1, minutes=15)
+    half.write_text(HEADER + "".join(TWENTY[:7]) + TWENTY[7][:20], encoding="utf-8")
+    told.touch(half, timedelta(seconds=1))
+    outcome = told.one("02:15")
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.ROSTER_MOVES)
+
+    told.now += 5 * MINUTES
+    told.roster(*TWENTY, age=2 * MINUTES)
+    assert told.one().counts["sent"] == 20
+    assert told.state().open is None
+
+
+def test_a_roster_without_its_last_line_end_is_refused_until_it_is_whole(
+    told: House, relay: ScriptedServer
+) -> None:
+    """A cut file that lies still is exit 3, told once, and tried again when it changed."""
+    told.seen()
+    path = told.roster(row(1))
+    path.write_text(HEADER + row(1).rstrip("\n"), encoding="utf-8")
+    told.touch(path, HOURS)
+    outcome = told.one("02:15")
+    assert (outcome.exit_code, outcome.cause) == (Exit.ROSTER, Cause.ROSTER)
+    assert told.wake("02:20").outcomes == ()
+    assert subjects(relay) == ["invites: job nightly of 2031-02-01 was refused"]
+
+    told.roster(row(1), age=2 * MINUTES)
+    assert told.one("02:25").counts["sent"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "the file is empty"), (HEADER.encode(), "no row"), (None, "no such file")],
+    ids=["empty", "header alone", "missing"],
+)
+def test_a_roster_that_says_nothing_withdraws_nobody(
+    told: House, relay: ScriptedServer, content: bytes | None, said: str
+) -> None:
+    """An empty file, one without rows and a missing one are refused with 3; all else stays."""
+    path = told.roster(row(1))
+    told.seen()
+    assert told.one("02:15").counts["sent"] == 1
+
+    told.now += timedelta(days=1)
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+        told.touch(path, HOURS)
+    outcome = told.one("02:15")
+    assert outcome.exit_code is Exit.ROSTER
+    (notice,) = notices(relay)
+    assert said in notice.get_content()
+    assert len(relay.accepted) == 2
+
+
+def test_a_roster_that_lost_nine_tenths_withdraws_nobody_before_a_yes(
+    told: House, relay: ScriptedServer
+) -> None:
+    """Exit 6, one notice that names the command; the yes is bound to this roster's digest."""
+    told.roster(*TWENTY)
+    told.seen()
+    told.wake("02:15")
+    told.now += timedelta(days=1)
+    told.roster(*TWENTY[:2])
+    outcome = told.one("02:15")
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.SHRINK)
+    assert told.wake("02:20").outcomes == ()
+    (notice,) = notices(relay)
+    digest = hashlib.sha256((HEADER + "".join(TWENTY[:2])).encode()).hexdigest()
+    command = f"invites run nightly --force --accept-shrink {digest[:16]}"
+    assert command in notice.get_content()
+
+    outcome = told.one("02:25", jobs=("nightly",), accept_shrink=digest[:16])
+    assert (outcome.exit_code, outcome.counts["withdrawn"]) == (Exit.DONE, 18)
+    assert told.state().open is None
+
+
+def test_too_many_updates_at_once_want_a_yes(told: House, relay: ScriptedServer) -> None:
+    """A retitled roster trips the change guard; `--accept-change` lets the updates out."""
+    many = [row(number, f"person{number}") for number in range(30)]
+    told.roster(*many)
+    told.seen()
+    told.wake("02:15")
+    told.now += timedelta(days=1)
+    path = told.roster(*[line.replace("Meeting", "Session") for line in many])
+    outcome = told.one("02:15")
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.CHANGE)
+    assert "--accept-change" in notices(relay)[0].get_content()
+
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert told.one("02:20", accept_change=digest).counts["updated"] == 30
+
+
+def test_an_export_that_did_not_come_is_a_finding(told: House, relay: ScriptedServer) -> None:
+    """A file older than `newest` is exit 6, and is tried again when another one comes."""
+    told.job += '\nnewest = "26h"'
+    told.load()
+    told.roster(row(1), age=30 * HOURS)
+    told.seen()
+    outcome = told.one("02:15")
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.AGE)
+    assert "the export did not come" in notices(relay)[0].get_content()
+    told.roster(row(1), age=2 * MINUTES)
+    assert told.one("02:20").exit_code is Exit.DONE
+
+
+def test_a_pattern_means_its_newest_file(house: House) -> None:
+    """Of several exports the latest is the night's."""
+    house.roster(row(1, "old"), name="monday.csv", age=9 * HOURS)
+    house.roster(row(1, "new"), name="a-later-one.csv", age=2 * HOURS)
+    house.seen()
+    house.wake("02:15")
+    assert house.invited() == ["new@example.org"]
+
+
+def test_a_due_time_that_stays_refused_is_closed_as_missed(
+    told: House, relay: ScriptedServer
+) -> None:
+    """After `retry_for` it is given up and told; the next night runs as set."""
+    told.seen()
+    told.wake("02:15")
+    (outcome,) = told.wake("14:20").outcomes
+    assert outcome.missed
+    assert told.wake("14:25").outcomes == ()
+    assert subjects(relay) == [
+        "invites: job nightly of 2031-02-01 was refused",
+        "invites: job nightly of 2031-02-01 did not happen",
+    ]
+    told.now = told.now.replace(hour=2, minute=10) + timedelta(days=1)
+    told.roster(row(1))
+    outcome = told.one("02:15")
+    assert outcome.exit_code is Exit.DONE, outcome
+
+
+def test_rows_that_are_left_out_withdraw_nobody_from_their_meeting(
+    told: House, relay: ScriptedServer
+) -> None:
+    """`invalid = "skip"`: exit 4, the due time is done, people hear of it, and all keep theirs."""
+    told.job += '\ninvalid = "skip"'
+    told.sections += "\n[guard]\nwithdraw_after = 1\n"
+    told.load()
+    told.roster(row(1), row(1, "bob"), row(2, "eve"))
+    told.seen()
+    told.wake("02:15")
+    told.now += timedelta(days=1)
+    told.roster(row(1), row(1, "bob").replace("bob@example.org", "bob at home"))
+    outcome = told.one("02:15")
+    assert outcome.exit_code is Exit.IN_PART
+    assert outcome.counts["withdrawn"] == 1
+    assert told.state().watermark == outcome.due
+    assert subjects(relay) == ["invites: job nightly of 2031-02-02 is done in part"]
+    assert [one.recipient for one in relay.accepted if "eve" in one.recipient] == 2 * [
+        "eve@example.org"
+    ]
+
+
+def test_meetings_beyond_the_horizon_wait_for_their_night(house: House) -> None:
+    """Each goes out on the first night inside the horizon, counted from the due time."""
+    house.job = 'horizon = "21d"'
+    house.sections = KEEP
+    house.load()
+    house.roster(row(1, "near", start="2031-02-10 09:00"), row(2, "far", start="2031-02-23 09:00"))
+    house.seen()
+    house.wake("02:15")
+    assert house.invited() == ["near@example.org"]
+    house.wake(house.now + timedelta(days=1))
+    assert house.invited() == ["near@example.org"]
+    house.wake(house.now + timedelta(days=1))
+    assert house.invited() == ["far@example.org", "near@example.org"]
+
+
+def test_a_folder_job_makes_email_ready_batches(house: House) -> None:
+    """New, changed and withdrawn messages lie in the night's batch with a manifest."""
+    house.sections = f"{KEEP}[guard]\nwithdraw_after = 1\n"
+    house.load()
+    house.roster(row(1), row(2, "bob"), row(3, "eve"))
+    house.seen()
+    house.wake("02:15")
+    house.now += timedelta(days=1)
+    house.roster(row(1), row(2, "bob").replace("Meeting", "Session"), row(4, "new"))
+    house.wake("02:15")
+    first, second = house.batches()
+    assert {path.name for path in first.iterdir()} >= {"manifest.csv"}
+    assert len(list(second.rglob("*.eml"))) == 3
+    methods = (second / "manifest.csv").read_text(encoding="utf-8")
+    assert methods.count("REQUEST") == 2
+    assert methods.count("CANCEL") == 1
+
+
+def test_a_roster_that_changes_while_it_is_read_is_not_sent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody uploads the next one in that very moment: exit 6, and the next wake-up reads it."""
+    path = house.roster(row(1))
+    house.seen()
+
+    def read_and_overtaken(source: Path) -> Table:
+        table = read_table(source)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(row(2))
+        return table
+
+    with monkeypatch.context() as world:
+        world.setattr("invites.jobs.attempt.read_table", read_and_overtaken)
+        outcome = house.one("02:15")
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.ROSTER_MOVES)
+    assert house.invited() == []
+    house.touch(path, 2 * MINUTES)
+    assert house.one("02:20").counts["sent"] == 2
+
+
+def test_who_is_missing_is_counted_once_for_a_due_time(house: House) -> None:
+    """A forced run of the same night is no second night: nobody is withdrawn by it."""
+    house.roster(row(1), row(1, "bob"), row(2), row(3))
+    house.seen()
+    house.wake("02:15")
+    house.now += timedelta(days=1)
+    house.roster(row(1), row(2), row(3))
+    assert house.one("02:15").counts["withdrawn"] == 0
+    assert house.one("20:00", jobs=("nightly",), force=True).counts["withdrawn"] == 0
+    assert house.one(house.now + timedelta(hours=7)).counts["withdrawn"] == 1
+
+
+def test_the_horizon_counts_from_the_due_time(house: House) -> None:
+    """However late a run is, it sends what the night would have sent."""
+    house.job = 'horizon = "21d"'
+    house.load()
+    house.roster(row(1, start="2031-02-22 09:00"))
+    house.seen()
+    outcome = house.one("23:00")
+    assert (outcome.counts["new"], outcome.counts["held"]) == (0, 1)

@@ -1,0 +1,25 @@
+"""What the tests of composing share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from invites.errors import MessageFaultError
+from tests.messages.planting import Alter, meeting, planting
+from tests.workshop import Workshop
+
+
+@pytest.fixture
+def planted(workshop: Workshop, tmp_path: Path) -> Callable[..., MessageFaultError]:
+    """Give what builds a meeting of two with a fault planted, and returns the error."""
+
+    def planting_it(alter: Alter, *, only: str = "") -> MessageFaultError:
+        composer = workshop.composer(planting(alter, only=only))
+        with pytest.raises(MessageFaultError) as caught:
+            workshop.build(tmp_path / "out", meeting(workshop), composer=composer)
+        return caught.value
+
+    return planting_it

@@ -1,0 +1,72 @@
+"""What a run that died left on its way: each delivery knows of what it carried itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from invites.ledger.history import waiting
+from invites.ledger.runs import begin_run
+from invites.ledger.write import Key, record_plan
+from invites.planning.state import State
+from invites.sending import planned, run_start, send, settle
+from invites.sending.journal import LedgerJournal
+from invites.sending.renderer import composed
+from tests.office import ADA, smtp
+from tests.peers.smtp_server import ScriptedServer
+from tests.run_desk import Desk
+
+
+def left_on_its_way(desk: Desk) -> Sequence[str]:
+    """Do what a run does up to the moment in which a message may leave, and no more."""
+    roster, errand = desk.roster(ADA), desk.errand()
+    with desk.locked() as ledger:
+        plan = planned(roster, desk.workshop, ledger, errand, now=desk.now)
+        run_id = begin_run(ledger, run_start(errand, roster.source, roster.digest), now=desk.now)
+        record_plan(ledger, plan)
+        journal = LedgerJournal(ledger, run_id, plan.actions, clock=lambda: desk.now)
+        ids = []
+        for action, invitation in composed(plan.actions, desk.workshop):
+            journal.announced(Key.of(action), invitation.message_id)
+            journal.note(outcomes=(), sending=[Key.of(action)])
+            ids.append(invitation.message_id)
+    return ids
+
+
+def settled(desk: Desk) -> list[State]:
+    """Settle, and return the states of what is not accepted yet."""
+    with desk.locked() as ledger:
+        settle(ledger, desk.delivery_for, now=desk.now)
+        return [one.state for one in waiting(ledger)]
+
+
+def test_a_folder_knows_that_its_batch_is_not_there(desk: Desk) -> None:
+    """Then the message was surely not sent."""
+    left_on_its_way(desk)
+    assert settled(desk) == [State.PLANNED]
+
+
+def test_nobody_knows_what_a_mail_server_got(tmp_path: Path) -> None:
+    """Neither it nor a folder that is asked by the next run."""
+    with ScriptedServer() as server:
+        desk = Desk(tmp_path, smtp(server), to="smtp")
+        left_on_its_way(desk)
+        desk.to = "folder"
+        assert settled(desk) == [State.UNKNOWN]
+
+
+def test_the_next_run_repeats_the_message_with_its_message_id(desk: Desk) -> None:
+    """The very revision that was planned."""
+    (message_id,) = left_on_its_way(desk)
+    with desk.locked() as ledger:
+        report = send(
+            desk.roster(ADA),
+            desk.workshop,
+            ledger,
+            desk.errand(),
+            desk.surroundings,
+            delivery_for=desk.delivery_for,
+        )
+    assert report.ended == {State.SENT: 1}
+    (manifest,) = (desk.folder / "outbox").glob("*/manifest.csv")
+    assert message_id in manifest.read_text()
