@@ -30,7 +30,7 @@ from invites.ledger.runs import begin_run
 from invites.ledger.write import Key, record_plan
 from invites.roster.csv_file import read_table
 from invites.roster.parse import parse_roster
-from invites.sending import Errand, Workshop, planned, policy_from, run_start
+from invites.sending import Renderer, SendOptions, planned, policy_from, run_start
 from invites.sending.journal import LedgerJournal
 
 NOW = "2030-12-01T00:00:00Z"
@@ -93,8 +93,8 @@ def measure_ledger(folder: Path, messages: int, url: str) -> None:
     settings = settings_package.load(folder / "invites.toml", environ={})
     write_roster(folder / "noted.csv", messages)
     roster = parse_roster(read_table(folder / "noted.csv"), settings.roster_rules())
-    workshop = Workshop.from_settings(settings)
-    errand = Errand(
+    workshop = Renderer.from_settings(settings)
+    errand = SendOptions(
         scope="noted", command="send", delivery="smtp", policy=policy_from(settings, to="smtp")
     )
     now = datetime.fromisoformat(NOW).astimezone(UTC)

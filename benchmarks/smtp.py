@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
-from invites.delivery.base import Key, Outcome, Parcel
+from invites.delivery.base import Key, Outcome, OutgoingMessage
 from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
 
@@ -97,10 +97,10 @@ class Forgetful:
         """Forget."""
 
 
-def parcels(count: int) -> list[Parcel]:
+def parcels(count: int) -> list[OutgoingMessage]:
     """Return so many messages."""
     return [
-        Parcel(
+        OutgoingMessage(
             key=number,
             sender=USER,
             recipient=f"attendee{number}@example.org",
@@ -111,7 +111,7 @@ def parcels(count: int) -> list[Parcel]:
     ]
 
 
-def smtplib_login_each(port: int, messages: Sequence[Parcel]) -> None:
+def smtplib_login_each(port: int, messages: Sequence[OutgoingMessage]) -> None:
     """Send as a short script does: connect, log in, send, quit for each message."""
     for message in messages:
         with smtplib.SMTP("127.0.0.1", port) as server:
@@ -119,7 +119,7 @@ def smtplib_login_each(port: int, messages: Sequence[Parcel]) -> None:
             server.sendmail(message.sender, message.recipient, message.content)
 
 
-def smtplib_reused(port: int, messages: Sequence[Parcel]) -> None:
+def smtplib_reused(port: int, messages: Sequence[OutgoingMessage]) -> None:
     """Send all over one connection with one login."""
     with smtplib.SMTP("127.0.0.1", port) as server:
         server.login(USER, PASSWORD)
@@ -127,10 +127,10 @@ def smtplib_reused(port: int, messages: Sequence[Parcel]) -> None:
             server.sendmail(message.sender, message.recipient, message.content)
 
 
-def ours(*, connections: int, pipelining: bool) -> Callable[[int, Sequence[Parcel]], None]:
+def ours(*, connections: int, pipelining: bool) -> Callable[[int, Sequence[OutgoingMessage]], None]:
     """Return our delivery with these settings."""
 
-    def send(port: int, messages: Sequence[Parcel]) -> None:
+    def send(port: int, messages: Sequence[OutgoingMessage]) -> None:
         relay = Relay(
             host="127.0.0.1",
             port=port,
@@ -146,7 +146,7 @@ def ours(*, connections: int, pipelining: bool) -> Callable[[int, Sequence[Parce
     return send
 
 
-CONTENDERS: dict[str, Callable[[int, Sequence[Parcel]], None]] = {
+CONTENDERS: dict[str, Callable[[int, Sequence[OutgoingMessage]], None]] = {
     "smtplib, a login for each message": smtplib_login_each,
     "smtplib, one login": smtplib_reused,
     **{
@@ -159,7 +159,7 @@ CONTENDERS: dict[str, Callable[[int, Sequence[Parcel]], None]] = {
 }
 
 
-def measured(port: int, messages: Sequence[Parcel], runs: int) -> dict[str, float]:
+def measured(port: int, messages: Sequence[OutgoingMessage], runs: int) -> dict[str, float]:
     """Return messages a second of each contender: the median of `runs`, taken in turns."""
     rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for _ in range(runs):

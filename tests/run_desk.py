@@ -13,7 +13,7 @@ from invites.delivery.base import Delivery, open_delivery
 from invites.model import Roster
 from invites.roster.csv_file import read_table
 from invites.roster.parse import parse_roster
-from invites.sending import Errand, Surroundings, Workshop, policy_from
+from invites.sending import Effects, Renderer, SendOptions, policy_from
 from tests.office import HEADER
 from tests.support import SETTINGS, write_settings
 
@@ -25,7 +25,7 @@ class Desk:
         """Make the settings and an empty ledger."""
         self.folder = folder
         self.settings = settings_package.load(write_settings(folder, SETTINGS + extra), environ={})
-        self.workshop = Workshop.from_settings(self.settings)
+        self.workshop = Renderer.from_settings(self.settings)
         self.to = to
         self.now = datetime(2031, 2, 1, 2, 15, tzinfo=UTC)
         self.stop = False
@@ -38,15 +38,15 @@ class Desk:
         path.write_text("\n".join((HEADER, *rows, "")), encoding="utf-8")
         return parse_roster(read_table(str(path)), self.settings.roster_rules())
 
-    def errand(self, **flags: Any) -> Errand:
+    def errand(self, **flags: Any) -> SendOptions:
         """Return what a `send` by hand would be."""
         policy = replace(policy_from(self.settings, to=self.to), **flags)
-        return Errand(scope="default", command="send", delivery=self.to, policy=policy)
+        return SendOptions(scope="default", command="send", delivery=self.to, policy=policy)
 
     @property
-    def surroundings(self) -> Surroundings:
+    def surroundings(self) -> Effects:
         """The effects, with a clock that stands still but for pauses."""
-        return Surroundings(
+        return Effects(
             clock=lambda: self.now,
             timer=self._seconds,
             stop=lambda: self.stop,

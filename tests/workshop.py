@@ -14,7 +14,7 @@ from invites.build import BuildReport, Selection, build
 from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule
 from invites.messages import Composer, Verifier
-from invites.messages.compose import House
+from invites.messages.compose import Sender
 from invites.messages.encoding import encoded
 from invites.model import Attendee, Invitation, Kind, Meeting, Organizer, Revision, Server
 from invites.templating import Templates
@@ -49,7 +49,7 @@ class Workshop:
             "rule": ValidityRule(),
         }
         return kind(
-            House(**{**whole, **house}),
+            Sender(**{**whole, **house}),
             key=KEY,
             room_key=b"room key of the tests",
             templates=self.templates,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from invites.ledger import Ledger
     from invites.model import Roster
     from invites.planning.actions import Only, Plan, Policy
-    from invites.sending import Errand, Workshop
+    from invites.sending import Renderer, SendOptions
     from invites.settings import Settings
 
 SHORTEST_DIGEST = 12
@@ -79,7 +79,7 @@ class Begun:
     """What is known before the roster is read."""
 
     settings: Settings
-    errand: Errand
+    errand: SendOptions
     now: datetime
 
     @property
@@ -94,8 +94,8 @@ class Prepared:
 
     settings: Settings
     roster: Roster
-    workshop: Workshop
-    errand: Errand
+    workshop: Renderer
+    errand: SendOptions
     now: datetime
 
 
@@ -104,7 +104,7 @@ def begun(call: Call, flags: Flags) -> Begun:
     import os
 
     from invites import settings as settings_package
-    from invites.sending import Errand
+    from invites.sending import SendOptions
 
     now = clock(flags.now)
     settings = settings_package.load(call.config, environ=os.environ)
@@ -113,7 +113,7 @@ def begun(call: Call, flags: Flags) -> Begun:
     settings.require_minting()
     to = flags.to or settings.delivery.to
     scope = _scope(call, flags, settings)
-    errand = Errand(
+    errand = SendOptions(
         scope=scope,
         command="send",
         delivery=to,
@@ -129,13 +129,13 @@ def begun(call: Call, flags: Flags) -> Begun:
 def prepared(call: Call, flags: Flags, begin: Begun) -> Prepared:
     """Read the roster and open the workshop; raises what is wrong with either."""
     from invites.cli.reading import warn_of
-    from invites.sending import Workshop
+    from invites.sending import Renderer
     from invites.sending.rosters import read_roster
 
     spare_the_collector()
     settings = begin.settings
     roster = read_roster(flags.roster, settings, skip_invalid=flags.skip_invalid, now=begin.now)
-    workshop = Workshop.from_settings(
+    workshop = Renderer.from_settings(
         settings, templates=flags.templates, everything=flags.verify == "all"
     )
     warn_of(call, roster)

@@ -145,7 +145,7 @@ def _woken(
     from invites.cli.stopping import Stop
     from invites.jobs import Night, wake_up
     from invites.ledger import create
-    from invites.sending import Surroundings
+    from invites.sending import Effects
 
     spare_the_collector()
     if new_ledger:
@@ -154,7 +154,7 @@ def _woken(
     stop.arm()
     night = Night(
         settings=settings,
-        surroundings=Surroundings(
+        surroundings=Effects(
             clock=lambda: clock(now), timer=time.monotonic, stop=stop, pause=stop.pause
         ),
         order=order,

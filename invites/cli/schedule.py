@@ -29,7 +29,7 @@ def schedule(
     from invites.cli.signals import Signals
     from invites.jobs.schedule import Schedule
     from invites.report.lines import Level, Line
-    from invites.sending import Surroundings
+    from invites.sending import Effects
 
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     tell = printer(call)
@@ -41,9 +41,7 @@ def schedule(
         return settings
 
     calls = Signals()
-    surroundings = Surroundings(
-        clock=clock, timer=time.monotonic, stop=calls.stop, pause=calls.pause
-    )
+    surroundings = Effects(clock=clock, timer=time.monotonic, stop=calls.stop, pause=calls.pause)
     waiting = Schedule(load, surroundings=surroundings, calls=calls, tell=tell)
     with calls:
         interrupted = waiting.run()

@@ -35,8 +35,8 @@ from invites.report import sending as words
 from invites.report.plan import plan_document, plan_lines, plan_summary
 from invites.sending import (
     Adopted,
+    Effects,
     RunReport,
-    Surroundings,
     adopt,
     note_refused,
     redirect,
@@ -180,10 +180,10 @@ class Sending:
             yield ledger
 
     @contextmanager
-    def _surroundings(self) -> Iterator[Surroundings]:
+    def _surroundings(self) -> Iterator[Effects]:
         with ExitStack() as stack:
             progress = Progress(self.call.quiet, stack)
-            yield Surroundings(
+            yield Effects(
                 clock=lambda: clock(self.flags.now),
                 timer=time.monotonic,
                 stop=self.stop,

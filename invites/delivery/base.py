@@ -40,7 +40,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class OutgoingMessage:
     """One message that is ready to go to one mailbox.
 
     `sender` and `recipient` are the envelope's mailboxes, ASCII with A-labels.
@@ -139,7 +139,7 @@ class Delivery(Protocol):
     name: str
 
     def deliver(
-        self, parcels: Iterable[Parcel], journal: Journal, *, stop: Callable[[], bool]
+        self, parcels: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
     ) -> None:
         """Carry each parcel and note its outcome; a parcel without outcome was not sent.
 

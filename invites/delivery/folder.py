@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from invites.delivery.base import Journal, Key, Outcome, Parcel, Phase, Sent
+from invites.delivery.base import Journal, Key, Outcome, OutgoingMessage, Phase, Sent
 from invites.errors import InvitesError, StorageError, TryAgainError
 from invites.output import manifest
 from invites.output.forms import write_file
@@ -61,7 +61,7 @@ class FolderDelivery:
         """Have nothing to close."""
 
     def deliver(
-        self, parcels: Iterable[Parcel], journal: Journal, *, stop: Callable[[], bool]
+        self, parcels: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
     ) -> None:
         """See `Delivery.deliver`: all parcels become one batch, or none does.
 
@@ -84,7 +84,11 @@ class FolderDelivery:
         return {message_id: message_id in there for message_id in message_ids}
 
     def _deliver(
-        self, parcels: Iterable[Parcel], journal: Journal, beside: Path, stop: Callable[[], bool]
+        self,
+        parcels: Iterable[OutgoingMessage],
+        journal: Journal,
+        beside: Path,
+        stop: Callable[[], bool],
     ) -> None:
         place, earlier = self._place()
         adopted: list[Outcome] = []
@@ -185,7 +189,7 @@ class BatchWriter:
         if error is None and self._rows:
             self._write(self._path, manifest.NAME, manifest.HEADER, manifest.lines(self._rows))
 
-    def add(self, parcel: Parcel) -> str:
+    def add(self, parcel: OutgoingMessage) -> str:
         """Write one message and its calendar file; return the .eml's path within the batch."""
         invitation = parcel.invitation
         if invitation is None:

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Final, Protocol, TypeVar, cast
 
-from invites.delivery.base import Deferred, Journal, Key, Outcome, Parcel, Unknown
+from invites.delivery.base import Deferred, Journal, Key, Outcome, OutgoingMessage, Unknown
 from invites.delivery.rate import Pace
 from invites.delivery.smtp_session import check_octets
 from invites.errors import TryAgainError
@@ -57,7 +57,7 @@ class Counter:
         self._requests = requests
         self._replies: SimpleQueue[_Reply] = SimpleQueue()
 
-    def take(self) -> Parcel | Pause | None:
+    def take(self) -> OutgoingMessage | Pause | None:
         """See `Desk.take`."""
         return self._ask(Desk.take)
 
@@ -73,7 +73,7 @@ class Counter:
         """See `Desk.end`."""
         self._ask(lambda desk: desk.end(error))
 
-    def retire(self, parcels: Sequence[Parcel]) -> bool:
+    def retire(self, parcels: Sequence[OutgoingMessage]) -> bool:
         """See `Desk.retire`."""
         return self._ask(lambda desk: desk.retire(parcels))
 
@@ -167,7 +167,7 @@ class Pause:
 class Clerk(Protocol):
     """What a line needs of a desk or of the counter in front of it."""
 
-    def take(self) -> Parcel | Pause | None:
+    def take(self) -> OutgoingMessage | Pause | None:
         """Return the next parcel, how long to wait for it, or None where there is no more."""
 
     def is_over(self) -> bool:
@@ -179,7 +179,7 @@ class Clerk(Protocol):
     def end(self, error: Exception) -> None:
         """Give out no more parcels; the first error is what the delivery raises."""
 
-    def retire(self, parcels: Sequence[Parcel]) -> bool:
+    def retire(self, parcels: Sequence[OutgoingMessage]) -> bool:
         """Take back parcels of a line that can't open; False where it is the last line."""
 
 
@@ -188,7 +188,7 @@ class Desk:
 
     def __init__(
         self,
-        parcels: Iterable[Parcel],
+        parcels: Iterable[OutgoingMessage],
         journal: Journal,
         *,
         stop: Callable[[], bool],
@@ -197,8 +197,8 @@ class Desk:
         lines: int = 1,
     ) -> None:
         """`lines` is how many of them take parcels."""
-        self._parcels: Iterator[Parcel] = iter(parcels)
-        self._next: deque[Parcel] = deque()
+        self._parcels: Iterator[OutgoingMessage] = iter(parcels)
+        self._next: deque[OutgoingMessage] = deque()
         self._journal = journal
         self._stop = stop
         self._pace = pace
@@ -208,7 +208,7 @@ class Desk:
         self._journal_fault: Exception | None = None
         self.error: Exception | None = None
 
-    def take(self) -> Parcel | Pause | None:
+    def take(self) -> OutgoingMessage | Pause | None:
         """Return the next parcel, how long to wait for it, or None where there is no more."""
         if self.is_over() or not self._look_ahead():
             return None
@@ -260,7 +260,7 @@ class Desk:
         """Give out no more parcels; the first error is what the delivery raises."""
         self.error = self.error or error
 
-    def retire(self, parcels: Sequence[Parcel]) -> bool:
+    def retire(self, parcels: Sequence[OutgoingMessage]) -> bool:
         """Take back parcels of a line that can't open; False where it is the last line."""
         if self._lines == 1:
             return False

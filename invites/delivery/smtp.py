@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from invites.delivery.base import Journal, Parcel, SentSince, nothing_sent_yet
+from invites.delivery.base import Journal, OutgoingMessage, SentSince, nothing_sent_yet
 from invites.delivery.oauth import Relay, secret_source
 from invites.delivery.pool import Clerk, Desk, serve
 from invites.delivery.rate import Pace
@@ -56,7 +56,7 @@ class SmtpDelivery:
         """Have nothing to close: each line closed its connection."""
 
     def deliver(
-        self, parcels: Iterable[Parcel], journal: Journal, *, stop: Callable[[], bool]
+        self, parcels: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
     ) -> None:
         """See `Delivery.deliver`; with one connection everything happens in the calling thread."""
         relay = self._relay

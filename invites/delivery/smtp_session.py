@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from invites.delivery.base import Parcel, Phase
+from invites.delivery.base import OutgoingMessage, Phase
 from invites.delivery.oauth import Relay
 from invites.delivery.redact import masked
 from invites.delivery.smtp_login import CLOSING, Extensions
@@ -50,7 +50,7 @@ class Session:
         self._offers_size = "SIZE" in extensions
         size = extensions.get("SIZE", "")
         self._size_limit = int(size) if size.isascii() and size.isdigit() else 0
-        self._sent_ahead: Parcel | None = None
+        self._sent_ahead: OutgoingMessage | None = None
         self.pipelining = relay.pipelining and "PIPELINING" in extensions
         self.usable = True
 
@@ -59,7 +59,7 @@ class Session:
         """Whether the three replies to a message that was sent ahead are here already."""
         return self._sent_ahead is not None and self._wire.has_lines(3)
 
-    def objection(self, parcel: Parcel) -> Verdict | None:
+    def objection(self, parcel: OutgoingMessage) -> Verdict | None:
         """Return why `parcel` is not even offered to the server; None where it is.
 
         The server's SIZE is checked here, for many only notice after the last octet (RFC 1870).
@@ -73,7 +73,7 @@ class Session:
             return Verdict(552, answer, Phase.MAIL)
         return None
 
-    def refusal(self, parcel: Parcel) -> Verdict | None:
+    def refusal(self, parcel: OutgoingMessage) -> Verdict | None:
         """Open the transaction of `parcel`; None once the server waits for its content.
 
         Raises LostError where the connection is of no more use, LoginError where the server wants
@@ -90,7 +90,7 @@ class Session:
             return self._pipelined_refusal()
         return self._stepwise_refusal(parcel)
 
-    def content(self, parcel: Parcel, *, ahead: Parcel | None) -> Verdict:
+    def content(self, parcel: OutgoingMessage, *, ahead: OutgoingMessage | None) -> Verdict:
         """Send the content of `parcel`, and the commands of `ahead` behind it; return the answer.
 
         Raises LostError, whose `dot_out` tells whether the server may have accepted the message.
@@ -126,7 +126,7 @@ class Session:
         """Close without a word: a transaction that is open ends unsent (RFC 5321 4.1.1.4)."""
         self._wire.close()
 
-    def _commands(self, parcel: Parcel) -> tuple[tuple[Phase, bytes], ...]:
+    def _commands(self, parcel: OutgoingMessage) -> tuple[tuple[Phase, bytes], ...]:
         size = f" SIZE={len(parcel.content)}" if self._offers_size else ""
         return (
             (Phase.MAIL, f"MAIL FROM:<{parcel.sender}>{size}\r\n".encode("ascii")),
@@ -137,7 +137,7 @@ class Session:
     def _begin(self, phase: Phase) -> None:
         self._wire.start_phase(phase, timeout=self._relay.timeout)
 
-    def _stepwise_refusal(self, parcel: Parcel) -> Verdict | None:
+    def _stepwise_refusal(self, parcel: OutgoingMessage) -> Verdict | None:
         for phase, line in self._commands(parcel):
             self._begin(phase)
             self._wire.send(line)
@@ -202,7 +202,7 @@ class Session:
         return self._judged(reply) or Verdict(reply.code, masked(reply.text), Phase.DOT)
 
 
-def check_octets(parcel: Parcel) -> None:
+def check_octets(parcel: OutgoingMessage) -> None:
     """Raise MessageFaultError for content that SMTP does not carry as it is.
 
     A bare CR or LF lets one message pass for two on some servers; an octet beyond ASCII would need

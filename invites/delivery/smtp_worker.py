@@ -11,7 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from invites.delivery.base import Deferred, Failed, Key, Outcome, Parcel, Phase, Sent, Unknown
+from invites.delivery.base import (
+    Deferred,
+    Failed,
+    Key,
+    Outcome,
+    OutgoingMessage,
+    Phase,
+    Sent,
+    Unknown,
+)
 from invites.delivery.oauth import Relay
 from invites.delivery.pool import Clerk, Pause
 from invites.delivery.smtp_login import open_session
@@ -30,7 +39,7 @@ IDLE_AT_MOST: Final = 30.0
 class _InHand:
     """A message on this line, whether it was announced, and whether it was lost once."""
 
-    parcel: Parcel
+    parcel: OutgoingMessage
     announced: bool = False
     lost_once: bool = False
 
@@ -98,13 +107,13 @@ class Line:
         wire, extensions = open_session(self._relay, self._context)
         return Session(wire, extensions, self._relay)
 
-    def _next_parcel(self, session: Session) -> Parcel | None:
+    def _next_parcel(self, session: Session) -> OutgoingMessage | None:
         """Take the message whose commands may follow the dot of this one."""
         if not session.pipelining:
             return None
         if len(self._hand) == 1:
             parcel = self._desk.take()
-            if not isinstance(parcel, Parcel):
+            if not isinstance(parcel, OutgoingMessage):
                 return None
             self._hand.append(_InHand(parcel))
         parcel = self._hand[1].parcel

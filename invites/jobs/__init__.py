@@ -2,7 +2,7 @@
 
 A program or a test runs one wake-up by
 
-    night = Night(settings=settings, surroundings=Surroundings(clock=…, timer=…))
+    night = Night(settings=settings, surroundings=Effects(clock=…, timer=…))
     waking = wake_up(night)
 
 `clock` is any function that gives an aware present, so that a simulated fortnight is a loop over

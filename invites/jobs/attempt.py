@@ -33,8 +33,8 @@ from invites.roster.source import (
 )
 from invites.roster.table import Table, joined
 from invites.sending import (
-    Errand,
     RunReport,
+    SendOptions,
     Unsent,
     demand_guards,
     note_refused,
@@ -139,7 +139,7 @@ def _tables(found: NightRoster, night: Night) -> list[Table]:
     return tables
 
 
-def errand_for(night: Night, job: Job, due: datetime) -> Errand:
+def errand_for(night: Night, job: Job, due: datetime) -> SendOptions:
     """Return what a run of the job for `due` is asked to do."""
     order, settings = night.order, night.settings
     to = night.delivery_of(job)
@@ -150,7 +150,7 @@ def errand_for(night: Night, job: Job, due: datetime) -> Errand:
         accept_shrink=order.accept_shrink,
         accept_change=order.accept_change,
     )
-    return Errand(
+    return SendOptions(
         scope=job.name,
         command="run",
         delivery=to,

@@ -7,7 +7,7 @@ from datetime import datetime
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from invites.delivery.base import Key, Outcome, Parcel, Sent, open_delivery
+from invites.delivery.base import Key, Outcome, OutgoingMessage, Sent, open_delivery
 from invites.errors import Exit, InvitesError
 from invites.jobs.options import JobOutcome, Night, SideOutcome
 from invites.planning.attempts import Again, Cause
@@ -171,7 +171,7 @@ def _mailed(night: Night, job: Job, news: News) -> bool:
     return len(unsent) < len(tray.outcomes)
 
 
-def _parcels(night: Night, job: Job, notice: Notice, now: datetime) -> list[Parcel]:
+def _parcels(night: Night, job: Job, notice: Notice, now: datetime) -> list[OutgoingMessage]:
     mailbox = night.settings.service_mailbox()
     parcels = []
     for recipient in job.notify:
@@ -179,7 +179,7 @@ def _parcels(night: Night, job: Job, notice: Notice, now: datetime) -> list[Parc
             notice, sender_name=mailbox.name, sender=mailbox.email, recipient=recipient, now=now
         )
         parcels.append(
-            Parcel(
+            OutgoingMessage(
                 key=recipient,
                 sender=mailbox.email,
                 recipient=recipient,

@@ -13,7 +13,7 @@ from invites.planning.attempts import Cause, Inputs
 from invites.planning.due import DueRule
 from invites.report.lines import Line, no_lines
 from invites.roster.source import RosterRule, fingerprint
-from invites.sending import RunReport, Surroundings, Workshop
+from invites.sending import Effects, Renderer, RunReport
 
 if TYPE_CHECKING:
     from invites.settings import Job, Settings
@@ -68,7 +68,7 @@ class Night:
     """
 
     settings: Settings
-    surroundings: Surroundings
+    surroundings: Effects
     order: Order = field(default_factory=Order)
     tell: Callable[[Line], None] = no_lines
 
@@ -84,9 +84,9 @@ class Night:
         return tuple(job for job in self.settings.jobs if not names or job.name in names)
 
     @cached_property
-    def workshop(self) -> Workshop:
+    def workshop(self) -> Renderer:
         """What makes messages; SettingsError names all that is missing, TemplateError a fault."""
-        return Workshop.from_settings(self.settings)
+        return Renderer.from_settings(self.settings)
 
     def delivery_of(self, job: Job) -> Literal["folder", "smtp"]:
         """Return where the job's messages go."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from invites.delivery.base import Deferred, Failed, Key, Outcome, Parcel, Sent, Unknown
+from invites.delivery.base import Deferred, Failed, Key, Outcome, OutgoingMessage, Sent, Unknown
 from invites.errors import Exit, InvitesError
 from invites.jobs.attempt import delivery_opener
 from invites.jobs.options import Night, SideOutcome
@@ -144,7 +144,9 @@ def _exit_code(ended: Mapping[str, int], trouble: InvitesError | None) -> Exit:
     return Exit.IN_PART if set(ended) - {State.SENT.value} else Exit.DONE
 
 
-def _parcels(night: Night, due: Sequence[Due], journal: _ReminderJournal) -> Iterator[Parcel]:
+def _parcels(
+    night: Night, due: Sequence[Due], journal: _ReminderJournal
+) -> Iterator[OutgoingMessage]:
     sender = night.workshop.composer.house.organizer.email
     alike = sorted(due, key=lambda one: (one[0].meeting_id, one[0].known.facts.digest))
     for _, group in groupby(alike, key=lambda one: (one[0].meeting_id, one[0].known.facts.digest)):
@@ -153,7 +155,7 @@ def _parcels(night: Night, due: Sequence[Due], journal: _ReminderJournal) -> Ite
         for invitation in _composed(night, [standing for standing, _ in pairs]):
             reminder = same[invitation.attendee.address]
             journal.announced(reminder, invitation.meeting_id, invitation.message_id)
-            yield Parcel.of(invitation, key=reminder, sender=sender)
+            yield OutgoingMessage.of(invitation, key=reminder, sender=sender)
 
 
 def _composed(night: Night, same: Sequence[StandingInvitation]) -> Iterator[Invitation]:

@@ -10,7 +10,7 @@ from invites.jobs.options import Night, SideOutcome
 from invites.ledger import Ledger
 from invites.ledger.history import scopes, waiting
 from invites.planning.state import State
-from invites.sending import Errand, policy_from, settle
+from invites.sending import SendOptions, policy_from, settle
 from invites.sending import drain as drain_scope
 
 
@@ -39,7 +39,7 @@ def _drained(
     night: Night, ledger: Ledger, scope: str, to: Literal["folder", "smtp"]
 ) -> SideOutcome | None:
     settings = night.settings
-    errand = Errand(
+    errand = SendOptions(
         scope=scope,
         command="drain",
         delivery=to,

@@ -27,7 +27,7 @@ from invites.jobs.wake import wake_up
 from invites.ledger import open_ledger
 from invites.planning.due import last_due
 from invites.report.lines import Level, Line
-from invites.sending import Surroundings, Workshop
+from invites.sending import Effects, Renderer
 
 if TYPE_CHECKING:
     from invites.settings import Settings
@@ -55,7 +55,7 @@ class Schedule:
         self,
         load: Callable[[], Settings],
         *,
-        surroundings: Surroundings,
+        surroundings: Effects,
         calls: Calls,
         tell: Callable[[Line], None],
     ) -> None:
@@ -216,5 +216,5 @@ def checked(settings: Settings) -> Settings:
             f"{settings.source or 'invites.toml'}: found no [[job]], expected one or more; "
             "invites.example.toml shows one"
         )
-    Workshop.from_settings(settings)
+    Renderer.from_settings(settings)
     return settings

@@ -49,7 +49,7 @@ _PROBE = Attendee(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class Sender:
     """What all invitations of one organisation share: its server, mailbox, rules and taste.
 
     `namespace` and a meeting's id make its UID.  `alarm` is the calendar's reminder, None for none.
@@ -130,7 +130,7 @@ class Composer:
     """Composes messages; deterministic, and all that it keeps is a count of long links."""
 
     def __init__(
-        self, house: House, *, key: SigningKey, room_key: bytes, templates: Templates
+        self, house: Sender, *, key: SigningKey, room_key: bytes, templates: Templates
     ) -> None:
         """Prepare the signing key once; `room_key` derives the rooms that no roster names."""
         self.house = house
@@ -142,7 +142,7 @@ class Composer:
     @classmethod
     def from_settings(cls, settings: Settings, *, templates: Templates, demo: bool = False) -> Self:
         """Return the composer that the settings describe; SettingsError names what is missing."""
-        house = House(
+        house = Sender(
             server=settings.server(),
             organizer=settings.service_mailbox(),
             namespace=settings.namespace(),

@@ -14,19 +14,19 @@ from invites.sending.one_pass import (
     send,
     settle,
 )
-from invites.sending.options import Errand, RunReport, Surroundings, Unsent, policy_from
+from invites.sending.options import Effects, RunReport, SendOptions, Unsent, policy_from
 from invites.sending.rehearse import Rehearsal, redirect, rehearse
-from invites.sending.renderer import Workshop, composed
+from invites.sending.renderer import Renderer, composed
 from invites.sending.retry import drain, send_and_wait
 
 __all__ = [
     "Adopted",
-    "Errand",
+    "Effects",
     "Rehearsal",
+    "Renderer",
     "RunReport",
-    "Surroundings",
+    "SendOptions",
     "Unsent",
-    "Workshop",
     "adopt",
     "carry_out",
     "composed",

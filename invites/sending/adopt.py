@@ -23,8 +23,8 @@ from invites.planning.state import Entry, Snapshot
 from invites.problems import Problem
 from invites.sending.journal import LedgerJournal
 from invites.sending.one_pass import demand_guards, note_refused, run_start, snapshot_for
-from invites.sending.options import Errand, Surroundings
-from invites.sending.renderer import Workshop, composed
+from invites.sending.options import Effects, SendOptions
+from invites.sending.renderer import Renderer, composed
 
 AT_ONCE = 500
 """Messages that are written down in one transaction."""
@@ -55,10 +55,10 @@ class Adopted:
 def adopt(
     rows: Sequence[Listed],
     roster: Roster,
-    workshop: Workshop,
+    workshop: Renderer,
     ledger: Ledger,
-    errand: Errand,
-    surroundings: Surroundings,
+    errand: SendOptions,
+    surroundings: Effects,
 ) -> Adopted:
     """Record the invitations of a build that was mailed by other means; `--record-only`.
 
@@ -102,7 +102,7 @@ def _record(
     sends: Sequence[tuple[Send, str]],
     run_id: str,
     ledger: Ledger,
-    errand: Errand,
+    errand: SendOptions,
     clock: Callable[[], datetime],
 ) -> None:
     actions = tuple(send for send, _ in sends)
@@ -124,9 +124,9 @@ class _Found:
     def __init__(
         self,
         roster: Roster,
-        workshop: Workshop,
+        workshop: Renderer,
         snapshot: Snapshot,
-        errand: Errand,
+        errand: SendOptions,
         now: datetime,
     ) -> None:
         self.sends: list[tuple[Send, str]] = []

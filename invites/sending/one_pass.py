@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from invites.delivery.base import Delivery, Parcel
+from invites.delivery.base import Delivery, OutgoingMessage
 from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError
 from invites.ledger import Ledger
 from invites.ledger.erase import expire
@@ -26,16 +26,16 @@ from invites.planning.actions import Plan, Reason
 from invites.planning.decide import claims_needed, plan_for
 from invites.planning.state import Snapshot, State, empty_snapshot
 from invites.sending.journal import LedgerJournal, Tally
-from invites.sending.options import Errand, RunReport, Surroundings
-from invites.sending.renderer import Workshop, composed
+from invites.sending.options import Effects, RunReport, SendOptions
+from invites.sending.renderer import Renderer, composed
 from invites.times import TZDATA_VERSION
 
 
 def planned(
     roster: Roster,
-    workshop: Workshop,
+    workshop: Renderer,
     ledger: Ledger | None,
-    errand: Errand,
+    errand: SendOptions,
     *,
     now: datetime,
 ) -> Plan:
@@ -50,7 +50,7 @@ def planned(
     return plan_for(roster, workshop.drafts(roster), snapshot, now=now, policy=errand.policy)
 
 
-def snapshot_for(roster: Roster, ledger: Ledger, errand: Errand, now: datetime) -> Snapshot:
+def snapshot_for(roster: Roster, ledger: Ledger, errand: SendOptions, now: datetime) -> Snapshot:
     """Return the errand's part of the ledger; RosterRefusedError for what another scope has."""
     snapshot = snapshot_of(
         ledger,
@@ -67,10 +67,10 @@ def snapshot_for(roster: Roster, ledger: Ledger, errand: Errand, now: datetime) 
 
 def send(
     roster: Roster,
-    workshop: Workshop,
+    workshop: Renderer,
     ledger: Ledger,
-    errand: Errand,
-    surroundings: Surroundings,
+    errand: SendOptions,
+    surroundings: Effects,
     *,
     delivery_for: Callable[[str], Delivery],
 ) -> RunReport:
@@ -104,7 +104,7 @@ def send(
     )
 
 
-def demand_guards(ledger: Ledger, errand: Errand, *, now: datetime) -> None:
+def demand_guards(ledger: Ledger, errand: SendOptions, *, now: datetime) -> None:
     """Raise GuardError where the clock or the time zone data can't be trusted."""
     check_guards(
         ledger,
@@ -115,7 +115,7 @@ def demand_guards(ledger: Ledger, errand: Errand, *, now: datetime) -> None:
     )
 
 
-def run_start(errand: Errand, source: str, digest: str) -> RunStart:
+def run_start(errand: SendOptions, source: str, digest: str) -> RunStart:
     """Return what is known of a run when it begins."""
     return RunStart(
         scope=errand.scope,
@@ -130,7 +130,7 @@ def run_start(errand: Errand, source: str, digest: str) -> RunStart:
 
 def note_refused(
     ledger: Ledger,
-    errand: Errand,
+    errand: SendOptions,
     refusal: InvitesError,
     *,
     source: str,
@@ -165,10 +165,10 @@ def settle(ledger: Ledger, delivery_for: Callable[[str], Delivery], *, now: date
 def carry_out(
     plan: Plan,
     run_id: str,
-    workshop: Workshop,
+    workshop: Renderer,
     ledger: Ledger,
-    errand: Errand,
-    surroundings: Surroundings,
+    errand: SendOptions,
+    surroundings: Effects,
     *,
     delivery_for: Callable[[str], Delivery],
     left_out: bool = False,
@@ -208,9 +208,9 @@ def carry_out(
 
 def _deliver(
     plan: Plan,
-    workshop: Workshop,
+    workshop: Renderer,
     journal: Tally,
-    surroundings: Surroundings,
+    surroundings: Effects,
     delivery: Delivery,
 ) -> None:
     with delivery:
@@ -221,19 +221,19 @@ def _deliver(
 
 def parcels(
     plan: Plan,
-    workshop: Workshop,
+    workshop: Renderer,
     journal: Tally,
-    surroundings: Surroundings,
+    surroundings: Effects,
     *,
     recipient: str | None = None,
-) -> Iterator[Parcel]:
+) -> Iterator[OutgoingMessage]:
     """Yield what a delivery carries, composed when it is asked for; all to `recipient` if given."""
     sender = workshop.composer.house.organizer.email
     for action, invitation in composed(plan.actions, workshop):
         key = Key.of(action)
         journal.announced(key, invitation.message_id)
         surroundings.on_message()
-        yield Parcel.of(invitation, key=key, sender=sender, recipient=recipient)
+        yield OutgoingMessage.of(invitation, key=key, sender=sender, recipient=recipient)
 
 
 def exit_code_of(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class SendOptions:
     """Whose roster is sent how: `command` is `send` or `run`, `claimed` scopes are moved over."""
 
     scope: str
@@ -59,7 +59,7 @@ class RunReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Effects:
     """The effects of a pass: the present (aware), seconds that never go back, and when to stop.
 
     `pause` waits for so long, or until something asks to stop.

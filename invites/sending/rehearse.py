@@ -12,8 +12,8 @@ from invites.model import Roster
 from invites.planning.actions import Plan
 from invites.sending.journal import Tally
 from invites.sending.one_pass import demand_guards, exit_code_of, parcels, planned
-from invites.sending.options import Errand, RunReport, Surroundings
-from invites.sending.renderer import Workshop, composed
+from invites.sending.options import Effects, RunReport, SendOptions
+from invites.sending.renderer import Renderer, composed
 
 NO_RUN = ""
 """The run's id of a pass that is in no ledger."""
@@ -31,10 +31,10 @@ class Rehearsal:
 
 def rehearse(
     roster: Roster,
-    workshop: Workshop,
+    workshop: Renderer,
     ledger: Ledger | None,
-    errand: Errand,
-    surroundings: Surroundings,
+    errand: SendOptions,
+    surroundings: Effects,
 ) -> Rehearsal:
     """Compose and check every message of the plan, and record nothing; `--dry-run`.
 
@@ -56,10 +56,10 @@ def rehearse(
 
 def redirect(
     roster: Roster,
-    workshop: Workshop,
+    workshop: Renderer,
     ledger: Ledger | None,
-    errand: Errand,
-    surroundings: Surroundings,
+    errand: SendOptions,
+    surroundings: Effects,
     *,
     recipient: str,
     delivery_for: Callable[[str], Delivery],
@@ -95,10 +95,10 @@ def redirect(
 
 def _planned(
     roster: Roster,
-    workshop: Workshop,
+    workshop: Renderer,
     ledger: Ledger | None,
-    errand: Errand,
-    surroundings: Surroundings,
+    errand: SendOptions,
+    surroundings: Effects,
 ) -> Plan:
     now = surroundings.clock()
     if ledger is not None:

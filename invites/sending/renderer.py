@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class Renderer:
     """What makes messages: a composer, the checks on them, and the terms they are made under."""
 
     composer: Composer
@@ -73,7 +73,7 @@ def _span(span: timedelta | None) -> str:
     return f"{minutes * 60 + seconds}s" if seconds else f"{minutes}m"
 
 
-def composed(actions: Iterable[Action], workshop: Workshop) -> Iterator[tuple[Action, Invitation]]:
+def composed(actions: Iterable[Action], workshop: Renderer) -> Iterator[tuple[Action, Invitation]]:
     """Yield each action with its checked message, in the plan's order of meetings.
 
     Attendees of a meeting who get the same revision for the same changes are composed together.
@@ -91,7 +91,7 @@ def _likeness(action: Action) -> tuple[object, ...]:
     return (id(action.facts), action.revision, action.changes, action.admits_until)
 
 
-def _composed_alike(same: Sequence[Action], workshop: Workshop) -> Iterator[Invitation]:
+def _composed_alike(same: Sequence[Action], workshop: Renderer) -> Iterator[Invitation]:
     first = same[0]
     references = {
         action.attendee.address: action.first_message_id

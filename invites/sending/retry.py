@@ -17,18 +17,18 @@ from invites.model import Roster
 from invites.planning.decide import drained
 from invites.planning.state import State
 from invites.sending.one_pass import carry_out, exit_code_of, run_start, send
-from invites.sending.options import Errand, RunReport, Surroundings, Unsent
-from invites.sending.renderer import Workshop
+from invites.sending.options import Effects, RunReport, SendOptions, Unsent
+from invites.sending.renderer import Renderer
 
 SOURCE = "(deferred messages)"
 """What stands for the roster in the history of a run that only drains."""
 
 
 def drain(
-    workshop: Workshop,
+    workshop: Renderer,
     ledger: Ledger,
-    errand: Errand,
-    surroundings: Surroundings,
+    errand: SendOptions,
+    surroundings: Effects,
     *,
     delivery_for: Callable[[str], Delivery],
 ) -> RunReport | None:
@@ -52,10 +52,10 @@ def drain(
 
 def send_and_wait(
     roster: Roster,
-    workshop: Workshop,
+    workshop: Renderer,
     ledger: Ledger,
-    errand: Errand,
-    surroundings: Surroundings,
+    errand: SendOptions,
+    surroundings: Effects,
     *,
     delivery_for: Callable[[str], Delivery],
     retry_wait: timedelta,
@@ -76,7 +76,7 @@ def send_and_wait(
     return report
 
 
-def _next_wait(report: RunReport, surroundings: Surroundings) -> timedelta | None:
+def _next_wait(report: RunReport, surroundings: Effects) -> timedelta | None:
     """Return how long until the first deferred message may be tried again; None: there is none."""
     times = [one.next_attempt for one in report.unsent if one.next_attempt is not None]
     if report.trouble is not None or not times:

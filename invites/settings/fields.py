@@ -57,7 +57,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class BaseFolder:
     """What a field's form depends on beside its text."""
 
     base: Path = Path()
@@ -71,8 +71,8 @@ class Surroundings:
         return self.base / text
 
 
-def _surroundings(info: ValidationInfo) -> Surroundings:
-    return info.context if isinstance(info.context, Surroundings) else Surroundings()
+def _surroundings(info: ValidationInfo) -> BaseFolder:
+    return info.context if isinstance(info.context, BaseFolder) else BaseFolder()
 
 
 def secret(value: object) -> Secret:

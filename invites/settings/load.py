@@ -13,7 +13,7 @@ from invites.errors import SettingsError
 from invites.settings import checks
 from invites.settings.environment import docker_layer, environment_layer, near_misses
 from invites.settings.faults import Fault, Finding, expected_of, refuse, shown
-from invites.settings.fields import Surroundings
+from invites.settings.fields import BaseFolder
 from invites.settings.layers import (
     Given,
     KeyPath,
@@ -143,7 +143,7 @@ def _settings(
     given = merged(layers)
     base = Path.cwd() if source is None else source.absolute().parent
     home = Path(environ["HOME"]) if environ.get("HOME") else None
-    around = Surroundings(base=base, home=home, special_domains=_special_domains(given))
+    around = BaseFolder(base=base, home=home, special_domains=_special_domains(given))
     findings: list[Finding] = [each for layer in layers for each in layer.findings]
     findings += two_sources(layers)
     findings += checks.exposed_secret(source, given)
@@ -186,7 +186,7 @@ def _special_domains(given: Mapping[KeyPath, Given]) -> tuple[str, ...]:
 
 
 def _section(
-    name: str, given: Mapping[KeyPath, Given], around: Surroundings, *, file: str | None
+    name: str, given: Mapping[KeyPath, Given], around: BaseFolder, *, file: str | None
 ) -> tuple[Section | None, list[Finding]]:
     raw: dict[str, Any] = {}
     for path, each in given.items():
@@ -212,7 +212,7 @@ def _section_fault(
 
 
 def _validated(
-    model: type[Section], raw: Mapping[str, Any], around: Surroundings
+    model: type[Section], raw: Mapping[str, Any], around: BaseFolder
 ) -> tuple[Any, list[Any]]:
     """Return the section, or pydantic's errors; its exception, which holds input, ends here."""
     try:
@@ -222,7 +222,7 @@ def _validated(
 
 
 def _jobs(
-    layers: Sequence[Layer], sections: Mapping[str, Any], *, file: str | None, around: Surroundings
+    layers: Sequence[Layer], sections: Mapping[str, Any], *, file: str | None, around: BaseFolder
 ) -> tuple[list[Job], list[Finding]]:
     """Return the jobs; zone and delivery of one that names none are those of the other sections."""
     defaults = {

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from invites.delivery.base import Key, Outcome, Parcel
+from invites.delivery.base import Key, Outcome, OutgoingMessage
 from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
 from invites.model import Attendee, Invitation, Kind, Meeting, Revision, Room, Validity
@@ -29,7 +29,7 @@ def message_id_of(number: int) -> str:
     return f"<message{number}@example.com>"
 
 
-def parcel(number: int, *, body: str = "Hello.\r\n", **differently: str) -> Parcel:
+def parcel(number: int, *, body: str = "Hello.\r\n", **differently: str) -> OutgoingMessage:
     """Return parcel `number`, of an invitation that nothing but the envelope cares about."""
     mailbox = mailbox_of(number)
     content = (
@@ -54,10 +54,10 @@ def parcel(number: int, *, body: str = "Hello.\r\n", **differently: str) -> Parc
         eml=content,
         ics=b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n",
     )
-    return Parcel.of(invitation, key=number, sender=SENDER, **differently)
+    return OutgoingMessage.of(invitation, key=number, sender=SENDER, **differently)
 
 
-def parcels(count: int) -> list[Parcel]:
+def parcels(count: int) -> list[OutgoingMessage]:
     """Return the parcels 1 to `count`."""
     return [parcel(number) for number in range(1, count + 1)]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from invites.delivery.base import Delivery, Parcel
+from invites.delivery.base import Delivery, OutgoingMessage
 from invites.errors import TryAgainError
 from tests.delivery.conftest import Recorder, message_id_of, parcel, parcels
 
@@ -67,9 +67,9 @@ class DeliveryContract:
         self, delivery: Delivery, journal: Recorder
     ) -> None:
         """Stopped in the middle: what was announced has its outcome, and only that arrived."""
-        taken: list[Parcel] = []
+        taken: list[OutgoingMessage] = []
 
-        def noticed() -> Iterator[Parcel]:
+        def noticed() -> Iterator[OutgoingMessage]:
             for each in parcels(9):
                 taken.append(each)
                 yield each
@@ -85,7 +85,7 @@ class DeliveryContract:
     ) -> None:
         """The third parcel can't be made: what was announced has its outcome, the fault comes up."""
 
-        def breaking() -> Iterator[Parcel]:
+        def breaking() -> Iterator[OutgoingMessage]:
             yield from parcels(2)
             raise ZeroDivisionError
 

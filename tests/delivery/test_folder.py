@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from invites.delivery import folder as batches
-from invites.delivery.base import Delivery, Parcel
+from invites.delivery.base import Delivery, OutgoingMessage
 from invites.delivery.folder import FolderDelivery
 from invites.errors import StorageError
 from invites.model import Kind
@@ -93,7 +93,7 @@ def test_an_invitation_and_a_reminder_for_one_attendee_have_files_of_their_own(
     assert rows[1]["ics"] == ""
 
 
-def _as_reminder_of(first: Parcel, other: Parcel) -> Parcel:
+def _as_reminder_of(first: OutgoingMessage, other: OutgoingMessage) -> OutgoingMessage:
     revision = replace(first.invitation.revision, kind=Kind.REMINDER)
     invitation = replace(first.invitation, message_id=other.message_id, revision=revision, ics=b"")
     return replace(other, invitation=invitation)

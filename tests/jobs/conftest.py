@@ -21,7 +21,7 @@ from invites.jobs import JobOutcome, Night, Order, Waking, wake_up
 from invites.ledger.jobs import job_state
 from invites.planning.attempts import JobState
 from invites.report.lines import Line
-from invites.sending import Surroundings, Workshop
+from invites.sending import Effects, Renderer
 from invites.settings import Settings
 from tests.peers.smtp_server import ScriptedServer
 from tests.support import SETTINGS, write_settings
@@ -38,7 +38,7 @@ def row(meeting: int | str, person: str = "ada", *, start: str = "2031-03-01 09:
     return f"m{meeting},Meeting {meeting},{start},{end},{person.title()},{person}@example.org\n"
 
 
-_WORKSHOPS: dict[str, Workshop] = {}
+_WORKSHOPS: dict[str, Renderer] = {}
 
 
 @dataclass
@@ -88,7 +88,7 @@ class House:
         """Return the wake-up of this moment."""
         night = Night(
             settings=self.settings,
-            surroundings=Surroundings(
+            surroundings=Effects(
                 clock=lambda: self.now,
                 timer=time.monotonic,
                 stop=lambda: self.stop,
@@ -98,7 +98,7 @@ class House:
             tell=self.lines.append,
         )
         if self.sections not in _WORKSHOPS:
-            _WORKSHOPS[self.sections] = Workshop.from_settings(self.settings)
+            _WORKSHOPS[self.sections] = Renderer.from_settings(self.settings)
         # Compiling templates is most of a quiet night's work; jobs make no difference to it.
         vars(night)["workshop"] = _WORKSHOPS[self.sections]
         return night

@@ -11,7 +11,7 @@ import pytest
 from invites.errors import Exit, TryAgainError
 from invites.jobs.schedule import Schedule
 from invites.planning.attempts import Cause
-from invites.sending import Surroundings
+from invites.sending import Effects
 from tests.jobs.conftest import House, row, subjects
 from tests.peers.postgresql import PostgreSQL
 from tests.peers.smtp_server import ScriptedServer
@@ -76,7 +76,7 @@ def test_a_ledger_that_vanished_is_told_once_for_each_due_time(
     """There is nothing to write down in; the schedule itself remembers whom it told."""
     schedule = Schedule(
         told.load,
-        surroundings=Surroundings(clock=lambda: told.now, timer=time.monotonic),
+        surroundings=Effects(clock=lambda: told.now, timer=time.monotonic),
         calls=NobodyCalls(),
         tell=told.lines.append,
     )

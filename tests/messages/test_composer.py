@@ -20,7 +20,7 @@ from invites.errors import MessageFaultError
 from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule
 from invites.messages import Composer, Verifier
-from invites.messages.compose import House
+from invites.messages.compose import Sender
 from invites.messages.encoding import BLOCK
 from invites.model import Change, Invitation, Kind, Organizer, Revision, Room, Server, Status
 from invites.templating import Templates
@@ -97,7 +97,7 @@ def one(workshop: Workshop, *, house: dict[str, Any] | None = None, **facts: Any
 def test_messages_for_each_kind_of_server_are_read_back(workshop: Workshop, name: str) -> None:
     """Signature, claims, room and place of the link: independent parsers agree."""
     server = SERVERS[name]
-    house = House(
+    house = Sender(
         server=server,
         organizer=Organizer(name="Meetings", email="meetings@example.com"),
         namespace="example.com",

@@ -13,7 +13,7 @@ from invites.delivery.base import (
     Journal,
     Key,
     Outcome,
-    Parcel,
+    OutgoingMessage,
     Phase,
     Sent,
     Unknown,
@@ -45,10 +45,10 @@ class Death(BaseException):
 class Observer(Protocol):
     """What is told as it happens: a message may leave, it left, it was noted."""
 
-    def announced(self, parcel: Parcel) -> None:
+    def announced(self, parcel: OutgoingMessage) -> None:
         """Note that a message may have been sent: that is durable now."""
 
-    def left(self, parcel: Parcel, *, late: bool = False) -> None:
+    def left(self, parcel: OutgoingMessage, *, late: bool = False) -> None:
         """Note that the receiver has it, or will have it later."""
 
     def noted(self, outcome: Outcome, message_id: str) -> None:
@@ -72,7 +72,7 @@ class Carrier:
     _done: list[tuple[Outcome, str]] = field(default_factory=list)
 
     def deliver(
-        self, parcels: Iterable[Parcel], journal: Journal, *, stop: Callable[[], bool]
+        self, parcels: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
     ) -> None:
         """See `Delivery.deliver`; an outcome is noted with the next message's announcement."""
         del stop  # nothing asks this one to stop
@@ -83,7 +83,7 @@ class Carrier:
                 self._leave(fate, parcel)
         self._note(journal)
 
-    def _refused_early(self, fate: str, parcel: Parcel, journal: Journal) -> bool:
+    def _refused_early(self, fate: str, parcel: OutgoingMessage, journal: Journal) -> bool:
         match fate:
             case "the server goes down":
                 self._note(journal)
@@ -98,7 +98,7 @@ class Carrier:
                 return False
         return True
 
-    def _leave(self, fate: str, parcel: Parcel) -> None:
+    def _leave(self, fate: str, parcel: OutgoingMessage) -> None:
         key = parcel.key
         match fate:
             case "death once it may leave":
@@ -119,10 +119,10 @@ class Carrier:
                 self.observer.left(parcel, late=fate == "arrives late")
                 self._end(parcel, Sent(key=key, answer="250 ok"))
 
-    def _end(self, parcel: Parcel, outcome: Outcome) -> None:
+    def _end(self, parcel: OutgoingMessage, outcome: Outcome) -> None:
         self._done.append((outcome, parcel.message_id))
 
-    def _note(self, journal: Journal, parcel: Parcel | None = None) -> None:
+    def _note(self, journal: Journal, parcel: OutgoingMessage | None = None) -> None:
         sending: list[Key] = [] if parcel is None else [parcel.key]
         journal.note(outcomes=[outcome for outcome, _ in self._done], sending=sending)
         for outcome, message_id in self._done:

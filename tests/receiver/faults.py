@@ -20,7 +20,7 @@ from invites.planning.actions import Action, Cause, Plan, Policy, Send, Withdraw
 from invites.planning.facts import Draft, MeetingDraft
 from invites.planning.revisions import Moment
 from invites.planning.state import Entry, MeetingState, Snapshot
-from invites.sending import Workshop
+from invites.sending import Renderer
 from invites.sending import one_pass as pass_module
 
 Planner = Callable[..., Plan]
@@ -223,12 +223,12 @@ def _withdrawn_before_it_was_sent(
 
 @fault("another secret is not noticed")
 def _secret_unnoticed(patch: pytest.MonkeyPatch) -> None:
-    drafts = Workshop.drafts
+    drafts = Renderer.drafts
 
-    def blind(self: Workshop, roster: Roster) -> list[MeetingDraft]:
+    def blind(self: Renderer, roster: Roster) -> list[MeetingDraft]:
         return drafts(replace(self, terms=replace(self.terms, key="0" * 16)), roster)
 
-    patch.setattr(Workshop, "drafts", blind)
+    patch.setattr(Renderer, "drafts", blind)
 
 
 @fault("one attendee's change is told to all")

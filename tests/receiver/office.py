@@ -25,7 +25,7 @@ from invites.model import Roster
 from invites.planning.actions import Only
 from invites.roster.csv_file import read_table
 from invites.roster.parse import parse_roster
-from invites.sending import Errand, RunReport, Surroundings, Workshop, policy_from, send
+from invites.sending import Effects, Renderer, RunReport, SendOptions, policy_from, send
 from tests.receiver.carrier import Carrier, Death
 from tests.receiver.truth import House, Paper, Place, Secret, View, as_csv
 from tests.receiver.watch import Showing, Watch, WrongError
@@ -65,7 +65,7 @@ _KEPT = _Kept()
 
 
 @cache
-def _workshop(house: House) -> tuple[settings_package.Settings, Workshop]:
+def _workshop(house: House) -> tuple[settings_package.Settings, Renderer]:
     folder = Path(tempfile.mkdtemp(dir=_folder()))
     secret = next(one for one in SECRETS if one.name == house.secret)
     (folder / "room.key").touch(mode=0o600)
@@ -88,7 +88,7 @@ namespace = "{house.namespace}"
 """,
     )
     found = settings_package.load(config, environ={})
-    return found, Workshop.from_settings(found)
+    return found, Renderer.from_settings(found)
 
 
 @contextmanager
@@ -209,16 +209,16 @@ class Office:
         self, roster: Roster, showing: Showing, carrier: Carrier, flags: dict[str, Any]
     ) -> RunReport | None:
         settings, workshop = _workshop(self.house)
-        errand = Errand(
+        errand = SendOptions(
             scope=flags.pop("scope", "default"),
             claimed=flags.pop("claimed", ()),
             command="send",
             delivery=carrier.name,
             policy=replace(policy_from(settings, to=carrier.name), **flags),
         )
-        around = Surroundings(clock=lambda: self.now, timer=time.monotonic)
+        around = Effects(clock=lambda: self.now, timer=time.monotonic)
 
-        def once(errand: Errand) -> RunReport:
+        def once(errand: SendOptions) -> RunReport:
             return send(
                 roster, workshop, self.ledger, errand, around, delivery_for=lambda _: carrier
             )
@@ -235,7 +235,7 @@ class Office:
         self._compare(report)
         return report
 
-    def _refused(self, once: Any, errand: Errand) -> None:
+    def _refused(self, once: Any, errand: SendOptions) -> None:
         try:
             once(errand)
         except GuardError:

@@ -19,7 +19,7 @@ from invites import ledger
 from invites import settings as settings_package
 from invites.errors import Exit
 from invites.jobs import Night, Waking, wake_up
-from invites.sending import Surroundings
+from invites.sending import Effects
 from tests.peers.calendar_model import PostOffice
 from tests.receiver.machine import first_start, guest
 from tests.receiver.office import DAY, EPOCH, HOUR
@@ -88,7 +88,7 @@ class Fortnight:
 
     def wake(self) -> Waking:
         """Wake up now."""
-        around = Surroundings(clock=lambda: self.now, timer=time.monotonic)
+        around = Effects(clock=lambda: self.now, timer=time.monotonic)
         return wake_up(Night(settings=self.settings, surroundings=around))
 
     def night(self, paper: Paper, number: int) -> list[Exit]:

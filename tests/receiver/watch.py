@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import unquote
 
-from invites.delivery.base import Deferred, Failed, Outcome, Parcel, Sent
+from invites.delivery.base import Deferred, Failed, Outcome, OutgoingMessage, Sent
 from tests.peers.calendar_model import Effect, Letter, Order, PostOffice
 from tests.receiver.truth import House, Paper, Place, Secret, View
 
@@ -183,7 +183,7 @@ class Watch:
         new = [o for o in others if o not in self.believed or not self.believed[o].invited]
         return len(new) == 1
 
-    def announced(self, parcel: Parcel) -> None:
+    def announced(self, parcel: OutgoingMessage) -> None:
         """Judge a message that may leave now."""
         letter = Letter.read(parcel.content)
         assert parcel.invitation is not None
@@ -325,7 +325,7 @@ class Watch:
             before=before,
         )
 
-    def left(self, parcel: Parcel, *, late: bool = False) -> None:
+    def left(self, parcel: OutgoingMessage, *, late: bool = False) -> None:
         """Put a message into its mailbox, or keep it for later; in order it must be news."""
         letter = Letter.read(parcel.content)
         self.arrived.add(letter.message_id)

@@ -23,7 +23,7 @@ from invites.planning.actions import Cause
 from invites.planning.state import State
 from invites.roster.csv_file import read_table
 from invites.roster.parse import parse_roster
-from invites.sending import Errand, RunReport, Surroundings, Workshop, planned, policy_from, send
+from invites.sending import Effects, Renderer, RunReport, SendOptions, planned, policy_from, send
 from invites.settings import Settings
 from tests.peers.smtp_server import Fault, ScriptedServer
 from tests.support import SETTINGS, write_settings
@@ -44,7 +44,7 @@ class Office:
         self.folder = folder
         config = write_settings(folder, SETTINGS + extra)
         self.settings: Settings = settings_package.load(config, environ={})
-        self.workshop = Workshop.from_settings(self.settings)
+        self.workshop = Renderer.from_settings(self.settings)
         self.now = NOW
         self.stop = False
         ledger.create(self.settings.ledger.url)
@@ -55,11 +55,11 @@ class Office:
         path.write_text(HEADER + "".join(rows), encoding="utf-8")
         return parse_roster(read_table(str(path)), self.settings.roster_rules())
 
-    def errand(self, *, to: str, **flags: Any) -> Errand:
+    def errand(self, *, to: str, **flags: Any) -> SendOptions:
         """Return what a `send` by hand would be."""
         scope = flags.pop("scope", "default")
         claimed = flags.pop("claimed", ())
-        return Errand(
+        return SendOptions(
             scope=scope,
             command="send",
             delivery=to,
@@ -80,7 +80,7 @@ class Office:
                 self.workshop,
                 opened,
                 self.errand(to=to, **flags),
-                Surroundings(clock=lambda: self.now, timer=time.monotonic, stop=lambda: self.stop),
+                Effects(clock=lambda: self.now, timer=time.monotonic, stop=lambda: self.stop),
                 delivery_for=delivery_for,
             )
 
@@ -157,7 +157,7 @@ def test_another_secret_sends_everything_again(office: Office, tmp_path: Path) -
     other = tmp_path / "other"
     other.mkdir()
     changed = write_settings(other, SETTINGS.replace("a test's secret", "another test's secret"))
-    office.workshop = Workshop.from_settings(settings_package.load(changed, environ={}))
+    office.workshop = Renderer.from_settings(settings_package.load(changed, environ={}))
     report = office.send(ADA, BOB)
     assert report.plan.counts["updated"] == 2
     assert {change.field for change in report.plan.actions[0].changes} == {"key", "room"}

@@ -15,7 +15,7 @@ from invites import ledger
 from invites import settings as settings_package
 from invites.errors import RosterRefusedError
 from invites.ledger import Ledger
-from invites.sending import Errand, Workshop, planned, policy_from
+from invites.sending import Renderer, SendOptions, planned, policy_from
 from invites.sending.rosters import demand_whole_roster, read_roster
 from tests.peers.postgresql import PostgreSQL
 from tests.peers.smtp_server import ScriptedServer
@@ -79,14 +79,14 @@ class Planner:
 
     folder: Path
     settings: settings_package.Settings
-    workshop: Workshop
+    workshop: Renderer
     opened: Ledger
 
     def actions(self, octets: bytes) -> list[str] | None:
         """Return whom that night would mail; None where the roster is refused."""
         path = self.folder / "roster.csv"
         path.write_bytes(octets)
-        errand = Errand(
+        errand = SendOptions(
             scope="default",
             command="send",
             delivery="folder",
@@ -108,7 +108,7 @@ def planner(nights: Nights) -> Iterator[Planner]:
     folder = nights.office.folder
     loaded = settings_package.load(folder / "invites.toml", environ={})
     with ledger.open_ledger(nights.office.ledger_url, lock=False) as opened:
-        yield Planner(folder, loaded, Workshop.from_settings(loaded), opened)
+        yield Planner(folder, loaded, Renderer.from_settings(loaded), opened)
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["LF", "CRLF"])
