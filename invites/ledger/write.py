@@ -53,11 +53,13 @@ def record_plan(ledger: Ledger, plan: Plan) -> None:
     Raises StorageError where the disk is full: noticed before the first message.
     """
     with ledger.writing() as connection:
+        # First what nobody is to get any more: a message that is repeated takes its place, as when
+        # a CANCEL without an answer is told again and the REQUEST that would have followed is not.
+        _drop(connection, plan.dropped)
         if plan.actions:
             _add_meetings(connection, plan)
             _add_shared_facts(connection, plan.actions)
             _add_pending(connection, plan.actions)
-        _drop(connection, plan.dropped)
         _mark(connection, plan.marks)
 
 

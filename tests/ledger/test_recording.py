@@ -24,7 +24,7 @@ from invites.ledger.runs import (
     settle_left,
 )
 from invites.ledger.write import Key, record_plan
-from invites.model import Kind, Status
+from invites.model import Kind, Method, Status
 from invites.planning.actions import Action, Plan
 from invites.planning.state import Entry, Snapshot, State
 from tests.peers.planning import (
@@ -117,6 +117,25 @@ def test_the_ledger_knows_what_the_model_knows(opened: Ledger, first: State, sec
     world.states = dict(theirs.meetings)
     world.shared = dict(theirs.meeting_facts)
     assert said(world.plan()) is not None
+
+
+def test_a_cancel_told_again_takes_the_place_of_a_request_that_is_dropped(opened: Ledger) -> None:
+    """Of an entry with both, the message that goes out stays on its way; then it stands."""
+    world = World().put(meeting("m", attendee("Ada")))
+    nights = (
+        (Status.CONFIRMED, State.SENT),
+        (Status.CANCELLED, State.UNKNOWN),
+        (Status.CONFIRMED, State.DEFERRED),
+        (Status.CANCELLED, State.SENT),
+    )
+    for status, state in nights:
+        plan = world.edit("m", status=status).plan()
+        carry_out(opened, world, plan, lambda _, state=state: state)
+        world.states = dict(found(opened, world).meetings)
+        world.shared = dict(found(opened, world).meeting_facts)
+        world.wait(DAY)
+    entry = found(opened, world).meetings["m"].entries[ADA]
+    assert (entry.standing_method, entry.standing_state) == (Method.CANCEL, State.SENT)
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -177,7 +177,9 @@ class World:
         return self.states[meeting_id].entries[address]
 
     def record(self, plan: Plan) -> None:
-        """Do what `ledger.recording.record_plan` does."""
+        """Do what `ledger.write.record_plan` does, in its order."""
+        for drop in plan.dropped:
+            self._change(drop.meeting_id, drop.address, NOTHING_PENDING)
         for action in plan.actions:
             state = self.states.get(action.facts.id)
             if state is None:
@@ -186,8 +188,6 @@ class World:
             address = action.attendee.address
             entry = state.entries.get(address, Entry(state.id, address))
             self._store(state, _planned(entry, action))
-        for drop in plan.dropped:
-            self._change(drop.meeting_id, drop.address, NOTHING_PENDING)
         for mark in plan.marks:
             self._mark(mark.meeting_id, mark.address, mark.missing)
 

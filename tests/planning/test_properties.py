@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from invites.identity import uid_for
@@ -146,6 +146,14 @@ def night(world: World, receivers: Receivers, ends: list[State], *, arrives: boo
 
 @settings(max_examples=120, deadline=None)
 @given(nights=nights)
+@example(
+    nights=[
+        ([], [State.SENT], False),
+        ([("status", "m", Status.CANCELLED)], [State.UNKNOWN], False),
+        ([("status", "m", Status.CONFIRMED)], [State.DEFERRED], False),
+        ([("status", "m", Status.CANCELLED)], [State.UNKNOWN], False),
+    ]
+)
 def test_receivers_end_with_exactly_what_the_roster_says(nights: Any) -> None:
     """Whatever was edited, deferred, refused or lost: two good runs later all calendars are right."""
     world = World().put(meeting("m", attendee("Ada"), attendee("Bob"), start=NOW + 20 * DAY))
