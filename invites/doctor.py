@@ -35,7 +35,7 @@ OLD_ZONE_DATA = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
+class Installation:
     """What is looked at: settings that could be read, the environment, and the present (aware)."""
 
     settings: Settings
@@ -48,29 +48,29 @@ def settings_faults(error: SettingsError) -> list[Finding]:
     return [_fault("settings", line) for line in str(error).splitlines()]
 
 
-def job_findings(patient: Patient) -> Iterator[Finding]:
+def job_findings(installation: Installation) -> Iterator[Finding]:
     """Yield how each job stands: whether it missed its last due time."""
-    yield from _with_ledger(patient, _jobs)
+    yield from _with_ledger(installation, _jobs)
 
 
-def all_findings(patient: Patient, *, smtp: bool = True) -> Iterator[Finding]:
+def all_findings(installation: Installation, *, smtp: bool = True) -> Iterator[Finding]:
     """Yield everything that was looked at, in the order in which a person would mend it."""
-    settings = patient.settings
+    settings = installation.settings
     yield _good("settings", f"read from {settings.source or 'the environment and defaults'}")
     for warning in settings.warnings:
         yield Finding(check="settings", weight=Weight.HINT, text=warning)
     yield from _secret(settings)
     yield from _clock()
-    yield from _zone_data(patient.now)
+    yield from _zone_data(installation.now)
     yield from _templates(settings)
-    yield from _with_ledger(patient, _ledger, _jobs)
+    yield from _with_ledger(installation, _ledger, _jobs)
     for job in settings.jobs:
-        yield from _roster(job, patient.now)
+        yield from _roster(job, installation.now)
     yield from _folder(settings)
     if smtp:
         yield from _smtp(settings)
     with suppress(SettingsError):  # `_secret` has said what is missing
-        yield from pitfalls(settings.server(), settings.validity_rule(), patient.environ)
+        yield from pitfalls(settings.server(), settings.validity_rule(), installation.environ)
 
 
 def _good(check: str, text: str) -> Finding:
@@ -151,22 +151,22 @@ def _templates(settings: Settings) -> Iterator[Finding]:
 
 
 def _with_ledger(
-    patient: Patient, *looks: Callable[[Patient, Ledger], Iterator[Finding]]
+    installation: Installation, *looks: Callable[[Installation, Ledger], Iterator[Finding]]
 ) -> Iterator[Finding]:
     with ExitStack() as stack:
         try:
-            url = patient.settings.ledger.url
+            url = installation.settings.ledger.url
             ledger = stack.enter_context(open_ledger(url, lock=False))
         except InvitesError as error:
             yield _fault("ledger", str(error))
             return
         for look in looks:
-            yield from look(patient, ledger)
+            yield from look(installation, ledger)
 
 
-def _ledger(patient: Patient, ledger: Ledger) -> Iterator[Finding]:
+def _ledger(installation: Installation, ledger: Ledger) -> Iterator[Finding]:
     facts = guard_facts(ledger)
-    ahead, seconds = patient.settings.guard.clock_ahead, int(patient.now.timestamp())
+    ahead, seconds = installation.settings.guard.clock_ahead, int(installation.now.timestamp())
     faults = [
         ("clock", clock_fault(facts.last_run, seconds, ahead=ahead)),
         ("time zone data", zone_data_fault(facts.tz_version, TZDATA_VERSION)),
@@ -177,7 +177,7 @@ def _ledger(patient: Patient, ledger: Ledger) -> Iterator[Finding]:
     states = [one.state.value for one in waiting(ledger)]
     shown = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     yield _good("ledger", f"{ledger.name}: opens" + (f"; not sent yet: {shown}" if states else ""))
-    if "unknown" in states and patient.settings.delivery.on_unknown == "hold":
+    if "unknown" in states and installation.settings.delivery.on_unknown == "hold":
         yield _hint(
             "ledger",
             f"{counted(states.count('unknown'), 'message')} may have been sent or not, held for now",
@@ -185,10 +185,10 @@ def _ledger(patient: Patient, ledger: Ledger) -> Iterator[Finding]:
         )
 
 
-def _jobs(patient: Patient, ledger: Ledger) -> Iterator[Finding]:
-    for job in patient.settings.jobs:
-        status = status_of(ledger, job, now=patient.now)
-        why = missed(status, now=patient.now)
+def _jobs(installation: Installation, ledger: Ledger) -> Iterator[Finding]:
+    for job in installation.settings.jobs:
+        status = status_of(ledger, job, now=installation.now)
+        why = missed(status, now=installation.now)
         if why is not None:
             text, _, remedy = why.partition("; ")
             yield _fault(f"job {job.name}", text, remedy)

@@ -120,3 +120,14 @@ def slug(text: str, at_most: int, *, otherwise: str) -> str:
         plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
     plain = plain.lower()
     return _NOT_SLUG.sub("-", plain).strip("-")[:at_most].rstrip("-") or otherwise
+
+
+BASE64URL: Final = r"[A-Za-z0-9_-]+"
+"""A token's segment, as an expression: base64url without padding (RFC 7515 2)."""
+
+_TOKEN = re.compile(r"eyJ[\w.%+/=-]*")
+
+
+def without_tokens(text: str, *, mark: str = "[token]") -> str:
+    """Return `text` with `mark` for all that begins as a token does, whole, cut or encoded."""
+    return _TOKEN.sub(mark, text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import signal
 import sys
 import traceback
@@ -18,6 +17,7 @@ from invites import __version__
 from invites.cli.common import JSON_VERSION
 from invites.cli.stopping import STOPPING
 from invites.errors import Exit, InvitesError, RosterRefusedError
+from invites.text import without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +42,6 @@ COMMANDS = (
 """The commands in the order that `--help` lists them; each is the module of that name here."""
 
 _STOPPED = "stopped by a signal; run it again"
-
-_TOKEN = re.compile(r"eyJ[\w.%+/=-]*")
-"""What begins as tokens do: the parser quotes the words that it can't place."""
 
 
 def _version(asked: bool) -> None:
@@ -118,7 +115,7 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
 
 def _misused(error: typer.TyperException, *, as_json: bool) -> int:
     """Say how the command is called; errors of the parser know how to show themselves."""
-    error.message = _TOKEN.sub("[token]", error.message)
+    error.message = without_tokens(error.message)  # the parser quotes words that it can't place
     show = getattr(error, "show", None)
     if show is None:
         print(f"invites: {error}", file=sys.stderr)

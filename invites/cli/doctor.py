@@ -41,7 +41,7 @@ def doctor(
     import os
 
     from invites import settings as settings_package
-    from invites.doctor import Patient, all_findings, job_findings, settings_faults
+    from invites.doctor import Installation, all_findings, job_findings, settings_faults
     from invites.errors import SettingsError
 
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
@@ -49,8 +49,8 @@ def doctor(
         settings = settings_package.load(call.config, environ=os.environ)
     except SettingsError as error:
         return _tell(call, settings_faults(error))
-    patient = Patient(settings=settings, environ=os.environ, now=clock())
-    found = job_findings(patient) if jobs else all_findings(patient, smtp=not offline)
+    installation = Installation(settings=settings, environ=os.environ, now=clock())
+    found = job_findings(installation) if jobs else all_findings(installation, smtp=not offline)
     return _tell(call, list(found))
 
 

@@ -54,14 +54,14 @@ def inspect(
     The signature is checked where the settings have the secret or key.
     Exit code 0: admitted (now, or at --at); 4: it would be refused; 2: no token in the input.
     """
-    from invites.inspection import document, inspected, lines, material_from
+    from invites.inspection import contents_of, document, inspected, lines
 
     call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     zone = _zone(timezone)
     instants = [clock(), *([_instant(at, zone)] if at is not None else [])]
-    material = material_from(_octets(what))
+    contents = contents_of(_octets(what))
     server, key, why = _expectations(call)
-    inspection = inspected(material, instants, server=server, key=key, why_no_key=why)
+    inspection = inspected(contents, instants, server=server, key=key, why_no_key=why)
     if as_json:
         call.document(**document(inspection))
     else:

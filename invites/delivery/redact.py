@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from invites.text import without_tokens
+
 ANSWER_AT_MOST: Final = 200
 """Characters of a server's answer that are kept."""
 
 _LINK: Final = re.compile(r"(?i)\b(?:https?|jitsi-meet)(?::|%3a)[^\s<>\"]*")
-_TOKEN: Final = re.compile(r"eyJ[\w.%+/=-]*")
 _BLOB: Final = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 
 
@@ -25,7 +26,7 @@ def masked(text: str, *, secrets: Iterable[str] = ()) -> str:
         if secret:
             text = text.replace(secret, "[secret]")
     text = _LINK.sub("[link]", text)
-    text = _TOKEN.sub("[token]", text)
+    text = without_tokens(text)
     text = _BLOB.sub("[…]", text)
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= ANSWER_AT_MOST else line[: ANSWER_AT_MOST - 1] + "…"

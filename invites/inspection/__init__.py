@@ -1,19 +1,21 @@
-"""A link, token, .eml or .ics explained: whether, when and as what it is admitted, and why not."""
+"""A link, token, .eml or .ics explained: whether, when and as what it is admitted, and why not.
 
-from __future__ import annotations
+`reading` finds the links in bytes, `judging` says what is to be said of each, `words` says it to
+people and to programs.
+"""
 
-from invites.inspection.assessing import Inspected, Inspection, Signature, inspected
-from invites.inspection.reading import Found, Material, material_from
+from invites.inspection.judging import InspectedToken, Inspection, Signature, inspected
+from invites.inspection.reading import Contents, FoundToken, contents_of
 from invites.inspection.words import document, lines
 
 __all__ = [
-    "Found",
-    "Inspected",
+    "Contents",
+    "FoundToken",
+    "InspectedToken",
     "Inspection",
-    "Material",
     "Signature",
+    "contents_of",
     "document",
     "inspected",
     "lines",
-    "material_from",
 ]

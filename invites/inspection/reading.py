@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
 
 from invites.errors import UsageError
-from invites.jitsi.links import NotAToken, link_from, links_in, looks_like_token, token_from
+from invites.jitsi.claims import NotAToken, token_from
+from invites.jitsi.links import link_from, links_in, looks_like_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from invites.jitsi.links import Link, Token
+    from invites.jitsi.claims import Token
+    from invites.jitsi.links import Link
 
 Kind = Literal["token", "link", "calendar", "message", "text"]
 
@@ -34,7 +36,7 @@ NOTHING_FOUND = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundToken:
     """One token, the link that it stands in, and the places that hold it."""
 
     token: Token
@@ -43,14 +45,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class Contents:
     """What was found in the input: each distinct link once, and what is odd about the whole.
 
     `disagreement` says where the parts of one message hold other links, or none.
     """
 
     kind: Kind
-    found: tuple[Found, ...]
+    found: tuple[FoundToken, ...]
     disagreement: tuple[str, ...] = ()
 
 
@@ -62,22 +64,22 @@ class _Part:
     links: tuple[str, ...] = field(repr=False)
 
 
-def material_from(octets: bytes) -> Material:
+def contents_of(octets: bytes) -> Contents:
     """Return the links or the token in `octets`, which may be any of the kinds.
 
     Raises UsageError where there is neither; its text shows nothing of the input.
     """
     text = octets.decode("utf-8-sig", "replace").strip()
     if looks_like_token(text):
-        return Material(kind="token", found=(Found(token=_token(text), link=None, places=()),))
+        return Contents(kind="token", found=(FoundToken(token=_token(text), link=None, places=()),))
     if alone := _link_alone(text):
-        return Material(kind="link", found=(_found(alone, ()),))
+        return Contents(kind="link", found=(_found(alone, ()),))
     if text[:15].upper() == "BEGIN:VCALENDAR":
-        return _material("calendar", [_Part(place="calendar", links=_in_calendar(octets))])
+        return _contents("calendar", [_Part(place="calendar", links=_in_calendar(octets))])
     message = message_from_bytes(octets.lstrip(), policy=policy.default)
     if _HEADERS & {name.lower() for name in message}:
-        return _material("message", list(_parts(message)))
-    return _material("text", [_Part(place="text", links=tuple(links_in(text)))])
+        return _contents("message", list(_parts(message)))
+    return _contents("text", [_Part(place="text", links=tuple(links_in(text)))])
 
 
 def _link_alone(text: str) -> str | None:
@@ -92,7 +94,7 @@ def _link_alone(text: str) -> str | None:
     return whole if len(words) == 1 else None
 
 
-def _material(kind: Kind, parts: list[_Part]) -> Material:
+def _contents(kind: Kind, parts: list[_Part]) -> Contents:
     places: dict[str, list[str]] = {}
     for part in parts:
         for link in part.links:
@@ -100,7 +102,7 @@ def _material(kind: Kind, parts: list[_Part]) -> Material:
     if not places:
         raise UsageError(f"{kind}: {NOTHING_FOUND}")
     found = tuple(_found(link, tuple(where)) for link, where in places.items())
-    return Material(kind=kind, found=found, disagreement=tuple(_disagreement(parts)))
+    return Contents(kind=kind, found=found, disagreement=tuple(_disagreement(parts)))
 
 
 def _disagreement(parts: list[_Part]) -> Iterator[str]:
@@ -114,12 +116,12 @@ def _disagreement(parts: list[_Part]) -> Iterator[str]:
             yield f"The {part.place} holds another join link than the {first.place}."
 
 
-def _found(text: str, places: tuple[str, ...]) -> Found:
+def _found(text: str, places: tuple[str, ...]) -> FoundToken:
     try:
         link = link_from(text)
     except NotAToken:
         raise UsageError(f"link: {NOTHING_FOUND}") from None
-    return Found(token=_token(_as_text(link.token)), link=link, places=places)
+    return FoundToken(token=_token(_as_text(link.token)), link=link, places=places)
 
 
 def _as_text(token: str) -> str:

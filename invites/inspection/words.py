@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from invites.jitsi.admission import (
+from invites.jitsi.claims import (
     in_words,
     instant,
     instant_text,
@@ -15,14 +15,14 @@ from invites.jitsi.admission import (
     is_text,
     mapping,
 )
-from invites.jitsi.links import room_text
+from invites.jitsi.rooms import room_text
 from invites.problems import escaped
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
-    from invites.inspection.assessing import Inspected, Inspection
-    from invites.jitsi.admission import Sentence, Verdict
+    from invites.inspection.judging import InspectedToken, Inspection
+    from invites.jitsi.admission import Admission, Remark
     from invites.jitsi.links import Link
 
 _LABEL: Final = 11
@@ -32,7 +32,7 @@ _USER_TOLD: Final = {"name", "email", "moderator", "affiliation", "lobby_bypass"
 
 def lines(inspection: Inspection, *, zone: tzinfo | None) -> Iterator[str]:
     """Yield the lines that explain an inspection, with times in `zone` (None: the machine's)."""
-    for each in inspection.material.disagreement:
+    for each in inspection.contents.disagreement:
         yield f"! {each}"
     for number, token in enumerate(inspection.tokens, start=1):
         if number > 1:
@@ -42,7 +42,7 @@ def lines(inspection: Inspection, *, zone: tzinfo | None) -> Iterator[str]:
         yield from _token_lines(token, zone)
 
 
-def _token_lines(each: Inspected, zone: tzinfo | None) -> Iterator[str]:
+def _token_lines(each: InspectedToken, zone: tzinfo | None) -> Iterator[str]:
     token, link = each.found.token, each.found.link
     for verdict in each.verdicts:
         yield from _verdict_lines(verdict, zone)
@@ -150,7 +150,7 @@ def _local(moment: datetime, zone: tzinfo | None) -> str:
     return f"{local:%a %Y-%m-%d %H:%M:%S %Z} (UTC{offset[:3]}:{offset[3:5]})"
 
 
-def _verdict_lines(verdict: Verdict, zone: tzinfo | None) -> Iterator[str]:
+def _verdict_lines(verdict: Admission, zone: tzinfo | None) -> Iterator[str]:
     at = time_words(verdict.at.timestamp(), zone)
     yield f"{'ADMITTED' if verdict.admitted else 'REFUSED'} at {at}"
     yield from (f"  - {refusal.text}" for refusal in verdict.refusals)
@@ -159,14 +159,14 @@ def _verdict_lines(verdict: Verdict, zone: tzinfo | None) -> Iterator[str]:
 def document(inspection: Inspection) -> dict[str, Any]:
     """Return the facts for `--json`; times are in UTC, as `2031-01-01T08:44:00Z`."""
     return {
-        "kind": inspection.material.kind,
+        "kind": inspection.contents.kind,
         "admitted": inspection.admitted,
-        "disagreement": list(inspection.material.disagreement),
+        "disagreement": list(inspection.contents.disagreement),
         "tokens": [_token(each) for each in inspection.tokens],
     }
 
 
-def _token(each: Inspected) -> dict[str, Any]:
+def _token(each: InspectedToken) -> dict[str, Any]:
     token, link = each.found.token, each.found.link
     return {
         "found_in": list(each.found.places),
@@ -195,7 +195,7 @@ def _link(link: Link) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(verdict: Admission) -> dict[str, Any]:
     return {
         "at": f"{verdict.at:%Y-%m-%dT%H:%M:%SZ}",
         "admitted": verdict.admitted,
@@ -203,7 +203,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _sentences(sentences: tuple[Sentence, ...]) -> list[dict[str, str]]:
+def _sentences(sentences: tuple[Remark, ...]) -> list[dict[str, str]]:
     return [{"code": each.code, "text": each.text} for each in sentences]
 
 

@@ -1,6 +1,6 @@
 """The admission table: what Jitsi's token plugin makes of a token, rule by rule, in sentences.
 
-Pure: a token's header and claims, what is known of the server and an instant give a verdict.
+Pure: a token's header and claims, what is known of the server and an instant give an admission.
 The rules were seen on a running Prosody (`token/util.lib.lua`, `luajwtjitsi.lib.lua`,
 `mod_auth_token`, `mod_token_verification`) and in the web client (`jwt/functions.ts`).
 """
@@ -10,17 +10,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from invites.jitsi.links import claim_for_text, room_on_the_server
-from invites.jitsi.rooms import RoomRefused, TenantRefused, room_from_text, tenant_from_path
+from invites.jitsi.claims import (
+    ascii_lower,
+    instant_text,
+    is_number,
+    is_text,
+    mapping,
+    quoted,
+    room_is_pattern,
+    shown,
+    walked,
+)
+from invites.jitsi.rooms import (
+    RoomRefused,
+    TenantRefused,
+    claim_for_text,
+    room_from_text,
+    room_on_the_server,
+    tenant_from_path,
+)
 from invites.jitsi.tokens import ALGORITHMS, issuer
 from invites.problems import escaped
 
 if TYPE_CHECKING:
-    from invites.jitsi.links import Link, Token
+    from invites.jitsi.claims import Token
+    from invites.jitsi.links import Link
     from invites.model import Server
 
 REQUEST_LINE_AT_MOST: Final = 8_170
@@ -31,11 +49,19 @@ _HANGS = re.compile("[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Remark:
+    """One thing to say about a token: a stable `code` for programs, `text` for people."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
     """Whether a token is admitted at an instant (aware, in UTC), and each reason why not."""
 
     at: datetime
-    refusals: tuple[Sentence, ...]
+    refusals: tuple[Remark, ...]
 
     @property
     def admitted(self) -> bool:
@@ -43,9 +69,9 @@ class Verdict:
         return not self.refusals
 
 
-def verdict(
+def admission(
     token: Token, at: datetime, *, server: Server | None = None, link: Link | None = None
-) -> Verdict:
+) -> Admission:
     """Return whether `token` is admitted at `at`, and a sentence for each reason why not.
 
     Without `server` only what holds for every Jitsi server is judged; without `link` any room.
@@ -59,36 +85,36 @@ def verdict(
         *_context_refusals(token.claims),
         *(_link_refusals(link) if link is not None else ()),
     )
-    return Verdict(at=at, refusals=refusals)
+    return Admission(at=at, refusals=refusals)
 
 
-def _header_refusals(token: Token, server: Server | None) -> Iterator[Sentence]:
+def _header_refusals(token: Token, server: Server | None) -> Iterator[Remark]:
     header = token.header
     if not token.signed:
-        yield Sentence(code="shape", text="Its last segment, the signature, is empty.")
+        yield Remark(code="shape", text="Its last segment, the signature, is empty.")
     elif not token.clean:
-        yield Sentence(
+        yield Remark(
             code="shape", text="Its segments are not plain base64url without padding (=, + or /)."
         )
     if header.get("typ") != "JWT":
-        yield Sentence(
+        yield Remark(
             code="typ", text=f'The header\'s typ is {shown(header, "typ")}, not exactly "JWT".'
         )
     algorithm = header.get("alg")
     if algorithm not in ALGORITHMS:
-        yield Sentence(
+        yield Remark(
             code="alg",
             text=f"The header's alg is {shown(header, 'alg')}; "
             "Jitsi verifies HS and RS 256, 384 and 512 alone.",
         )
     elif server is not None and algorithm != server.algorithm:
-        yield Sentence(
+        yield Remark(
             code="alg",
             text=f"It is signed with {algorithm}, and the settings have {server.algorithm}: "
             "a server accepts exactly one algorithm.",
         )
     if str(algorithm).startswith("RS") and not is_text(header.get("kid")):
-        yield Sentence(
+        yield Remark(
             code="kid",
             text="The header has no kid, by which the server fetches the public key for RS tokens.",
         )
@@ -96,10 +122,10 @@ def _header_refusals(token: Token, server: Server | None) -> Iterator[Sentence]:
 
 def _party_refusals(
     claims: Mapping[str, Any], server: Server | None, link: Link | None
-) -> Iterator[Sentence]:
+) -> Iterator[Remark]:
     yield from _required(claims, "iss", issuer(server) if server else None)
     if isinstance(claims.get("aud"), list):
-        yield Sentence(
+        yield Remark(
             code="aud",
             text="aud is a list; Jitsi compares it as a whole and wants one string.",
         )
@@ -111,7 +137,7 @@ def _party_refusals(
         return
     wanted = _subjects(server, link)
     if wanted and subject.lower() not in wanted:
-        yield Sentence(
+        yield Remark(
             code="sub",
             text=f"sub is {shown(claims, 'sub')}, and the server wants "
             f"{' or '.join(quoted(each) for each in sorted(wanted))} "
@@ -140,211 +166,117 @@ def _required(
     claims: Mapping[str, Any],
     name: str,
     wanted: str | None,
-) -> Iterator[Sentence]:
+) -> Iterator[Remark]:
     value = claims.get(name)
     if name not in claims:
-        yield Sentence(code=name, text=f"{name} is missing; Jitsi requires it.")
+        yield Remark(code=name, text=f"{name} is missing; Jitsi requires it.")
     elif not is_text(value):
-        yield Sentence(code=name, text=f"{name} is {shown(claims, name)}, and not a text.")
+        yield Remark(code=name, text=f"{name} is {shown(claims, name)}, and not a text.")
     elif wanted is not None and value != wanted:
-        yield Sentence(
+        yield Remark(
             code=name,
             text=f"{name} is {shown(claims, name)}, and the server wants {quoted(wanted)}.",
         )
 
 
-def _room_refusals(claims: Mapping[str, Any], link: Link | None) -> Iterator[Sentence]:
+def _room_refusals(claims: Mapping[str, Any], link: Link | None) -> Iterator[Remark]:
     yield from _required(claims, "room", None)
     claim = claims.get("room")
     if not is_text(claim) or claim == "*" or room_is_pattern(claims):
         return
     folded = ascii_lower(claim)
     if room_on_the_server(folded) != folded:
-        yield Sentence(
+        yield Remark(
             code="room",
             text=f"room is {shown(claims, 'room')}, which no link leads to; "
             f"for that room the claim is {quoted(claim_for_text(claim))}.",
         )
     if link is not None and link.segment and link.room not in {None, folded}:
-        yield Sentence(
+        yield Remark(
             code="room",
             text=f"The link leads to the room {quoted(link.room or '')}, "
             f"and the token is for {quoted(folded)}.",
         )
 
 
-def _time_refusals(claims: Mapping[str, Any], at: datetime) -> Iterator[Sentence]:
+def _time_refusals(claims: Mapping[str, Any], at: datetime) -> Iterator[Remark]:
     now = at.timestamp()
     for name in ("exp", "nbf"):
         if name in claims and not is_number(claims[name]):
-            yield Sentence(
-                code=name, text=f"{name} is {shown(claims, name)}, and not a JSON number."
-            )
+            yield Remark(code=name, text=f"{name} is {shown(claims, name)}, and not a JSON number.")
     expires, opens = claims.get("exp"), claims.get("nbf")
     if is_number(expires) and now >= expires:
-        yield Sentence(
+        yield Remark(
             code="expired", text=f"It expired at {instant_text(expires)}; Jitsi allows no leeway."
         )
     if is_number(opens) and now < opens:
-        yield Sentence(
+        yield Remark(
             code="early",
             text=f"It is not valid before {instant_text(opens)}; Jitsi allows no leeway.",
         )
     if is_number(expires) and is_number(opens) and expires <= opens:
-        yield Sentence(code="window", text="exp is not after nbf: it is never valid.")
+        yield Remark(code="window", text="exp is not after nbf: it is never valid.")
 
 
-def _context_refusals(claims: Mapping[str, Any]) -> Iterator[Sentence]:
+def _context_refusals(claims: Mapping[str, Any]) -> Iterator[Remark]:
     for path, value in walked(claims):
         if value is None:
-            yield Sentence(
+            yield Remark(
                 code="null",
                 text=f"{escaped(path)} is null: the server crashes on it and the join hangs.",
             )
         elif isinstance(value, str) and path.startswith("context") and _HANGS.search(value):
-            yield Sentence(
+            yield Remark(
                 code="characters",
                 text=f"{escaped(path)} has a control character or U+FFFE: the join hangs.",
             )
     context = claims.get("context")
     for name, value in (("context", context), ("context.user", mapping(context).get("user"))):
         if value is not None and not isinstance(value, Mapping):
-            yield Sentence(code="context", text=f"{name} is not an object, and the server fails.")
+            yield Remark(code="context", text=f"{name} is not an object, and the server fails.")
 
 
-def _link_refusals(link: Link) -> Iterator[Sentence]:
+def _link_refusals(link: Link) -> Iterator[Remark]:
     yield from _segment_refusals(link)
     if "/" in link.tenant:
-        yield Sentence(code="tenant", text="The link's path has more than a tenant and a room.")
+        yield Remark(code="tenant", text="The link's path has more than a tenant and a room.")
     if link.place == "bare":
-        yield Sentence(
+        yield Remark(
             code="fragment",
             text="The token in the fragment lacks its quotes (#jwt=%22…%22): the web client reads "
             "JSON there and ignores it.",
         )
     if link.place == "late":
-        yield Sentence(
+        yield Remark(
             code="fragment", text="?jwt= stands behind the #, where no web client looks for it."
         )
     if link.place == "query" and "%" in link.token:
-        yield Sentence(
+        yield Remark(
             code="encoded",
             text="The token in the query is percent-encoded, and the web client does not decode it.",
         )
     if link.length > REQUEST_LINE_AT_MOST and link.place == "query":
-        yield Sentence(
+        yield Remark(
             code="length",
             text=f"The link has {link.length:,} characters; web servers refuse more than "
             f"{REQUEST_LINE_AT_MOST:,}.",
         )
 
 
-def _segment_refusals(link: Link) -> Iterator[Sentence]:
+def _segment_refusals(link: Link) -> Iterator[Remark]:
     room = link.room
     if not link.segment:
-        yield Sentence(
+        yield Remark(
             code="link-room",
             text="The link's path names no room, or ends with a slash, which empties it.",
         )
     elif room is None:
-        yield Sentence(code="link-room", text="The link's room is not percent-encoded UTF-8.")
+        yield Remark(code="link-room", text="The link's room is not percent-encoded UTF-8.")
     else:
         try:
             room_from_text(unquote(link.segment))
         except RoomRefused as refused:
-            yield Sentence(
+            yield Remark(
                 code="link-room",
                 text=f"The link's room never reaches the web client; expected {refused.expected}.",
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sentence:
-    """One thing to say about a token: a stable `code` for programs, `text` for people."""
-
-    code: str
-    text: str
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """Return `value` where it is a JSON object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def is_text(value: object) -> TypeGuard[str]:
-    """Return whether a JSON value is a text that is not empty."""
-    return isinstance(value, str) and value != ""
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Return whether a JSON value is a number; true and false are none, as they are for Python."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def is_any_of(value: object, these: tuple[object, ...]) -> bool:
-    """Return whether a JSON value is one of these; 1 is not true, as it is for Python."""
-    return any(type(value) is type(each) and value == each for each in these)
-
-
-def room_is_pattern(claims: Mapping[str, Any]) -> bool:
-    """Return whether the token says that its room is a Lua pattern."""
-    room = mapping(mapping(claims.get("context")).get("room"))
-    return room.get("regex") is True
-
-
-def ascii_lower(text: str) -> str:
-    """Return `text` as Lua's `string.lower` has it, which is what the server does to a room."""
-    return "".join(char.lower() if char.isascii() else char for char in text)
-
-
-def walked(claims: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield every value in the claims with its path; a list's members have the list's path."""
-    waiting: list[tuple[str, Any]] = list(claims.items())[::-1]
-    while waiting:
-        path, value = waiting.pop()
-        yield path, value
-        if isinstance(value, Mapping):
-            waiting += [(f"{path}.{name}", each) for name, each in value.items()][::-1]
-        elif isinstance(value, list):
-            waiting += [(path, each) for each in value[::-1]]
-
-
-def instant(seconds: float) -> datetime | None:
-    """Return a time claim in UTC; None where it is beyond the years that a calendar has."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def instant_text(seconds: float) -> str:
-    """Return a time claim as people read it, in UTC; a number that is no date as that number."""
-    moment = instant(seconds)
-    return f"second {seconds} after 1970" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def shown(claims: Mapping[str, Any], name: str) -> str:
-    """Return the claim of this name in words, "missing" where there is none."""
-    return in_words(claims[name]) if name in claims else "missing"
-
-
-def in_words(value: object) -> str:
-    """Return a JSON value in words: texts quoted, escaped and cut at 60 characters."""
-    match value:
-        case str():
-            return quoted(value)
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return f"the number {value}"
-        case list():
-            return "a list"
-        case _:
-            return "an object"
-
-
-def quoted(text: str) -> str:
-    """Return `text` in quotes, escaped and cut at 60 characters."""
-    return f'"{escaped(text)}"'

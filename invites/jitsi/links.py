@@ -1,27 +1,19 @@
-"""Links and tokens taken apart: what somebody else made, read as Jitsi reads it, trusting nothing.
+"""Join links: taken apart as the web client does it, weighed beforehand, and made.
 
-Nothing in here is printed with the token itself; `Token` and `Link` keep it out of their `repr`.
+A link that somebody else made is trusted in nothing; `Link` keeps its token out of its `repr`.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
-from urllib.parse import quote, unquote, urlsplit
+from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from invites.errors import MessageFaultError
-from invites.jitsi.rooms import (
-    CLAIM_SAFE,
-    DERIVED_AT_MOST,
-    LINK_REFUSE_ABOVE,
-    LINK_WARN_ABOVE,
-    folded_room,
-    link_prefix_suffix,
-)
+from invites.jitsi.claims import NotAToken
+from invites.jitsi.rooms import DERIVED_AT_MOST, room_on_the_server
 from invites.jitsi.tokens import (
     Minter,
     SigningKey,
@@ -32,40 +24,18 @@ from invites.jitsi.tokens import (
 )
 from invites.model import Attendee, Meeting, Room, Server, Validity
 from invites.problems import Problem, Warned
+from invites.text import BASE64URL
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+LINK_WARN_ABOVE: Final = 1_000
+"""Characters of a join link above which some programs may break it: warned about."""
 
-    from invites.model import Server
+LINK_REFUSE_ABOVE: Final = 2_000
+"""Characters of a join link above which mail clients break it: refused."""
 
-DELETED: Final = str.maketrans("", "", ":?#[]@!$&'()*+,;=></\"")
-"""Literal characters that the web client deletes from a link's room (`uri.ts`)."""
-
-_SEGMENT = r"[A-Za-z0-9_-]+"
-_TOKEN: Final = rf"ey{_SEGMENT}\.{_SEGMENT}\.{_SEGMENT}"
+_TOKEN: Final = rf"ey{BASE64URL}\.{BASE64URL}\.{BASE64URL}"
 _TOKEN_ALONE = re.compile(r"[^\s.:]+\.[^\s.:]+\.[^\s.:]*")  # a colon makes it an address
 _LINK_IN_TEXT = re.compile(rf"https?://[^\s<>\"']+?[?#&]jwt=(?:%22|\")?{_TOKEN}(?:%22|\")?")
 _JWT = re.compile(r"(?:^|&)jwt=([^&]*)")
-
-
-class NotAToken(ValueError):  # noqa: N818 - it reads as a verdict, and is caught as one
-    """A text that is no token or holds none; the text of the error never shows it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """A token's header and claims, and what a signature is checked with.
-
-    `clean` is false where the segments are not plain base64url without padding, `signed` where the
-    last one, the signature, is empty.
-    """
-
-    header: Mapping[str, Any]
-    claims: Mapping[str, Any]
-    message: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
-    clean: bool = True
-    signed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,22 +61,6 @@ class Link:
     def room(self) -> str | None:
         """Return the room that the web client asks the server for; None where it can't be read."""
         return room_on_the_server(self.segment)
-
-
-def token_from(text: str) -> Token:
-    """Return the token in `text` taken apart; raises NotAToken where it is none."""
-    parts = text.split(".")
-    if len(parts) != 3:
-        raise NotAToken("a token has three segments")
-    header, claims = (_json_object(part) for part in parts[:2])
-    return Token(
-        header=header,
-        claims=claims,
-        message=f"{parts[0]}.{parts[1]}".encode("utf-8", "replace"),
-        signature=_octets(parts[2]) or b"",
-        clean=all(re.fullmatch(_SEGMENT, part) for part in parts),
-        signed=parts[2] != "",
-    )
 
 
 def looks_like_token(text: str) -> bool:
@@ -156,57 +110,22 @@ def _token_in(
     raise NotAToken("the link has no jwt= in its query or fragment")
 
 
-def room_on_the_server(segment: str) -> str | None:
-    """Return the room that the web client makes of a link's segment, as the server knows it.
+def join_link(server: Server, room: Room, token: str) -> str:
+    """Return the link that takes the bearer of `token` into `room`."""
+    prefix, suffix = link_prefix_suffix(server, room)
+    return prefix + token + suffix
 
-    None where its percent-encoding is none, on which the web client gives up.
+
+def link_prefix_suffix(server: Server, room: Room) -> tuple[str, str]:
+    """Return what stands before and after the token in a join link.
+
+    In the query the token is raw, for the client does not decode it; in the fragment it is JSON,
+    hence the encoded quotes (`parseURLParams.ts`).
     """
-    try:
-        decoded = unquote(segment.translate(DELETED), errors="strict")
-        return quote(folded_room(decoded), safe=CLAIM_SAFE).lower()
-    except (UnicodeDecodeError, UnicodeEncodeError):
-        return None
-
-
-def room_text(claim: str) -> str:
-    """Return a room as people write it, from its form on the server; as it is where that fails."""
-    try:
-        return unquote(claim, errors="strict")
-    except UnicodeDecodeError:
-        return claim
-
-
-def claim_for_text(text: str) -> str:
-    """Return the claim that a room's text should have been, for a claim that nobody can reach."""
-    return quote(folded_room(text), safe=CLAIM_SAFE, errors="replace").lower()
-
-
-def _octets(segment: str) -> bytes | None:
-    """Return what a segment encodes; lenient about padding and the standard alphabet."""
-    plain = segment.rstrip("=").replace("+", "-").replace("/", "_")
-    if not re.fullmatch(_SEGMENT, plain):
-        return None
-    try:
-        return urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
-    except ValueError:
-        return None
-
-
-def _json_object(segment: str) -> dict[str, Any]:
-    octets = _octets(segment)
-    if octets is None:
-        raise NotAToken("a segment is not base64url")
-    try:
-        value = json.loads(octets.decode("utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise NotAToken("a segment is not JSON") from None
-    if not isinstance(value, dict):
-        raise NotAToken("a segment is no JSON object")
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    place = f"{server.url}/{room.segment}"
+    if server.link == "fragment":
+        return f"{place}#jwt=%22", "%22"
+    return f"{place}?jwt=", ""
 
 
 _PER_OCTET: Final = 3
@@ -230,7 +149,7 @@ _FULLEST: Final = Attendee(
 """An attendee who has every claim, in which `false` is longer than `true`."""
 
 
-class LinkScales:
+class LinkLengths:
     """Weighs the join links of one server's rooms without minting them."""
 
     def __init__(self, server: Server, *, signature_octets: int) -> None:
@@ -327,7 +246,7 @@ class Links:
         """Return a function that mints an attendee's link to the meeting.
 
         It raises MessageFaultError for one that no mail program keeps whole: reading a roster
-        should have refused its row (`core.link_lengths`).
+        should have refused its row (`LinkLengths`).
         """
         mint = self._minter.for_meeting(room, validity)
         prefix, suffix = link_prefix_suffix(self._server, room)

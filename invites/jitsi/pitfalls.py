@@ -1,7 +1,7 @@
 """What lets a Jitsi server refuse or ignore tokens that are right in themselves.
 
 Pure: the server that links point to, and the names of Jitsi's docker set-up where they are at hand.
-The rules are those of `core.admission`'s sources; what can't be seen from here is said as such.
+The rules are those of `admission`'s sources; what can't be seen from here is said as such.
 """
 
 from __future__ import annotations

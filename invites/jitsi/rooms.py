@@ -17,13 +17,8 @@ from base64 import b32encode
 from typing import Final
 from urllib.parse import quote, unquote
 
-from invites.model import Room, Server
-
-LINK_WARN_ABOVE: Final = 1_000
-"""Characters of a join link above which some programs may break it: warned about."""
-
-LINK_REFUSE_ABOVE: Final = 2_000
-"""Characters of a join link above which mail clients break it: refused."""
+from invites.model import Room
+from invites.text import slug
 
 ROOM_BYTES_AT_MOST: Final = 1_023
 """Bytes of a room on the server: XMPP's limit for a localpart (RFC 7622 3.3)."""
@@ -66,8 +61,10 @@ SLUG_AT_MOST: Final = 30
 DERIVED_AT_MOST: Final = SLUG_AT_MOST + 1 + 16
 """Characters of a derived room: slug, hyphen, 80 bits in base32."""
 
+DELETED: Final = str.maketrans("", "", ":?#[]@!$&'()*+,;=></\"")
+"""Literal characters that the web client deletes from a link's room (`uri.ts`)."""
+
 _PERCENT_ENCODED = re.compile(r"%[0-9a-fA-F]{2}")
-_NOT_SLUG = re.compile(r"[^a-z0-9]+")
 _TENANT = re.compile(r"[a-z0-9_~-]+")
 _LINE_BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
@@ -147,6 +144,31 @@ def _refuse_reserved(folded: str) -> None:
         )
 
 
+def room_on_the_server(segment: str) -> str | None:
+    """Return the room that the web client makes of a link's segment, as the server knows it.
+
+    None where its percent-encoding is none, on which the web client gives up.
+    """
+    try:
+        decoded = unquote(segment.translate(DELETED), errors="strict")
+        return quote(folded_room(decoded), safe=CLAIM_SAFE).lower()
+    except (UnicodeDecodeError, UnicodeEncodeError):
+        return None
+
+
+def room_text(claim: str) -> str:
+    """Return a room as people write it, from its form on the server; as it is where that fails."""
+    try:
+        return unquote(claim, errors="strict")
+    except UnicodeDecodeError:
+        return claim
+
+
+def claim_for_text(text: str) -> str:
+    """Return the claim that a room's text should have been, for a claim that nobody can reach."""
+    return quote(folded_room(text), safe=CLAIM_SAFE, errors="replace").lower()
+
+
 def derived_room(meeting_id: str, key: bytes) -> Room:
     """Return the room of a meeting whose roster names none: stable, safe, and not to be guessed.
 
@@ -155,13 +177,8 @@ def derived_room(meeting_id: str, key: bytes) -> Room:
     """
     digest = hmac.digest(key, meeting_id.encode(), hashlib.sha256)
     code = b32encode(digest[:10]).decode("ascii").lower()
-    name = f"{_slug(meeting_id)}-{code}"
+    name = f"{slug(meeting_id, SLUG_AT_MOST, otherwise='meeting')}-{code}"
     return Room(claim=name, segment=name)
-
-
-def _slug(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii").lower()
-    return _NOT_SLUG.sub("-", plain).strip("-")[:SLUG_AT_MOST].rstrip("-") or "meeting"
 
 
 def room_key_from(secret: bytes) -> bytes:
@@ -184,21 +201,3 @@ def tenant_from_path(path: str) -> str | None:
     if not _TENANT.fullmatch(folded):
         raise TenantRefused("a tenant of letters a-z, digits, '.', '-' and '_'")
     return folded
-
-
-def join_link(server: Server, room: Room, token: str) -> str:
-    """Return the link that takes the bearer of `token` into `room`."""
-    prefix, suffix = link_prefix_suffix(server, room)
-    return prefix + token + suffix
-
-
-def link_prefix_suffix(server: Server, room: Room) -> tuple[str, str]:
-    """Return what stands before and after the token in a join link.
-
-    In the query the token is raw, for the client does not decode it; in the fragment it is JSON,
-    hence the encoded quotes (`parseURLParams.ts`).
-    """
-    place = f"{server.url}/{room.segment}"
-    if server.link == "fragment":
-        return f"{place}#jwt=%22", "%22"
-    return f"{place}?jwt=", ""

@@ -127,6 +127,13 @@ class SigningKey:
         return cls(algorithm=algorithm, key=key, key_id=key_id)
 
     @property
+    def octets(self) -> bytes:
+        """The secret's bytes, or the private key in DER, to derive other keys from."""
+        if isinstance(self.key, bytes):
+            return self.key
+        return self.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+    @property
     def signature_octets(self) -> int:
         """How many octets its signatures have: a hash's, or an RSA modulus's."""
         if isinstance(self.key, bytes):
@@ -158,15 +165,9 @@ def fingerprint(key: SigningKey) -> str:
 
     An HMAC-SHA256 of a fixed text, keyed with the secret or the private key's DER.
     """
-    return hmac.digest(_raw(key), b"invites: fingerprint of the signing key", hashlib.sha256).hex()[
-        :16
-    ]
-
-
-def _raw(key: SigningKey) -> bytes:
-    if isinstance(key.key, bytes):
-        return key.key
-    return key.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return hmac.digest(
+        key.octets, b"invites: fingerprint of the signing key", hashlib.sha256
+    ).hex()[:16]
 
 
 def hmac_octets(algorithm: str) -> int:

@@ -19,7 +19,7 @@ from invites.text import CellRefused, refuse_encoded_words
 from invites.times import parse_time, zone
 
 if TYPE_CHECKING:
-    from invites.jitsi.links import LinkScales
+    from invites.jitsi.links import LinkLengths
 
 _TRUE: Final = frozenset({"true", "yes", "y", "1", "x"})
 _FALSE: Final = frozenset({"false", "no", "n", "0"})
@@ -42,7 +42,7 @@ class RosterRules:
     extra: tuple[str, ...] = ()
     special_domains: tuple[str, ...] = ()
     validity: ValidityRule = field(default_factory=ValidityRule)
-    links: LinkScales | None = None
+    links: LinkLengths | None = None
 
 
 @dataclass(frozen=True, slots=True)

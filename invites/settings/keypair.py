@@ -26,6 +26,10 @@ BITS_AT_MOST: Final = 8192
 KEY_ID_AT_MOST: Final = 200
 EXPONENT: Final = 65_537
 
+PRIVATE: Final = 0o600
+PUBLIC: Final = 0o644
+PRIVATE_FOLDER: Final = 0o700
+
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -92,11 +96,6 @@ def write_key_pair(folder: Path, key_id: str, *, bits: int = BITS) -> KeyFiles:
         files.private.unlink()
         raise
     return files
-
-
-PRIVATE: Final = 0o600
-PUBLIC: Final = 0o644
-PRIVATE_FOLDER: Final = 0o700
 
 
 def write_new(path: Path, content: bytes, *, mode: int) -> None:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
 from invites.errors import SettingsError
 from invites.jitsi.tokens import KeyRefused, SigningKey, weak_secret
 from invites.settings.fields import Secret
@@ -94,14 +92,6 @@ def source_from(
         environ=environ,
         base=base,
     )
-
-
-def octets_of(key: SigningKey) -> bytes:
-    """Return the secret's bytes, or the private key's in DER, to derive other keys from."""
-    if isinstance(key.key, bytes):
-        return key.key
-    form = (Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return key.key.private_bytes(*form)
 
 
 def content_of(file: Path, place: str) -> bytes:

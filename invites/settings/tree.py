@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from invites.errors import SettingsError
-from invites.jitsi.links import LinkScales
+from invites.jitsi.links import LinkLengths
 from invites.jitsi.rooms import room_key_from, tenant_from_path
 from invites.jitsi.tokens import hmac_octets
 from invites.model import Organizer, Server
@@ -20,7 +20,6 @@ from invites.settings.environment import NAMES, variable_name, xmpp_domain
 from invites.settings.layers import KeyPath, key_name
 from invites.settings.secrets import (
     Source,
-    octets_of,
     private_key,
     room_key,
     secret_key,
@@ -141,7 +140,7 @@ class Settings:
         file = self.jitsi.room_key_file
         if file is not None:
             return room_key(file, self._place(("jitsi", "room_key_file")))
-        return room_key_from(octets_of(self.signing_key()))
+        return room_key_from(self.signing_key().octets)
 
     def service_mailbox(self) -> Organizer:
         """Return the mailbox that sends; without a name its address stands for one."""
@@ -179,7 +178,7 @@ class Settings:
             links=self.link_scales(),
         )
 
-    def link_scales(self) -> LinkScales | None:
+    def link_scales(self) -> LinkLengths | None:
         """Return what weighs join links, without asking for the secret.
 
         None where the server, or the private key whose size counts, is not to be had.
@@ -194,7 +193,7 @@ class Settings:
             )
         except SettingsError:
             return None
-        return LinkScales(server, signature_octets=octets)
+        return LinkLengths(server, signature_octets=octets)
 
     def smtp_password(self) -> str | None:
         """Return the password of [smtp], None where none is set; a command is run each time."""

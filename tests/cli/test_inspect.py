@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from invites.cli.app import run_command_line
-from invites.jitsi.rooms import join_link, room_from_text
+from invites.jitsi.links import join_link
+from invites.jitsi.rooms import room_from_text
 from invites.jitsi.tokens import Minter, SigningKey
 from invites.model import Attendee, Server, Validity
 

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invites.errors import UsageError
-from invites.inspection import Inspection, document, inspected, lines, material_from
-from invites.jitsi.rooms import join_link, room_from_text
+from invites.inspection import Inspection, contents_of, document, inspected, lines
+from invites.jitsi.links import join_link
+from invites.jitsi.rooms import room_from_text
 from invites.jitsi.tokens import Minter, SigningKey
 from invites.model import Attendee, Server, Validity
 
@@ -91,7 +92,7 @@ def message_with(text: str, html: str, calendar: str) -> bytes:
 
 def inspection_of(octets: bytes, *, at: datetime = START) -> Inspection:
     """Return the inspection of some input by the server's own settings."""
-    return inspected(material_from(octets), [at], server=SERVER, key=KEY)
+    return inspected(contents_of(octets), [at], server=SERVER, key=KEY)
 
 
 def reasons(inspection: Inspection) -> list[str]:
@@ -115,8 +116,8 @@ def reasons(inspection: Inspection) -> list[str]:
 def test_every_kind_of_input_is_admitted(octets: bytes, kind: str) -> None:
     """A token, a link of both forms, a calendar, a message and prose lead to the same verdict."""
     inspection = inspection_of(octets)
-    assert inspection.material.kind == kind
-    assert inspection.material.disagreement == ()
+    assert inspection.contents.kind == kind
+    assert inspection.contents.disagreement == ()
     assert len(inspection.tokens) == 1
     assert inspection.tokens[0].signature.state == "right"
     assert reasons(inspection) == []
@@ -125,7 +126,7 @@ def test_every_kind_of_input_is_admitted(octets: bytes, kind: str) -> None:
 
 def test_all_parts_of_a_message_are_read() -> None:
     """Text, HTML, calendar part and attachment hold the one link, however each is encoded."""
-    found = material_from(message_with(link_of(), link_of(), link_of())).found
+    found = contents_of(message_with(link_of(), link_of(), link_of())).found
     assert [each.places for each in found] == [
         ("text part", "HTML part", "calendar part", "attached calendar")
     ]
@@ -136,7 +137,7 @@ def test_parts_that_hold_different_links_are_reported() -> None:
     other = link_of(replace(ADA, name="Bob Example"))
     inspection = inspection_of(message_with(link_of(), other, link_of()))
     assert len(inspection.tokens) == 2
-    assert inspection.material.disagreement == (
+    assert inspection.contents.disagreement == (
         "The HTML part holds another join link than the text part.",
     )
 
@@ -144,7 +145,7 @@ def test_parts_that_hold_different_links_are_reported() -> None:
 def test_a_part_without_a_link_is_reported() -> None:
     """A text part that lost its link is named, and the link of the others is explained."""
     inspection = inspection_of(message_with("no link", link_of(), link_of()))
-    assert inspection.material.disagreement == (
+    assert inspection.contents.disagreement == (
         "The text part holds no join link, and the HTML part holds one.",
     )
     assert inspection.admitted
@@ -158,8 +159,7 @@ def test_a_line_break_element_does_not_cut_a_link() -> None:
     message["From"] = "meetings@example.com"
     message.set_content(page, subtype="html")
     assert (
-        material_from(message.as_bytes()).found[0].token
-        == material_from(link.encode()).found[0].token
+        contents_of(message.as_bytes()).found[0].token == contents_of(link.encode()).found[0].token
     )
 
 
@@ -194,7 +194,7 @@ def test_a_cut_token_has_a_wrong_signature() -> None:
 
 def test_without_a_key_the_signature_is_not_checked_and_that_is_said() -> None:
     """Without settings the rest is judged, and nothing pretends that the signature was."""
-    inspection = inspected(material_from(link_of().encode()), [START])
+    inspection = inspected(contents_of(link_of().encode()), [START])
     assert inspection.admitted
     assert inspection.tokens[0].signature.state == "not checked"
     assert "not checked" in "\n".join(lines(inspection, zone=BERLIN))
@@ -208,7 +208,7 @@ def test_a_key_of_another_algorithm_checks_nothing() -> None:
     assert inspection.tokens[0].signature.state == "not checked"
     assert reasons(inspection) == ["alg"]
     checked = inspected(
-        material_from(token_of(key=key).encode()),
+        contents_of(token_of(key=key).encode()),
         [START],
         server=replace(SERVER, algorithm="RS256"),
         key=key,
@@ -296,9 +296,9 @@ def test_a_link_to_any_host_is_read(url: str, form: Literal["query", "fragment"]
     """With one label, an address or a port: `build` takes them all."""
     tenant = "tenant" if url.endswith("tenant") else None
     server = replace(SERVER, url=url, host=url.split("/")[2], tenant=tenant, link=form)
-    material = material_from(link_of(server=server).encode())
-    (found,) = material.found
-    assert material.kind == "link"
+    contents = contents_of(link_of(server=server).encode())
+    (found,) = contents.found
+    assert contents.kind == "link"
     assert found.link is not None
     assert found.link.host == server.host
 
@@ -357,7 +357,7 @@ def test_a_token_without_signature_is_told_so() -> None:
 def test_input_without_a_token_is_refused_in_words(octets: bytes) -> None:
     """The error says what was expected, and shows nothing of the input."""
     with pytest.raises(UsageError) as refused:
-        material_from(octets)
+        contents_of(octets)
     assert "expected a link" in str(refused.value)
     assert "secret" not in str(refused.value)
 

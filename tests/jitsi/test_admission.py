@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.inspection.cautions import cautions, roles
-from invites.jitsi.admission import verdict
-from invites.jitsi.links import NotAToken, link_from, links_in, room_on_the_server, token_from
+from invites.inspection.judging import cautions
+from invites.jitsi.admission import admission
+from invites.jitsi.claims import NotAToken, token_from
+from invites.jitsi.links import link_from, links_in
+from invites.jitsi.moderators import roles
+from invites.jitsi.rooms import room_on_the_server
 from invites.model import Server
 
 SERVER = Server(
@@ -54,14 +57,14 @@ def token_text(claims: dict[str, Any], **header: Any) -> str:
 def codes(claims: dict[str, Any], *, server: Server | None = SERVER, **header: Any) -> list[str]:
     """Return the codes of the reasons why a token is refused."""
     token = token_from(token_text(claims, **header))
-    return [each.code for each in verdict(token, NOW, server=server).refusals]
+    return [each.code for each in admission(token, NOW, server=server).refusals]
 
 
 def link_codes(link: str, *, server: Server | None = None) -> list[str]:
     """Return the codes of the reasons why a link is refused; TOKEN in it is replaced."""
     link = link.replace("TOKEN", token_text(claims_with()))
     taken = link_from(link)
-    refusals = verdict(token_from(taken.token), NOW, server=server, link=taken).refusals
+    refusals = admission(token_from(taken.token), NOW, server=server, link=taken).refusals
     return [each.code for each in refusals]
 
 
@@ -169,7 +172,7 @@ def test_each_reason_has_its_own_sentence() -> None:
     """A token that breaks several rules is told all of them at once."""
     claims = claims_with(aud=["jitsi"], sub=MISSING, exp=SECONDS - 1, room="team sync")
     token = token_from(token_text(claims, typ="jwt"))
-    texts = [each.text for each in verdict(token, NOW, server=SERVER).refusals]
+    texts = [each.text for each in admission(token, NOW, server=SERVER).refusals]
     assert len(texts) == 5
     assert len(set(texts)) == 5
     assert any('"team%20sync"' in text for text in texts)
@@ -230,7 +233,7 @@ def test_a_tenant_link_wants_the_tenant_as_subject() -> None:
     """With domain verification sub is the tenant as the web client folds it."""
     text = token_text(claims_with(sub="team_north"))
     link = link_from(f"https://meet.example.com/Team.North/team%20sync?jwt={text}")
-    assert verdict(token_from(text), NOW, link=link).admitted
+    assert admission(token_from(text), NOW, link=link).admitted
 
 
 @pytest.mark.parametrize(
@@ -323,7 +326,7 @@ def test_a_padded_token_is_read_and_refused() -> None:
     """Jitsi wants base64url without padding; the claims can be explained all the same."""
     head, body, signature = token_text(claims_with()).split(".")
     token = token_from(f"{head}.{body}.{signature}==")
-    assert [each.code for each in verdict(token, NOW, server=SERVER).refusals] == ["shape"]
+    assert [each.code for each in admission(token, NOW, server=SERVER).refusals] == ["shape"]
 
 
 def test_a_token_never_shows_in_a_repr() -> None:
@@ -366,7 +369,7 @@ def test_any_claims_can_be_judged(claims: dict[str, Any], header: dict[str, Any]
     text = f"{encoded(header)}.{encoded(claims)}.x"
     token = token_from(text)
     link = link_from(f"https://meet.example.com/a?jwt={text}")
-    for sentence in verdict(token, NOW, server=SERVER, link=link).refusals:
+    for sentence in admission(token, NOW, server=SERVER, link=link).refusals:
         assert sentence.text.endswith((".", ")."))
         assert "\n" not in sentence.text
     cautions(token, server=SERVER, link=link)

@@ -13,14 +13,13 @@ import pytest
 from hypothesis import assume, example, given, reject
 from hypothesis import strategies as st
 
+from invites.jitsi.links import join_link, link_prefix_suffix
 from invites.jitsi.rooms import (
     RESERVED_ENDINGS,
     RESERVED_NAMES,
     RoomRefused,
     TenantRefused,
     derived_room,
-    join_link,
-    link_prefix_suffix,
     room_from_text,
     room_key_from,
     tenant_from_path,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.jitsi.links import LinkScales
-from invites.jitsi.rooms import LINK_REFUSE_ABOVE, derived_room, join_link, room_from_text
+from invites.jitsi.links import LINK_REFUSE_ABOVE, LinkLengths, join_link
+from invites.jitsi.rooms import derived_room, room_from_text
 from invites.jitsi.tokens import Minter, SigningKey, hmac_octets
 from invites.model import Attendee, Room, Server, Validity
 from invites.settings.keypair import new_key_pair
@@ -107,7 +107,7 @@ def test_what_is_too_long_when_it_is_minted_is_seen_before_and_nothing_else(
 ) -> None:
     """Whatever the fields, rooms and settings; the length is told to the character."""
     room = named or derived_room("weekly", b"the real room key")
-    scales = LinkScales(server, signature_octets=key_for(server).signature_octets)
+    scales = LinkLengths(server, signature_octets=key_for(server).signature_octets)
     plain = minted_length(server, attendee, room, window)
     people = [attendee, near_the_limit(plain, attendee, pad, off_by=off_by)]
     weighed = derived_room("weekly", b"") if named is None else room
@@ -131,10 +131,10 @@ def test_nobody_of_an_ordinary_roster_has_to_be_weighed() -> None:
         features=("recording", "livestreaming"),
         group="cardiology",
     )
-    assert LinkScales(server, signature_octets=32).suspects([person], None) == []
+    assert LinkLengths(server, signature_octets=32).suspects([person], None) == []
 
 
-SCALES = LinkScales(
+SCALES = LinkLengths(
     Server(url="https://meet.example.com", host="meet.example.com", app_id="app", subject="x"),
     signature_octets=32,
 )
