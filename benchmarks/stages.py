@@ -49,7 +49,7 @@ def stages(roster: Path) -> Iterator[tuple[str, float]]:
 
     composer, seconds = _timed(first_letter)
     yield "load, inline and compile the templates", seconds
-    minter = Minter(composer.house.server, settings.signing_key())
+    minter = Minter(composer.sender.server, settings.signing_key())
 
     def mint() -> None:
         for meeting in meetings:
@@ -81,7 +81,7 @@ def _meeting_by_meeting(
     from invites.output.forms import Files  # noqa: PLC0415
     from invites.output.staging import staged  # noqa: PLC0415
 
-    server, mailbox = composer.house.server, composer.house.organizer.email
+    server, mailbox = composer.sender.server, composer.sender.organizer.email
     verifier = Verifier(server, mailbox=mailbox, key=key)
     composing = checking = writing = 0.0
     firsts = []

@@ -94,11 +94,11 @@ def build(
     as it was before.
     """
     revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=now)
-    demo = composer.house.demo
+    demo = composer.sender.demo
     with _disk_in_words(out), staged(out) as folder, ExitStack() as opened:
         listing = opened.enter_context(new_file(folder, manifest.NAME))
         page = opened.enter_context(new_file(folder, "index.html"))
-        writer = form_named(form, folder, sender=composer.house.organizer.email, now=now)
+        writer = form_named(form, folder, sender=composer.sender.organizer.email, now=now)
         opened.callback(writer.close)
         listing.write(manifest.HEADER)
         index = Index(

@@ -15,7 +15,7 @@ from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule
 from invites.messages import Composer, Verifier
 from invites.messages.compose import Sender
-from invites.messages.encoding import encoded
+from invites.messages.mime import encoded
 from invites.model import Attendee, Invitation, Kind, Meeting, Organizer, Revision, Server
 from invites.templating import Templates
 
@@ -40,8 +40,8 @@ class Workshop:
         default=Revision(kind=Kind.INVITATION, sequence=0, dtstamp=START - timedelta(days=90))
     )
 
-    def composer(self, kind: type[Composer] = Composer, **house: Any) -> Composer:
-        """Return a composer, of this class, whose house has these values."""
+    def composer(self, kind: type[Composer] = Composer, **sender: Any) -> Composer:
+        """Return a composer, of this class, whose sender has these values."""
         whole = {
             "server": SERVER,
             "organizer": Organizer(name="Meetings", email="meetings@example.com"),
@@ -49,7 +49,7 @@ class Workshop:
             "rule": ValidityRule(),
         }
         return kind(
-            Sender(**{**whole, **house}),
+            Sender(**{**whole, **sender}),
             key=KEY,
             room_key=b"room key of the tests",
             templates=self.templates,

@@ -86,11 +86,11 @@ def build(
         settings, templates=Templates.load(templates or settings.mail.templates), demo=demo
     )
     verifier = Verifier(
-        composer.house.server,
-        mailbox=composer.house.organizer.email,
+        composer.sender.server,
+        mailbox=composer.sender.organizer.email,
         key=settings.signing_key(),
         everything=verify == "all",
-        with_others=composer.house.show_attendees,
+        with_others=composer.sender.show_attendees,
     )
     total = selection.invitations
     with _progress(call, total) as advance:

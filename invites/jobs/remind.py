@@ -147,7 +147,7 @@ def _exit_code(ended: Mapping[str, int], trouble: InvitesError | None) -> Exit:
 def _parcels(
     night: Night, due: Sequence[Due], journal: _ReminderJournal
 ) -> Iterator[OutgoingMessage]:
-    sender = night.workshop.composer.house.organizer.email
+    sender = night.workshop.composer.sender.organizer.email
     alike = sorted(due, key=lambda one: (one[0].meeting_id, one[0].known.facts.digest))
     for _, group in groupby(alike, key=lambda one: (one[0].meeting_id, one[0].known.facts.digest)):
         pairs = [*group]

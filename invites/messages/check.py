@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from invites.errors import MessageFaultError
 from invites.messages.calendar import FOLD_AT, LOCATION_AT_MOST, mailto
-from invites.messages.encoding import LINE, encoded
+from invites.messages.mime import LINE, encoded
 from invites.model import Kind, Method, Revision
 
 HEADER_LINE_AT_MOST = 998

@@ -13,17 +13,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
+from markupsafe import escape
+
 from invites.identity import MessageIds, uid_for
 from invites.jitsi.links import Links
 from invites.jitsi.rooms import derived_room
 from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule, validity_for
 from invites.messages.calendar import EventFacts, EventSkeleton, attendee_line
-from invites.messages.check import MessageCheck
-from invites.messages.encoding import in_blocks
-from invites.messages.mime import Envelope, MessageSkeleton, subject_field
-from invites.messages.variant import Variant
-from invites.messages.verify import check_letter
+from invites.messages.mime import Body, Envelope, MessageSkeleton, in_blocks, subject_field
+from invites.messages.verify import check_letter, check_skeletons, check_subject
 from invites.model import (
     Attendee,
     Change,
@@ -38,14 +37,18 @@ from invites.model import (
     Validity,
 )
 from invites.problems import Warned
-from invites.templating import LetterFacts, LetterWriter, Templates
+from invites.templating import (
+    LetterFacts,
+    LetterWriter,
+    Part,
+    SharedLetter,
+    Slot,
+    Templates,
+    filled,
+)
 
 if TYPE_CHECKING:
     from invites.settings import Settings
-
-_PROBE = Attendee(
-    name="Probe", email="probe@example.com", mailbox="probe@example.com", address="probe"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +68,50 @@ class Sender:
     demo: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """What the attendees with equal keys share, as bytes with slots; `event` is None for none."""
+
+    slots: tuple[Slot, ...]
+    event: EventSkeleton | None
+    kind: Kind
+    subject: bytes | Part
+    text: Body
+    html: Body
+
+    @classmethod
+    def of(cls, letter: SharedLetter, event: EventSkeleton | None, revision: Revision) -> Self:
+        """Encode what is fixed in `letter`; `event` gets its notes, parted by an empty line."""
+        notes = letter.notes
+        if notes and revision.method is Method.REQUEST:
+            notes = ("\n\n", *notes)
+        has_slots = any(isinstance(piece, Slot) for piece in letter.subject)
+        return cls(
+            slots=tuple(letter.slots),
+            event=event and event.with_notes(notes),
+            kind=revision.kind,
+            subject=letter.subject
+            if has_slots
+            else subject_field("".join(map(str, letter.subject))),
+            text=Body(letter.text),
+            html=Body(letter.html, escape),
+        )
+
+    def values(self, attendee: Attendee, link: str) -> dict[str, str]:
+        """Return what fills the slots for one attendee, by their names."""
+        return {slot.name: slot.value(attendee, link) for slot in self.slots}
+
+    def subject_for(self, attendee: Attendee, link: str) -> bytes:
+        """Return Subject as a finished header field; TemplateError where it has no text."""
+        if isinstance(self.subject, bytes):
+            return self.subject
+        text = filled(self.subject, attendee, link)
+        return subject_field(check_subject(text, self.kind, row=attendee.row))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Occasion:
-    """One call of `compose`: a revision of a meeting, and what follows from the two."""
+class _MeetingRevision:
+    """What all messages of one revision of one meeting share."""
 
     meeting: Meeting
     revision: Revision
@@ -83,7 +127,7 @@ class _Occasion:
         self,
         attendees: Sequence[Attendee],
         links: Sequence[str],
-        variants: Sequence[Variant],
+        variants: Sequence[_Variant],
         others: Callable[[Attendee], bytes],
         references: Mapping[str, str],
     ) -> Iterator[Invitation]:
@@ -105,11 +149,11 @@ class _Occasion:
             message_id = self.ids.for_address(attendee.address)
             eml = self.message.filled(
                 attendee,
-                subject=variant.subject(attendee, link),
+                subject=variant.subject_for(attendee, link),
                 message_id=message_id,
                 first_message_id=first,
-                text=variant.text(raw),
-                html=variant.html(raw),
+                text=variant.text.filled(raw),
+                html=variant.html.filled(raw),
                 calendar=ics,
             )
             yield Invitation(
@@ -130,19 +174,19 @@ class Composer:
     """Composes messages; deterministic, and all that it keeps is a count of long links."""
 
     def __init__(
-        self, house: Sender, *, key: SigningKey, room_key: bytes, templates: Templates
+        self, sender: Sender, *, key: SigningKey, room_key: bytes, templates: Templates
     ) -> None:
         """Prepare the signing key once; `room_key` derives the rooms that no roster names."""
-        self.house = house
-        self._links = Links(house.server, key)
+        self.sender = sender
+        self._links = Links(sender.server, key)
         self._room_key = room_key
         self._writer = LetterWriter(templates)
-        self._domain = house.organizer.email.rpartition("@")[2]
+        self._domain = sender.organizer.email.rpartition("@")[2]
 
     @classmethod
     def from_settings(cls, settings: Settings, *, templates: Templates, demo: bool = False) -> Self:
         """Return the composer that the settings describe; SettingsError names what is missing."""
-        house = Sender(
+        sender = Sender(
             server=settings.server(),
             organizer=settings.service_mailbox(),
             namespace=settings.namespace(),
@@ -152,7 +196,7 @@ class Composer:
             demo=demo,
         )
         key, room_key = settings.signing_key(), settings.room_key()
-        return cls(house, key=key, room_key=room_key, templates=templates)
+        return cls(sender, key=key, room_key=room_key, templates=templates)
 
     @property
     def warnings(self) -> list[Warned]:
@@ -165,11 +209,11 @@ class Composer:
 
     def validity_for(self, meeting: Meeting) -> Validity:
         """Return the window of the meeting's tokens."""
-        return validity_for(meeting.start, meeting.end, self.house.rule)
+        return validity_for(meeting.start, meeting.end, self.sender.rule)
 
     def uid_for(self, meeting: Meeting) -> str:
         """Return the meeting's UID under the configured namespace."""
-        return uid_for(self.house.namespace, meeting.id)
+        return uid_for(self.sender.namespace, meeting.id)
 
     def compose(
         self,
@@ -192,7 +236,7 @@ class Composer:
         Raises TemplateError, and MessageFaultError for a skeleton that fails its check and for a
         link that no mail program keeps whole.
         """
-        occasion = self._occasion(
+        revised = self._revised(
             meeting,
             revision,
             uid,
@@ -201,33 +245,33 @@ class Composer:
             changes=tuple(changes),
             earlier_until=earlier_until,
         )
-        link_for = self._link_for(occasion)
+        link_for = self._link_for(revised)
         others = self._others(meeting, revision)
-        variants: dict[Hashable, Variant] = {}
+        variants: dict[Hashable, _Variant] = {}
         for block in in_blocks(meeting.attendees if attendees is None else attendees):
             links = [link_for(attendee) for attendee in block]
-            shared = self._variants(occasion, block, links, variants)
-            yield from occasion.messages(block, links, shared, others, references or {})
+            shared = self._variants(revised, block, links, variants)
+            yield from revised.messages(block, links, shared, others, references or {})
 
     def _variants(
         self,
-        occasion: _Occasion,
+        revised: _MeetingRevision,
         attendees: Sequence[Attendee],
         links: Sequence[str],
-        known: dict[Hashable, Variant],
-    ) -> list[Variant]:
+        known: dict[Hashable, _Variant],
+    ) -> list[_Variant]:
         """Return each attendee's variant; those that are not `known` are made and put there."""
-        kind = occasion.revision.kind
+        kind = revised.revision.kind
         found = []
         for attendee, link in zip(attendees, links, strict=True):
             key = self._writer.key(kind, attendee)
             variant = known.get(key)
             if variant is None:
-                variant = known[key] = self._variant(occasion, attendee, link)
+                variant = known[key] = self._variant(revised, attendee, link)
             found.append(variant)
         return found
 
-    def _occasion(
+    def _revised(
         self,
         meeting: Meeting,
         revision: Revision,
@@ -237,14 +281,14 @@ class Composer:
         *,
         changes: tuple[Change, ...],
         earlier_until: int | None,
-    ) -> _Occasion:
-        house = self.house
+    ) -> _MeetingRevision:
+        sender = self.sender
         uid = uid or self.uid_for(meeting)
         room = room or self.room_for(meeting)
-        envelope = _envelope(house.organizer, meeting, revision, uid)
+        envelope = _envelope(sender.organizer, meeting, revision, uid)
         message, event = MessageSkeleton(envelope), self._event(meeting, revision, uid, room)
-        _check_skeletons(message, event, envelope)
-        return _Occasion(
+        check_skeletons(message, event, envelope)
+        return _MeetingRevision(
             meeting=meeting,
             revision=revision,
             uid=uid,
@@ -253,13 +297,13 @@ class Composer:
             facts=LetterFacts(
                 meeting=meeting,
                 validity=validity,
-                organizer=house.organizer,
-                server=house.server.host,
+                organizer=sender.organizer,
+                server=sender.server.host,
                 room=unquote(room.claim),
                 changes=changes,
-                skew=house.rule.skew,
+                skew=sender.rule.skew,
                 earlier_until=earlier_until,
-                demo=house.demo,
+                demo=sender.demo,
             ),
             message=message,
             event=event,
@@ -272,15 +316,15 @@ class Composer:
             ),
         )
 
-    def _link_for(self, occasion: _Occasion) -> Callable[[Attendee], str]:
+    def _link_for(self, revised: _MeetingRevision) -> Callable[[Attendee], str]:
         """Return a function that mints an attendee's join link; "" where nobody is to join."""
-        if occasion.revision.method is Method.CANCEL:
+        if revised.revision.method is Method.CANCEL:
             return lambda _attendee: ""
-        return self._links.for_meeting(occasion.meeting, occasion.room, occasion.validity)
+        return self._links.for_meeting(revised.meeting, revised.room, revised.validity)
 
     def _others(self, meeting: Meeting, revision: Revision) -> Callable[[Attendee], bytes]:
         """Return a function from an attendee to the ATTENDEE lines of all others."""
-        if not self.house.show_attendees or revision.method is Method.CANCEL:
+        if not self.sender.show_attendees or revision.method is Method.CANCEL:
             return lambda _attendee: b""
         lines = {person.address: attendee_line(person) for person in meeting.attendees}
 
@@ -291,27 +335,27 @@ class Composer:
 
         return lines_of_others
 
-    def _variant(self, occasion: _Occasion, attendee: Attendee, link: str) -> Variant:
+    def _variant(self, revised: _MeetingRevision, attendee: Attendee, link: str) -> _Variant:
         """Render and check what the attendees with this attendee's key share."""
-        letter = self._writer.shared(occasion.revision.kind, occasion.facts, attendee, link)
-        check_letter(letter, attendee, link, occasion.revision)
-        return Variant.of(letter, occasion.event, occasion.revision)
+        letter = self._writer.shared(revised.revision.kind, revised.facts, attendee, link)
+        check_letter(letter, attendee, link, revised.revision)
+        return _Variant.of(letter, revised.event, revised.revision)
 
     def _event(
         self, meeting: Meeting, revision: Revision, uid: str, room: Room
     ) -> EventSkeleton | None:
         if revision.kind is Kind.REMINDER:
             return None
-        house = self.house
+        sender = self.sender
         return EventSkeleton(
             EventFacts(
                 meeting=meeting,
                 uid=uid,
                 revision=revision,
-                organizer_name=meeting.organizer_name or house.organizer.name,
-                organizer_mailbox=house.organizer.email,
-                place=f"Jitsi Meet: {unquote(room.claim)} ({house.server.host})",
-                alarm=house.alarm,
+                organizer_name=meeting.organizer_name or sender.organizer.name,
+                organizer_mailbox=sender.organizer.email,
+                place=f"Jitsi Meet: {unquote(room.claim)} ({sender.server.host})",
+                alarm=sender.alarm,
             )
         )
 
@@ -332,23 +376,3 @@ def _envelope(organizer: Organizer, meeting: Meeting, revision: Revision, uid: s
 def _identity_method(revision: Revision) -> str:
     """Return the word for a Message-ID: a reminder carries no method and is no REQUEST."""
     return "REMINDER" if revision.kind is Kind.REMINDER else revision.method.value
-
-
-def _check_skeletons(
-    message: MessageSkeleton, event: EventSkeleton | None, envelope: Envelope
-) -> None:
-    """Check the bytes that a meeting's messages share, around values known to be harmless."""
-    revision = envelope.revision
-    link = "" if revision.method is Method.CANCEL else "https://meet.example.com/probe?jwt=probe"
-    ics = b"" if event is None else event.filled(_PROBE, link, {})
-    eml = message.filled(
-        _PROBE,
-        subject=subject_field("Probe"),
-        message_id="<probe@example.com>",
-        first_message_id=None,
-        text=b"",
-        html=b"",
-        calendar=ics,
-    )
-    check = MessageCheck(revision, reply_to=envelope.reply_to is not None)
-    check.skeleton(eml, ics, mailbox=_PROBE.mailbox, where=f"the skeleton of {revision.kind.value}")

@@ -2,7 +2,7 @@
 
 The standard library reads the message, icalendar the event and PyJWT the token: a mistake that
 this project makes twice, in writing and in checking, is not made a third time by them.
-It costs some milliseconds a message, so a run reads back a sample (`composing.verifier`).
+It costs some milliseconds a message, so a run reads back a sample (`verify`).
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ class _Reader:
     def demanded(self) -> dict[str, object]:
         """Return what the token has to say, from the roster's facts: jicofo's and Prosody's terms.
 
-        Written down apart from `core.tokens`, so that a mistake there is found here.
+        Written down apart from `jitsi.tokens`, so that a mistake there is found here.
         """
         server, invitation = self.expected.server, self.invitation
         attendee, jaas = invitation.attendee, server.profile == "jaas"

@@ -11,12 +11,13 @@ from markupsafe import escape
 
 from invites.errors import TemplateError
 from invites.messages.check import MessageCheck
-from invites.messages.encoding import in_blocks
-from invites.model import Attendee, Invitation, Kind, Revision, Server
+from invites.messages.mime import Envelope, MessageSkeleton, in_blocks, subject_field
+from invites.model import Attendee, Invitation, Kind, Method, Revision, Server
 from invites.templating import LINK, Part, SharedLetter, Slot, filled
 
 if TYPE_CHECKING:
     from invites.jitsi.tokens import SigningKey
+    from invites.messages.calendar import EventSkeleton
     from invites.messages.readback import Expectation
 
 SAMPLE_ONE_IN = 100
@@ -132,6 +133,31 @@ def shape_of(invitation: Invitation) -> Hashable:
 
 def _in_sample(uid: str) -> bool:
     return int.from_bytes(sha256(uid.encode()).digest()[:4]) % SAMPLE_ONE_IN == 0
+
+
+_PROBE = Attendee(
+    name="Probe", email="probe@example.com", mailbox="probe@example.com", address="probe"
+)
+
+
+def check_skeletons(
+    message: MessageSkeleton, event: EventSkeleton | None, envelope: Envelope
+) -> None:
+    """Check the bytes that a meeting's messages share, around values known to be harmless."""
+    revision = envelope.revision
+    link = "" if revision.method is Method.CANCEL else "https://meet.example.com/probe?jwt=probe"
+    ics = b"" if event is None else event.filled(_PROBE, link, {})
+    eml = message.filled(
+        _PROBE,
+        subject=subject_field("Probe"),
+        message_id="<probe@example.com>",
+        first_message_id=None,
+        text=b"",
+        html=b"",
+        calendar=ics,
+    )
+    check = MessageCheck(revision, reply_to=envelope.reply_to is not None)
+    check.skeleton(eml, ics, mailbox=_PROBE.mailbox, where=f"the skeleton of {revision.kind.value}")
 
 
 _CONTROLS = [chr(code) for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n"]

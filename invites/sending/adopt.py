@@ -226,7 +226,7 @@ class _Found:
         return None
 
     def _message_id(self, row: Listed, draft: Draft) -> str:
-        mailbox = self._workshop.composer.house.organizer.email
+        mailbox = self._workshop.composer.sender.organizer.email
         ids = MessageIds(
             uid=row.uid,
             method=Method.REQUEST.value,

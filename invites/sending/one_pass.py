@@ -228,7 +228,7 @@ def parcels(
     recipient: str | None = None,
 ) -> Iterator[OutgoingMessage]:
     """Yield what a delivery carries, composed when it is asked for; all to `recipient` if given."""
-    sender = workshop.composer.house.organizer.email
+    sender = workshop.composer.sender.organizer.email
     for action, invitation in composed(plan.actions, workshop):
         key = Key.of(action)
         journal.announced(key, invitation.message_id)

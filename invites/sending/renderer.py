@@ -39,16 +39,16 @@ class Renderer:
         composer = Composer.from_settings(
             settings, templates=Templates.load(templates or settings.mail.templates)
         )
-        house = composer.house
+        sender = composer.sender
         key = settings.signing_key()
         verifier = Verifier(
-            house.server,
-            mailbox=house.organizer.email,
+            sender.server,
+            mailbox=sender.organizer.email,
             key=key,
             everything=everything,
-            with_others=house.show_attendees,
+            with_others=sender.show_attendees,
         )
-        terms = Terms.of(house.server, key=fingerprint(key), alarm=_span(house.alarm))
+        terms = Terms.of(sender.server, key=fingerprint(key), alarm=_span(sender.alarm))
         return cls(composer=composer, verifier=verifier, terms=terms)
 
     def drafts(self, roster: Roster) -> list[MeetingDraft]:

@@ -13,18 +13,18 @@ from jinja2.meta import find_undeclared_variables
 
 from invites.errors import TemplateError
 from invites.model import Attendance, Attendee, Change, Kind, Meeting, Organizer, Status, Validity
-from invites.templating.analysis import Trees, closure_of, imported_names
 from invites.templating.context import (
     NAMES,
     STEMS,
     VIEWS,
+    LetterFacts,
     PartName,
     attributes,
     names_for,
     part_files,
 )
-from invites.templating.letters import LetterFacts
-from invites.templating.share import LetterWriter
+from invites.templating.letters import LetterWriter
+from invites.templating.share import Trees, Uses, imported_names
 from invites.templating.sources import Sources, TemplateFile
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def try_all(templates: Templates) -> None:
             try:
                 writer.letter(kind, facts, attendee, TRIAL_LINK)
             except TemplateError:
-                if not templates.variants(kind).computes_columns:
+                if not templates.sharing(kind).computes_columns:
                     raise
 
 
@@ -131,7 +131,9 @@ def check_names(sources: Sources, environment: Environment, trees: Trees) -> Non
     used: set[str] = set()
     for kind in Kind:
         for part, entry in part_files(kind).items():
-            closure = closure_of(entry, trees)
+            uses = Uses(trees)
+            uses.add(entry)
+            closure = uses.files
             used.update(closure)
             own = frozenset[str]().union(*(bound_names(trees[name]) for name in closure))
             known = names_for(kind, part) | own

@@ -6,32 +6,84 @@ The attributes of these classes are the names that templates may use; docs/templ
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from invites.model import Attendance, Kind, Status
 from invites.templating.dates import (
     DEFAULT_LANGUAGE,
-    Moment,
+    LocalTime,
     Span,
     direction,
     instant,
-    moment,
+    local_time,
     span,
 )
-from invites.templating.letters import TEXT_FIELDS, LetterFacts, one_line, plain
 from invites.times import zone as zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from zoneinfo import ZoneInfo
 
-    from invites.model import Attendee, Change
+    from invites.model import Attendee, Change, Meeting, Organizer, Validity
 
 ChangeValue: TypeAlias = datetime | str | bool | None
 
 CHANGE_AT_MOST = 300
 """Characters of an old or new value that a letter shows; a description may have 20,000."""
+
+LINK = "link"
+TEXT_FIELDS = frozenset({"name", "email", "avatar", "user_id", "group"})
+"""The attendee's fields that are plain text, and so can be slots."""
+
+MARKERS = "\x01\x02"
+"""Control characters that mark slots while a letter is rendered; no value of a letter has them."""
+
+_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+_WITHOUT_MARKERS = dict.fromkeys(map(ord, MARKERS))
+
+
+def plain(text: str) -> str:
+    """Return `text` without the characters that mark slots."""
+    if MARKERS[0] in text or MARKERS[1] in text:
+        return text.translate(_WITHOUT_MARKERS)
+    return text
+
+
+def joined(text: str) -> str:
+    """Return `text` with its lines joined by a blank and no blanks at both ends."""
+    if _BREAKS.isdisjoint(text):
+        return text.strip()
+    return " ".join(line for line in map(str.strip, text.splitlines()) if line)
+
+
+def one_line(text: str) -> str:
+    """Return a value that is to be one line of a letter: `joined` and `plain`."""
+    return joined(plain(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterFacts:
+    """What the letters about one meeting say, the same for everybody who gets them.
+
+    `server` is the Jitsi server's host and `room` the room's name, both as text for people.
+    `organizer` is the service mailbox; the meeting's own host is the meeting's.
+    `changes` are those that an update tells, in the order to tell them.
+    `skew` is the part of the validity's start that only allows for clocks that differ: the letter
+    shows the link as opening that much later.
+    `earlier_until` is when a link that was sent earlier stops admitting, in seconds since 1970.
+    `demo` is true where links are signed with a throw-away secret.
+    """
+
+    meeting: Meeting
+    validity: Validity
+    organizer: Organizer
+    server: str
+    room: str = ""
+    changes: tuple[Change, ...] = ()
+    skew: timedelta = timedelta(0)
+    earlier_until: int | None = None
+    demo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +171,8 @@ VIEWS: Mapping[str, type] = {
     "organizer": PersonView,
     "host": PersonView,
     "when": Span,
-    "opens": Moment,
-    "closes": Moment,
+    "opens": LocalTime,
+    "closes": LocalTime,
 }
 """The names whose attributes are known before rendering; `when_there` may be None."""
 
@@ -198,9 +250,9 @@ def zone_context(facts: LetterFacts, zone_name: str) -> dict[str, object]:
     return {
         "when": span(meeting.start, meeting.end, zone, language),
         "when_there": there,
-        "opens": moment(opens, zone, language, beside=day),
-        "closes": moment(instant(facts.validity.expires), zone, language, beside=day),
-        "earlier_until": None if earlier is None else moment(instant(earlier), zone, language),
+        "opens": local_time(opens, zone, language, beside=day),
+        "closes": local_time(instant(facts.validity.expires), zone, language, beside=day),
+        "earlier_until": None if earlier is None else local_time(instant(earlier), zone, language),
         "changes": tuple(_change_view(change, zone) for change in facts.changes),
         "language": language,
         "direction": direction(language),
@@ -223,7 +275,7 @@ def _change_value(value: ChangeValue, zone: ZoneInfo) -> str | bool:
         case bool():
             return value
         case datetime():
-            return moment(value.astimezone(UTC), zone, DEFAULT_LANGUAGE).full
+            return local_time(value.astimezone(UTC), zone, DEFAULT_LANGUAGE).full
         case str():
             text = plain(value).strip()
             return text if len(text) <= CHANGE_AT_MOST else text[:CHANGE_AT_MOST].rstrip() + "…"

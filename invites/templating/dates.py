@@ -32,7 +32,7 @@ def direction(language: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class LocalTime:
     """One instant in one zone, as text.
 
     `text` is what a reader of the meeting's time needs: the clock alone on the same day, else date
@@ -65,21 +65,23 @@ class Span:
     hours: str
     place: str
     zone: str
-    start: Moment
-    end: Moment
+    start: LocalTime
+    end: LocalTime
 
     def __str__(self) -> str:
         """Return `text`."""
         return self.text
 
 
-def moment(at: datetime, zone: ZoneInfo, language: str, *, beside: date | None = None) -> Moment:
+def local_time(
+    at: datetime, zone: ZoneInfo, language: str, *, beside: date | None = None
+) -> LocalTime:
     """Return the aware datetime `at` as text in `zone`; its `text` is short on the day `beside`."""
     local = at.astimezone(zone)
     day, clock = _day(local.date(), language), _clock(local.timetz(), language)
     offset = offset_text(local.utcoffset() or timedelta(0))
     place = _place(zone.key, offset)
-    return Moment(
+    return LocalTime(
         date=day,
         clock=clock,
         zone=zone.key,
@@ -93,8 +95,8 @@ def moment(at: datetime, zone: ZoneInfo, language: str, *, beside: date | None =
 def span(start: datetime, end: datetime, zone: ZoneInfo, language: str) -> Span:
     """Return the time from `start` to `end`, both aware, as text in `zone`."""
     day = start.astimezone(zone).date()
-    first = moment(start, zone, language)
-    last = moment(end, zone, language, beside=day)
+    first = local_time(start, zone, language)
+    last = local_time(end, zone, language, beside=day)
     if first.offset == last.offset:
         hours, place = f"{first.clock} {TO} {last.text}", first.place
     else:

@@ -28,7 +28,7 @@ class MissingColumnError(jinja2.UndefinedError):
     """A template names a column that the roster does not have; the text quotes no value."""
 
 
-class Missing(jinja2.StrictUndefined):
+class UnknownValue(jinja2.StrictUndefined):
     """Something that a template names and that is not there; any use of it is an error."""
 
     __slots__ = ()
@@ -87,7 +87,7 @@ def letter_environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
     """Return the environment: the same facts always give the same text."""
     environment = _LetterEnvironment(
         loader=loader,
-        undefined=Missing,
+        undefined=UnknownValue,
         autoescape=_is_escaped,
         trim_blocks=True,
         lstrip_blocks=True,

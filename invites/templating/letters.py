@@ -1,95 +1,31 @@
-"""The values that go into a letter and come out of the templates; no Jinja2 in here."""
+"""Renders letters: one for all attendees of a meeting who share it, or one for one attendee."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from invites.templating.context import (
+    KINDS_WITH_LINK,
+    LINK,
+    LINK_NAMES,
+    MARKERS,
+    Columns,
+    LetterFacts,
+    attendee_view,
+    joined,
+    meeting_context,
+    part_files,
+    plain,
+    zone_context,
+)
+from invites.templating.share import COLUMN, Part, SharedLetter, markers, split
+
 if TYPE_CHECKING:
-    from invites.model import Attendee, Change, Meeting, Organizer, Validity
-
-LINK = "link"
-COLUMN = "columns."
-
-TEXT_FIELDS = frozenset({"name", "email", "avatar", "user_id", "group"})
-"""The attendee's fields that are plain text, and so can be slots."""
-
-MARKERS = "\x01\x02"
-"""Control characters that mark slots while a letter is rendered; no value of a letter has them."""
-
-_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
-_WITHOUT_MARKERS = dict.fromkeys(map(ord, MARKERS))
-
-
-def plain(text: str) -> str:
-    """Return `text` without the characters that mark slots."""
-    if MARKERS[0] in text or MARKERS[1] in text:
-        return text.translate(_WITHOUT_MARKERS)
-    return text
-
-
-def joined(text: str) -> str:
-    """Return `text` with its lines joined by a blank and no blanks at both ends."""
-    if _BREAKS.isdisjoint(text):
-        return text.strip()
-    return " ".join(line for line in map(str.strip, text.splitlines()) if line)
-
-
-def one_line(text: str) -> str:
-    """Return a value that is to be one line of a letter: `joined` and `plain`."""
-    return joined(plain(text))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LetterFacts:
-    """What the letters about one meeting say, the same for everybody who gets them.
-
-    `server` is the Jitsi server's host and `room` the room's name, both as text for people.
-    `organizer` is the service mailbox; the meeting's own host is the meeting's.
-    `changes` are those that an update tells, in the order to tell them.
-    `skew` is the part of the validity's start that only allows for clocks that differ: the letter
-    shows the link as opening that much later.
-    `earlier_until` is when a link that was sent earlier stops admitting, in seconds since 1970.
-    `demo` is true where links are signed with a throw-away secret.
-    """
-
-    meeting: Meeting
-    validity: Validity
-    organizer: Organizer
-    server: str
-    room: str = ""
-    changes: tuple[Change, ...] = ()
-    skew: timedelta = timedelta(0)
-    earlier_until: int | None = None
-    demo: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The place of one attendee's value in a shared letter.
-
-    `name` is a field of the attendee (`name`, `email`, `avatar`, `user_id`, `group`), `link`, or
-    `columns.` and the name of one of the roster's own columns.
-    """
-
-    name: str
-
-    def value(self, attendee: Attendee, link: str) -> str:
-        """Return what stands here for `attendee`: raw, so still to be escaped in HTML.
-
-        Raises KeyError where the roster lacks the column.
-        """
-        if self.name == LINK:
-            return link
-        if self.name.startswith(COLUMN):
-            return plain(attendee.columns[self.name.removeprefix(COLUMN)])
-        return one_line(getattr(attendee, self.name))
-
-
-Part = tuple[str | Slot, ...]
-"""Text with slots: strings that are never empty, and no two of them in a row."""
+    from invites.model import Attendee, Kind
+    from invites.templating.context import PartName
+    from invites.templating.load import Templates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,32 +42,99 @@ class Letter:
     notes: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedLetter:
-    """One rendering for all attendees of a meeting with equal keys, with slots for the rest.
+class LetterWriter:
+    """Writes the letters of one run, meeting by meeting; remembers only the latest facts."""
 
-    A slot's value goes raw into `subject`, `text` and `notes`, and HTML-escaped
-    (`markupsafe.escape`) into `html`.
-    Where a template computes with the link, the texts hold a live one.
-    """
+    def __init__(self, templates: Templates, *, reason_shown: bool = False) -> None:
+        """Write with `templates`; `reason_shown` puts Jinja2's words, and values, into errors."""
+        self._templates = templates
+        self._reason_shown = reason_shown
+        self._facts: LetterFacts | None = None
+        self._contexts: dict[tuple[Kind, str], dict[str, object]] = {}
 
-    subject: Part = field(repr=False)
-    text: Part = field(repr=False)
-    html: Part = field(repr=False)
-    notes: Part = field(repr=False)
+    def key(self, kind: Kind, attendee: Attendee) -> Hashable:
+        """Return what the letter depends on apart from its slots.
 
-    @property
-    def slots(self) -> frozenset[Slot]:
-        """The slots that occur in any part."""
-        parts = (self.subject, self.text, self.html, self.notes)
-        return frozenset(piece for part in parts for piece in part if isinstance(piece, Slot))
+        Attendees of one meeting with equal facts and equal keys share one rendering.
+        """
+        return self._templates.sharing(kind).key(attendee)
+
+    def shared(
+        self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str = ""
+    ) -> SharedLetter:
+        """Render once for all attendees whose key equals that of `attendee`.
+
+        `link` is the attendee's; it is used only where a template computes with it.
+        Raises TemplateError with file and line.
+        """
+        slots = self._templates.sharing(kind).slots
+        letter = self._rendered(kind, facts, attendee, link, markers(slots))
+        files = part_files(kind)
+
+        def part(name: PartName, text: str) -> Part:
+            return split(text, slots, files.get(name, ""))
+
+        return SharedLetter(
+            subject=part("subject", letter.subject),
+            text=part("text", letter.text),
+            html=part("html", letter.html),
+            notes=part("notes", letter.notes),
+        )
+
+    def letter(self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str = "") -> Letter:
+        """Render for one attendee, all values in place: what a shared letter must equal.
+
+        Raises TemplateError with file and line.
+        """
+        return self._rendered(kind, facts, attendee, link, {})
+
+    def _rendered(
+        self,
+        kind: Kind,
+        facts: LetterFacts,
+        attendee: Attendee,
+        link: str,
+        marked: Mapping[str, str],
+    ) -> Letter:
+        context = self._context(kind, facts, attendee) | {
+            "attendee": attendee_view(attendee, marked),
+            "columns": Columns(_columns(attendee, marked)),
+        }
+        if kind in KINDS_WITH_LINK:
+            context["link"] = marked.get(LINK, link)
+
+        def part(name: PartName) -> str:
+            return self._templates.render(kind, name, context, reason_shown=self._reason_shown)
+
+        return Letter(
+            subject=joined(part("subject")),
+            text=part("text"),
+            html=part("html"),
+            notes=part("notes"),
+        )
+
+    def _context(self, kind: Kind, facts: LetterFacts, attendee: Attendee) -> dict[str, object]:
+        """Return what does not depend on the attendee, but for the zone; made once for each."""
+        if facts is not self._facts:
+            self._facts, self._contexts = facts, {}
+        zone = attendee.timezone or facts.meeting.timezone
+        if (kind, zone) not in self._contexts:
+            context = meeting_context(facts) | zone_context(facts, zone) | {"kind": kind.value}
+            hidden = frozenset() if kind in KINDS_WITH_LINK else LINK_NAMES
+            self._contexts[kind, zone] = dict(self._templates.names_of_jinja) | {
+                name: value for name, value in context.items() if name not in hidden
+            }
+        return self._contexts[kind, zone]
 
 
-def filled(part: Part, attendee: Attendee, link: str) -> str:
-    """Return `part` with the attendee's values as they are in its slots."""
-    return "".join(_values(part, attendee, link))
-
-
-def _values(part: Part, attendee: Attendee, link: str) -> Iterable[str]:
-    for piece in part:
-        yield piece.value(attendee, link) if isinstance(piece, Slot) else piece
+def _columns(attendee: Attendee, marked: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the attendee's columns, with markers for those that are there and are slots."""
+    texts = attendee.columns
+    if any(MARKERS[0] in text or MARKERS[1] in text for text in texts.values()):
+        texts = {name: plain(text) for name, text in texts.items()}
+    slots = {
+        name: marker
+        for slot, marker in marked.items()
+        if slot.startswith(COLUMN) and (name := slot.removeprefix(COLUMN)) in texts
+    }
+    return {**texts, **slots} if slots else texts

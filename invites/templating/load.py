@@ -5,21 +5,21 @@ The shipped ones are tried by the tests, so a run compiles and analyses those al
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from invites.model import Kind
-from invites.templating.analysis import Trees
 from invites.templating.context import PartName, part_files
 from invites.templating.environment import errors_located, letter_environment, located
 from invites.templating.inline import Inliner
-from invites.templating.share import Variants, variants_of
+from invites.templating.share import Sharing, sharing_of
 from invites.templating.sources import STYLES, Sources, is_html
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     import jinja2
+    from jinja2 import nodes
 
 
 class Templates:
@@ -31,7 +31,7 @@ class Templates:
         self._environment = environment
         self._trees = trees
         self._parts: dict[Kind, dict[PartName, jinja2.Template]] = {}
-        self._variants: dict[Kind, Variants] = {}
+        self._sharing: dict[Kind, Sharing] = {}
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Templates:
@@ -108,9 +108,43 @@ class Templates:
         """What every template may name besides what a letter is about, such as `range`."""
         return self._environment.globals
 
-    def variants(self, kind: Kind) -> Variants:
+    def sharing(self, kind: Kind) -> Sharing:
         """Return how attendees share the letters of a kind."""
-        variants = self._variants.get(kind)
-        if variants is None:
-            variants = self._variants[kind] = variants_of(kind, self._trees)
-        return variants
+        sharing = self._sharing.get(kind)
+        if sharing is None:
+            sharing = self._sharing[kind] = sharing_of(kind, self._trees)
+        return sharing
+
+
+class Trees(Mapping[str, "nodes.Template"]):
+    """The syntax trees of all templates by name; each is parsed when it is first asked for."""
+
+    def __init__(self, sources: Sources, environment: jinja2.Environment) -> None:
+        """Parse what is in `sources` as `environment` reads it."""
+        self._sources = sources
+        self._environment = environment
+        self._parsed: dict[str, nodes.Template] = {}
+
+    def __getitem__(self, name: str) -> nodes.Template:
+        """Return a template's tree; raises TemplateError with file and line."""
+        tree = self._parsed.get(name)
+        if tree is None:
+            if name not in self:
+                raise KeyError(name)
+            file = self._sources.files[name]
+            with errors_located(self._sources.files, reason_shown=True):
+                tree = self._environment.parse(file.source, name, str(file.path))
+            self._parsed[name] = tree
+        return tree
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names of all templates."""
+        return (name for name in self._sources.files if name != STYLES)
+
+    def __len__(self) -> int:
+        """Return how many templates there are."""
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a template of this name, without parsing it."""
+        return name != STYLES and name in self._sources.files

@@ -29,7 +29,7 @@ ODD_NAMES = [
 CALENDAR_KINDS = [kind for kind in Kind if kind is not Kind.REMINDER]
 
 
-def composed(workshop: Workshop, kind: Kind, **house: object) -> list[Invitation]:
+def composed(workshop: Workshop, kind: Kind, **sender: object) -> list[Invitation]:
     """Return the messages of this kind to a moderator, an optional and a plain attendee."""
     people = (
         workshop.attendee(1, moderator=True),
@@ -40,7 +40,7 @@ def composed(workshop: Workshop, kind: Kind, **house: object) -> list[Invitation
     meeting = workshop.meeting(*people, description="One; two,\nthree.", status=cancelled)
     revision = Revision(kind=kind, sequence=3, dtstamp=START)
     references = {people[0].address: "<first@example.com>"}
-    composer = workshop.composer(**house)
+    composer = workshop.composer(**sender)
     return list(composer.compose(meeting, revision, references=references))
 
 
@@ -99,7 +99,7 @@ def test_libical_finds_the_attendee_whatever_the_name(
 
 
 @pytest.mark.peer("libical3")
-def test_the_others_are_listed_where_the_house_wants_it(
+def test_the_others_are_listed_where_the_settings_want_it(
     workshop: Workshop, libical: Libical
 ) -> None:
     """The receiver first, then the others; all of them in each calendar, one in To."""

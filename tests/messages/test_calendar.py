@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -24,8 +23,8 @@ from invites.messages.calendar import (
     parameter_value,
     text_value,
 )
-from invites.messages.encoding import Gap
 from invites.model import Attendance, Kind, Revision, Status
+from invites.templating import Slot
 from tests.judges import octets
 from tests.workshop import START, Workshop
 
@@ -73,7 +72,9 @@ def shown(text: str) -> str:
     return one_line(text).replace('"', "'").replace("\\", "/").strip()
 
 
-def facts_with(workshop: Workshop, *, notes: Sequence[str | Gap] = (), **facts: Any) -> EventFacts:
+def facts_with(
+    workshop: Workshop, *, notes: tuple[str | Slot, ...] = (), **facts: Any
+) -> EventFacts:
     """Return an event's facts; `facts` are the meeting's or the event's."""
     ours = {key: facts.pop(key) for key in ("place", "organizer_name", "revision") if key in facts}
     return EventFacts(
@@ -164,7 +165,7 @@ def test_no_value_adds_a_line_to_the_event(
 @given(value=ANYTHING)
 def test_a_value_in_the_notes_is_filled_in_as_text(workshop: Workshop, value: str) -> None:
     """A slot's value is escaped and folded like the rest."""
-    skeleton = EventSkeleton(facts_with(workshop, notes=["\n\nFor ", Gap("name"), ": hello"]))
+    skeleton = EventSkeleton(facts_with(workshop, notes=("\n\nFor ", Slot("name"), ": hello")))
     ics = skeleton.filled(workshop.attendee(), LINK, {"name": value})
     assert octets.faults(ics) == []
     assert str(event_of(ics)["description"]) == f"{LINK}\n\nFor {several_lines(value)}: hello"

@@ -21,7 +21,7 @@ from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule
 from invites.messages import Composer, Verifier
 from invites.messages.compose import Sender
-from invites.messages.encoding import BLOCK
+from invites.messages.mime import BLOCK
 from invites.model import Change, Invitation, Kind, Organizer, Revision, Room, Server, Status
 from invites.templating import Templates
 from tests.workshop import SERVER, START, Workshop

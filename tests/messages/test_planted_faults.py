@@ -17,7 +17,7 @@ import pytest
 from invites.errors import Exit, MessageFaultError
 from invites.messages import check
 from invites.messages.calendar import attendee_line
-from invites.messages.encoding import encoded
+from invites.messages.mime import encoded
 from invites.model import Invitation, Kind, Revision
 from tests.messages.planting import (
     EVE,

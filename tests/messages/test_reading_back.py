@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from invites.errors import Exit, MessageFaultError
-from invites.messages.encoding import encoded
+from invites.messages.mime import encoded
 from invites.model import Invitation, Kind, Revision, Room
 from tests.messages.planting import (
     EVE,

@@ -85,7 +85,7 @@ def test_no_repr_shows_secret_token_or_link(loaded: Settings) -> None:
     """Settings, key, composer, verifier, invitation, and lists of them."""
     composer = Composer.from_settings(loaded, templates=Templates.load())
     verifier = Verifier(
-        composer.house.server, mailbox="meetings@example.com", key=loaded.signing_key()
+        composer.sender.server, mailbox="meetings@example.com", key=loaded.signing_key()
     )
     invitations = sample_invitations(composer, loaded)
     for invitation in invitations:
@@ -95,7 +95,7 @@ def test_no_repr_shows_secret_token_or_link(loaded: Settings) -> None:
         loaded.jitsi,
         loaded.signing_key(),
         composer,
-        composer.house,
+        composer.sender,
         vars(composer),
         verifier,
         vars(verifier),

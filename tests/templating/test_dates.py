@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.templating.dates import direction, instant, moment, offset_text, span
+from invites.templating.dates import direction, instant, local_time, offset_text, span
 from invites.times import zone
 
 BERLIN = zone("Europe/Berlin")
@@ -81,9 +81,9 @@ def test_a_moment_is_short_only_on_the_day_it_stands_beside(seconds: int) -> Non
     """The clock alone stands for the same day in that zone, and for no other."""
     at = datetime.fromtimestamp(seconds, UTC)
     day = at.astimezone(BERLIN).date()
-    shown = moment(at, BERLIN, "en", beside=day)
+    shown = local_time(at, BERLIN, "en", beside=day)
     assert shown.text == shown.clock
-    other = moment(at, BERLIN, "en", beside=day + timedelta(days=1))
+    other = local_time(at, BERLIN, "en", beside=day + timedelta(days=1))
     assert other.text == f"{other.date}, {other.clock}"
     assert other.full == f"{other.text} (Europe/Berlin, {other.offset})"
     assert str(day.year) in other.date

@@ -15,7 +15,7 @@ from invites.model import Attendance, Attendee, Kind
 from invites.templating import Letter, LetterFacts, LetterWriter, Part, SharedLetter, Slot, filled
 from invites.templating.context import part_files
 from invites.templating.environment import letter_environment
-from invites.templating.share import Variants, variants_of
+from invites.templating.share import Sharing, sharing_of
 
 EXPRESSIONS = (
     "attendee.name",
@@ -236,9 +236,9 @@ class FewTemplates:
         environment = letter_environment(jinja2.DictLoader(dict(files)))
         return cls(environment, {name: environment.parse(text) for name, text in files.items()})
 
-    def variants(self, kind: Kind) -> Variants:
+    def sharing(self, kind: Kind) -> Sharing:
         """Return what the real templates would."""
-        return variants_of(kind, self.trees)
+        return sharing_of(kind, self.trees)
 
     @property
     def names_of_jinja(self) -> Mapping[str, object]:
@@ -367,7 +367,7 @@ def test_only_bare_outputs_are_slots(source: str, slots: set[str], facts: Letter
         "loud.html.j2": "{% filter upper %}{% block b %}{% endblock %}{% endfilter %}",
     }
     templates = FewTemplates.of(files)
-    assert {slot.name for slot in templates.variants(Kind.INVITATION).slots} == slots
+    assert {slot.name for slot in templates.sharing(Kind.INVITATION).slots} == slots
     _check_sharing(templates, PEOPLE, facts)
 
 
