@@ -8,13 +8,16 @@ import os
 import signal
 import sys
 import traceback
+from dataclasses import fields
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from invites import __version__
-from invites.cli.common import JSON_VERSION
+from invites.cli.options import JSON_VERSION, Call, spread
 from invites.cli.stopping import STOPPING
 from invites.errors import Exit, InvitesError, RosterRefusedError
 from invites.text import without_tokens
@@ -51,29 +54,53 @@ def _version(asked: bool) -> None:
 
 
 def _invites(
+    call: Call,
+    context: typer.Context,
     _version: bool = typer.Option(
         False, "--version", help="Show the version and exit.", callback=_version, is_eager=True
     ),
 ) -> None:
     """Turn a roster (CSV) into calendar invitations with personal Jitsi join links."""
+    given = {field.name: value for field in fields(Call) if (value := getattr(call, field.name))}
+    context.default_map = dict.fromkeys(COMMANDS, given)
 
 
-def _command_line(arguments: Sequence[str]) -> typer.Typer:
-    """Return the command line with the command that is called, or with all where none is known.
+class _Commands(TyperGroup):
+    """The commands, each made ready when it is asked for.
 
     Making the others ready would take longer than building some hundred invitations.
     """
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment] # for "did you mean"
+
+    def list_commands(self, _context: object) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: object, name: str) -> Any:
+        if name not in COMMANDS:
+            return None
+        function = getattr(import_module(f"invites.cli.{name}"), name)
+        alone = typer.Typer(context_settings=_SETTINGS, rich_markup_mode=None, add_completion=False)
+        summary = (function.__doc__ or "").partition("\n")[0]
+        alone.command(name, short_help=summary)(spread(function))
+        return get_command(alone)
+
+
+_SETTINGS = {"help_option_names": ["--help", "-h"], "max_content_width": 100}
+
+
+def _command_line() -> typer.Typer:
     app = typer.Typer(
         name="invites",
+        cls=_Commands,
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+        context_settings=_SETTINGS,
     )
-    app.callback()(_invites)
-    called = arguments[0] if arguments else ""
-    for name in (called,) if called in COMMANDS else COMMANDS:
-        app.command(name)(getattr(import_module(f"invites.cli.{name}"), name))
+    app.callback()(spread(_invites))
     return app
 
 
@@ -93,9 +120,7 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
     verbose = "-v" in arguments or "--verbose" in arguments
     as_json = "--json" in arguments
     try:
-        outcome = _command_line(arguments)(
-            list(arguments), prog_name="invites", standalone_mode=False
-        )
+        outcome = _command_line()(list(arguments), prog_name="invites", standalone_mode=False)
     except InvitesError as error:
         return _refused(error, as_json=as_json)
     except typer.TyperException as error:

@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.common import (
-    Call,
-    ConfigOption,
-    JsonOption,
-    NowOption,
-    QuietOption,
-    RosterArgument,
-    VerboseOption,
-    clock,
-    spare_the_collector,
-)
+from invites.cli.common import clock, spare_the_collector
+from invites.cli.options import Call, NowOption, RosterArgument
 from invites.errors import Exit, UsageError
 from invites.text import counted
 
@@ -31,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def build(
+    call: Call,
     roster: RosterArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write.")] = Path(
         "out"
@@ -57,17 +49,12 @@ def build(
         bool, typer.Option("--demo", help="Sign with a throw-away secret; needs no settings.")
     ] = False,
     now: NowOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> int:
     """Mint a join link for each attendee and write the invitations as email-ready files."""
     if form not in {"files", "mbox", "tar"}:
         raise UsageError(f'--as: found "{form[:40]}", expected files, mbox or tar')
     if verify not in {None, "all"}:
         raise UsageError(f'--verify: found "{verify}", expected all')
-    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     from invites.output.staging import repair
 
     repair(out)

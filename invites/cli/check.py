@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.common import (
-    Call,
-    ConfigOption,
-    JsonOption,
-    NowOption,
-    QuietOption,
-    RosterArgument,
-    VerboseOption,
-    clock,
-)
+from invites.cli.common import clock
+from invites.cli.options import Call, NowOption, RosterArgument
 from invites.errors import Exit, RosterRefusedError
 from invites.problems import Warned
 from invites.text import counted
@@ -38,15 +30,12 @@ _NOT_WEIGHED = (
 
 
 def check(
+    call: Call,
     roster: RosterArgument,
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave faulty rows out instead of refusing.")
     ] = False,
     now: NowOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> int:
     """Read and validate a roster; print every problem, change nothing."""
     import os
@@ -54,9 +43,8 @@ def check(
     from invites import settings
     from invites.cli.reading import read_roster, warn_of
 
-    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     instant = clock(now, reproducible=True)
-    loaded = settings.load(config, environ=os.environ)
+    loaded = settings.load(call.config, environ=os.environ)
     for warning in loaded.warnings:
         call.warn(warning)
     weighed = loaded.link_scales() is not None

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
+from invites.cli.common import clock
+from invites.cli.options import Call
 from invites.errors import Exit
 from invites.text import counted
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
+    call: Call,
     jobs: Annotated[
         bool,
         typer.Option("--jobs", help="Only whether each job did its last due time; for monitoring."),
@@ -24,10 +26,6 @@ def doctor(
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not log in to the mail server.")
     ] = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> int:
     """Look for what is wrong and say what to do; changes, sends and locks nothing.
 
@@ -44,7 +42,6 @@ def doctor(
     from invites.doctor import Installation, all_findings, job_findings, settings_faults
     from invites.errors import SettingsError
 
-    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     try:
         settings = settings_package.load(call.config, environ=os.environ)
     except SettingsError as error:

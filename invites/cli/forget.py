@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
+from invites.cli.common import clock
+from invites.cli.options import Call
 from invites.errors import Exit, UsageError
 from invites.text import counted
 
@@ -17,11 +18,8 @@ if TYPE_CHECKING:
 
 
 def forget(
+    call: Call,
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The person's mail address.")],
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> int:
     """Erase a person from the ledger; refused while a roster or an invitation has the person."""
     import os
@@ -31,7 +29,6 @@ def forget(
     from invites.ledger import open_ledger
     from invites.ledger.erase import forget as erase
 
-    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     settings = settings_package.load(call.config, environ=os.environ)
     person = folded(address, "ADDRESS", settings)
     now = clock()

@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import typer
 
-from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption
+from invites.cli.options import Call
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -21,16 +21,13 @@ WIDTH_OF_PIPES = 160
 
 
 def history(
+    call: Call,
     meeting: Annotated[
         str | None, typer.Option("--meeting", metavar="ID", help="Only this meeting.")
     ] = None,
     email: Annotated[
         str | None, typer.Option("--email", metavar="ADDRESS", help="Only this person.")
     ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> int:
     """Show what was sent to whom and when, with which outcome, and how each run went."""
     import os
@@ -40,11 +37,10 @@ def history(
     from invites.ledger import open_ledger
     from invites.report import history as shown
 
-    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     settings = settings_package.load(call.config, environ=os.environ)
     meeting_id = None if meeting is None else normalize("NFC", meeting.strip())
     address = None if email is None else folded(email, "--email", settings)
-    whole = as_json or verbose or meeting_id is not None or address is not None
+    whole = call.as_json or call.verbose or meeting_id is not None or address is not None
     with open_ledger(settings.ledger.url, lock=False) as ledger:
         messages = kept.past_messages(
             ledger,
@@ -53,7 +49,9 @@ def history(
             at_most=None if whole else MESSAGES_AT_MOST,
         )
         waiting = kept.waiting(ledger, meeting_id=meeting_id, address=address)
-        runs = kept.past_runs(ledger, at_most=None if as_json or verbose else RUNS_AT_MOST)
+        runs = kept.past_runs(
+            ledger, at_most=None if call.as_json or call.verbose else RUNS_AT_MOST
+        )
     if meeting_id is not None or address is not None:
         concerned = {message.run_id for message in messages}
         runs = tuple(run for run in runs if run.id in concerned)
@@ -63,7 +61,7 @@ def history(
         waiting=shown.document_of(waiting),
         runs=shown.document_of(runs),
     )
-    if as_json or quiet:
+    if call.as_json or call.quiet:
         return Exit.DONE
     if messages:
         _print(shown.message_table(messages))

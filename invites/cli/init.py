@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.common import (
-    Call,
-    JsonOption,
-    QuietOption,
-    UnreadConfigOption,
-    VerboseOption,
-    clock,
-)
+from invites.cli.common import clock
+from invites.cli.options import Call
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -22,23 +16,19 @@ if TYPE_CHECKING:
 
 
 def init(
+    call: Call,
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder to start in; made if absent.")
     ] = Path(),
     with_templates: Annotated[
         bool, typer.Option("--with-templates", help="Copy the templates as well, to edit them.")
     ] = False,
-    config: UnreadConfigOption = None,  # noqa: ARG001 - every command takes it
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> int:
     """Write settings, a room key, a ledger and a first roster; never overwrite anything."""
     import secrets
 
     from invites.initialise import initialise
 
-    call = Call(as_json=as_json, quiet=quiet, verbose=verbose)
     done = initialise(
         folder,
         room_key=secrets.token_hex(32),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
+from invites.cli.common import clock
+from invites.cli.options import Call
 from invites.errors import Exit, SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -37,13 +38,10 @@ TimezoneOption = Annotated[
 
 
 def inspect(
+    call: Call,
     what: InputArgument,
     at: AtOption = None,
     timezone: TimezoneOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> int:
     """Explain a join link, token, .eml or .ics: whether, when and as what it is admitted.
 
@@ -56,13 +54,12 @@ def inspect(
     """
     from invites.inspection import contents_of, document, inspected, lines
 
-    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     zone = _zone(timezone)
     instants = [clock(), *([_instant(at, zone)] if at is not None else [])]
     contents = contents_of(_octets(what))
     server, key, why = _expectations(call)
     inspection = inspected(contents, instants, server=server, key=key, why_no_key=why)
-    if as_json:
+    if call.as_json:
         call.document(**document(inspection))
     else:
         for line in lines(inspection, zone=zone):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.common import Call, JsonOption, QuietOption, UnreadConfigOption, VerboseOption
+from invites.cli.options import Call
 from invites.errors import Exit
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def keygen(
+    call: Call,
     kid: Annotated[str, typer.Option("--kid", metavar="NAME", help="The key's name (kid).")],
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="The folder to write both halves to.")
@@ -22,15 +23,10 @@ def keygen(
     bits: Annotated[
         int, typer.Option("--bits", metavar="N", help="The key's size, 2048 to 8192.")
     ] = 3072,
-    config: UnreadConfigOption = None,  # noqa: ARG001 - every command takes it
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> int:
     """Make an RSA key pair: a private key to sign with, a public one for the key server."""
     from invites.settings.keypair import write_key_pair
 
-    call = Call(as_json=as_json, quiet=quiet, verbose=verbose)
     files = write_key_pair(out, kid, bits=bits)
     call.say(_what_to_do(kid, files))
     call.document(

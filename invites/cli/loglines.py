@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from invites.cli.common import Call
+    from invites.cli.options import Call
     from invites.report.lines import Line
 
 

@@ -6,98 +6,29 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from invites.cli.common import (
-    Call,
-    ConfigOption,
-    JsonOption,
-    NowOption,
-    QuietOption,
-    RosterArgument,
-    VerboseOption,
-)
-from invites.cli.flags import (
-    AcceptChangeOption,
-    AcceptClockOption,
-    AcceptShrinkOption,
-    ClaimOption,
-    LimitOption,
-    NewLedgerOption,
-    NoFinalNewlineOption,
-    OnlyOption,
-    PartialOption,
-    ResendOption,
-    ScopeOption,
-    SkipInvalidOption,
-    TemplatesOption,
-    ToOption,
-    WithdrawNowOption,
-)
+from invites.cli.options import Call, SendFlags
 from invites.errors import Exit, GuardError, RosterRefusedError
 
 if TYPE_CHECKING:
-    from invites.cli.errands import Flags, Prepared
+    from invites.cli.prepare import Prepared
     from invites.ledger import Ledger
     from invites.planning.actions import Plan
 
 
-def plan(
-    context: typer.Context,
-    roster: RosterArgument,
-    to: ToOption = None,
-    scope: ScopeOption = None,
-    claim: ClaimOption = None,
-    partial: PartialOption = False,
-    limit: LimitOption = None,
-    only: OnlyOption = None,
-    resend: ResendOption = False,
-    withdraw_now: WithdrawNowOption = False,
-    new_ledger: NewLedgerOption = False,
-    accept_shrink: AcceptShrinkOption = None,
-    accept_change: AcceptChangeOption = None,
-    accept_clock: AcceptClockOption = False,
-    no_final_newline: NoFinalNewlineOption = False,
-    skip_invalid: SkipInvalidOption = False,
-    templates: TemplatesOption = None,
-    now: NowOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> int:
+def plan(call: Call, context: typer.Context, flags: SendFlags) -> int:
     """Show what send would do now: who is new, updated, withdrawn, kept or held back."""
-    from invites.cli.errands import Flags, acceptance, begun, ledger_to_read, prepared
+    from invites.cli.prepare import acceptance, ledger_to_read, prepared, set_up
     from invites.sending import planned
 
-    flags = Flags(
-        roster=roster,
-        to=to,
-        scope=scope,
-        claim=tuple(claim or ()),
-        partial=partial,
-        limit=limit,
-        only=tuple(only or ()),
-        resend=resend,
-        withdraw_now=withdraw_now,
-        new_ledger=new_ledger,
-        accept_shrink=accept_shrink,
-        accept_change=accept_change,
-        accept_clock=accept_clock,
-        no_final_newline=no_final_newline,
-        skip_invalid=skip_invalid,
-        templates=templates,
-        now=now,
-    )
-    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
-    begin = begun(call, flags)
-    ready = prepared(call, flags, begin)
-    with ledger_to_read(ready.settings, new=new_ledger) as ledger:
+    ready = prepared(call, flags, set_up(call, flags))
+    with ledger_to_read(ready.settings, new=flags.new_ledger) as ledger:
         faults = _faults(ready, flags, ledger)
         found = planned(ready.roster, ready.workshop, ledger, ready.errand, now=ready.now)
     _show(call, found, ready, faults, acceptance(context, found))
     return Exit.DONE
 
 
-def _faults(ready: Prepared, flags: Flags, ledger: Ledger | None) -> list[str]:
+def _faults(ready: Prepared, flags: SendFlags, ledger: Ledger | None) -> list[str]:
     """Return why `send` would not even begin, as lines."""
     from invites.sending import demand_guards
     from invites.sending.rosters import demand_whole_roster
@@ -118,7 +49,7 @@ def _faults(ready: Prepared, flags: Flags, ledger: Ledger | None) -> list[str]:
 def _show(
     call: Call, found: Plan, ready: Prepared, faults: list[str], commands: tuple[str, ...]
 ) -> None:
-    from invites.cli.errands import warn_of_refusals
+    from invites.cli.prepare import warn_of_refusals
     from invites.cli.shown import coloured
     from invites.report.plan import plan_document, plan_lines, plan_summary
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from invites.cli.common import Call
+    from invites.cli.options import Call
     from invites.model import Roster
     from invites.problems import Warned
     from invites.settings import Settings

@@ -6,24 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from invites.cli.common import (
-    Call,
-    ConfigOption,
-    JsonOption,
-    NowOption,
-    QuietOption,
-    VerboseOption,
-    clock,
-    spare_the_collector,
-)
-from invites.cli.flags import (
-    AcceptChangeOption,
-    AcceptClockOption,
-    AcceptShrinkOption,
-    ClaimOption,
-    NewLedgerOption,
-    ToOption,
-)
+from invites.cli.common import clock, spare_the_collector
+from invites.cli.options import Call, RunFlags
 from invites.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,77 +18,52 @@ if TYPE_CHECKING:
 
 
 def run(
+    call: Call,
+    flags: RunFlags,
     jobs: Annotated[
-        list[str] | None, typer.Argument(metavar="[JOB]...", help="Only these jobs.")
+        list[str] | None, typer.Argument(metavar="JOB", help="Only these jobs.")
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Run the named jobs whether they are due or not.")
     ] = False,
-    to: ToOption = None,
-    claim: ClaimOption = None,
-    new_ledger: NewLedgerOption = False,
-    accept_shrink: AcceptShrinkOption = None,
-    accept_change: AcceptChangeOption = None,
-    accept_clock: AcceptClockOption = False,
     dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Compose and check everything, send and record nothing."),
+        bool, typer.Option("--dry-run", help="Compose and check all, send and record nothing.")
     ] = False,
-    now: NowOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> int:
     """Run the configured jobs that are due, once; the ledger knows which are."""
-    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     names = tuple(jobs or ())
-    _refuse_what_excludes_itself(
-        names, force=force, to=to, dry_run=dry_run, new_ledger=new_ledger, now=now
-    )
-    from invites.cli.errands import demand_digest
-
-    demand_digest("--accept-shrink", accept_shrink)
-    demand_digest("--accept-change", accept_change)
-    clock(now)
+    _refuse_what_excludes_itself(names, flags, force=force, dry_run=dry_run)
+    clock(flags.now)
     from invites.jobs import Order
 
     settings = _settings(call, names)
     order = Order(
         jobs=names,
         force=force,
-        accept_shrink=accept_shrink,
-        accept_change=accept_change,
-        accept_clock=accept_clock,
-        claimed=tuple(claim or ()),
-        to=to,  # type: ignore[arg-type]  # other words are refused above
+        accept=flags.accept,
+        accept_clock=flags.accept_clock,
+        no_final_newline=flags.no_final_newline,
+        claimed=flags.claimed,
+        to=flags.to,  # type: ignore[arg-type]  # other words are refused by the flags
         dry_run=dry_run,
-        simulated=now is not None,
+        simulated=flags.now is not None,
     )
-    waking = _woken(call, settings, order, now=now, new_ledger=new_ledger)
+    waking = _woken(call, settings, order, now=flags.now, new_ledger=flags.new_ledger)
     _tell(call, settings, waking, names)
     return waking.exit_code
 
 
 def _refuse_what_excludes_itself(
-    names: Sequence[str],
-    *,
-    force: bool,
-    to: str | None,
-    dry_run: bool,
-    new_ledger: bool,
-    now: str | None,
+    names: Sequence[str], flags: RunFlags, *, force: bool, dry_run: bool
 ) -> None:
-    if to not in {None, "folder", "smtp"}:
-        raise UsageError(f'--to: found "{to}", expected folder or smtp')
     if force and not names:
         raise UsageError("--force: found no job, expected the names of those to run at any rate")
-    if now is not None and not dry_run and to != "folder":
+    if flags.now is not None and not dry_run and flags.to != "folder":
         raise UsageError(
             "--now: found it without --dry-run or --to folder, expected one of them; what a mail "
             "server gets has the time of the clock"
         )
-    if dry_run and new_ledger:
+    if dry_run and flags.new_ledger:
         raise UsageError(
             "--new-ledger: found it with --dry-run, which makes nothing; leave one out"
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from invites.cli.common import Call, ConfigOption, JsonOption, QuietOption, VerboseOption, clock
+from invites.cli.common import clock
+from invites.cli.options import Call
 from invites.errors import Exit
 
 if TYPE_CHECKING:
@@ -12,10 +13,7 @@ if TYPE_CHECKING:
 
 
 def schedule(
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    call: Call,
 ) -> int:
     """Stay in the foreground and run the jobs when they are due; SIGHUP reads the settings again.
 
@@ -31,7 +29,6 @@ def schedule(
     from invites.report.lines import Level, Line
     from invites.sending import Effects
 
-    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
     tell = printer(call)
 
     def load() -> Settings:

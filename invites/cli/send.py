@@ -7,114 +7,46 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.common import (
-    Call,
-    ConfigOption,
-    JsonOption,
-    NowOption,
-    QuietOption,
-    RosterArgument,
-    VerboseOption,
-)
-from invites.cli.flags import (
-    AcceptChangeOption,
-    AcceptClockOption,
-    AcceptShrinkOption,
-    ClaimOption,
-    LimitOption,
-    NewLedgerOption,
-    NoFinalNewlineOption,
-    OnlyOption,
-    PartialOption,
-    ResendOption,
-    ScopeOption,
-    SkipInvalidOption,
-    TemplatesOption,
-    ToOption,
-    VerifyOption,
-    WithdrawNowOption,
-)
+from invites.cli.options import Call, SendFlags
 from invites.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from invites.cli.errands import Begun
+    from invites.cli.prepare import Setup
 
 
 def send(
+    call: Call,
     context: typer.Context,
-    roster: RosterArgument,
-    to: ToOption = None,
-    scope: ScopeOption = None,
-    claim: ClaimOption = None,
-    partial: PartialOption = False,
-    limit: LimitOption = None,
-    only: OnlyOption = None,
-    resend: ResendOption = False,
+    flags: SendFlags,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Compose and check all, send and record nothing.")
     ] = False,
     redirect: Annotated[
         str | None,
-        typer.Option("--redirect", metavar="ADDRESS", help="All to this box, record nothing."),
+        typer.Option("--redirect", metavar="ADDRESS", help="Send all there and record nothing."),
     ] = None,
     record_only: Annotated[
         Path | None,
         typer.Option("--record-only", metavar="MANIFEST", help="Adopt what a build mailed."),
     ] = None,
-    withdraw_now: WithdrawNowOption = False,
-    new_ledger: NewLedgerOption = False,
-    accept_shrink: AcceptShrinkOption = None,
-    accept_change: AcceptChangeOption = None,
-    accept_clock: AcceptClockOption = False,
-    no_final_newline: NoFinalNewlineOption = False,
     retry_wait: Annotated[
         str, typer.Option("--retry-wait", metavar="TIME", help="Try deferred ones for so long.")
     ] = "0s",
-    skip_invalid: SkipInvalidOption = False,
-    templates: TemplatesOption = None,
-    verify: VerifyOption = None,
-    now: NowOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> int:
     """Send what the plan says through the configured delivery, and remember it."""
-    from invites.cli.errands import Flags, begun
-
-    flags = Flags(
-        roster=roster,
-        to=to,
-        scope=scope,
-        claim=tuple(claim or ()),
-        partial=partial,
-        limit=limit,
-        only=tuple(only or ()),
-        resend=resend,
-        withdraw_now=withdraw_now,
-        new_ledger=new_ledger,
-        accept_shrink=accept_shrink,
-        accept_change=accept_change,
-        accept_clock=accept_clock,
-        no_final_newline=no_final_newline,
-        skip_invalid=skip_invalid,
-        templates=templates,
-        verify=verify,
-        now=now,
-    )
     _refuse_together(dry_run=dry_run, redirect=redirect, record_only=record_only)
     wait = _duration(retry_wait)
-    call = Call(config=config, as_json=as_json, quiet=quiet, verbose=verbose)
+    from invites.cli.prepare import set_up
     from invites.cli.sending import Sending
 
-    begin = begun(call, flags)
-    errand = Sending(call=call, context=context, flags=flags, begin=begin)
+    setup = set_up(call, flags)
+    errand = Sending(call=call, context=context, flags=flags, setup=setup)
     if not dry_run:
-        _refuse_another_time(begin, now)
+        _refuse_another_time(setup, flags.now)
     if redirect is not None:
-        return errand.redirect(_test_box(redirect, begin))
+        return errand.redirect(_test_box(redirect, setup))
     if dry_run:
         return errand.rehearse()
     if record_only is not None:
@@ -136,10 +68,10 @@ def _refuse_together(*, dry_run: bool, redirect: str | None, record_only: Path |
         raise UsageError(f"found {' and '.join(given)}, expected one of them")
 
 
-def _refuse_another_time(begin: Begun, now: str | None) -> None:
-    if now is not None and begin.to != "folder":
+def _refuse_another_time(setup: Setup, now: str | None) -> None:
+    if now is not None and setup.to != "folder":
         raise UsageError(
-            f"--now: found it with delivery to {begin.to}, expected it with --dry-run or --to "
+            f"--now: found it with delivery to {setup.to}, expected it with --dry-run or --to "
             "folder alone; what a mail server gets has the time of the clock"
         )
 
@@ -153,17 +85,17 @@ def _duration(text: str) -> timedelta:
         raise UsageError(f'--retry-wait: found "{text[:40]}", expected {unfit.expected}') from None
 
 
-def _test_box(text: str, begin: Begun) -> str:
+def _test_box(text: str, setup: Setup) -> str:
     """Return the mailbox that `--redirect` names; a folder has no envelope to redirect."""
     from invites.addresses import AddressRefused, parse_address
 
-    if begin.to != "smtp":
+    if setup.to != "smtp":
         raise UsageError(
             "--redirect: found delivery to a folder, expected --to smtp: a folder's messages go "
             "where their To: header says, to the attendees; --dry-run or build show them safely"
         )
     try:
-        found = parse_address(text, special_domains=begin.settings.roster.special_domains)
+        found = parse_address(text, special_domains=setup.settings.roster.special_domains)
     except AddressRefused as refused:
         raise UsageError(f'--redirect: found "{text[:60]}", expected {refused.expected}') from None
     return found.mailbox

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from invites.cli.common import Call, clock
-from invites.cli.errands import (
-    Begun,
-    Flags,
+from invites.cli.common import clock
+from invites.cli.options import Call, SendFlags
+from invites.cli.prepare import (
     Prepared,
+    Setup,
     acceptance,
     ledger_to_read,
     prepared,
@@ -74,8 +74,8 @@ class Sending:
 
     call: Call
     context: typer.Context
-    flags: Flags
-    begin: Begun
+    flags: SendFlags
+    setup: Setup
     stop: Stop = field(default_factory=Stop)
 
     def send(self, retry_wait: timedelta) -> int:
@@ -146,7 +146,7 @@ class Sending:
         return found.exit_code
 
     def _preparation(self) -> Prepared:
-        ready = prepared(self.call, self.flags, self.begin)
+        ready = prepared(self.call, self.flags, self.setup)
         demand_whole_roster(self.flags.roster, ready.roster, accepted=self.flags.no_final_newline)
         return ready
 
@@ -159,16 +159,16 @@ class Sending:
             raise
 
     def _note(self, refusal: InvitesError) -> None:
-        begin = self.begin
+        setup = self.setup
         try:
-            with open_ledger(begin.settings.ledger.url, lock=True) as ledger:
-                note_refused(ledger, begin.errand, refusal, source=self.flags.roster, now=begin.now)
+            with open_ledger(setup.settings.ledger.url, lock=True) as ledger:
+                note_refused(ledger, setup.errand, refusal, source=self.flags.roster, now=setup.now)
         except InvitesError as error:
             self.call.detail(f"the refused run is not in the history: {error}")
 
     @contextmanager
     def _ledger_to_write(self) -> Iterator[Ledger]:
-        url = self.begin.settings.ledger.url
+        url = self.setup.settings.ledger.url
         if self.flags.new_ledger:
             create(url)
         with open_ledger(url, lock=True) as ledger:
@@ -176,7 +176,7 @@ class Sending:
 
     @contextmanager
     def _ledger_to_read(self) -> Iterator[Ledger | None]:
-        with ledger_to_read(self.begin.settings, new=self.flags.new_ledger) as ledger:
+        with ledger_to_read(self.setup.settings, new=self.flags.new_ledger) as ledger:
             yield ledger
 
     @contextmanager
@@ -201,10 +201,10 @@ class Sending:
                 return sent_since(ledger, span, now=clock(self.flags.now))
 
         return open_delivery(
-            self.begin.settings,
+            self.setup.settings,
             run=run,
-            now=self.begin.now,
-            to=self.begin.to,
+            now=self.setup.now,
+            to=self.setup.to,
             sent_since=count,
             keep_old=self.flags.now is not None,
         )

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from invites.cli.common import Call
+    from invites.cli.options import Call
 
 _COLOURS = {"+": "32", "~": "33", "*": "36", "-": "31", "!": "35"}
 _RESET = "\x1b[0m"

@@ -123,7 +123,12 @@ def read(night: Night, job: Job, tried: OpenDue | None) -> Roster:
     )
     found = find(rule, now=night.now, seen=seen)
     table = joined(_tables(found, night))
-    demand_whole(table.source, final_newline=table.final_newline, sealed=found.sealed)
+    demand_whole(
+        table.source,
+        final_newline=table.final_newline,
+        sealed=found.sealed,
+        accepted=night.order.no_final_newline,
+    )
     skip = job.invalid == "skip"
     return parse_roster(table, night.settings.roster_rules(), skip_invalid=skip)
 
@@ -147,8 +152,7 @@ def errand_for(night: Night, job: Job, due: datetime) -> SendOptions:
         policy_from(settings, to=to),
         horizon=job.horizon,
         due=due,
-        accept_shrink=order.accept_shrink,
-        accept_change=order.accept_change,
+        accept=order.accept,
     )
     return SendOptions(
         scope=job.name,

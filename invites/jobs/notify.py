@@ -33,9 +33,9 @@ _REMEDIES = {
     Cause.ROSTER: "correct the roster or have it exported anew; "
     "`invites check ROSTER` lists every problem.",
     Cause.SHRINK: "look at the roster. If it is right, run "
-    "`invites run {job} --force --accept-shrink {digest}`.",
+    "`invites run {job} --force --accept {digest}`.",
     Cause.CHANGE: "look at the plan (`invites plan ROSTER`). If it is right, run "
-    "`invites run {job} --force --accept-change {digest}`.",
+    "`invites run {job} --force --accept {digest}`.",
     Cause.AGE: "see why the export did not come, or raise `newest` in the job.",
 }
 

@@ -40,9 +40,9 @@ class Order:
 
     jobs: tuple[str, ...] = ()
     force: bool = False
-    accept_shrink: str | None = None
-    accept_change: str | None = None
+    accept: str | None = None
     accept_clock: bool = False
+    no_final_newline: bool = False
     claimed: tuple[str, ...] = ()
     to: Literal["folder", "smtp"] | None = None
     dry_run: bool = False
@@ -52,9 +52,9 @@ class Order:
     def acceptance(self) -> str:
         """What changes with each acceptance that was given, "" for none."""
         given = (
-            self.accept_shrink or "",
-            self.accept_change or "",
+            self.accept or "",
             "clock" if self.accept_clock else "",
+            "whole" if self.no_final_newline else "",
             *self.claimed,
         )
         return "\n".join(given) if any(given) else ""

@@ -61,7 +61,7 @@ class Policy:
 
     `shrink` and `change` are shares (1/10 is 10 %).  `due` is the due time of the job that runs,
     None for a `send` by hand: missing ones are counted by it, and the horizon starts there.
-    `accept_shrink` and `accept_change` are the roster digest that a person said yes to.
+    `accept` is the beginning of the digest of the roster that a person said yes to.
     """
 
     namespace: str
@@ -71,8 +71,7 @@ class Policy:
     on_unknown: Literal["resend", "hold"] = "resend"
     horizon: timedelta | None = None
     due: datetime | None = None
-    accept_shrink: str | None = None
-    accept_change: str | None = None
+    accept: str | None = None
     partial: bool = False
     withdraw_now: bool = False
     resend: bool = False
@@ -230,9 +229,9 @@ class Refusal:
 
 
 _HELD = {
-    "shrink": ("nobody is withdrawn, all else goes out", "--accept-shrink"),
-    "cancelled": ("nobody is told of a cancellation, all else goes out", "--accept-shrink"),
-    "change": ("no update goes out, all else does", "--accept-change"),
+    "shrink": ("nobody is withdrawn, all else goes out", "--accept"),
+    "cancelled": ("nobody is told of a cancellation, all else goes out", "--accept"),
+    "change": ("no update goes out, all else does", "--accept"),
 }
 
 

@@ -69,7 +69,7 @@ def plan_for(
         left_out=left_out,
         shrunk=any(refusal.guard == "shrink" for refusal in refusals),
         cancellations=any(refusal.guard == "cancelled" for refusal in refusals),
-        waived=policy.withdraw_now or accepts(policy.accept_shrink, roster),
+        waived=policy.withdraw_now or accepts(policy.accept, roster),
     )
     sorted_out = _Sorted(moment)
     sorted_out.take(
@@ -215,7 +215,7 @@ class _Sorted:
         updates = [action for action in self.actions if _is_new_update(action)]
         live = found.live_attendees
         few = len(updates) <= CHANGE_UPDATES or len(updates) <= policy.change * live
-        if few or accepts(policy.accept_change, roster):
+        if few or accepts(policy.accept, roster):
             return ()
         self.actions = [action for action in self.actions if not _is_new_update(action)]
         for update in updates:

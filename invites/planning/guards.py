@@ -162,7 +162,7 @@ def beyond_horizon(start_seconds: float, moment: Moment) -> bool:
 
 def shrink_refusals(found: Survey, roster: Roster, policy: Policy) -> tuple[Refusal, ...]:
     """Return the guards against a roster that lost much; none where nobody can be withdrawn."""
-    if policy.partial or not roster.complete or accepts(policy.accept_shrink, roster):
+    if policy.partial or not roster.complete or accepts(policy.accept, roster):
         return ()
     meetings, attendees = found.live_meetings, found.live_attendees
     candidates = (

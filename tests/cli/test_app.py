@@ -12,7 +12,15 @@ import pytest
 
 import invites as package
 from invites.cli.app import COMMANDS
-from tests.support import COMMAND, ROOT, SAMPLE, Answer, in_a_removed_folder, process
+from tests.support import (
+    COMMAND,
+    ROOT,
+    SAMPLE,
+    Answer,
+    in_a_removed_folder,
+    process,
+    write_settings,
+)
 
 Invites = Callable[..., Answer]
 CONTRACT = (
@@ -79,6 +87,37 @@ def test_each_command_has_help_with_its_options(invites: Invites, command: str) 
             "--help",
         ]:
             assert option in answer.out
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_whole_sentences_within_the_width(invites: Invites, command: str) -> None:
+    """Nothing is cut, no line is longer than a terminal, and each option says what it does."""
+    text = invites(*command.split(), "--help").out
+    assert max(map(len, text.splitlines())) <= 80
+    options = text.partition("\nOptions:\n")[2]
+    entries = re.findall(r"^  \S.*(?:\n {5,}\S.*)*", options, re.MULTILINE)
+    told = [re.sub(r"  \[.*", "", " ".join(entry.split("\n"))).strip() for entry in entries]
+    assert "--config" in options
+    assert [entry for entry in told if not re.search(r"[^.]\.$", entry)] == []
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_the_options_of_all_commands_work_on_either_side_of_the_name(
+    invites: Invites, tmp_path: Path, order: str
+) -> None:
+    """`--config`, `--json`, `-q` and `-v`, before or after; the nearer one counts."""
+    settings = write_settings(tmp_path).rename(tmp_path / "other.toml")
+
+    def call(*options: str) -> Answer:
+        words = [*options, "check"] if order == "before" else ["check", *options]
+        return invites(*words, str(SAMPLE))
+
+    assert call("--config", str(settings), "--json").document()["links_weighed"] is True
+    assert call("--json").document()["links_weighed"] is False
+    assert (call("-q").out, call("-q").code) == ("", 0)
+    assert "SHA-256" in call("-v").err
+    nearer = invites("--config", str(settings), "check", str(SAMPLE), "--config", "absent.toml")
+    assert (nearer.code, "absent.toml: found nothing" in nearer.err) == (5, True)
 
 
 def test_a_call_without_a_command_shows_the_help(invites: Invites) -> None:

@@ -105,7 +105,11 @@ def test_a_guard_that_would_refuse_is_shown(office: Office) -> None:
     assert answer.out.count("held back: the roster shrank") == 9
     document = office.plan(many(3), "--json").document()
     (command,) = document["accept"]
-    assert command == f"invites send roster.csv --accept-shrink {document['roster_digest'][:16]}"
+    assert command == f"invites send roster.csv --accept {document['roster_digest'][:16]}"
+    code = command.partition(" --accept ")[2]
+    same = ("plan", "roster.csv", "--json", "--now", office.now)
+    named = office.invites("--config", "invites.toml", *same).document()
+    assert named["accept"] == [f"invites send roster.csv --config invites.toml --accept {code}"]
     accepted = office.plan(many(3), *command.split()[3:])
     assert (accepted.err, "9 withdrawn" in accepted.out) == ("", True)
 

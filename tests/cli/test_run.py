@@ -107,7 +107,7 @@ def test_force_runs_the_named_job_and_no_other(invites: Invites) -> None:
         ("--now", "2031-02-01T02:20:00Z"),
         ("--now", "2031-02-01T02:20:00Z", "--to", "smtp"),
         ("--to", "pigeon"),
-        ("--accept-shrink", "yes"),
+        ("--accept", "yes"),
         ("--dry-run", "--new-ledger"),
     ],
     ids=" ".join,

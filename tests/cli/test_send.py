@@ -203,8 +203,8 @@ def test_resend_sends_the_same_revision_anew(office: Office) -> None:
         ("--verify", "some"),
         ("--retry-wait", "5"),
         ("--limit", "-1"),
-        ("--accept-shrink", "yes"),
-        ("--accept-change", "0123456789"),
+        ("--accept", "yes"),
+        ("--accept", "0123456789"),
         ("--scope", " "),
         ("--now", "2031-02-01 00:00"),
         ("--dry-run", "--redirect", "test@example.org"),
@@ -338,13 +338,13 @@ def test_a_roster_that_shrank_withdraws_nobody_until_accepted(office: Office) ->
 
 
 def test_an_acceptance_holds_for_its_roster_alone(office: Office) -> None:
-    """Another roster's digest is no yes, and that is said."""
+    """Another roster's code is no yes, and that is said."""
     rows = many(12)
     office.send(rows)
     flags = accepting(office.send(rows[:3]))
     answer = office.send(rows[:2], *flags)
     assert answer.code == 6
-    assert "another roster's digest" in answer.err
+    assert "another roster's code" in answer.err
     assert len(office.batches()) == 1
 
 

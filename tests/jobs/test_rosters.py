@@ -95,16 +95,16 @@ def test_a_roster_that_lost_nine_tenths_withdraws_nobody_before_a_yes(
     assert told.wake("02:20").outcomes == ()
     (notice,) = notices(relay)
     digest = hashlib.sha256((HEADER + "".join(TWENTY[:2])).encode()).hexdigest()
-    command = f"invites run nightly --force --accept-shrink {digest[:16]}"
+    command = f"invites run nightly --force --accept {digest[:16]}"
     assert command in notice.get_content()
 
-    outcome = told.one("02:25", jobs=("nightly",), accept_shrink=digest[:16])
+    outcome = told.one("02:25", jobs=("nightly",), accept=digest[:16])
     assert (outcome.exit_code, outcome.counts["withdrawn"]) == (Exit.DONE, 18)
     assert told.state().open is None
 
 
 def test_too_many_updates_at_once_want_a_yes(told: House, relay: ScriptedServer) -> None:
-    """A retitled roster trips the change guard; `--accept-change` lets the updates out."""
+    """A retitled roster trips the change guard; `--accept` lets the updates out."""
     many = [row(number, f"person{number}") for number in range(30)]
     told.roster(*many)
     told.seen()
@@ -113,10 +113,10 @@ def test_too_many_updates_at_once_want_a_yes(told: House, relay: ScriptedServer)
     path = told.roster(*[line.replace("Meeting", "Session") for line in many])
     outcome = told.one("02:15")
     assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.CHANGE)
-    assert "--accept-change" in notices(relay)[0].get_content()
+    assert "--accept" in notices(relay)[0].get_content()
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert told.one("02:20", accept_change=digest).counts["updated"] == 30
+    assert told.one("02:20", accept=digest).counts["updated"] == 30
 
 
 def test_an_export_that_did_not_come_is_a_finding(told: House, relay: ScriptedServer) -> None:

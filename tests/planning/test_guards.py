@@ -69,7 +69,7 @@ def test_a_shrink_that_was_accepted_withdraws_now() -> None:
     """Bound to that roster's digest, and withdraw_after is waived."""
     world = lose(meetings_of(20), 3)
     digest = world.roster.digest
-    plan = world.plan(accept_shrink=digest[:16])
+    plan = world.plan(accept=digest[:16])
     assert [kind for _, kind, _ in said(plan)] == ["cancelled"] * 3
     assert plan.refusals == ()
 
@@ -79,8 +79,8 @@ def test_an_acceptance_of_another_roster_accepts_nothing() -> None:
     world = lose(meetings_of(20), 3)
     digest = world.roster.digest
     lose(world, 1)
-    assert world.plan(accept_shrink=digest).refusals != ()
-    assert world.plan(accept_shrink=world.roster.digest[:4]).refusals != ()
+    assert world.plan(accept=digest).refusals != ()
+    assert world.plan(accept=world.roster.digest[:4]).refusals != ()
 
 
 def test_a_run_that_the_shrink_guard_refused_counts_nothing_as_missing() -> None:
@@ -102,7 +102,7 @@ def test_many_newly_cancelled_meetings_are_held_like_a_shrink() -> None:
     plan = world.plan()
     assert said(plan) == []
     assert {hold.reason for hold in plan.held} == {Reason.CANCELLATIONS}
-    assert len(world.plan(accept_shrink=world.roster.digest).actions) == 3
+    assert len(world.plan(accept=world.roster.digest).actions) == 3
 
 
 def test_a_roster_with_every_meeting_gone_is_held() -> None:
@@ -118,7 +118,7 @@ def test_many_updates_at_once_are_held_and_new_ones_go_out() -> None:
     plan = world.plan()
     assert said(plan) == [("zoe@example.org", "invitation", 0)]
     assert [refusal.guard for refusal in plan.refusals] == ["change"]
-    assert len(world.plan(accept_change=world.roster.digest).actions) == 31
+    assert len(world.plan(accept=world.roster.digest).actions) == 31
 
 
 @pytest.mark.parametrize(("attendees", "trips"), [(20, False), (21, True)])
@@ -131,7 +131,7 @@ def test_the_change_guard_needs_more_than_twenty_updates(attendees: int, *, trip
 def test_updates_that_were_begun_are_finished_without_another_yes() -> None:
     """An accepted change that was cut short goes on."""
     world = meetings_of(1, attendees=30).edit("m000", title="Another")
-    world.run(State.PLANNED, accept_change=world.roster.digest)
+    world.run(State.PLANNED, accept=world.roster.digest)
     plan = world.wait(HOUR).plan()
     assert len(plan.actions) == 30
     assert plan.refusals == ()
@@ -140,7 +140,7 @@ def test_updates_that_were_begun_are_finished_without_another_yes() -> None:
 def test_an_update_that_is_held_drops_the_older_one_on_its_way() -> None:
     """Nobody is to get what the roster does not say any more, while its successor waits."""
     world = meetings_of(1, attendees=30).edit("m000", title="Another")
-    world.run(State.DEFERRED, accept_change=world.roster.digest)
+    world.run(State.DEFERRED, accept=world.roster.digest)
     plan = world.edit("m000", title="A third").run()
     assert [refusal.guard for refusal in plan.refusals] == ["change"]
     assert len(plan.dropped) == 30

@@ -163,7 +163,7 @@ class Office:
         if roster is None:
             return None
         if accept:
-            flags |= {"accept_shrink": roster.digest, "accept_change": roster.digest}
+            flags |= {"accept": roster.digest}
         if only:
             flags["only"] = (Only("email" if "@" in only else "meeting", only),)
         showing = self._showing(shown, {one[0] for one in broken}, stray, flags, accept, only)

@@ -1,4 +1,4 @@
-"""What `plan` and `send` share: what follows from their flags and the settings."""
+"""What `plan` and `send` begin with: the settings, the roster and what makes messages."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from unicodedata import normalize
 
 import typer
 
-from invites.cli.common import Call, clock, spare_the_collector
+from invites.cli.common import clock, spare_the_collector
+from invites.cli.options import Call, SendFlags
 from invites.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,59 +23,9 @@ if TYPE_CHECKING:
     from invites.sending import Renderer, SendOptions
     from invites.settings import Settings
 
-SHORTEST_DIGEST = 12
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flags:
-    """The flags of a `plan` or `send`, as they were given."""
-
-    roster: str
-    to: str | None = None
-    scope: str | None = None
-    claim: tuple[str, ...] = ()
-    partial: bool = False
-    limit: int | None = None
-    only: tuple[str, ...] = ()
-    resend: bool = False
-    withdraw_now: bool = False
-    new_ledger: bool = False
-    accept_shrink: str | None = None
-    accept_change: str | None = None
-    accept_clock: bool = False
-    no_final_newline: bool = False
-    skip_invalid: bool = False
-    templates: Path | None = None
-    verify: str | None = None
-    now: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what can be known to be wrong from the flags alone."""
-        if self.to not in {None, "folder", "smtp"}:
-            raise UsageError(f'--to: found "{self.to}", expected folder or smtp')
-        if self.verify not in {None, "all"}:
-            raise UsageError(f'--verify: found "{self.verify}", expected all')
-        for flag, digest in (
-            ("--accept-shrink", self.accept_shrink),
-            ("--accept-change", self.accept_change),
-        ):
-            demand_digest(flag, digest)
-
-
-def demand_digest(flag: str, digest: str | None) -> None:
-    """Raise UsageError for what can't be the beginning of a roster's digest."""
-    """Refuse as UsageError what can be no roster's digest; None is no flag."""
-    if digest is None:
-        return
-    if len(digest) < SHORTEST_DIGEST or set(digest.lower()) - set("0123456789abcdef"):
-        raise UsageError(
-            f'{flag}: found "{digest[:70]}", expected at least {SHORTEST_DIGEST} hex digits of the '
-            "roster's SHA-256, as the guard's message shows them"
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class Setup:
     """What is known before the roster is read."""
 
     settings: Settings
@@ -99,7 +49,7 @@ class Prepared:
     now: datetime
 
 
-def begun(call: Call, flags: Flags) -> Begun:
+def set_up(call: Call, flags: SendFlags) -> Setup:
     """Return what `plan` and `send` begin with, or raise what is wrong with flags and settings."""
     import os
 
@@ -118,47 +68,46 @@ def begun(call: Call, flags: Flags) -> Begun:
         command="send",
         delivery=to,
         policy=_policy(flags, settings, to),
-        claimed=tuple(dict.fromkeys(name for name in flags.claim if name != scope)),
+        claimed=tuple(name for name in flags.claimed if name != scope),
         clock_ahead=settings.guard.clock_ahead,
         accept_clock=flags.accept_clock,
         keep=settings.ledger.keep,
     )
-    return Begun(settings=settings, errand=errand, now=now)
+    return Setup(settings=settings, errand=errand, now=now)
 
 
-def prepared(call: Call, flags: Flags, begin: Begun) -> Prepared:
+def prepared(call: Call, flags: SendFlags, setup: Setup) -> Prepared:
     """Read the roster and open the workshop; raises what is wrong with either."""
     from invites.cli.reading import warn_of
     from invites.sending import Renderer
     from invites.sending.rosters import read_roster
 
     spare_the_collector()
-    settings = begin.settings
-    roster = read_roster(flags.roster, settings, skip_invalid=flags.skip_invalid, now=begin.now)
+    settings = setup.settings
+    roster = read_roster(flags.roster, settings, skip_invalid=flags.skip_invalid, now=setup.now)
     workshop = Renderer.from_settings(
         settings, templates=flags.templates, everything=flags.verify == "all"
     )
     warn_of(call, roster)
-    _warn_of_other_digests(call, flags, roster)
+    _warn_of_another_code(call, flags, roster)
     return Prepared(
-        settings=settings, roster=roster, workshop=workshop, errand=begin.errand, now=begin.now
+        settings=settings, roster=roster, workshop=workshop, errand=setup.errand, now=setup.now
     )
 
 
-def _policy(flags: Flags, settings: Settings, to: str) -> Policy:
+def _policy(flags: SendFlags, settings: Settings, to: str) -> Policy:
     from dataclasses import replace
 
     from invites.sending import policy_from
 
     return replace(
         policy_from(settings, to=to),
-        accept_shrink=flags.accept_shrink,
-        accept_change=flags.accept_change,
+        accept=flags.accept,
         partial=flags.partial,
         withdraw_now=flags.withdraw_now,
         resend=flags.resend,
         limit=flags.limit,
-        only=tuple(_only(text, settings) for text in flags.only),
+        only=tuple(_only(text, settings) for text in flags.only or ()),
     )
 
 
@@ -180,7 +129,7 @@ def _only(text: str, settings: Settings) -> Only:
     return Only("email", found.address)
 
 
-def _scope(call: Call, flags: Flags, settings: Settings) -> str:
+def _scope(call: Call, flags: SendFlags, settings: Settings) -> str:
     from invites.sending.scopes import scope_for
 
     if flags.scope is not None:
@@ -193,17 +142,13 @@ def _scope(call: Call, flags: Flags, settings: Settings) -> str:
     return scope.name
 
 
-def _warn_of_other_digests(call: Call, flags: Flags, roster: Roster) -> None:
+def _warn_of_another_code(call: Call, flags: SendFlags, roster: Roster) -> None:
     """Say where a yes was to another roster than this one; it is then no yes."""
-    for flag, digest in (
-        ("--accept-shrink", flags.accept_shrink),
-        ("--accept-change", flags.accept_change),
-    ):
-        if digest is not None and not roster.digest.startswith(digest.lower()):
-            call.warn(
-                f"{flag}: {digest[:16]} is another roster's digest, and accepts nothing of this "
-                f"one's, which begins with {roster.digest[:16]}"
-            )
+    code = flags.accept
+    if code is not None and not roster.digest.startswith(code.lower()):
+        call.warn(
+            f"--accept: {code[:16]} is another roster's code, and accepts nothing of this one's"
+        )
 
 
 @contextmanager
@@ -219,17 +164,12 @@ def ledger_to_read(settings: Settings, *, new: bool) -> Iterator[Ledger | None]:
 
 
 def acceptance(context: typer.Context, plan: Plan) -> tuple[str, ...]:
-    """Return the very commands that say yes to what the plan's guards refused."""
-    flags = {ACCEPTED_BY[refusal.guard]: refusal.digest[:DIGEST_SHOWN] for refusal in plan.refusals}
-    return tuple(f"{again(context, without=flag)} {flag} {flags[flag]}" for flag in flags)
+    """Return the very command that says yes to what the plan's guards refused, if they did."""
+    codes = dict.fromkeys(refusal.digest[:CODE_SHOWN] for refusal in plan.refusals)
+    return tuple(f"{again(context, without='--accept')} --accept {code}" for code in codes)
 
 
-ACCEPTED_BY = {
-    "shrink": "--accept-shrink",
-    "cancelled": "--accept-shrink",
-    "change": "--accept-change",
-}
-DIGEST_SHOWN = 16
+CODE_SHOWN = 16
 
 
 def again(context: typer.Context, *, without: str) -> str:
@@ -238,7 +178,7 @@ def again(context: typer.Context, *, without: str) -> str:
     for parameter in context.command.params:
         name = parameter.name or ""
         source = context.get_parameter_source(name)
-        if source is None or source.name != "COMMANDLINE":
+        if source is None or source.name not in {"COMMANDLINE", "DEFAULT_MAP"}:
             continue
         flag = parameter.opts[0]
         value = context.params[name]

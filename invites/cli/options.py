@@ -1,0 +1,212 @@
+"""The options of the command line, each declared once, and how a dataclass of them is taken apart.
+
+A command names a dataclass of options as its parameter; `spread` shows Typer the fields instead,
+and puts what was given together again.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from invites.errors import UsageError
+
+JSON_VERSION = 1
+"""Raised when a `--json` document changes so that a program reading it would break."""
+
+RosterArgument = Annotated[
+    str, typer.Argument(metavar="ROSTER", help="The CSV file; - reads standard input.")
+]
+NowOption = Annotated[
+    str | None,
+    typer.Option("--now", metavar="TIME", help="Take this time (ISO 8601) for the present."),
+]
+SkipInvalidOption = Annotated[
+    bool, typer.Option("--skip-invalid", help="Leave faulty rows out instead of refusing.")
+]
+TemplatesOption = Annotated[
+    Path | None,
+    typer.Option("--templates", metavar="DIR", help="Look here for templates first."),
+]
+VerifyOption = Annotated[
+    str | None,
+    typer.Option("--verify", metavar="all", help="Read every message back, not a sample."),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """The options that every command has, before or after its name, and the two streams."""
+
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Read the settings from this file."),
+    ] = None
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write one JSON document to standard output.")
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False
+
+    def say(self, text: str) -> None:
+        """Write a line for people: to stdout, or to stderr where stdout carries JSON."""
+        if not self.quiet:
+            print(text, file=sys.stderr if self.as_json else sys.stdout)
+
+    def detail(self, text: str) -> None:
+        """Write a line that only `-v` shows, to stderr."""
+        if self.verbose:
+            print(text, file=sys.stderr)
+
+    def warn(self, text: str) -> None:
+        """Write a warning to stderr; `-q` keeps it, for something is not as it should be."""
+        print(f"warning: {text}", file=sys.stderr)
+
+    def problems(self, lines: Iterable[str]) -> None:
+        """Write problems to stderr, one unwrapped line each."""
+        for line in lines:
+            print(line, file=sys.stderr)
+
+    def document(self, **facts: Any) -> None:
+        """Write the one JSON document, where it was asked for."""
+        if self.as_json:
+            json.dump({"version": JSON_VERSION, **facts}, sys.stdout, ensure_ascii=False, indent=2)
+            sys.stdout.write("\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFlags:
+    """What `plan`, `send` and `run` take alike: where to, and what a person says yes to."""
+
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="folder|smtp", help="Deliver there, not as configured."),
+    ] = None
+    claim: Annotated[
+        list[str] | None,
+        typer.Option("--claim", metavar="SCOPE", help="Move that scope's meetings over."),
+    ] = None
+    new_ledger: Annotated[
+        bool, typer.Option("--new-ledger", help="Start with an empty ledger.")
+    ] = False
+    accept: Annotated[
+        str | None,
+        typer.Option("--accept", metavar="CODE", help="Say yes to the guards that plan showed."),
+    ] = None
+    accept_clock: Annotated[
+        bool, typer.Option("--accept-clock", help="Go on: this machine's clock is right.")
+    ] = False
+    no_final_newline: Annotated[
+        bool, typer.Option("--no-final-newline", help="The roster is whole, though it ends so.")
+    ] = False
+    now: NowOption = None
+
+    def __post_init__(self) -> None:
+        """Refuse what can be known to be wrong from the options alone."""
+        if self.to not in {None, "folder", "smtp"}:
+            raise UsageError(f'--to: found "{self.to}", expected folder or smtp')
+        if self.accept is not None and not _is_code(self.accept):
+            raise UsageError(
+                f'--accept: found "{self.accept[:70]}", expected at least {SHORTEST_CODE} hex '
+                "digits, the code that plan shows with the guards"
+            )
+
+    @property
+    def claimed(self) -> tuple[str, ...]:
+        """The scopes to move over, each once."""
+        return tuple(dict.fromkeys(self.claim or ()))
+
+
+SHORTEST_CODE = 12
+
+
+def _is_code(text: str) -> bool:
+    return len(text) >= SHORTEST_CODE and not set(text.lower()) - set("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendFlags(RunFlags):
+    """What `plan` and `send` take besides: whose roster it is, and what of it counts."""
+
+    roster: RosterArgument
+    scope: Annotated[
+        str | None,
+        typer.Option("--scope", metavar="NAME", help="The roster speaks for this scope or job."),
+    ] = None
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Withdraw nobody: the roster is only a part.")
+    ] = False
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=0, help="Make at most N messages.")
+    ] = None
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="email:A|meeting:ID", help="Only this person or meeting."),
+    ] = None
+    resend: Annotated[
+        bool, typer.Option("--resend", help="Send what stands once more; best with --only.")
+    ] = False
+    withdraw_now: Annotated[
+        bool, typer.Option("--withdraw-now", help="Withdraw who is missing without waiting.")
+    ] = False
+    skip_invalid: SkipInvalidOption = False
+    templates: TemplatesOption = None
+    verify: VerifyOption = None
+
+    def __post_init__(self) -> None:
+        """Refuse what can be known to be wrong from the options alone."""
+        RunFlags.__post_init__(self)
+        demand_verify(self.verify)
+
+
+def demand_verify(given: str | None) -> None:
+    """Raise UsageError for a `--verify` that is not `all`."""
+    if given not in {None, "all"}:
+        raise UsageError(f'--verify: found "{given[:40]}", expected all')
+
+
+def spread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function with each dataclass among its parameters taken apart into its fields.
+
+    Typer makes an option of each field, whose default and help stand in its `Annotated` type.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters = [
+        parameter.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY)
+        for name, parameter in signature(function).parameters.items()
+        if name not in groups
+    ]
+    for group in reversed(groups.values()):  # `call` comes first: its options end each help text
+        parameters += _parameters_of(group)
+
+    def called(**given: Any) -> Any:
+        for name, group in groups.items():
+            options = {field.name: given.pop(field.name) for field in fields(group)}
+            given[name] = group(**options)
+        return function(**given)
+
+    called.__doc__ = function.__doc__
+    called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in parameters}
+    return called
+
+
+def _parameters_of(group: type) -> list[Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        Parameter(
+            field.name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(group)
+    ]
