@@ -274,7 +274,7 @@ def _segment_refusals(link: Link) -> Iterator[Remark]:
         yield Remark(code="link-room", text="The link's room is not percent-encoded UTF-8.")
     else:
         try:
-            room_from_text(unquote(link.segment))
+            room_from_text(unquote(link.segment), tenant=_tenant(link))
         except RoomRefused as refused:
             yield Remark(
                 code="link-room",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -146,7 +146,7 @@ _FULLEST: Final = Attendee(
     user_id="x",
     group="x",
 )
-"""An attendee who has every claim, in which `false` is longer than `true`."""
+"""An attendee who has every claim but those of a moderator."""
 
 
 class LinkLengths:
@@ -165,8 +165,16 @@ class LinkLengths:
         )
         self._octets = _together(
             len(compact(shared_claims(server, _NO_ROOM, _LONGEST_WINDOW))),
-            len(compact(personal_claims(server, _FULLEST))),
+            max(
+                len(compact(personal_claims(server, replace(_FULLEST, moderator=flag))))
+                for flag in (False, True)
+            ),
         )
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant that the links are of, None for none."""
+        return self._server.tenant
 
     def suspects(self, attendees: Iterable[Attendee], room: Room | None) -> list[Attendee]:
         """Return those whose link may be too long, and none but them has to be weighed.

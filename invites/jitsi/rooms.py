@@ -31,22 +31,31 @@ RESERVED_NAMES: Final = frozenset(
         "colibri-relay-ws",
         "conference-request",
         "rtcstats-ws",
-        "socket.io",
-        "etherpad",
-        "_api",
         "_load-test",
+        "_unlock",
         ".well-known",
         "robots.txt",
         "manifest.json",
-        "license",
     }
 )
 """Last segments that the web server of a Jitsi installation answers itself, in lower case."""
 
-RESERVED_ENDINGS: Final = (".js", ".css", ".png", ".ico", ".html")
-"""Endings that the web server takes for files of the web client."""
+RESERVED_ENDINGS: Final = (".js",)
+"""The ending of `config.js`, `interface_config.js`, `external_api.js` and their kin."""
 
-UNREACHABLE: Final = "&':?\"#/\\"
+RESERVED_BEGINNINGS: Final = ("__jicofo-health-check",)
+"""Rooms that jicofo opens and closes to see whether Prosody is well."""
+
+RESERVED_WITH_TENANT: Final = frozenset({"config-js"})
+"""What it answers besides below a tenant, where nginx matches `config.js` by an expression."""
+
+BEGINNINGS_WITH_TENANT: Final = ("http-bind", "xmpp-websocket")
+"""Beginnings that it answers itself below a tenant, where those expressions have no end."""
+
+RESERVED_TENANTS: Final = frozenset({"static", "sounds", "lang", "libs", "css", "images", "fonts"})
+"""Folders of the web client's files: a room below one is 404."""
+
+UNREACHABLE: Final = "&':?\"/"
 """Characters with which a path never reaches the web client, percent-encoded or not."""
 
 CLAIM_SAFE: Final = "-_.!~*'()"
@@ -64,7 +73,7 @@ DERIVED_AT_MOST: Final = SLUG_AT_MOST + 1 + 16
 DELETED: Final = str.maketrans("", "", ":?#[]@!$&'()*+,;=></\"")
 """Literal characters that the web client deletes from a link's room (`uri.ts`)."""
 
-_PERCENT_ENCODED = re.compile(r"%[0-9a-fA-F]{2}")
+_PERCENT_ENCODED = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 _TENANT = re.compile(r"[a-z0-9_~-]+")
 _LINE_BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
@@ -87,15 +96,15 @@ class TenantRefused(ValueError):  # noqa: N818 - as above
         super().__init__(f"expected {expected}")
 
 
-def room_from_text(text: str) -> Room:
+def room_from_text(text: str, *, tenant: str | None = None) -> Room:
     """Return the room that `text` names: what a token claims and what its link shows.
 
-    `text` is plain text as people write it, never percent-encoded.
+    `text` is plain text as people write it, never percent-encoded; `tenant` is that of the link.
     Raises RoomRefused for what no link can reach or what the web server answers itself.
     """
     folded = folded_room(text)
     _refuse_unreachable(folded)
-    _refuse_reserved(folded)
+    _refuse_reserved(folded, tenant)
     claim = quote(folded, safe=CLAIM_SAFE).lower()
     if len(claim) > ROOM_BYTES_AT_MOST:
         raise RoomRefused(
@@ -126,21 +135,38 @@ def _refuse_unreachable(folded: str) -> None:
         raise RoomRefused("a room without control characters and line ends")
     if found := sorted(set(folded) & set(UNREACHABLE)):
         raise RoomRefused(
-            f"a room without {' '.join(found)} (no link reaches rooms with & ' : ? \" # / or \\)"
+            f"a room without {' '.join(found)} (no link reaches rooms with & ' : ? \" or /)"
         )
-    if _PERCENT_ENCODED.search(folded):
+    if _is_percent_encoded(folded):
         raise RoomRefused("the room as plain text, not percent-encoded")
     if folded in {".", ".."}:
         raise RoomRefused("a room other than . and .., which browsers drop from a link")
 
 
-def _refuse_reserved(folded: str) -> None:
-    if folded in RESERVED_NAMES:
+def _is_percent_encoded(text: str) -> bool:
+    """Tell whether there is a `%41` in the text that stands for a character.
+
+    In `50%ab` it stands for none (AB alone is no UTF-8), so that nobody decodes it once more.
+    """
+    runs = (bytes.fromhex(run[0].replace("%", "")) for run in _PERCENT_ENCODED.finditer(text))
+    return any(run.decode("utf-8", "ignore") for run in runs)
+
+
+def _refuse_reserved(folded: str, tenant: str | None) -> None:
+    names = RESERVED_NAMES if tenant is None else RESERVED_NAMES | RESERVED_WITH_TENANT
+    if folded in names:
         raise RoomRefused(f"another room: the web server answers /{folded} itself")
     if folded.endswith(RESERVED_ENDINGS):
         ending = folded[folded.rindex(".") :]
         raise RoomRefused(
             f"a room that does not end in {ending}: the web server takes it for a file of its own"
+        )
+    if folded.startswith(RESERVED_BEGINNINGS):
+        raise RoomRefused("another room: jicofo tests itself in rooms that begin so")
+    if tenant is not None and folded.startswith(BEGINNINGS_WITH_TENANT):
+        raise RoomRefused(
+            "another room: below a tenant the web server answers itself what begins with "
+            f"{' or '.join(BEGINNINGS_WITH_TENANT)}"
         )
 
 
@@ -177,7 +203,10 @@ def derived_room(meeting_id: str, key: bytes) -> Room:
     """
     digest = hmac.digest(key, meeting_id.encode(), hashlib.sha256)
     code = b32encode(digest[:10]).decode("ascii").lower()
-    name = f"{slug(meeting_id, SLUG_AT_MOST, otherwise='meeting')}-{code}"
+    shown = slug(meeting_id, SLUG_AT_MOST, otherwise="meeting")
+    if shown.startswith(BEGINNINGS_WITH_TENANT):
+        shown = "meeting"
+    name = f"{shown}-{code}"
     return Room(claim=name, segment=name)
 
 
@@ -200,4 +229,6 @@ def tenant_from_path(path: str) -> str | None:
     folded = name.replace(".", "_").lower()
     if not _TENANT.fullmatch(folded):
         raise TenantRefused("a tenant of letters a-z, digits, '.', '-' and '_'")
+    if folded in RESERVED_TENANTS:
+        raise TenantRefused(f"another tenant: the web server has files of its own in /{folded}")
     return folded

@@ -27,7 +27,7 @@ from jwt.exceptions import InvalidKeyError
 from pybase64 import urlsafe_b64encode
 
 from invites.errors import InvitesError
-from invites.jitsi.features import JAAS_FEATURES
+from invites.jitsi.features import JAAS_FEATURES, switched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,14 +239,17 @@ def _user(server: Server, attendee: Attendee) -> dict[str, str | bool]:
         user["moderator"] = _said(attendee.moderator) if jaas else attendee.moderator
     if "affiliation" in server.moderator_claims:
         user["affiliation"] = "owner" if attendee.moderator else "member"
+    if "lobby_bypass" in server.moderator_claims and attendee.moderator:
+        user["lobby_bypass"] = True
     return user
 
 
 def _features(server: Server, attendee: Attendee) -> dict[str, str] | dict[str, bool]:
+    named = switched(attendee.features)
     if server.profile == "jaas":
-        named = dict.fromkeys(attendee.features, "true")
-        return dict.fromkeys(JAAS_FEATURES, "false") | named
-    return dict.fromkeys(attendee.features, True)
+        said = {name: _said(is_on) for name, is_on in named.items()}
+        return dict.fromkeys(JAAS_FEATURES, "false") | said
+    return named
 
 
 def _said(flag: bool) -> str:  # noqa: FBT001 - one flag, and its words

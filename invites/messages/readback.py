@@ -246,7 +246,12 @@ class _Reader:
             claims["context.user.affiliation"] = "owner" if moderates else "member"
         if "root" in server.moderator_claims:
             claims["moderator"] = moderates
-        features: dict[str, object] = dict.fromkeys(attendee.features, "true" if jaas else True)
+        if "lobby_bypass" in server.moderator_claims and moderates:
+            claims["context.user.lobby_bypass"] = True
+        features: dict[str, object] = {}
+        for name in attendee.features:
+            wanted = name[:1] != "-"
+            features[name if wanted else name[1:]] = str(wanted).lower() if jaas else wanted
         if jaas:
             features = dict.fromkeys(JAAS_FEATURES, "false") | features
         return claims | {f"context.features.{name}": value for name, value in features.items()}

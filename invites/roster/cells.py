@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from invites.addresses import Address, parse_address
+from invites.jitsi.features import OFF, switched
 from invites.jitsi.rooms import RoomRefused, room_from_text
 from invites.jitsi.validity import ValidityRule
 from invites.languages import language_tag
@@ -97,10 +98,11 @@ def as_moderator(text: str, _rules: RosterRules) -> bool:
     raise CellRefused("true or false, yes or no, y or n, 1 or 0, x or an empty cell")
 
 
-def as_room(text: str, _rules: RosterRules) -> NamedRoom:
+def as_room(text: str, rules: RosterRules) -> NamedRoom:
     """Return the room that the text names."""
     try:
-        return NamedRoom(text, room_from_text(text))
+        tenant = rules.links.tenant if rules.links is not None else None
+        return NamedRoom(text, room_from_text(text, tenant=tenant))
     except RoomRefused as refusal:
         raise CellRefused(refusal.expected) from None
 
@@ -122,8 +124,16 @@ def as_attendance(text: str, _rules: RosterRules) -> Attendance:
 
 
 def as_features(text: str, _rules: RosterRules) -> tuple[str, ...]:
-    """Return the names in the cell, each once and sorted, known to Jitsi or not."""
-    return tuple(sorted(set(text.replace(";", " ").split())))
+    """Return the names in the cell, each once and sorted, known to Jitsi or not.
+
+    A hyphen before a name switches the feature off.
+    """
+    names = set(text.replace(";", " ").split())
+    if len(switched(names)) != len(names):
+        raise CellRefused("each feature either switched on (NAME) or off (-NAME), not both")
+    if OFF in names:
+        raise CellRefused("a feature's name right behind the hyphen that switches it off")
+    return tuple(sorted(names))
 
 
 def as_later(_text: str, _rules: RosterRules) -> object:

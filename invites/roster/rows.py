@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from invites.addresses import Address
-from invites.jitsi.features import FEATURES
+from invites.jitsi.features import is_known
 from invites.model import NO_COLUMNS, Attendance, Attendee
 from invites.problems import Problem
 from invites.roster.cells import RosterRules
@@ -249,7 +249,7 @@ class RowReader:
         values, refused = self._read_together(self._option_places, cells)
         if "attendee_timezone" in values:
             values["timezone"] = values.pop("attendee_timezone")
-        unknown = tuple(name for name in values.get("features", ()) if name not in FEATURES)
+        unknown = tuple(name for name in values.get("features", ()) if not is_known(name))
         options = _Options(**values, unknown=unknown, refused=refused)
         self._options[cells] = options
         return options

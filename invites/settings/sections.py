@@ -28,7 +28,7 @@ Share = Annotated[Fraction, BeforeValidator(values.share)]
 SettingsPath = Annotated[Path, BeforeValidator(fields.path)]
 Command = Annotated[tuple[str, ...], BeforeValidator(values.command)]
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512"]
-MODERATOR_CLAIMS: Final = ("context", "affiliation", "root")
+MODERATOR_CLAIMS: Final = ("context", "affiliation", "root", "lobby_bypass")
 
 
 class Section(BaseModel):

@@ -37,7 +37,7 @@ def attendees(text: st.SearchStrategy[str]) -> st.SearchStrategy[Attendee]:
         avatar=text | long,
         user_id=text | long,
         group=text | long,
-        features=st.lists(st.sampled_from(["recording", "lobby"]) | text, max_size=5).map(tuple),
+        features=st.lists(st.sampled_from(["recording", "-lobby"]) | text, max_size=5).map(tuple),
     )
 
 
@@ -51,7 +51,9 @@ SERVERS = st.builds(
     algorithm=st.sampled_from(ALGORITHMS),
     key_id=st.none() | TEXT,
     link=st.sampled_from(["query", "fragment"]),
-    moderator_claims=st.lists(st.sampled_from(["context", "affiliation", "root"])).map(tuple),
+    moderator_claims=st.lists(
+        st.sampled_from(["context", "affiliation", "root", "lobby_bypass"])
+    ).map(tuple),
     profile=st.sampled_from(["jitsi", "jaas"]),
 )
 ROOMS = st.none() | st.sampled_from(

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import jwt
 import pytest
@@ -120,7 +120,7 @@ ATTENDEES = st.builds(
     avatar=st.sampled_from(["", "https://example.com/a.png"]),
     user_id=TEXT,
     group=TEXT,
-    features=st.lists(st.sampled_from(["recording", "lobby", "of-tomorrow"]), unique=True).map(
+    features=st.lists(st.sampled_from(["recording", "-lobby", "of-tomorrow"]), unique=True).map(
         tuple
     ),
 )
@@ -133,7 +133,12 @@ SERVERS = st.builds(
     audience=TEXT,
     algorithm=st.sampled_from(["HS256", "HS384", "HS512"]),
     moderator_claims=st.sampled_from(
-        [("context",), ("affiliation",), ("root",), ("context", "affiliation", "root")]
+        [
+            ("context",),
+            ("affiliation",),
+            ("root",),
+            ("context", "affiliation", "root", "lobby_bypass"),
+        ]
     ),
     profile=st.sampled_from(["jitsi", "jaas"]),
 )
@@ -255,6 +260,25 @@ def test_the_moderator_stands_in_the_claims_that_are_set(moderator: bool) -> Non
     alone = opened(minted(attendee, server=replace(SERVER, moderator_claims=("root",))))[1]
     assert alone["moderator"] is moderator
     assert not alone["context"]["user"].keys() & {"moderator", "affiliation"}
+
+
+@pytest.mark.parametrize("profile", ["jitsi", "jaas"])
+def test_a_feature_behind_a_hyphen_is_switched_off(profile: Literal["jitsi", "jaas"]) -> None:
+    """The web client heeds false alone for screen-sharing and moderation."""
+    attendee = replace(ADA, features=("-screen-sharing", "recording"))
+    claims = opened(minted(attendee, server=replace(SERVER, profile=profile)))[1]
+    on, off = (True, False) if profile == "jitsi" else ("true", "false")
+    assert claims["context"]["features"].items() >= {"screen-sharing": off, "recording": on}.items()
+
+
+def test_moderators_pass_the_lobby_where_that_is_wanted() -> None:
+    """A boolean, as token_lobby_bypass reads it, and nobody else has it."""
+    server = replace(SERVER, moderator_claims=("context", "lobby_bypass"))
+    for moderator in (True, False):
+        claims = opened(minted(replace(ADA, moderator=moderator), server=server))[1]
+        user = claims["context"]["user"]
+        assert user.get("lobby_bypass") is (True if moderator else None)
+        assert user["moderator"] is moderator
 
 
 def test_a_jaas_token_has_the_claims_strings_and_defaults_of_8x8() -> None:

@@ -52,7 +52,9 @@ SERVERS = {
         key_id="vpaas-magic-cookie-1/k",
         profile="jaas",
     ),
-    "an old moderation plugin": replace(SERVER, moderator_claims=("context", "affiliation", "root")),
+    "an old moderation plugin": replace(
+        SERVER, moderator_claims=("context", "affiliation", "root", "lobby_bypass")
+    ),
 }  # fmt: skip
 
 
@@ -107,7 +109,9 @@ def test_messages_for_each_kind_of_server_are_read_back(workshop: Workshop, name
     composer = Composer(house, key=key, room_key=b"k", templates=workshop.templates)
     verifier = Verifier(server, mailbox="meetings@example.com", key=key, everything=True)
     people = [
-        workshop.attendee(1, moderator=True, features=("recording",), user_id="u", group="g"),
+        workshop.attendee(
+            1, moderator=True, features=("recording", "-lobby"), user_id="u", group="g"
+        ),
         workshop.attendee(2, name="Élodie", timezone="Asia/Tokyo", avatar="https://example.org/a"),
     ]
     meeting = workshop.meeting(*people)

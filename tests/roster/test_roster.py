@@ -361,6 +361,15 @@ def test_an_unknown_feature_is_passed_on_with_a_warning() -> None:
     assert '"teleport"' in roster.warnings[0].text
 
 
+def test_a_feature_is_switched_off_behind_a_hyphen() -> None:
+    """The hyphen is no part of the name, which is warned about only where Jitsi has none such."""
+    roster = read({"features": "-screen-sharing recording -teleport"})
+    assert only(roster).attendees[0].features == ("-screen-sharing", "-teleport", "recording")
+    assert ['"-teleport"' in one.text for one in roster.warnings] == [True]
+    for cell in ("lobby -lobby", "recording -"):
+        assert [one.column for one in refused({"features": cell}).problems] == ["features"]
+
+
 def test_meetings_that_share_a_room_at_one_time_are_warned_about() -> None:
     """Windows overlap before meetings do; the warning names both."""
     roster = read(

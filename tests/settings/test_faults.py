@@ -53,7 +53,7 @@ CASES = {
     ),
     '[jitsi]\nmoderator_claims = ["contxt"]': (
         '[jitsi] moderator_claims: found ["contxt"], expected a list of one or more of context, '
-        "affiliation, root"
+        "affiliation, root, lobby_bypass"
     ),
     '[jitsi]\nmoderator_claims = "context"': (
         '[jitsi] moderator_claims: found "context", expected a list such as ["one", "two"]'
