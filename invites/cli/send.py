@@ -77,7 +77,7 @@ def _refuse_another_time(setup: Setup, now: str | None) -> None:
 
 
 def _duration(text: str) -> timedelta:
-    from invites.settings.values import Unfit, duration
+    from invites.settings.types import Unfit, duration
 
     try:
         return duration(text)

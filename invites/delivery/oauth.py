@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from invites.errors import LoginError, SettingsError, TryAgainError
-from invites.settings.values import RateLimit
+from invites.settings.types import RateLimit
 
 if TYPE_CHECKING:
     from invites.settings import Settings

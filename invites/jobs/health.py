@@ -22,7 +22,7 @@ from invites.jobs.status import LONGEST_RUN, JobStatus, missed
 from invites.report.metrics import Metric, exposition
 
 if TYPE_CHECKING:
-    from invites.settings.values import Listen
+    from invites.settings.types import Listen
 
 ASLEEP_AFTER = timedelta(minutes=15)
 """A program that wakes up every five minutes and has not for this long is not alive."""

@@ -15,7 +15,7 @@ from invites.roster.source import CHECKSUM_SUFFIX, newest_of
 
 if TYPE_CHECKING:
     from invites.settings import Settings
-    from invites.settings.fields import RosterPath
+    from invites.settings.paths import RosterPath
 
 
 def jobs_expecting(address: str, settings: Settings, *, now: datetime) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from invites.settings import Settings
-    from invites.settings.fields import RosterPath
+    from invites.settings.paths import RosterPath
     from invites.settings.sections import Job
 
 DEFAULT_SCOPE = "default"

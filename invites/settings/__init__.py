@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from invites.settings.load import demo, load, places
 from invites.settings.sections import Job
-from invites.settings.tree import Settings
+from invites.settings.settings import Settings
 
 __all__ = ["Job", "Settings", "demo", "load", "places"]

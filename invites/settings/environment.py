@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from invites.settings.faults import nearest
-from invites.settings.layers import KeyPath, Layer, key_name, keys_known_in
-from invites.settings.sections import SECTIONS, SUBSECTIONS, keys_of
+from invites.settings.checks import nearest
+from invites.settings.layers import Layer, keys_known_in
+from invites.settings.sections import SECTIONS, SUBSECTIONS, KeyPath, key_name, keys_of
 
 PREFIX: Final = "INVITES_"
 

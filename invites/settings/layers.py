@@ -10,11 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from invites.settings.faults import Complaint, Finding, nearest
-from invites.settings.sections import SECTIONS, SOURCES, SUBSECTIONS, Job, keys_of
-
-KeyPath = tuple[str, ...]
-"""Where a key stands: ("jitsi", "url"), ("smtp", "m365", "tenant")."""
+from invites.settings.checks import Complaint, Finding, nearest
+from invites.settings.sections import (
+    SECTIONS,
+    SOURCES,
+    SUBSECTIONS,
+    Job,
+    KeyPath,
+    key_name,
+    keys_of,
+)
 
 COMMAND_LINE: Final = "command line"
 
@@ -42,11 +47,6 @@ class Layer:
     def complain(self, place: str, sentence: str) -> None:
         """Take in something that is wrong with a name."""
         self.findings.append(Complaint(place=place, sentence=sentence))
-
-
-def key_name(path: Sequence[str]) -> str:
-    """Return `[section] key` for the path of a key."""
-    return f"[{'.'.join(path[:-1])}] {path[-1]}"
 
 
 def keys_known_in(path: KeyPath) -> tuple[str, ...] | None:

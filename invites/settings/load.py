@@ -11,22 +11,20 @@ from pydantic import ValidationError
 
 from invites.errors import SettingsError
 from invites.settings import checks
+from invites.settings.checks import Fault, Finding, expected_of, refuse, shown
 from invites.settings.environment import docker_layer, environment_layer, near_misses
-from invites.settings.faults import Fault, Finding, expected_of, refuse, shown
-from invites.settings.fields import BaseFolder
 from invites.settings.layers import (
     Given,
-    KeyPath,
     Layer,
     file_layer,
     job_title,
-    key_name,
     merged,
     override_layer,
     two_sources,
 )
-from invites.settings.sections import SECTIONS, Job, Section
-from invites.settings.tree import Settings
+from invites.settings.paths import BaseFolder
+from invites.settings.sections import SECTIONS, Job, KeyPath, Section, key_name
+from invites.settings.settings import Settings
 
 NAME: Final = "invites.toml"
 

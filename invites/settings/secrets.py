@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from invites.errors import SettingsError
 from invites.jitsi.tokens import KeyRefused, SigningKey, weak_secret
-from invites.settings.fields import Secret
+from invites.settings.paths import Secret
 
 COMMAND_SECONDS: Final = 60
 """How long a command may take to give a secret: somebody may have to touch a key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import time, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -9,24 +10,18 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from invites.settings import fields, values, web
-from invites.settings.fields import (
-    Email,
-    Names,
-    RosterPaths,
-    Secret,
-    Switch,
-    Text,
-    WholeNumber,
-    Zone,
-)
-from invites.settings.values import Listen, RateLimit
+from invites.settings import paths, types
+from invites.settings.paths import Email, RosterPaths, Secret
+from invites.settings.types import Listen, Names, RateLimit, Switch, Text, WholeNumber, Zone
 
-Duration = Annotated[timedelta, BeforeValidator(values.duration)]
-PositiveDuration = Annotated[timedelta, BeforeValidator(values.positive_duration)]
-Share = Annotated[Fraction, BeforeValidator(values.share)]
-SettingsPath = Annotated[Path, BeforeValidator(fields.path)]
-Command = Annotated[tuple[str, ...], BeforeValidator(values.command)]
+KeyPath = tuple[str, ...]
+"""Where a key stands: ("jitsi", "url"), ("smtp", "m365", "tenant")."""
+
+Duration = Annotated[timedelta, BeforeValidator(types.duration)]
+PositiveDuration = Annotated[timedelta, BeforeValidator(types.positive_duration)]
+Share = Annotated[Fraction, BeforeValidator(types.share)]
+SettingsPath = Annotated[Path, BeforeValidator(paths.path)]
+Command = Annotated[tuple[str, ...], BeforeValidator(types.command)]
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512"]
 MODERATOR_CLAIMS: Final = ("context", "affiliation", "root", "lobby_bypass")
 
@@ -42,9 +37,9 @@ class Section(BaseModel):
 class Jitsi(Section):
     """[jitsi]: where links point, and what signs the tokens."""
 
-    url: Annotated[str, BeforeValidator(web.server_url)] | None = None
+    url: Annotated[str, BeforeValidator(types.server_url)] | None = None
     app_id: Text | None = None
-    secret: Annotated[Secret | None, BeforeValidator(fields.secret)] = None
+    secret: Annotated[Secret | None, BeforeValidator(paths.secret)] = None
     secret_file: SettingsPath | None = None
     secret_env: Text | None = Field(None, repr=False)
     secret_command: Command | None = Field(None, repr=False)
@@ -54,7 +49,7 @@ class Jitsi(Section):
     subject: Text | None = None
     link: Literal["query", "fragment"] = "query"
     moderator_claims: Annotated[
-        tuple[str, ...], BeforeValidator(fields.some_of(*MODERATOR_CLAIMS))
+        tuple[str, ...], BeforeValidator(types.some_of(*MODERATOR_CLAIMS))
     ] = ("context",)
     room_key_file: SettingsPath | None = None
     private_key_file: SettingsPath | None = None
@@ -75,10 +70,10 @@ class RosterSection(Section):
     """[roster]: how a roster is read; `columns` maps our names to theirs."""
 
     timezone: Zone = "UTC"
-    date_format: Annotated[str, BeforeValidator(values.date_format)] = ""
+    date_format: Annotated[str, BeforeValidator(types.date_format)] = ""
     extra: Names = ()
     special_domains: Names = ()
-    columns: Annotated[dict[str, tuple[str, ...]], BeforeValidator(fields.columns)] = Field(
+    columns: Annotated[dict[str, tuple[str, ...]], BeforeValidator(types.columns)] = Field(
         default_factory=dict
     )
 
@@ -86,7 +81,7 @@ class RosterSection(Section):
 class OrganizerSection(Section):
     """[organizer]: the service mailbox that sends."""
 
-    name: Annotated[str, BeforeValidator(fields.display_name)] | None = None
+    name: Annotated[str, BeforeValidator(types.display_name)] | None = None
     email: Email | None = None
 
 
@@ -99,10 +94,10 @@ class CalendarSection(Section):
 class MailSection(Section):
     """[mail]: how letters and calendar entries look."""
 
-    language: Annotated[str, BeforeValidator(values.language)] = "en"
-    templates: Annotated[Path | None, BeforeValidator(fields.path_or_none)] = None
+    language: Annotated[str, BeforeValidator(types.language)] = "en"
+    templates: Annotated[Path | None, BeforeValidator(paths.path_or_none)] = None
     show_attendees: Switch = False
-    reminder: Annotated[timedelta | None, BeforeValidator(values.duration_or_none)] = timedelta(
+    reminder: Annotated[timedelta | None, BeforeValidator(types.duration_or_none)] = timedelta(
         minutes=10
     )
 
@@ -127,8 +122,8 @@ class M365(Section):
 class Smtp(Section):
     """[smtp]: the relay that takes the messages; used where `host` is set."""
 
-    host: Annotated[str, BeforeValidator(web.host_name)] | None = None
-    port: Annotated[int, BeforeValidator(fields.whole_number(1, 65_535))] = 587
+    host: Annotated[str, BeforeValidator(types.host_name)] | None = None
+    port: Annotated[int, BeforeValidator(types.whole_number(1, 65_535))] = 587
     security: Literal["starttls", "tls", "none"] = "starttls"
     allow_plaintext: Switch = False
     username: Text | None = None
@@ -138,8 +133,8 @@ class Smtp(Section):
     auth: Literal["login", "plain", "xoauth2"] = "login"
     token_command: Command | None = Field(None, repr=False)
     m365: M365 = M365()
-    rate: Annotated[tuple[RateLimit, ...], BeforeValidator(values.rate)] = ()
-    connections: Annotated[int, BeforeValidator(fields.whole_number(1, 100))] = 1
+    rate: Annotated[tuple[RateLimit, ...], BeforeValidator(types.rate)] = ()
+    connections: Annotated[int, BeforeValidator(types.whole_number(1, 100))] = 1
     timeout: PositiveDuration = timedelta(seconds=60)
     data_timeout: PositiveDuration = timedelta(minutes=10)
 
@@ -147,7 +142,7 @@ class Smtp(Section):
 class LedgerSection(Section):
     """[ledger]: what remembers who was sent what; `url` may hold a password."""
 
-    url: Annotated[str, BeforeValidator(fields.ledger_url)] = Field(
+    url: Annotated[str, BeforeValidator(paths.ledger_url)] = Field(
         "sqlite:///invites.db", validate_default=True, repr=False
     )
     keep: PositiveDuration = timedelta(days=400)
@@ -165,7 +160,7 @@ class Guard(Section):
 class ScheduleSection(Section):
     """[schedule]: the health endpoint of `invites schedule`."""
 
-    listen: Annotated[Listen | None, BeforeValidator(values.listen)] = None
+    listen: Annotated[Listen | None, BeforeValidator(types.listen)] = None
 
 
 class Job(Section):
@@ -179,15 +174,15 @@ class Job(Section):
     roster: RosterPaths
     newest: PositiveDuration | None = None
     settle: Duration = timedelta(seconds=60)
-    at: Annotated[time, BeforeValidator(values.clock_time)]
+    at: Annotated[time, BeforeValidator(types.clock_time)]
     timezone: Zone = "UTC"
-    days: Annotated[frozenset[int], BeforeValidator(values.weekdays)] = frozenset(range(7))
+    days: Annotated[frozenset[int], BeforeValidator(types.weekdays)] = frozenset(range(7))
     horizon: PositiveDuration | None = None
     invalid: Literal["refuse", "skip"] = "refuse"
     retry_for: Duration = timedelta(hours=12)
     deliver: Literal["folder", "smtp"] = "folder"
-    reminders: Annotated[tuple[timedelta, ...], BeforeValidator(fields.reminders)] = ()
-    notify: Annotated[tuple[str, ...], BeforeValidator(fields.emails)] = ()
+    reminders: Annotated[tuple[timedelta, ...], BeforeValidator(types.reminders)] = ()
+    notify: Annotated[tuple[str, ...], BeforeValidator(paths.emails)] = ()
     notify_always: Switch = False
 
 
@@ -236,3 +231,8 @@ def keys_of(section: str) -> dict[str, Any]:
     """Return the keys of a section (or of `job`) with pydantic's description of each."""
     model: type[Section] = Job if section == "job" else SECTIONS[section]
     return dict(model.model_fields)
+
+
+def key_name(path: Sequence[str]) -> str:
+    """Return `[section] key` for the path of a key."""
+    return f"[{'.'.join(path[:-1])}] {path[-1]}"

@@ -15,7 +15,7 @@ from invites.errors import SettingsError
 from invites.jobs import Waking
 from invites.jobs.health import Health, serving
 from invites.jobs.status import status_of
-from invites.settings.values import Listen
+from invites.settings.types import Listen
 from tests.jobs.awake import free_port, healthz, metrics
 from tests.jobs.conftest import House, row
 

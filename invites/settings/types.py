@@ -1,4 +1,4 @@
-"""The forms that single settings are written in: durations, shares, rates, days, times.
+"""The forms that single settings are written in: durations, shares, rates, days, urls, lists.
 
 Each function takes what the TOML file or the environment holds and returns the parsed value,
 or raises `Unfit` with the words for what was expected.
@@ -6,15 +6,24 @@ or raises `Unfit` with the words for what was expected.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from difflib import get_close_matches
 from fractions import Fraction
-from typing import Final
+from typing import Annotated, Final
+from urllib.parse import urlsplit
 
+from pydantic import BeforeValidator
+
+from invites.jitsi.rooms import tenant_from_path
 from invites.languages import language_tag
-from invites.text import CellRefused, check_line
+from invites.problems import escaped
+from invites.text import CellRefused, check_line, refuse_encoded_words
+from invites.times import zone
 
 UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 """Seconds in each unit of a duration or rate, largest first."""
@@ -33,6 +42,11 @@ _CLOCK: Final = re.compile(r"([0-9]{2}):([0-9]{2})")
 _LISTEN: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})"
 )
+
+JAAS_URL: Final = "https://8x8.vc"
+"""Where 8x8 serves JaaS; an app's rooms are below its AppID."""
+
+_URL_EXPECTED = "an address such as https://meet.example.com or https://meet.example.com/tenant"
 
 
 class Unfit(CellRefused):
@@ -217,3 +231,142 @@ def names(value: object) -> tuple[str, ...]:
     if len(set(found)) != len(found):
         raise Unfit("a list that has no value twice")
     return found
+
+
+def server_url(value: object) -> str:
+    """Return the url without trailing slash: https (or http), a host, at most a tenant's path."""
+    url = text(value)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise Unfit(_URL_EXPECTED) from None
+    if parts.scheme not in {"https", "http"} or not parts.hostname or port == 0:
+        raise Unfit(_URL_EXPECTED)
+    if parts.username is not None or parts.query or parts.fragment or "?" in url or "#" in url:
+        raise Unfit(_URL_EXPECTED, remedy="leave out login, ?query and #fragment")
+    if any(char.isspace() for char in url):
+        raise Unfit(_URL_EXPECTED, remedy="leave out the blanks")
+    tenant_from_path(parts.path)
+    host = _ascii_host(parts.hostname)
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{bracketed}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def _ascii_host(host: str) -> str:
+    """Return a host in lower case and A-labels, as browsers and certificates have it."""
+    if host.isascii():
+        return host.lower()
+    import idna  # noqa: PLC0415 - only where a name needs it
+
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise Unfit(_URL_EXPECTED) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` (a name or an address, no port) is this machine itself."""
+    bare = host.strip("[]").rstrip(".").lower()
+    if bare == "localhost" or bare.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False
+
+
+def host_name(value: object) -> str:
+    """Return the name or address of a mail server, without port or scheme."""
+    host = text(value)
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        ipaddress.ip_address(bare)
+    except ValueError:
+        if any(char in host for char in ":/@ []"):
+            raise Unfit(
+                "a host name or address such as smtp.example.com",
+                remedy="the port has its own key, port",
+            ) from None
+        return host
+    return bare
+
+
+def switch(value: object) -> bool:
+    """Return true or false, never anything that only looks like it."""
+    if not isinstance(value, bool):
+        raise Unfit("true or false", remedy="write it without quotes")
+    return value
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[object], int]:
+    """Return the check for a whole number from `lowest` to `highest`, both included."""
+
+    def check(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+            raise Unfit(f"a whole number from {lowest} to {highest:,}")
+        return value
+
+    return check
+
+
+def some_of(*allowed: str) -> Callable[[object], tuple[str, ...]]:
+    """Return the check for a list of one or more of `allowed`."""
+
+    def check(value: object) -> tuple[str, ...]:
+        found = names(value)
+        if not found or not set(found) <= set(allowed):
+            raise Unfit("a list of one or more of " + ", ".join(allowed))
+        return found
+
+    return check
+
+
+def display_name(value: object) -> str:
+    """Return a name that a mail header can carry as it is."""
+    name = text(value)
+    refuse_encoded_words(name)
+    return name
+
+
+def reminders(value: object) -> tuple[timedelta, ...]:
+    """Return how long before the start each reminder goes out, longest first."""
+    if not isinstance(value, list):
+        raise Unfit('a list of durations such as ["24h", "1h"]')
+    leads = {positive_duration(each) for each in value}
+    if len(leads) != len(value):
+        raise Unfit("a list that has no duration twice")
+    return tuple(sorted(leads, reverse=True))
+
+
+def columns(value: object) -> dict[str, tuple[str, ...]]:
+    """Return theirs by ours, each as a tuple."""
+    from invites.roster.columns import BY_NAME, folded_name  # noqa: PLC0415
+
+    if not isinstance(value, dict):
+        raise Unfit('lines such as email = "E-Mail"')
+    found = {
+        ours: names([theirs] if isinstance(theirs, str) else theirs)
+        for ours, theirs in value.items()
+    }
+    for ours in found:
+        if ours not in BY_NAME:
+            near = get_close_matches(folded_name(ours), list(BY_NAME), n=1)
+            meant = f'; did you mean "{near[0]}"?' if near else ": " + ", ".join(BY_NAME)
+            raise Unfit(f'a column of ours to the left of =, which "{escaped(ours)}" is not{meant}')
+    folded = [folded_name(each) for theirs in found.values() for each in theirs]
+    if len(set(folded)) != len(folded):
+        raise Unfit("each of their columns once")
+    return found
+
+
+def zone_name(value: object) -> str:
+    """Return the IANA name of a time zone that the pinned zone data knows."""
+    return zone(text(value)).key
+
+
+Text = Annotated[str, BeforeValidator(text)]
+Names = Annotated[tuple[str, ...], BeforeValidator(names)]
+Switch = Annotated[bool, BeforeValidator(switch)]
+WholeNumber = Annotated[int, BeforeValidator(whole_number(1, 1_000))]
+Zone = Annotated[str, BeforeValidator(zone_name)]

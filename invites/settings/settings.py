@@ -17,7 +17,6 @@ from invites.jitsi.tokens import hmac_octets
 from invites.model import Organizer, Server
 from invites.settings.checks import place_of
 from invites.settings.environment import NAMES, variable_name, xmpp_domain
-from invites.settings.layers import KeyPath, key_name
 from invites.settings.secrets import (
     Source,
     private_key,
@@ -33,6 +32,7 @@ from invites.settings.sections import (
     Guard,
     Jitsi,
     Job,
+    KeyPath,
     LedgerSection,
     MailSection,
     OrganizerSection,
@@ -40,8 +40,9 @@ from invites.settings.sections import (
     ScheduleSection,
     Smtp,
     ValiditySection,
+    key_name,
 )
-from invites.settings.web import JAAS_URL
+from invites.settings.types import JAAS_URL
 
 if TYPE_CHECKING:
     from invites.jitsi.tokens import SigningKey
