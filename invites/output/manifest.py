@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +36,14 @@ COLUMNS: Final = (
 )
 NAME: Final = "manifest.csv"
 HEADER: Final = (",".join(COLUMNS) + "\r\n").encode("ascii")
-_RUN_AS_FORMULA: Final = frozenset("=+-@\t\r")
+_SIGNS: Final = "=+-@\t\r＝＋－＠"  # noqa: RUF001 - the wide ones, too
+"""What a cell begins with that a spreadsheet runs as a formula."""
+
+_GUARDED_BEFORE: Final = frozenset(_SIGNS) | {"'"}
+_BEFORE_FORMULA: Final = re.compile(rf"(^|[;\t] *)('*)(?=[{re.escape(_SIGNS)}])")
+"""A cell's beginning, or what a spreadsheet may take for one: many split at `;`, or at tabs."""
+
+_GUARDED_FORMULA: Final = re.compile(rf"(^|[;\t] *)'('*)(?=[{re.escape(_SIGNS)}])")
 
 
 def row_for(invitation: Invitation, *, eml: str, ics: str) -> list[str]:
@@ -72,7 +80,7 @@ def lines(rows: Iterable[list[str]]) -> bytes:
 
     A cell that a spreadsheet would run as a formula gets an apostrophe before it.
     """
-    return "".join([_line([_harmless(cell) for cell in row]) for row in rows]).encode()
+    return "".join([_line(_harmless(row)) for row in rows]).encode()
 
 
 def _line(cells: list[str]) -> str:
@@ -86,8 +94,14 @@ def _line(cells: list[str]) -> str:
     return text.getvalue()
 
 
-def _harmless(cell: str) -> str:
-    return "'" + cell if cell[:1] in _RUN_AS_FORMULA else cell
+def _harmless(row: list[str]) -> list[str]:
+    """Return cells none of which runs as a formula; `_as_written` undoes it."""
+    text = "".join(row)
+    splits = ";" in text or "\t" in text
+    return [
+        _BEFORE_FORMULA.sub(r"\1'\2", cell) if splits or cell[:1] in _GUARDED_BEFORE else cell
+        for cell in row
+    ]
 
 
 def is_manifest(first_bytes: bytes) -> bool:
@@ -165,8 +179,8 @@ def _seconds(text: str) -> int:
 
 
 def _as_written(cell: str) -> str:
-    """Return a cell without the apostrophe that kept a spreadsheet from running it."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in _RUN_AS_FORMULA else cell
+    """Return a cell without the apostrophes that kept a spreadsheet from running it."""
+    return _GUARDED_FORMULA.sub(r"\1\2", cell)
 
 
 def _within(folder: Path, name: str) -> Path | None:

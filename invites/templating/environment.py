@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import jinja2.sandbox
 import jinja2.utils
+from jinja2 import nodes
+from markupsafe import escape
 
 from invites.errors import TemplateError
 from invites.templating.context import VIEWS, ChangeView, Columns, attributes
 from invites.templating.sources import TemplateFile, is_html
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
 SHOWN_AT_MOST = 80
 """Characters of a template's line that an error shows."""
+
+AS_HTML = " in HTML"
+"""Ends the name under which an HTML template knows a text template that it includes."""
 
 _SHOWN = {view: attributes(view) for view in (*VIEWS.values(), ChangeView)}
 
@@ -51,12 +56,26 @@ class _LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, with short ways to what the views show and to files that are compiled.
 
     A letter is made of a dozen files, and Jinja2 looks each one up in several steps.
+
+    A text template that an HTML one includes or imports is compiled once more, all of it escaped:
+    Jinja2 escapes by the file's own name, and would take a macro's text for HTML.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, loader: jinja2.BaseLoader, **options: Any) -> None:
         """Take what Jinja2 takes."""
-        super().__init__(**options)
+        super().__init__(loader=_PlainNames(loader), **options)
         self._compiled: dict[object, jinja2.Template] = {}
+
+    def join_path(self, template: str, parent: str) -> str:
+        """Return the name under which the template `parent` knows `template`."""
+        return template + AS_HTML if _is_escaped(parent) and not is_html(template) else template
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        if name is not None and name.endswith(AS_HTML):
+            for text in tree.find_all(nodes.TemplateData):
+                text.data = str(escape(text.data))
+        return tree
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """Return what a template may name; no view of two mappings where there is but one."""
@@ -68,10 +87,12 @@ class _LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
         parent: str | None = None,
         globals: MutableMapping[str, Any] | None = None,  # noqa: A002 - Jinja2's name
     ) -> jinja2.Template:
-        """Return a template, whose name means the same wherever it stands."""
+        """Return a template, whose name means the same in all HTML, and in all text."""
+        if parent is not None and isinstance(name, str):
+            name = self.join_path(name, parent)
         template = self._compiled.get(name)
         if template is None:
-            template = super().get_template(name, parent, globals)
+            template = super().get_template(name, None, globals)
             if globals is None:
                 self._compiled[name] = template
         return template
@@ -83,10 +104,22 @@ class _LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
 
+class _PlainNames(jinja2.BaseLoader):
+    """Loads a template under its file's name, whoever asks for it."""
+
+    def __init__(self, loader: jinja2.BaseLoader) -> None:
+        self._loader = loader
+
+    def get_source(
+        self, environment: jinja2.Environment, template: str
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        return self._loader.get_source(environment, template.removesuffix(AS_HTML))
+
+
 def letter_environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
     """Return the environment: the same facts always give the same text."""
     environment = _LetterEnvironment(
-        loader=loader,
+        loader,
         undefined=UnknownValue,
         autoescape=_is_escaped,
         trim_blocks=True,
@@ -102,7 +135,7 @@ def letter_environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
 
 @lru_cache(maxsize=256)
 def _is_escaped(name: str | None) -> bool:
-    return name is not None and is_html(name)
+    return name is not None and (is_html(name) or name.endswith(AS_HTML))
 
 
 @contextmanager
@@ -162,5 +195,5 @@ def _line(source: str, number: int) -> str:
 
 
 def _place(files: Mapping[str, TemplateFile], name: str, line: int) -> str:
-    file = files.get(name)
+    file = files.get(name.removesuffix(AS_HTML))
     return f"{file.path if file else name}: line {line}"

@@ -77,15 +77,24 @@ def _existing(folder: Path) -> Path:
 
 def _files(folder: Path) -> dict[str, TemplateFile]:
     """Return the templates right in `folder`; folders of other names may hold anything."""
+    whole = folder.resolve()
     return {
-        path.name: TemplateFile(path.name, path, _text(path))
+        path.name: TemplateFile(path.name, path, _text(path, whole))
         for path in sorted(folder.iterdir())
         if path.suffix == SUFFIX or path.name == STYLES
     }
 
 
-def _text(path: Path) -> str:
-    """Return a template's text; raises TemplateError for what is no readable file in UTF-8."""
+def _text(path: Path, folder: Path) -> str:
+    """Return a template's text; raises TemplateError for what is no readable file in UTF-8.
+
+    A link out of the folder is refused, for what it points to (a secret) would be mailed.
+    """
+    if path.is_symlink() and not path.resolve().is_relative_to(folder):
+        raise TemplateError(
+            f"{path}: found a symbolic link out of the folder, expected a template file; "
+            "copy the file to its place"
+        )
     if path.exists() and not path.is_file():
         found = "a folder" if path.is_dir() else "no plain file"
         raise TemplateError(

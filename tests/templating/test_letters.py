@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from pathlib import Path
 
 import pytest
 
 from invites.model import Attendance, Attendee, Change, Kind
-from invites.templating import Letter, LetterFacts, LetterWriter, filled
+from invites.templating import Letter, LetterFacts, LetterWriter, Templates, filled
 from invites.templating.share import END, START
 
 LINK = "https://meet.example.com/planning?jwt=aaa.bbb.ccc"
@@ -294,3 +296,42 @@ def test_letters_hide_their_texts(
     """A live link never reaches a repr."""
     assert "jwt" not in repr(writer.letter(Kind.INVITATION, facts, attendee, LINK))
     assert "jwt" not in repr(writer.shared(Kind.INVITATION, facts, attendee, LINK))
+
+
+def test_changes_are_escaped_in_html(
+    writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Labels and values come from a text template, and stand as text in HTML all the same."""
+    change = Change(field="title", old="<b>old</b>", new="<script>new</script>")
+    letter = writer.letter(Kind.UPDATE, replace(full_facts, changes=(change,)), attendee, LINK)
+    assert "&lt;b&gt;old&lt;/b&gt;" in letter.html
+    assert "<script" not in letter.html
+    assert "<b>old</b> -> <script>new</script>" in letter.text
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "{% include 'piece.txt.j2' %}",
+        "{% include ['gone.j2', 'piece.txt.j2'] %}",
+        "{% include 'piece' ~ '.txt.j2' %}",
+        "{% from 'piece.txt.j2' import shown with context %}{{ shown() }}",
+        "{% import 'piece.txt.j2' as piece with context %}{{ piece.shown() }}{{ piece }}",
+    ],
+)
+def test_html_escapes_the_text_templates_that_it_takes(
+    tag: str,
+    facts: LetterFacts,
+    attendee: Attendee,
+    folder_of: Callable[[dict[str, str]], Path],
+) -> None:
+    """What stands in a text template is text: its own words, its values and its macros'."""
+    piece = "{% macro shown() %}{{ attendee.name }} & co{% endmacro %}{{ shown() }}"
+    join = f'<p>{tag}</p><a href="{{{{ link }}}}">Join</a>'
+    folder = folder_of({"piece.txt.j2": piece, "join.html.j2": join, "join.txt.j2": piece})
+    person = replace(attendee, name="<b>Ada</b>")
+    letter = LetterWriter(Templates.load(folder)).letter(Kind.INVITATION, facts, person, LINK)
+    assert "&lt;b&gt;Ada&lt;/b&gt; &amp; co" in letter.html
+    assert "&amp;lt;" not in letter.html
+    assert "<b>Ada</b>" not in letter.html
+    assert "<b>Ada</b> & co" in letter.text

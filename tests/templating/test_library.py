@@ -190,3 +190,25 @@ def test_the_shipped_templates_are_found_in_a_checkout() -> None:
 def test_the_shipped_templates_stand_the_checks_that_ones_own_do() -> None:
     """A run without a folder of one's own spares itself these checks."""
     Templates.load(shipped_folder())
+
+
+def test_a_link_out_of_the_folder_is_no_template(tmp_path: Path) -> None:
+    """What a symbolic link points to, a secret for one, is never mailed."""
+    secret = tmp_path / "secret"
+    secret.write_text("hidden")
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "foot.txt.j2").symlink_to(secret)
+    refusal = _refusal(folder)
+    assert "foot.txt.j2: found a symbolic link out of the folder" in refusal
+    assert "hidden" not in refusal
+
+
+def test_a_link_within_the_folder_is_a_template(
+    folder_of: Folder, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Two names for one file are somebody's own business."""
+    folder = folder_of({"invitation.subject.j2": "Come, {{ attendee.name }}!"})
+    (folder / "reminder.subject.j2").symlink_to("invitation.subject.j2")
+    letter = LetterWriter(Templates.load(folder)).letter(Kind.REMINDER, facts, attendee, LINK)
+    assert letter.subject == "Come, Ada Example!"
