@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
 from invites.delivery.base import Key, Outcome, OutgoingMessage
-from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
+from invites.delivery.smtp_connection import Relay
 
 USER, PASSWORD = "meetings@example.com", "benchmark"
 BODY = ("A" * 76 + "\r\n") * 130
@@ -97,7 +97,7 @@ class Forgetful:
         """Forget."""
 
 
-def parcels(count: int) -> list[OutgoingMessage]:
+def messages(count: int) -> list[OutgoingMessage]:
     """Return so many messages."""
     return [
         OutgoingMessage(
@@ -181,7 +181,7 @@ def main() -> None:
     sink = multiprocessing.Process(target=serve, args=(sinks_end, chosen.latency / 1000))
     sink.start()
     try:
-        for name, rate in measured(ours_end.recv(), parcels(chosen.messages), chosen.runs).items():
+        for name, rate in measured(ours_end.recv(), messages(chosen.messages), chosen.runs).items():
             print(f"{name:<40} {rate:>8,.0f} messages/s")
     finally:
         sink.terminate()

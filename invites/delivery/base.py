@@ -1,6 +1,6 @@
-"""What carries messages to their receivers: the `Delivery` protocol, its values, and its backends.
+"""The `Delivery` protocol, its values, and the choice of a backend.
 
-A delivery gets parcels in the order in which they are to go out, tells a `Journal` before a message
+A delivery gets messages in the order in which they are to go out, tells a `Journal` before a message
 can leave and after it has left, and knows nothing of SQL, plans or guards.
 A new backend is a module here, one line in `open_delivery`, and a subclass of the contract tests.
 """
@@ -60,7 +60,7 @@ class OutgoingMessage:
     def of(
         cls, invitation: Invitation, *, key: Key, sender: str, recipient: str | None = None
     ) -> Self:
-        """Return the parcel of `invitation`, to its attendee's mailbox unless `recipient` is given."""
+        """Return the message of `invitation`, to its attendee's mailbox unless `recipient` is given."""
         return cls(
             key=key,
             sender=sender,
@@ -134,17 +134,17 @@ class Journal(Protocol):
 
 
 class Delivery(Protocol):
-    """Carries parcels; used as a context manager, once per run."""
+    """Carries messages; used as a context manager, once per run."""
 
     name: str
 
     def deliver(
-        self, parcels: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
+        self, messages: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
     ) -> None:
-        """Carry each parcel and note its outcome; a parcel without outcome was not sent.
+        """Carry each message and note its outcome; a message without outcome was not sent.
 
-        `parcels` is iterated in the calling thread, lazily, a few ahead of what is sent.
-        `stop` is asked before each parcel is taken; once true the messages in hand are finished.
+        `messages` is iterated in the calling thread, lazily, a few ahead of what is sent.
+        `stop` is asked before each message is taken; once true the messages in hand are finished.
         Raises TryAgainError where the run ended early (server down, five messages lost in a row,
         the day's limit, `stop`) and LoginError where login or TLS failed; both with everything
         noted that happened, and nothing marked failed for it.

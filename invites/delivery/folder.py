@@ -61,9 +61,9 @@ class FolderDelivery:
         """Have nothing to close."""
 
     def deliver(
-        self, parcels: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
+        self, messages: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
     ) -> None:
-        """See `Delivery.deliver`: all parcels become one batch, or none does.
+        """See `Delivery.deliver`: all messages become one batch, or none does.
 
         Where this run's batch is there already, what its manifest lists counts as sent.
         """
@@ -73,7 +73,7 @@ class FolderDelivery:
             beside = self._folder / f"{_BESIDE}{self._run}"
             shutil.rmtree(beside, ignore_errors=True)
             try:
-                self._deliver(parcels, journal, beside, stop)
+                self._deliver(messages, journal, beside, stop)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
 
@@ -85,7 +85,7 @@ class FolderDelivery:
 
     def _deliver(
         self,
-        parcels: Iterable[OutgoingMessage],
+        messages: Iterable[OutgoingMessage],
         journal: Journal,
         beside: Path,
         stop: Callable[[], bool],
@@ -94,13 +94,13 @@ class FolderDelivery:
         adopted: list[Outcome] = []
         written: list[tuple[Key, str]] = []
         with BatchWriter(beside) as batch:
-            for parcel in parcels:
+            for message in messages:
                 if stop():
                     raise TryAgainError("stopped by a signal; nothing was written; run again")
-                if (batch_name := earlier.get(parcel.message_id)) is not None:
-                    adopted.append(_sent(parcel.key, f"was in batch {batch_name} already"))
+                if (batch_name := earlier.get(message.message_id)) is not None:
+                    adopted.append(_sent(message.key, f"was in batch {batch_name} already"))
                 else:
-                    written.append((parcel.key, batch.add(parcel)))
+                    written.append((message.key, batch.add(message)))
         if adopted:
             journal.note(outcomes=adopted, sending=())
         if written:
@@ -167,7 +167,7 @@ _BUILD_ONLY: Final = "index.html"
 
 
 class BatchWriter:
-    """Writes parcels into a new folder, and the manifest at the end; makes it with the first."""
+    """Writes messages into a new folder, and the manifest at the end; makes it with the first."""
 
     def __init__(self, path: Path) -> None:
         """`path` must not exist; its parent must."""
@@ -189,16 +189,16 @@ class BatchWriter:
         if error is None and self._rows:
             self._write(self._path, manifest.NAME, manifest.HEADER, manifest.lines(self._rows))
 
-    def add(self, parcel: OutgoingMessage) -> str:
+    def add(self, message: OutgoingMessage) -> str:
         """Write one message and its calendar file; return the .eml's path within the batch."""
-        invitation = parcel.invitation
+        invitation = message.invitation
         if invitation is None:
             raise ValueError("a message that is no invitation does not go into a folder")
         folder = self._folder_for(invitation.meeting_id)
         name = name_for(invitation.attendee.address)
         if (folder / f"{name}.eml").exists():  # an invitation and a reminder in one run
-            name += f"-{sha256(parcel.message_id.encode()).hexdigest()[:12]}"
-        self._write(folder, f"{name}.eml", parcel.content)
+            name += f"-{sha256(message.message_id.encode()).hexdigest()[:12]}"
+        self._write(folder, f"{name}.eml", message.content)
         if invitation.ics:
             self._write(folder, f"{name}.ics", invitation.ics)
         eml = f"{folder.name}/{name}.eml"

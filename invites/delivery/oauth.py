@@ -6,12 +6,10 @@ Nothing of it is printed, logged or written anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
+from invites.delivery.smtp_connection import no_secret
 from invites.errors import LoginError, SettingsError, TryAgainError
-from invites.settings.types import RateLimit
 
 if TYPE_CHECKING:
     from invites.settings import Settings
@@ -129,43 +127,3 @@ def _unreachable(error: OSError) -> TryAgainError:
     return TryAgainError(
         f"[smtp.m365]: the sign-in service can't be reached ({type(error).__name__}); run again later"
     )
-
-
-Security = Literal["starttls", "tls", "none"]
-Mechanism = Literal["login", "plain", "xoauth2"]
-
-
-def no_secret() -> str:
-    """Return the secret of a relay that wants no login."""
-    return ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relay:
-    """A mail server and how to talk to it.
-
-    `username` None means no login.  `secret` gives the password, or for xoauth2 a fresh access
-    token; it is called at each login and its answer is kept nowhere.
-    `timeout` and `data_timeout` are seconds for one whole phase, however slowly a server trickles.
-    `ca_file` stands in for the system's certificate authorities, as SSL_CERT_FILE does.
-    `pipelining` false forgoes RFC 2920 where the server offers it.
-    """
-
-    host: str
-    port: int = 587
-    security: Security = "starttls"
-    allow_plaintext: bool = False
-    username: str | None = None
-    auth: Mechanism = "login"
-    secret: Callable[[], str] = field(default=no_secret, repr=False)
-    rate: tuple[RateLimit, ...] = ()
-    connections: int = 1
-    timeout: float = 60.0
-    data_timeout: float = 600.0
-    ca_file: Path | None = None
-    pipelining: bool = True
-
-    @property
-    def name(self) -> str:
-        """The relay as messages name it."""
-        return f"{self.host}:{self.port}"

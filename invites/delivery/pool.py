@@ -1,7 +1,7 @@
-"""Several lines at once, each in its own thread, and one desk in the thread that called.
+"""Several workers at once, each in its own thread, and one queue in the thread that called.
 
-Parcels are composed and the journal is written in the calling thread alone.
-What several lines note at the same time is committed together.
+Messages are composed and the journal is written in the calling thread alone.
+What several workers note at the same time is committed together.
 """
 
 from __future__ import annotations
@@ -18,140 +18,7 @@ from invites.delivery.rate import Pace
 from invites.delivery.smtp_session import check_octets
 from invites.errors import TryAgainError
 
-Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What a line asks of the desk; `replies` gets what `act` returns once all is noted."""
-
-    act: Callable[[Desk], object]
-    outcomes: Sequence[Outcome]
-    sending: Sequence[Key]
-    replies: SimpleQueue[_Reply]
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """What the desk returned or raised."""
-
-    answer: object = None
-    error: Exception | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    """A line has ended, with what it raised."""
-
-    error: BaseException | None
-
-
-_Requests = SimpleQueue[_Request | _Gone]
-
-
-class Counter:
-    """A desk as a line in another thread sees it: each call waits for the desk's own thread."""
-
-    def __init__(self, requests: _Requests) -> None:
-        """Ask by way of `requests`, where `serve` listens."""
-        self._requests = requests
-        self._replies: SimpleQueue[_Reply] = SimpleQueue()
-
-    def take(self) -> OutgoingMessage | Pause | None:
-        """See `Desk.take`."""
-        return self._ask(Desk.take)
-
-    def is_over(self) -> bool:
-        """See `Desk.is_over`."""
-        return self._ask(Desk.is_over)
-
-    def note(self, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:
-        """See `Desk.note`."""
-        self._ask(lambda _: None, outcomes, sending)
-
-    def end(self, error: Exception) -> None:
-        """See `Desk.end`."""
-        self._ask(lambda desk: desk.end(error))
-
-    def retire(self, parcels: Sequence[OutgoingMessage]) -> bool:
-        """See `Desk.retire`."""
-        return self._ask(lambda desk: desk.retire(parcels))
-
-    def _ask(
-        self,
-        act: Callable[[Desk], Answer],
-        outcomes: Sequence[Outcome] = (),
-        sending: Sequence[Key] = (),
-    ) -> Answer:
-        self._requests.put(_Request(act, outcomes, sending, self._replies))
-        reply = self._replies.get()
-        if reply.error is not None:
-            raise reply.error
-        return cast("Answer", reply.answer)
-
-
-def serve(desk: Desk, lines: Sequence[Callable[[Clerk], None]]) -> None:
-    """Run each of `lines` in a thread until all have ended; raises the first fault of any.
-
-    Parcels that a line gave back when the others were through go out in the calling thread.
-    """
-    requests: _Requests = SimpleQueue()
-    for line in lines:
-        Thread(target=_run, args=(line, requests), daemon=True).start()
-    faults: list[BaseException] = []
-    working = len(lines)
-    while working:
-        asked: list[_Request] = []
-        for item in _waiting(requests):
-            match item:
-                case _Gone(error=error):
-                    working -= 1
-                    faults += [error] if error else []
-                case _Request():
-                    asked.append(item)
-        _answer(desk, asked)
-    if faults:
-        raise faults[0]
-    if desk.alone():
-        lines[0](desk)
-
-
-def _run(line: Callable[[Clerk], None], requests: _Requests) -> None:
-    error: BaseException | None = None
-    try:
-        line(Counter(requests))
-    except BaseException as fault:  # noqa: BLE001 - raised again in the calling thread
-        error = fault
-    requests.put(_Gone(error))
-
-
-def _waiting(requests: _Requests) -> Iterator[_Request | _Gone]:
-    """Wait for one item, and yield it with all that are there by then."""
-    yield requests.get()
-    try:
-        while True:
-            yield requests.get_nowait()
-    except Empty:
-        return
-
-
-def _answer(desk: Desk, asked: Sequence[_Request]) -> None:
-    outcomes = [outcome for request in asked for outcome in request.outcomes]
-    sending = [key for request in asked for key in request.sending]
-    try:
-        if outcomes or sending:
-            desk.note(outcomes, sending)
-    except Exception as error:  # noqa: BLE001 - each waiting line raises it, and so does `serve`
-        desk.end(error)
-        for request in asked:
-            request.replies.put(_Reply(error=error))
-        return
-    for request in asked:
-        try:
-            request.replies.put(_Reply(request.act(desk)))
-        except Exception as error:  # noqa: BLE001 - the line that asked raises it
-            request.replies.put(_Reply(error=error))
-
+T = TypeVar("T")
 
 LOST_IN_A_ROW: Final = 5
 """Messages in a row without an answer after which the server counts as down."""
@@ -164,11 +31,11 @@ class Pause:
     seconds: float
 
 
-class Clerk(Protocol):
-    """What a line needs of a desk or of the counter in front of it."""
+class Queue(Protocol):
+    """What a worker needs of a queue or of the queue in front of it."""
 
     def take(self) -> OutgoingMessage | Pause | None:
-        """Return the next parcel, how long to wait for it, or None where there is no more."""
+        """Return the next message, how long to wait for it, or None where there is no more."""
 
     def is_over(self) -> bool:
         """Whether no further message is to be started."""
@@ -177,39 +44,39 @@ class Clerk(Protocol):
         """Make durable what happened and what may leave now."""
 
     def end(self, error: Exception) -> None:
-        """Give out no more parcels; the first error is what the delivery raises."""
+        """Give out no more messages; the first error is what the delivery raises."""
 
-    def retire(self, parcels: Sequence[OutgoingMessage]) -> bool:
-        """Take back parcels of a line that can't open; False where it is the last line."""
+    def retire(self, messages: Sequence[OutgoingMessage]) -> bool:
+        """Take back messages of a worker that can't open; False where it is the last worker."""
 
 
-class Desk:
-    """Parcels out in order, outcomes in; ends the run where the relay seems to be down."""
+class MessageQueue:
+    """Messages out in order, outcomes in; ends the run where the relay seems to be down."""
 
     def __init__(
         self,
-        parcels: Iterable[OutgoingMessage],
+        messages: Iterable[OutgoingMessage],
         journal: Journal,
         *,
         stop: Callable[[], bool],
         pace: Pace,
         relay_name: str,
-        lines: int = 1,
+        workers: int = 1,
     ) -> None:
-        """`lines` is how many of them take parcels."""
-        self._parcels: Iterator[OutgoingMessage] = iter(parcels)
+        """`workers` is how many of them take messages."""
+        self._messages: Iterator[OutgoingMessage] = iter(messages)
         self._next: deque[OutgoingMessage] = deque()
         self._journal = journal
         self._stop = stop
         self._pace = pace
         self._relay_name = relay_name
-        self._lines = lines
+        self._workers = workers
         self._lost_in_a_row = 0
         self._journal_fault: Exception | None = None
         self.error: Exception | None = None
 
     def take(self) -> OutgoingMessage | Pause | None:
-        """Return the next parcel, how long to wait for it, or None where there is no more."""
+        """Return the next message, how long to wait for it, or None where there is no more."""
         if self.is_over() or not self._look_ahead():
             return None
         wait = self._pace.wait()
@@ -257,31 +124,31 @@ class Desk:
             )
 
     def end(self, error: Exception) -> None:
-        """Give out no more parcels; the first error is what the delivery raises."""
+        """Give out no more messages; the first error is what the delivery raises."""
         self.error = self.error or error
 
-    def retire(self, parcels: Sequence[OutgoingMessage]) -> bool:
-        """Take back parcels of a line that can't open; False where it is the last line."""
-        if self._lines == 1:
+    def retire(self, messages: Sequence[OutgoingMessage]) -> bool:
+        """Take back messages of a worker that can't open; False where it is the last worker."""
+        if self._workers == 1:
             return False
-        self._lines -= 1
-        self._next.extendleft(reversed(parcels))
+        self._workers -= 1
+        self._next.extendleft(reversed(messages))
         return True
 
     def alone(self) -> bool:
-        """Tell the desk that one line is left; true where there still is something for it."""
-        self._lines = 1
+        """Tell the queue that one worker is left; true where there still is something for it."""
+        self._workers = 1
         return self.error is None and bool(self._next)
 
     def _look_ahead(self) -> bool:
-        """Make sure that the next parcel is here; a fault in composing it waits for those in hand."""
+        """Make sure that the next message is here; a fault in composing it waits for those in hand."""
         if not self._next:
             try:
-                for parcel in self._parcels:
-                    check_octets(parcel)
-                    self._next.append(parcel)
+                for message in self._messages:
+                    check_octets(message)
+                    self._next.append(message)
                     break
-            except Exception as error:  # noqa: BLE001 - raised by `deliver` once all lines are idle
+            except Exception as error:  # noqa: BLE001 - raised by `deliver` once all workers are idle
                 self.end(error)
         return bool(self._next)
 
@@ -292,3 +159,135 @@ def _limit_reached(pace: Pace) -> TryAgainError:
     return TryAgainError(
         f"smtp.rate: the limit of {words} is reached; the rest waits; run again later"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What a worker asks of the queue; `replies` gets what `act` returns once all is noted."""
+
+    act: Callable[[MessageQueue], object]
+    outcomes: Sequence[Outcome]
+    sending: Sequence[Key]
+    replies: SimpleQueue[_Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What the queue returned or raised."""
+
+    answer: object = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """A worker has ended, with what it raised."""
+
+    error: BaseException | None
+
+
+_Requests = SimpleQueue[_Request | _Gone]
+
+
+class RemoteQueue:
+    """A queue as a worker in another thread sees it: each call waits for the queue's own thread."""
+
+    def __init__(self, requests: _Requests) -> None:
+        """Ask by way of `requests`, where `serve` listens."""
+        self._requests = requests
+        self._replies: SimpleQueue[_Reply] = SimpleQueue()
+
+    def take(self) -> OutgoingMessage | Pause | None:
+        """See `MessageQueue.take`."""
+        return self._ask(MessageQueue.take)
+
+    def is_over(self) -> bool:
+        """See `MessageQueue.is_over`."""
+        return self._ask(MessageQueue.is_over)
+
+    def note(self, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:
+        """See `MessageQueue.note`."""
+        self._ask(lambda _: None, outcomes, sending)
+
+    def end(self, error: Exception) -> None:
+        """See `MessageQueue.end`."""
+        self._ask(lambda queue: queue.end(error))
+
+    def retire(self, messages: Sequence[OutgoingMessage]) -> bool:
+        """See `MessageQueue.retire`."""
+        return self._ask(lambda queue: queue.retire(messages))
+
+    def _ask(
+        self,
+        act: Callable[[MessageQueue], T],
+        outcomes: Sequence[Outcome] = (),
+        sending: Sequence[Key] = (),
+    ) -> T:
+        self._requests.put(_Request(act, outcomes, sending, self._replies))
+        reply = self._replies.get()
+        if reply.error is not None:
+            raise reply.error
+        return cast("T", reply.answer)
+
+
+def serve(queue: MessageQueue, workers: Sequence[Callable[[Queue], None]]) -> None:
+    """Run each of `workers` in a thread until all have ended; raises the first fault of any.
+
+    Messages that a worker gave back when the others were through go out in the calling thread.
+    """
+    requests: _Requests = SimpleQueue()
+    for worker in workers:
+        Thread(target=_run, args=(worker, requests), daemon=True).start()
+    faults: list[BaseException] = []
+    working = len(workers)
+    while working:
+        asked: list[_Request] = []
+        for item in _waiting(requests):
+            match item:
+                case _Gone(error=error):
+                    working -= 1
+                    faults += [error] if error else []
+                case _Request():
+                    asked.append(item)
+        _answer(queue, asked)
+    if faults:
+        raise faults[0]
+    if queue.alone():
+        workers[0](queue)
+
+
+def _run(worker: Callable[[Queue], None], requests: _Requests) -> None:
+    error: BaseException | None = None
+    try:
+        worker(RemoteQueue(requests))
+    except BaseException as fault:  # noqa: BLE001 - raised again in the calling thread
+        error = fault
+    requests.put(_Gone(error))
+
+
+def _waiting(requests: _Requests) -> Iterator[_Request | _Gone]:
+    """Wait for one item, and yield it with all that are there by then."""
+    yield requests.get()
+    try:
+        while True:
+            yield requests.get_nowait()
+    except Empty:
+        return
+
+
+def _answer(queue: MessageQueue, asked: Sequence[_Request]) -> None:
+    outcomes = [outcome for request in asked for outcome in request.outcomes]
+    sending = [key for request in asked for key in request.sending]
+    try:
+        if outcomes or sending:
+            queue.note(outcomes, sending)
+    except Exception as error:  # noqa: BLE001 - each waiting worker raises it, and so does `serve`
+        queue.end(error)
+        for request in asked:
+            request.replies.put(_Reply(error=error))
+        return
+    for request in asked:
+        try:
+            request.replies.put(_Reply(request.act(queue)))
+        except Exception as error:  # noqa: BLE001 - the worker that asked raises it
+            request.replies.put(_Reply(error=error))

@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from invites.delivery.base import Journal, OutgoingMessage, SentSince, nothing_sent_yet
-from invites.delivery.oauth import Relay, secret_source
-from invites.delivery.pool import Clerk, Desk, serve
+from invites.delivery.oauth import secret_source
+from invites.delivery.pool import MessageQueue, Queue, serve
 from invites.delivery.rate import Pace
+from invites.delivery.smtp_connection import LostError, Relay
 from invites.delivery.smtp_login import open_session, verifying_context
 from invites.delivery.smtp_session import Session
-from invites.delivery.smtp_wire import LostError
-from invites.delivery.smtp_worker import Line
+from invites.delivery.smtp_worker import Worker
 from invites.errors import SettingsError, TryAgainError
 
 if TYPE_CHECKING:
@@ -53,27 +53,29 @@ class SmtpDelivery:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Have nothing to close: each line closed its connection."""
+        """Have nothing to close: each worker closed its connection."""
 
     def deliver(
-        self, parcels: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
+        self, messages: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
     ) -> None:
         """See `Delivery.deliver`; with one connection everything happens in the calling thread."""
         relay = self._relay
         pace = Pace(relay.rate, sent_since=self._sent_since, clock=self._clock)
-        lines = max(relay.connections, 1)
-        desk = Desk(parcels, journal, stop=stop, pace=pace, relay_name=relay.name, lines=lines)
+        workers = max(relay.connections, 1)
+        queue = MessageQueue(
+            messages, journal, stop=stop, pace=pace, relay_name=relay.name, workers=workers
+        )
         context = verifying_context(relay)
 
-        def work(clerk: Clerk) -> None:
-            Line(relay, context, clerk, sleep=self._sleep).work()
+        def work(queue: Queue) -> None:
+            Worker(relay, context, queue, sleep=self._sleep).work()
 
-        if lines == 1:
-            work(desk)
+        if workers == 1:
+            work(queue)
         else:
-            serve(desk, [work] * lines)
-        if desk.error is not None:
-            raise desk.error
+            serve(queue, [work] * workers)
+        if queue.error is not None:
+            raise queue.error
 
     def traced(self, message_ids: Iterable[str]) -> Mapping[str, bool]:  # noqa: ARG002 - protocol
         """Tell nothing: a relay can't be asked what it accepted."""
@@ -110,10 +112,10 @@ def login_report(relay: Relay) -> str:
     down.
     """
     try:
-        wire, extensions = open_session(relay, verifying_context(relay))
+        connection, extensions = open_session(relay, verifying_context(relay))
     except LostError as lost:
         raise TryAgainError(f"{relay.name}: {lost.why} ({lost.phase}); try again later") from None
-    Session(wire, extensions, relay).quit()
+    Session(connection, extensions, relay).quit()
     login = f"login as {relay.username}" if relay.username is not None else "no login"
     offers = [
         "pipelining" if "PIPELINING" in extensions else "no pipelining",

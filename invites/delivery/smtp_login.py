@@ -15,9 +15,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from invites.delivery.base import Phase
-from invites.delivery.oauth import Relay
 from invites.delivery.redact import masked
-from invites.delivery.smtp_wire import LostError, Reply, Wire
+from invites.delivery.smtp_connection import Connection, LostError, Relay, Reply
 from invites.errors import LoginError, SettingsError, TryAgainError
 
 Extensions = Mapping[str, str]
@@ -43,77 +42,79 @@ def verifying_context(relay: Relay) -> ssl.SSLContext:
         ) from None
 
 
-def open_session(relay: Relay, context: ssl.SSLContext) -> tuple[Wire, Extensions]:
-    """Connect and log in; return the wire and what the server offers after that.
+def open_session(relay: Relay, context: ssl.SSLContext) -> tuple[Connection, Extensions]:
+    """Connect and log in; return the connection and what the server offers after that.
 
     Raises LostError where the connection is lost or refused for now, TryAgainError where the server
     serves nobody for now, LoginError where TLS or login fails, SettingsError for plain text to a
     host that is not this one.
     """
-    wire = Wire.to(relay.host, relay.port, timeout=relay.timeout)
+    connection = Connection.to(relay.host, relay.port, timeout=relay.timeout)
     try:
-        return wire, _greeted(wire, relay, context)
+        return connection, _greeted(connection, relay, context)
     except BaseException:
-        wire.close()
+        connection.close()
         raise
 
 
-def _greeted(wire: Wire, relay: Relay, context: ssl.SSLContext) -> Extensions:
-    if relay.security == "none" and not (relay.allow_plaintext or wire.is_loopback):
+def _greeted(connection: Connection, relay: Relay, context: ssl.SSLContext) -> Extensions:
+    if relay.security == "none" and not (relay.allow_plaintext or connection.is_loopback):
         raise SettingsError(
             f'smtp.security: found "none" for {relay.host}, expected "starttls" or "tls": '
             "mail to another machine never goes in plain text unless smtp.allow_plaintext is true"
         )
     if relay.security == "tls":
-        wire.start_phase(Phase.STARTTLS, timeout=relay.timeout)
-        _secure(wire, relay, context)
-    wire.start_phase(Phase.BANNER, timeout=relay.timeout)
-    _must_be(220, wire.reply(), wire, relay)
-    extensions = _hello(wire, relay)
+        connection.start_phase(Phase.STARTTLS, timeout=relay.timeout)
+        _secure(connection, relay, context)
+    connection.start_phase(Phase.BANNER, timeout=relay.timeout)
+    _must_be(220, connection.reply(), connection, relay)
+    extensions = _hello(connection, relay)
     if relay.security == "starttls":
-        _start_tls(wire, relay, context, extensions)
-        extensions = _hello(wire, relay)
+        _start_tls(connection, relay, context, extensions)
+        extensions = _hello(connection, relay)
     if relay.username is not None:
-        _log_in(wire, relay, extensions)
+        _log_in(connection, relay, extensions)
     return extensions
 
 
-def _hello(wire: Wire, relay: Relay) -> Extensions:
+def _hello(connection: Connection, relay: Relay) -> Extensions:
     """Say EHLO; a server that refuses it is not talked to with HELO, for TLS needs EHLO."""
-    wire.start_phase(Phase.EHLO, timeout=relay.timeout)
-    wire.send(f"EHLO {_own_name(wire)}\r\n".encode("ascii"))
-    reply = wire.reply()
-    _must_be(250, reply, wire, relay)
+    connection.start_phase(Phase.EHLO, timeout=relay.timeout)
+    connection.send(f"EHLO {_own_name(connection)}\r\n".encode("ascii"))
+    reply = connection.reply()
+    _must_be(250, reply, connection, relay)
     offered = (line.strip().partition(" ") for line in reply.lines[1:])
     return {keyword.upper(): rest.upper() for keyword, _, rest in offered}
 
 
-def _own_name(wire: Wire) -> str:
+def _own_name(connection: Connection) -> str:
     name = socket.gethostname()
     fit = "." in name and name.isascii() and all(char.isalnum() or char in "-." for char in name)
-    return name if fit else wire.address_literal
+    return name if fit else connection.address_literal
 
 
-def _start_tls(wire: Wire, relay: Relay, context: ssl.SSLContext, extensions: Extensions) -> None:
+def _start_tls(
+    connection: Connection, relay: Relay, context: ssl.SSLContext, extensions: Extensions
+) -> None:
     if "STARTTLS" not in extensions:
         raise LoginError(
             f"{relay.name} does not offer STARTTLS; nothing was sent, and nothing goes in plain "
             'text; expected smtp.security = "tls" (often port 465) or another server'
         )
-    wire.start_phase(Phase.STARTTLS, timeout=relay.timeout)
-    wire.send(b"STARTTLS\r\n")
-    _must_be(220, wire.reply(), wire, relay)
-    if wire.has_more:
+    connection.start_phase(Phase.STARTTLS, timeout=relay.timeout)
+    connection.send(b"STARTTLS\r\n")
+    _must_be(220, connection.reply(), connection, relay)
+    if connection.has_more:
         raise LoginError(
             f"{relay.name} went on in plain text after STARTTLS: somebody may be in between; "
             "nothing was sent"
         )
-    _secure(wire, relay, context)
+    _secure(connection, relay, context)
 
 
-def _secure(wire: Wire, relay: Relay, context: ssl.SSLContext) -> None:
+def _secure(connection: Connection, relay: Relay, context: ssl.SSLContext) -> None:
     try:
-        wire.start_tls(context, relay.host)
+        connection.start_tls(context, relay.host)
     except ssl.SSLCertVerificationError as error:
         raise LoginError(
             f"{relay.name}: the certificate was not accepted ({masked(error.verify_message)}); "
@@ -126,14 +127,14 @@ def _secure(wire: Wire, relay: Relay, context: ssl.SSLContext) -> None:
         ) from None
 
 
-def _must_be(code: int, reply: Reply, wire: Wire, relay: Relay) -> None:
+def _must_be(code: int, reply: Reply, connection: Connection, relay: Relay) -> None:
     """Let the wanted reply pass; any other ends the session in the way its class says."""
     if reply.code == code:
         return
     answer = masked(reply.text)
-    match wire.phase, reply.code // 100:
+    match connection.phase, reply.code // 100:
         case _, 2 | 3:
-            raise LostError(wire.phase, f"unexpected answer: {answer}")
+            raise LostError(connection.phase, f"unexpected answer: {answer}")
         case Phase.STARTTLS, 5:
             raise LoginError(
                 f"{relay.name} refused STARTTLS: {answer}; nothing was sent, and nothing goes in "
@@ -143,14 +144,14 @@ def _must_be(code: int, reply: Reply, wire: Wire, relay: Relay) -> None:
             raise TryAgainError(f"{relay.name} refused STARTTLS for now: {answer}; run again later")
         case _, 5:
             raise TryAgainError(
-                f"{relay.name} takes no mail from here ({wire.phase}): {answer}; "
+                f"{relay.name} takes no mail from here ({connection.phase}): {answer}; "
                 "nothing was marked failed; run again later"
             )
         case _:
-            raise LostError(wire.phase, answer)
+            raise LostError(connection.phase, answer)
 
 
-def _log_in(wire: Wire, relay: Relay, extensions: Extensions) -> None:
+def _log_in(connection: Connection, relay: Relay, extensions: Extensions) -> None:
     mechanism = relay.auth.upper()
     offered = extensions.get("AUTH", "").split()
     if mechanism not in offered:
@@ -159,31 +160,31 @@ def _log_in(wire: Wire, relay: Relay, extensions: Extensions) -> None:
             f"{masked(', '.join(offered)) or 'no login'}; set smtp.auth to one of those"
         )
     secret = relay.secret()
-    wire.start_phase(Phase.AUTH, timeout=relay.timeout)
-    reply = _credentials_given(wire, relay.auth, relay.username or "", secret)
+    connection.start_phase(Phase.AUTH, timeout=relay.timeout)
+    reply = _credentials_given(connection, relay.auth, relay.username or "", secret)
     if reply.code != 235:
-        _refuse_login(reply, wire, relay, secret)
+        _refuse_login(reply, connection, relay, secret)
 
 
-def _credentials_given(wire: Wire, auth: str, username: str, secret: str) -> Reply:
+def _credentials_given(connection: Connection, auth: str, username: str, secret: str) -> Reply:
     match auth:
         case "plain":  # RFC 4616
-            return _ask(wire, f"AUTH PLAIN {_base64(_plain(username, secret))}")
+            return _ask(connection, f"AUTH PLAIN {_base64(_plain(username, secret))}")
         case "xoauth2":
-            reply = _ask(wire, f"AUTH XOAUTH2 {_base64(_bearer(username, secret))}")
-            return _error_fetched(wire, reply) if reply.code == 334 else reply
+            reply = _ask(connection, f"AUTH XOAUTH2 {_base64(_bearer(username, secret))}")
+            return _error_fetched(connection, reply) if reply.code == 334 else reply
         case _:
-            reply = _ask(wire, "AUTH LOGIN")
+            reply = _ask(connection, "AUTH LOGIN")
             for part in (username, secret):
                 if reply.code != 334:
                     return reply
-                reply = _ask(wire, _base64(part))
+                reply = _ask(connection, _base64(part))
             return reply
 
 
-def _error_fetched(wire: Wire, challenge: Reply) -> Reply:
+def _error_fetched(connection: Connection, challenge: Reply) -> Reply:
     """Answer the challenge that holds an XOAUTH2 error with an empty line, as the protocol wants."""
-    reply = _ask(wire, "")
+    reply = _ask(connection, "")
     try:
         status = json.loads(base64.b64decode(challenge.lines[0]))["status"]
     except (binascii.Error, ValueError, KeyError, TypeError, IndexError):
@@ -191,7 +192,7 @@ def _error_fetched(wire: Wire, challenge: Reply) -> Reply:
     return Reply(reply.code, (*reply.lines, f"(status {masked(str(status))[:20]})"))
 
 
-def _refuse_login(reply: Reply, wire: Wire, relay: Relay, secret: str) -> None:
+def _refuse_login(reply: Reply, connection: Connection, relay: Relay, secret: str) -> None:
     username = relay.username or ""
     given = (secret, _plain(username, secret), _bearer(username, secret))
     answer = masked(reply.text, secrets=(*map(_base64, given), secret))
@@ -201,7 +202,7 @@ def _refuse_login(reply: Reply, wire: Wire, relay: Relay, secret: str) -> None:
             "nothing was marked failed; check smtp.username, its password or token, and smtp.auth"
         )
     if reply.code == CLOSING or reply.code // 100 != 4:
-        raise LostError(wire.phase, answer)
+        raise LostError(connection.phase, answer)
     raise TryAgainError(f"{relay.name} refused the login for now: {answer}; run again later")
 
 
@@ -213,9 +214,9 @@ def _bearer(username: str, secret: str) -> str:
     return f"user={username}\x01auth=Bearer {secret}\x01\x01"
 
 
-def _ask(wire: Wire, line: str) -> Reply:
-    wire.send(line.encode("ascii") + b"\r\n")
-    return wire.reply()
+def _ask(connection: Connection, line: str) -> Reply:
+    connection.send(line.encode("ascii") + b"\r\n")
+    return connection.reply()
 
 
 def _base64(text: str) -> str:

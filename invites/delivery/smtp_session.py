@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from invites.delivery.base import OutgoingMessage, Phase
-from invites.delivery.oauth import Relay
 from invites.delivery.redact import masked
+from invites.delivery.smtp_connection import Connection, LostError, Relay, Reply
 from invites.delivery.smtp_login import CLOSING, Extensions
-from invites.delivery.smtp_wire import LostError, Reply, Wire
 from invites.errors import LoginError, MessageFaultError
 
 _MAILBOX: Final = re.compile(r"[!-;=?-~]+@[!-;=?A-~]+")
@@ -32,20 +31,20 @@ QUIT_TIMEOUT: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Answer:
     """What became of one message: the reply's code and text, and the phase it came in."""
 
     code: int
-    answer: str
+    words: str
     phase: Phase
 
 
 class Session:
     """A connection that is open and logged in."""
 
-    def __init__(self, wire: Wire, extensions: Extensions, relay: Relay) -> None:
+    def __init__(self, connection: Connection, extensions: Extensions, relay: Relay) -> None:
         """Take over what `open_session` returned."""
-        self._wire = wire
+        self._connection = connection
         self._relay = relay
         self._offers_size = "SIZE" in extensions
         size = extensions.get("SIZE", "")
@@ -57,66 +56,66 @@ class Session:
     @property
     def next_is_answered(self) -> bool:
         """Whether the three replies to a message that was sent ahead are here already."""
-        return self._sent_ahead is not None and self._wire.has_lines(3)
+        return self._sent_ahead is not None and self._connection.has_lines(3)
 
-    def objection(self, parcel: OutgoingMessage) -> Verdict | None:
-        """Return why `parcel` is not even offered to the server; None where it is.
+    def objection(self, message: OutgoingMessage) -> Answer | None:
+        """Return why `message` is not even offered to the server; None where it is.
 
         The server's SIZE is checked here, for many only notice after the last octet (RFC 1870).
         """
-        for mailbox, phase in ((parcel.sender, Phase.MAIL), (parcel.recipient, Phase.RCPT)):
+        for mailbox, phase in ((message.sender, Phase.MAIL), (message.recipient, Phase.RCPT)):
             if not _MAILBOX.fullmatch(mailbox):
-                return Verdict(553, "not offered: the mailbox has characters SMTP forbids", phase)
-        size = len(parcel.content)
+                return Answer(553, "not offered: the mailbox has characters SMTP forbids", phase)
+        size = len(message.content)
         if 0 < self._size_limit < size:
-            answer = f"not offered: {size} octets, and the server takes {self._size_limit} (SIZE)"
-            return Verdict(552, answer, Phase.MAIL)
+            words = f"not offered: {size} octets, and the server takes {self._size_limit} (SIZE)"
+            return Answer(552, words, Phase.MAIL)
         return None
 
-    def refusal(self, parcel: OutgoingMessage) -> Verdict | None:
-        """Open the transaction of `parcel`; None once the server waits for its content.
+    def refusal(self, message: OutgoingMessage) -> Answer | None:
+        """Open the transaction of `message`; None once the server waits for its content.
 
         Raises LostError where the connection is of no more use, LoginError where the server wants
         another login.
         """
-        if (objection := self.objection(parcel)) is not None:
+        if (objection := self.objection(message)) is not None:
             return objection
-        if self._sent_ahead is not parcel and self.pipelining:
+        if self._sent_ahead is not message and self.pipelining:
             self._begin(Phase.MAIL)
-            self._wire.send(b"".join(line for _, line in self._commands(parcel)))
-            self._sent_ahead = parcel
-        if self._sent_ahead is parcel:
+            self._connection.send(b"".join(line for _, line in self._commands(message)))
+            self._sent_ahead = message
+        if self._sent_ahead is message:
             self._sent_ahead = None
             return self._pipelined_refusal()
-        return self._stepwise_refusal(parcel)
+        return self._stepwise_refusal(message)
 
-    def content(self, parcel: OutgoingMessage, *, ahead: OutgoingMessage | None) -> Verdict:
-        """Send the content of `parcel`, and the commands of `ahead` behind it; return the answer.
+    def content(self, message: OutgoingMessage, *, ahead: OutgoingMessage | None) -> Answer:
+        """Send the content of `message`, and the commands of `ahead` behind it; return the answer.
 
         Raises LostError, whose `dot_out` tells whether the server may have accepted the message.
         """
-        self._wire.start_phase(Phase.DOT, timeout=self._relay.data_timeout)
-        octets = stuffed(parcel.content) + b".\r\n"
+        self._connection.start_phase(Phase.DOT, timeout=self._relay.data_timeout)
+        octets = stuffed(message.content) + b".\r\n"
         ends_at = len(octets)
         if ahead is not None:
             octets += b"".join(line for _, line in self._commands(ahead))
         try:
-            self._wire.send(octets, ends_at=ends_at)
+            self._connection.send(octets, ends_at=ends_at)
         except LostError as lost:
-            return self._parting_verdict(lost)
+            return self._parting_answer(lost)
         self._sent_ahead = ahead
         try:
-            reply = self._wire.reply()
+            reply = self._connection.reply()
         except LostError as lost:
             raise LostError(lost.phase, lost.why, dot_out=True) from None
-        return self._judged(reply) or Verdict(reply.code, masked(reply.text), Phase.DOT)
+        return self._judged(reply) or Answer(reply.code, masked(reply.text), Phase.DOT)
 
     def quit(self) -> None:
         """Take leave and close; whatever goes wrong with that is of no interest."""
         try:
-            self._wire.start_phase(Phase.DOT, timeout=min(QUIT_TIMEOUT, self._relay.timeout))
-            self._wire.send(b"QUIT\r\n")
-            self._wire.reply()
+            self._connection.start_phase(Phase.DOT, timeout=min(QUIT_TIMEOUT, self._relay.timeout))
+            self._connection.send(b"QUIT\r\n")
+            self._connection.reply()
         except LostError:
             pass
         finally:
@@ -124,91 +123,91 @@ class Session:
 
     def close(self) -> None:
         """Close without a word: a transaction that is open ends unsent (RFC 5321 4.1.1.4)."""
-        self._wire.close()
+        self._connection.close()
 
-    def _commands(self, parcel: OutgoingMessage) -> tuple[tuple[Phase, bytes], ...]:
-        size = f" SIZE={len(parcel.content)}" if self._offers_size else ""
+    def _commands(self, message: OutgoingMessage) -> tuple[tuple[Phase, bytes], ...]:
+        size = f" SIZE={len(message.content)}" if self._offers_size else ""
         return (
-            (Phase.MAIL, f"MAIL FROM:<{parcel.sender}>{size}\r\n".encode("ascii")),
-            (Phase.RCPT, f"RCPT TO:<{parcel.recipient}>\r\n".encode("ascii")),
+            (Phase.MAIL, f"MAIL FROM:<{message.sender}>{size}\r\n".encode("ascii")),
+            (Phase.RCPT, f"RCPT TO:<{message.recipient}>\r\n".encode("ascii")),
             (Phase.DATA, b"DATA\r\n"),
         )
 
     def _begin(self, phase: Phase) -> None:
-        self._wire.start_phase(phase, timeout=self._relay.timeout)
+        self._connection.start_phase(phase, timeout=self._relay.timeout)
 
-    def _stepwise_refusal(self, parcel: OutgoingMessage) -> Verdict | None:
-        for phase, line in self._commands(parcel):
+    def _stepwise_refusal(self, message: OutgoingMessage) -> Answer | None:
+        for phase, line in self._commands(message):
             self._begin(phase)
-            self._wire.send(line)
-            if (verdict := self._judged(self._wire.reply())) is not None:
+            self._connection.send(line)
+            if (answer := self._judged(self._connection.reply())) is not None:
                 self._reset()
-                return verdict
+                return answer
         return None
 
-    def _pipelined_refusal(self) -> Verdict | None:
+    def _pipelined_refusal(self) -> Answer | None:
         """Read all three replies, for each command was sent whatever came of the one before."""
-        verdict, reply = None, None
+        answer, reply = None, None
         try:
             for phase in (Phase.MAIL, Phase.RCPT, Phase.DATA):
                 self._begin(phase)
-                reply = self._wire.reply()
-                verdict = verdict or self._judged(reply)
+                reply = self._connection.reply()
+                answer = answer or self._judged(reply)
         except LostError:
-            if verdict is None:
+            if answer is None:
                 raise
             self.usable = False
-            return verdict
-        if verdict is not None:
+            return answer
+        if answer is not None:
             data_is_open = reply is not None and reply.code == 354
             self._reset(b".\r\n" if data_is_open else b"RSET\r\n")
-        return verdict
+        return answer
 
     def _reset(self, line: bytes = b"RSET\r\n") -> None:
         """Leave the transaction; an open DATA without a receiver ends with a lone dot (RFC 2920 3.1)."""
         try:
-            self._begin(self._wire.phase)
-            self._wire.send(line)
-            self.usable = self._wire.reply().code // 100 == 2 or line == b".\r\n"
+            self._begin(self._connection.phase)
+            self._connection.send(line)
+            self.usable = self._connection.reply().code // 100 == 2 or line == b".\r\n"
         except LostError:
             self.usable = False
 
-    def _judged(self, reply: Reply) -> Verdict | None:
+    def _judged(self, reply: Reply) -> Answer | None:
         """Return the refusal that `reply` is; None where the message goes on."""
-        phase, digit = self._wire.phase, reply.code // 100
+        phase, digit = self._connection.phase, reply.code // 100
         if digit == ENDING[phase]:
             return None
-        answer = masked(reply.text)
+        words = masked(reply.text)
         if reply.code == CLOSING:
-            raise LostError(phase, answer)
+            raise LostError(phase, words)
         if reply.code in LOGIN_WANTED and phase is not Phase.DOT:
             raise LoginError(
-                f"{self._relay.name} wants another login ({phase}): {answer}; nothing was marked "
+                f"{self._relay.name} wants another login ({phase}): {words}; nothing was marked "
                 "failed; check smtp.username, smtp.auth and smtp.security"
             )
         if digit in (2, 3):
-            raise LostError(phase, f"unexpected answer: {answer}", dot_out=phase is Phase.DOT)
-        return Verdict(reply.code, answer, phase)
+            raise LostError(phase, f"unexpected answer: {words}", dot_out=phase is Phase.DOT)
+        return Answer(reply.code, words, phase)
 
-    def _parting_verdict(self, lost: LostError) -> Verdict:
+    def _parting_answer(self, lost: LostError) -> Answer:
         """Return what the server still said about a message whose sending broke; else raise `lost`.
 
         After the dot any answer counts; before it only a refusal, for the message is not whole.
         """
-        reply = self._wire.parting_reply()
+        reply = self._connection.parting_reply()
         if reply is None or not (lost.dot_out or reply.code // 100 == 5):
             raise lost
         self.usable = False
-        return self._judged(reply) or Verdict(reply.code, masked(reply.text), Phase.DOT)
+        return self._judged(reply) or Answer(reply.code, masked(reply.text), Phase.DOT)
 
 
-def check_octets(parcel: OutgoingMessage) -> None:
+def check_octets(message: OutgoingMessage) -> None:
     """Raise MessageFaultError for content that SMTP does not carry as it is.
 
     A bare CR or LF lets one message pass for two on some servers; an octet beyond ASCII would need
     8BITMIME.
     """
-    content, where = parcel.content, parcel.message_id
+    content, where = message.content, message.message_id
     breaks = content.count(b"\r\n")
     if content.count(b"\n") != breaks or content.count(b"\r") != breaks:
         raise MessageFaultError("line ends", where, found="a bare CR or LF", expected="CRLF")

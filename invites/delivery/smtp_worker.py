@@ -1,6 +1,6 @@
-"""One line to the relay: a connection, opened when needed and reopened once per message.
+"""One worker to the relay: a connection, opened when needed and reopened once per message.
 
-A line has one message in hand, and with pipelining the next one on its way behind it.
+A worker has one message in hand, and with pipelining the next one on its way behind it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from invites.delivery.base import (
     Sent,
     Unknown,
 )
-from invites.delivery.oauth import Relay
-from invites.delivery.pool import Clerk, Pause
+from invites.delivery.pool import Pause, Queue
+from invites.delivery.smtp_connection import LostError, Relay
 from invites.delivery.smtp_login import open_session
-from invites.delivery.smtp_session import Session, Verdict
-from invites.delivery.smtp_wire import LostError
+from invites.delivery.smtp_session import Answer, Session
 from invites.errors import InvitesError, TryAgainError
 
 LONGEST_NAP: Final = 1.0
@@ -37,23 +36,23 @@ IDLE_AT_MOST: Final = 30.0
 
 @dataclass(slots=True)
 class _InHand:
-    """A message on this line, whether it was announced, and whether it was lost once."""
+    """A message on this worker, whether it was announced, and whether it was lost once."""
 
-    parcel: OutgoingMessage
+    message: OutgoingMessage
     announced: bool = False
     lost_once: bool = False
 
 
-class Line:
-    """Carries what the desk gives out over one connection at a time."""
+class Worker:
+    """Carries what the queue gives out over one connection at a time."""
 
     def __init__(
-        self, relay: Relay, context: ssl.SSLContext, desk: Clerk, *, sleep: Callable[[float], None]
+        self, relay: Relay, context: ssl.SSLContext, queue: Queue, *, sleep: Callable[[float], None]
     ) -> None:
         """`sleep` waits so many seconds."""
         self._relay = relay
         self._context = context
-        self._desk = desk
+        self._queue = queue
         self._sleep = sleep
         self._session: Session | None = None
         self._hand: deque[_InHand] = deque()
@@ -61,7 +60,7 @@ class Line:
         self._is_retired = False
 
     def work(self) -> None:
-        """Carry parcels until the desk has none; errors of the session end the run at the desk."""
+        """Carry messages until the queue has none; errors of the session end the run at the queue."""
         try:
             while self._has_message():
                 self._carry()
@@ -74,16 +73,16 @@ class Line:
 
     def _has_message(self) -> bool:
         """Make sure that a message is in hand; one whose transaction was lost may be left."""
-        if self._hand and self._session is None and self._desk.is_over():
-            self._hand = deque(message for message in self._hand if message.announced)
+        if self._hand and self._session is None and self._queue.is_over():
+            self._hand = deque(held for held in self._hand if held.announced)
         while not self._hand and not self._is_retired:
-            match self._desk.take():
+            match self._queue.take():
                 case None:
                     return False
                 case Pause(seconds=seconds):
                     self._wait(seconds)
-                case parcel:
-                    self._hand.append(_InHand(parcel))
+                case message:
+                    self._hand.append(_InHand(message))
         return bool(self._hand)
 
     def _carry(self) -> None:
@@ -93,34 +92,34 @@ class Line:
         try:
             session = self._session = self._session or self._opened()
             opening = False
-            verdict = session.refusal(current.parcel)
-            if verdict is None:
+            answer = session.refusal(current.message)
+            if answer is None:
                 self._announce(current)
-                verdict = session.content(current.parcel, ahead=self._next_parcel(session))
+                answer = session.content(current.message, ahead=self._next_message(session))
         except LostError as lost:
             self._lose(current, lost, opening=opening)
         else:
-            self._settle(_outcome(current.parcel.key, verdict))
+            self._settle(_outcome(current.message.key, answer))
             self._tidy(session)
 
     def _opened(self) -> Session:
-        wire, extensions = open_session(self._relay, self._context)
-        return Session(wire, extensions, self._relay)
+        connection, extensions = open_session(self._relay, self._context)
+        return Session(connection, extensions, self._relay)
 
-    def _next_parcel(self, session: Session) -> OutgoingMessage | None:
+    def _next_message(self, session: Session) -> OutgoingMessage | None:
         """Take the message whose commands may follow the dot of this one."""
         if not session.pipelining:
             return None
         if len(self._hand) == 1:
-            parcel = self._desk.take()
-            if not isinstance(parcel, OutgoingMessage):
+            message = self._queue.take()
+            if not isinstance(message, OutgoingMessage):
                 return None
-            self._hand.append(_InHand(parcel))
-        parcel = self._hand[1].parcel
-        return None if session.objection(parcel) else parcel
+            self._hand.append(_InHand(message))
+        message = self._hand[1].message
+        return None if session.objection(message) else message
 
     def _announce(self, current: _InHand) -> None:
-        sending: list[Key] = [] if current.announced else [current.parcel.key]
+        sending: list[Key] = [] if current.announced else [current.message.key]
         self._flush(sending)
         current.announced = True
 
@@ -139,7 +138,7 @@ class Line:
         """Try the message again once; after that, or after its dot, its outcome is settled."""
         self._drop()
         if lost.dot_out:
-            self._settle(Unknown(key=current.parcel.key, answer=f"no answer: {lost.why}"))
+            self._settle(Unknown(key=current.message.key, answer=f"no answer: {lost.why}"))
         elif not current.lost_once:
             current.lost_once = True
         elif opening and not current.announced and self._retire():
@@ -149,13 +148,13 @@ class Line:
             raise TryAgainError(words) from None
         else:
             self._settle(
-                Deferred(key=current.parcel.key, answer=lost.why, phase=lost.phase, lost=True)
+                Deferred(key=current.message.key, answer=lost.why, phase=lost.phase, lost=True)
             )
         self._flush()
 
     def _retire(self) -> bool:
-        """Leave the rest to lines that did get a connection, where there are any."""
-        self._is_retired = self._desk.retire([message.parcel for message in self._hand])
+        """Leave the rest to workers that did get a connection, where there are any."""
+        self._is_retired = self._queue.retire([held.message for held in self._hand])
         if self._is_retired:
             self._hand.clear()
         return self._is_retired
@@ -163,17 +162,17 @@ class Line:
     def _give_up(self, error: InvitesError) -> None:
         """End the run; a message that was announced, and is known not to be sent, is deferred."""
         self._drop()
-        for message in self._hand:
-            if message.announced:
-                self._pending.append(_cut_short(message.parcel.key))
+        for held in self._hand:
+            if held.announced:
+                self._pending.append(_cut_short(held.message.key))
         self._hand.clear()
-        self._desk.end(error)
+        self._queue.end(error)
         self._flush()
 
     def _flush(self, sending: list[Key] | None = None) -> None:
         outcomes, self._pending = self._pending, []
         if outcomes or sending:
-            self._desk.note(outcomes, sending or [])
+            self._queue.note(outcomes, sending or [])
 
     def _wait(self, seconds: float) -> None:
         self._flush()
@@ -192,14 +191,14 @@ class Line:
             self._session = None
 
 
-def _outcome(key: Key, verdict: Verdict) -> Outcome:
-    match verdict.code // 100:
+def _outcome(key: Key, answer: Answer) -> Outcome:
+    match answer.code // 100:
         case 2:
-            return Sent(key=key, answer=verdict.answer)
+            return Sent(key=key, answer=answer.words)
         case 4:
-            return Deferred(key=key, answer=verdict.answer, phase=verdict.phase)
+            return Deferred(key=key, answer=answer.words, phase=answer.phase)
         case _:
-            return Failed(key=key, answer=verdict.answer, phase=verdict.phase)
+            return Failed(key=key, answer=answer.words, phase=answer.phase)
 
 
 def _cut_short(key: Key) -> Outcome:

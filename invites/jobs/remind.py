@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from invites.delivery.base import Deferred, Failed, Key, Outcome, OutgoingMessage, Sent, Unknown
+from invites.delivery.base import Key, Outcome, OutgoingMessage
 from invites.errors import Exit, InvitesError
 from invites.jobs.attempt import delivery_opener
 from invites.jobs.options import Night, SideOutcome
@@ -26,6 +26,7 @@ from invites.model import Invitation, Kind, Revision
 from invites.planning.facts import Known
 from invites.planning.reminders import Reminder, due_reminders
 from invites.planning.state import State
+from invites.sending.journal import state_of
 from invites.times import TZDATA_VERSION
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class _ReminderJournal:
         """See `delivery.Journal.note`."""
         notes = [self._note(key, State.SENDING) for key in sending]
         for outcome in outcomes:
-            state = _STATES[type(outcome)]
+            state = state_of(outcome)
             self.ended[state.value] += 1
             notes.append(self._note(outcome.key, state, outcome.answer))
         if notes:
@@ -89,14 +90,6 @@ class _ReminderJournal:
         return ReminderNote(
             reminder=key, meeting_id=meeting_id, message_id=message_id, state=state, answer=answer
         )
-
-
-_STATES: Mapping[type[Outcome], State] = {
-    Sent: State.SENT,
-    Deferred: State.DEFERRED,
-    Failed: State.FAILED,
-    Unknown: State.UNKNOWN,
-}
 
 
 def _sent(night: Night, ledger: Ledger, job: Job, due: Sequence[Due]) -> SideOutcome:

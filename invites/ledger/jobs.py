@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 
 from invites.ledger.engine import Ledger
-from invites.ledger.note import kept_answer
 from invites.ledger.read import standing_condition
 from invites.ledger.schema import (
     invitations,
@@ -255,7 +254,7 @@ def _log_rows(notes: Iterable[ReminderNote], run_id: str, at: int) -> Iterable[d
             "dtstamp": at,
             "message_id": note.message_id,
             "state": note.state.value,
-            "answer": kept_answer(note.answer),
+            "answer": note.answer,
             "at": at,
         }
 

@@ -6,7 +6,6 @@ it returns.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +34,10 @@ from invites.planning.state import NOTHING_PENDING, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one message; `next_attempt` (aware) for a deferred one."""
+    """What became of one message; `next_attempt` (aware) for a deferred one.
+
+    `answer` is one line without links, tokens and secrets: the delivery masked it.
+    """
 
     key: Key
     state: State
@@ -204,9 +206,7 @@ class Notes:
                     for key, message_id in sending.items()
                 ),
             )
-            rows = [
-                self._row(one.key, one.state, at, answer=kept_answer(one.answer)) for one in results
-            ]
+            rows = [self._row(one.key, one.state, at, answer=one.answer) for one in results]
             rows += [
                 self._row(key, State.SENDING, at, message_id=message_id)
                 for key, message_id in sending.items()
@@ -235,20 +235,3 @@ class Notes:
             "answer": answer,
             "at": at,
         }
-
-
-LONGEST = 300
-"""Characters of an answer that are kept."""
-
-_TOKEN = re.compile(r"eyJ[\w-]{4,}(?:\.[\w-]*){0,2}", re.ASCII)
-_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
-
-
-def kept_answer(answer: str) -> str:
-    """Return `answer` in one line; a filter that names the link it dislikes names no link here."""
-    line = answer
-    if not line.isprintable():
-        line = "".join(char if char.isprintable() else " " for char in answer)
-    line = _TOKEN.sub("(token)", _LINK.sub("(link)", line))
-    line = " ".join(line.split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

@@ -9,7 +9,7 @@ from datetime import datetime
 from invites.delivery.base import Deferred, Failed, Outcome, Sent, Unknown
 from invites.delivery.base import Key as DeliveryKey
 from invites.ledger import Ledger
-from invites.ledger.note import Notes, Result, kept_answer
+from invites.ledger.note import Notes, Result
 from invites.ledger.write import Key
 from invites.planning.actions import Action, backoff
 from invites.planning.state import State
@@ -41,7 +41,7 @@ class Tally:
             Unsent(
                 action=self._actions[key],
                 state=result.state,
-                answer=kept_answer(result.answer),
+                answer=result.answer,
                 next_attempt=result.next_attempt,
             )
             for key, result in self._unsent.items()
@@ -59,7 +59,7 @@ class Tally:
             raise TypeError(f"a delivery handed back a key that is none of ours: {type(key)}")
         attempts = self._actions[key].attempts
         again = now + backoff(attempts) if isinstance(outcome, Deferred) else None
-        return Result(key=key, state=_state_of(outcome), answer=outcome.answer, next_attempt=again)
+        return Result(key=key, state=state_of(outcome), answer=outcome.answer, next_attempt=again)
 
 
 class LedgerJournal(Tally):
@@ -104,7 +104,8 @@ class LedgerJournal(Tally):
             self.ended.pop(State.SENDING, None)
 
 
-def _state_of(outcome: Outcome) -> State:
+def state_of(outcome: Outcome) -> State:
+    """Return what the ledger calls this outcome."""
     match outcome:
         case Sent():
             return State.SENT

@@ -1,4 +1,4 @@
-"""What the delivery tests share: parcels, a journal that remembers, servers and certificates."""
+"""What the delivery tests share: messages, a journal that remembers, servers and certificates."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from invites.delivery.base import Key, Outcome, OutgoingMessage
-from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
+from invites.delivery.smtp_connection import Relay
 from invites.model import Attendee, Invitation, Kind, Meeting, Revision, Room, Validity
 from tests.peers.certificates import Authority
 from tests.peers.smtp_server import ScriptedServer
@@ -29,8 +29,8 @@ def message_id_of(number: int) -> str:
     return f"<message{number}@example.com>"
 
 
-def parcel(number: int, *, body: str = "Hello.\r\n", **differently: str) -> OutgoingMessage:
-    """Return parcel `number`, of an invitation that nothing but the envelope cares about."""
+def message(number: int, *, body: str = "Hello.\r\n", **differently: str) -> OutgoingMessage:
+    """Return message `number`, of an invitation that nothing but the envelope cares about."""
     mailbox = mailbox_of(number)
     content = (
         f"From: {SENDER}\r\nTo: {mailbox}\r\nMessage-ID: {message_id_of(number)}\r\n"
@@ -57,9 +57,9 @@ def parcel(number: int, *, body: str = "Hello.\r\n", **differently: str) -> Outg
     return OutgoingMessage.of(invitation, key=number, sender=SENDER, **differently)
 
 
-def parcels(count: int) -> list[OutgoingMessage]:
-    """Return the parcels 1 to `count`."""
-    return [parcel(number) for number in range(1, count + 1)]
+def messages(count: int) -> list[OutgoingMessage]:
+    """Return the messages 1 to `count`."""
+    return [message(number) for number in range(1, count + 1)]
 
 
 @dataclass
@@ -97,8 +97,8 @@ def plain_relay(server: ScriptedServer, **settings: object) -> Relay:
 
 
 def deliver(relay: Relay, journal: Recorder, count: int = 3) -> None:
-    """Deliver so many parcels."""
-    SmtpDelivery(relay).deliver(parcels(count), journal, stop=lambda: False)
+    """Deliver so many messages."""
+    SmtpDelivery(relay).deliver(messages(count), journal, stop=lambda: False)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from invites.delivery.base import Delivery, OutgoingMessage
 from invites.errors import TryAgainError
-from tests.delivery.conftest import Recorder, message_id_of, parcel, parcels
+from tests.delivery.conftest import Recorder, message, message_id_of, messages
 
 
 def never() -> bool:
@@ -23,12 +23,12 @@ class DeliveryContract:
         """Return the Message-IDs that reached the other side, in order."""
         raise NotImplementedError
 
-    def test_each_parcel_arrives_once_and_is_noted_as_sent(
+    def test_each_message_arrives_once_and_is_noted_as_sent(
         self, delivery: Delivery, journal: Recorder
     ) -> None:
-        """Twelve parcels: twelve messages at the other side, twelve outcomes."""
+        """Twelve messages: twelve messages at the other side, twelve outcomes."""
         with delivery:
-            delivery.deliver(parcels(12), journal, stop=never)
+            delivery.deliver(messages(12), journal, stop=never)
         assert sorted(self.arrived()) == sorted(map(message_id_of, range(1, 13)))
         assert journal.kinds() == dict.fromkeys(range(1, 13), "Sent")
 
@@ -38,7 +38,7 @@ class DeliveryContract:
         """A journal that fails at its first note keeps every message in."""
         journal.fails_at = 0
         with delivery, pytest.raises(Exception, match="No space left"):
-            delivery.deliver(parcels(3), journal, stop=never)
+            delivery.deliver(messages(3), journal, stop=never)
         assert self.arrived() == []
         assert journal.notes == []
 
@@ -47,7 +47,7 @@ class DeliveryContract:
     ) -> None:
         """In the order of the notes each key is in `sending` before its outcome comes."""
         with delivery:
-            delivery.deliver(parcels(5), journal, stop=never)
+            delivery.deliver(messages(5), journal, stop=never)
         announced: set[object] = set()
         for outcomes, sending in journal.notes:
             assert {outcome.key for outcome in outcomes} <= announced
@@ -57,9 +57,9 @@ class DeliveryContract:
     def test_a_run_that_is_stopped_before_it_starts_sends_nothing(
         self, delivery: Delivery, journal: Recorder
     ) -> None:
-        """`stop` is asked before the first parcel is taken."""
+        """`stop` is asked before the first message is taken."""
         with delivery, pytest.raises(TryAgainError, match="run again"):
-            delivery.deliver(parcels(3), journal, stop=lambda: True)
+            delivery.deliver(messages(3), journal, stop=lambda: True)
         assert self.arrived() == []
         assert journal.outcomes == {}
 
@@ -70,7 +70,7 @@ class DeliveryContract:
         taken: list[OutgoingMessage] = []
 
         def noticed() -> Iterator[OutgoingMessage]:
-            for each in parcels(9):
+            for each in messages(9):
                 taken.append(each)
                 yield each
 
@@ -83,10 +83,10 @@ class DeliveryContract:
     def test_a_fault_in_composing_is_raised_and_leaves_nothing_in_doubt(
         self, delivery: Delivery, journal: Recorder
     ) -> None:
-        """The third parcel can't be made: what was announced has its outcome, the fault comes up."""
+        """The third message can't be made: what was announced has its outcome, the fault comes up."""
 
         def breaking() -> Iterator[OutgoingMessage]:
-            yield from parcels(2)
+            yield from messages(2)
             raise ZeroDivisionError
 
         with delivery, pytest.raises(ZeroDivisionError):
@@ -94,7 +94,7 @@ class DeliveryContract:
         assert set(journal.sending) == set(journal.outcomes)
         assert sorted(self.arrived()) == sorted(message_id_of(key) for key in journal.outcomes)
 
-    def test_no_parcels_leave_no_trace(self, delivery: Delivery, journal: Recorder) -> None:
+    def test_no_messages_leave_no_trace(self, delivery: Delivery, journal: Recorder) -> None:
         """Nothing to send: nothing noted, nothing at the other side."""
         with delivery:
             delivery.deliver([], journal, stop=never)
@@ -106,7 +106,7 @@ class DeliveryContract:
     ) -> None:
         """The history can hold every answer as it is."""
         with delivery:
-            delivery.deliver([parcel(1)], journal, stop=never)
+            delivery.deliver([message(1)], journal, stop=never)
         answer = journal.outcomes[1].answer
         assert answer
         assert answer.isprintable()
@@ -115,7 +115,7 @@ class DeliveryContract:
     def test_a_trace_is_never_wrong(self, delivery: Delivery, journal: Recorder) -> None:
         """What arrived is traced or not known; what did not arrive is never said to have."""
         with delivery:
-            delivery.deliver([parcel(1)], journal, stop=never)
+            delivery.deliver([message(1)], journal, stop=never)
             traced = delivery.traced([message_id_of(1), message_id_of(2)])
         assert traced.get(message_id_of(1), True)
         assert not traced.get(message_id_of(2), False)

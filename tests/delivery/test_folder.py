@@ -17,7 +17,7 @@ from invites.delivery.folder import FolderDelivery
 from invites.errors import StorageError
 from invites.model import Kind
 from invites.output import manifest
-from tests.delivery.conftest import Recorder, message_id_of, parcel, parcels
+from tests.delivery.conftest import Recorder, message, message_id_of, messages
 from tests.delivery.contract import DeliveryContract, never
 
 NOW = datetime.now(UTC)
@@ -56,13 +56,13 @@ class TestFolder(DeliveryContract):
 def test_a_batch_holds_the_messages_and_calendar_files_that_its_manifest_lists(
     tmp_path: Path, journal: Recorder
 ) -> None:
-    """Each listed path exists below the batch with the parcel's bytes, and there is nothing else."""
-    delivery_to(tmp_path).deliver(parcels(3), journal, stop=never)
+    """Each listed path exists below the batch with the message's bytes, and there is nothing else."""
+    delivery_to(tmp_path).deliver(messages(3), journal, stop=never)
     batch = tmp_path / "run-1"
     assert (batch / "manifest.csv").read_bytes().startswith(manifest.HEADER)
     rows = rows_of(batch)
     assert [row["message_id"] for row in rows] == [message_id_of(key) for key in (1, 2, 3)]
-    for row, sent in zip(rows, parcels(3), strict=True):
+    for row, sent in zip(rows, messages(3), strict=True):
         assert (batch / row["eml"]).read_bytes() == sent.content
         assert (batch / row["ics"]).read_bytes() == sent.invitation.ics
     files = {str(path.relative_to(batch)) for path in batch.rglob("*") if path.is_file()}
@@ -73,7 +73,7 @@ def test_folders_are_private_whatever_the_umask(tmp_path: Path, journal: Recorde
     """The outbox, the batch and all in it are for the owner alone: they hold live links."""
     before = os.umask(0)
     try:
-        delivery_to(tmp_path / "new" / "outbox").deliver(parcels(2), journal, stop=never)
+        delivery_to(tmp_path / "new" / "outbox").deliver(messages(2), journal, stop=never)
     finally:
         os.umask(before)
     for path in [tmp_path / "new" / "outbox", *(tmp_path / "new" / "outbox").rglob("*")]:
@@ -85,7 +85,7 @@ def test_an_invitation_and_a_reminder_for_one_attendee_have_files_of_their_own(
     tmp_path: Path, journal: Recorder
 ) -> None:
     """A reminder carries no calendar file, and takes no other message's name."""
-    first, other = parcel(1), parcel(2)
+    first, other = message(1), message(2)
     reminder = _as_reminder_of(first, other)
     delivery_to(tmp_path).deliver([first, reminder], journal, stop=never)
     rows = rows_of(tmp_path / "run-1")
@@ -103,9 +103,9 @@ def test_the_same_run_again_adopts_what_is_there_and_adds_the_rest(
     tmp_path: Path, journal: Recorder
 ) -> None:
     """After a crash between the rename and the note: no second copy, nothing missing."""
-    delivery_to(tmp_path).deliver(parcels(2), journal, stop=never)
+    delivery_to(tmp_path).deliver(messages(2), journal, stop=never)
     again = Recorder()
-    delivery_to(tmp_path).deliver(parcels(4), again, stop=never)
+    delivery_to(tmp_path).deliver(messages(4), again, stop=never)
     assert again.kinds() == dict.fromkeys(range(1, 5), "Sent")
     assert again.sending == [3, 4]
     assert [row["message_id"] for row in rows_of(tmp_path / "run-1-2")] == [
@@ -113,7 +113,7 @@ def test_the_same_run_again_adopts_what_is_there_and_adds_the_rest(
         message_id_of(4),
     ]
     third = Recorder()
-    delivery_to(tmp_path).deliver(parcels(4), third, stop=never)
+    delivery_to(tmp_path).deliver(messages(4), third, stop=never)
     assert third.sending == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run-1", "run-1-2"]
 
@@ -122,7 +122,7 @@ def test_another_run_finds_out_what_a_crashed_one_left(tmp_path: Path, journal: 
     """Died between rename and note: the trace says sent; died before it: it says not sent."""
     journal.fails_at = 1
     with pytest.raises(StorageError):
-        delivery_to(tmp_path, "run-1").deliver([parcel(1)], journal, stop=never)
+        delivery_to(tmp_path, "run-1").deliver([message(1)], journal, stop=never)
     assert journal.sending == [1]
     assert journal.outcomes == {}
     traced = delivery_to(tmp_path, "run-2").traced([message_id_of(1), message_id_of(2)])
@@ -137,8 +137,8 @@ def test_a_trace_in_an_outbox_that_does_not_exist_finds_nothing(tmp_path: Path) 
 
 def test_old_batches_go_and_everything_else_stays(tmp_path: Path, journal: Recorder) -> None:
     """Only what is known by its manifest and older than `keep` is removed."""
-    delivery_to(tmp_path, "old").deliver(parcels(1), Recorder(), stop=never)
-    delivery_to(tmp_path, "recent").deliver(parcels(1), Recorder(), stop=never)
+    delivery_to(tmp_path, "old").deliver(messages(1), Recorder(), stop=never)
+    delivery_to(tmp_path, "recent").deliver(messages(1), Recorder(), stop=never)
     foreign = tmp_path / "holiday-pictures"
     foreign.mkdir()
     (foreign / "manifest.csv").write_text("name,size\r\n")
@@ -157,7 +157,7 @@ def test_old_batches_go_and_everything_else_stays(tmp_path: Path, journal: Recor
 
 def test_without_keep_old_batches_stay(tmp_path: Path, journal: Recorder) -> None:
     """A run whose clock is not the real one removes nothing."""
-    delivery_to(tmp_path, "old").deliver(parcels(1), Recorder(), stop=never)
+    delivery_to(tmp_path, "old").deliver(messages(1), Recorder(), stop=never)
     later = NOW + timedelta(days=4000)
     delivery_to(tmp_path, "new", keep=None, now=later).deliver([], journal, stop=never)
     assert (tmp_path / "old").is_dir()
@@ -171,7 +171,7 @@ def test_an_interrupted_batch_is_taken_away(tmp_path: Path, journal: Recorder) -
         (left / "half.eml").write_bytes(b"live link")
     two_days_ago = (NOW - timedelta(days=2)).timestamp()
     os.utime(tmp_path / ".invites-new-run-7", (two_days_ago, two_days_ago))
-    delivery_to(tmp_path, "run-1").deliver(parcels(1), journal, stop=never)
+    delivery_to(tmp_path, "run-1").deliver(messages(1), journal, stop=never)
     assert {path.name for path in tmp_path.iterdir()} == {"run-1", ".invites-new-run-8"}
     assert not (tmp_path / "run-1" / "half.eml").exists()
 
@@ -182,7 +182,7 @@ def test_a_folder_of_somebody_else_with_the_runs_name_is_left_alone(
     """The batch takes the next name."""
     (tmp_path / "run-1").mkdir()
     (tmp_path / "run-1" / "notes.txt").write_text("mine")
-    delivery_to(tmp_path).deliver(parcels(1), journal, stop=never)
+    delivery_to(tmp_path).deliver(messages(1), journal, stop=never)
     assert [path.name for path in (tmp_path / "run-1").iterdir()] == ["notes.txt"]
     assert len(rows_of(tmp_path / "run-1-2")) == 1
 
@@ -191,7 +191,7 @@ def test_an_outbox_that_is_a_file_is_a_storage_error(tmp_path: Path, journal: Re
     """The error names the path and what to do."""
     (tmp_path / "outbox").write_text("I am a file")
     with pytest.raises(StorageError, match="outbox"):
-        delivery_to(tmp_path / "outbox").deliver(parcels(1), journal, stop=never)
+        delivery_to(tmp_path / "outbox").deliver(messages(1), journal, stop=never)
     assert journal.notes == []
 
 
@@ -203,7 +203,7 @@ def test_flushing_works_without_syncfs_too(
     real = os.fsync
     monkeypatch.setattr(batches, "_sync_file_system", lambda _: False)
     monkeypatch.setattr(os, "fsync", lambda number: (flushed.append(number), real(number))[1])
-    delivery_to(tmp_path).deliver(parcels(2), journal, stop=never)
+    delivery_to(tmp_path).deliver(messages(2), journal, stop=never)
     assert len(flushed) >= 7  # two times eml and ics, manifest, batch, outbox
 
 
@@ -216,6 +216,6 @@ def test_a_runs_name_that_is_no_plain_file_name_is_refused(tmp_path: Path, run: 
 
 def test_answers_name_the_batch_and_the_file(tmp_path: Path, journal: Recorder) -> None:
     """The history tells where a message was put."""
-    delivery_to(tmp_path).deliver(parcels(1), journal, stop=never)
+    delivery_to(tmp_path).deliver(messages(1), journal, stop=never)
     (row,) = rows_of(tmp_path / "run-1")
     assert journal.outcomes[1].answer == f"in batch run-1/{row['eml']}"

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from invites import settings as settings_package
-from invites.delivery.oauth import Relay, m365_token, secret_source
+from invites.delivery.oauth import m365_token, secret_source
 from invites.delivery.smtp import SmtpDelivery, relay_from
+from invites.delivery.smtp_connection import Relay
 from invites.errors import LoginError, SettingsError, TryAgainError
-from tests.delivery.conftest import Recorder, parcels
+from tests.delivery.conftest import Recorder, messages
 from tests.delivery.contract import never
 from tests.peers.certificates import Authority
 from tests.peers.smtp_server import ScriptedServer
@@ -102,7 +103,7 @@ def test_client_credentials_log_in_at_a_mail_server(
             secret=source,
             ca_file=authority.file,
         )
-        SmtpDelivery(relay).deliver(parcels(2), journal, stop=never)
+        SmtpDelivery(relay).deliver(messages(2), journal, stop=never)
     assert [one.logged_in_as for one in server.accepted] == [USER, USER]
     assert server.connections == 2
     (form,) = endpoint.asked

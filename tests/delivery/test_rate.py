@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invites.delivery.base import Deferred
-from invites.delivery.oauth import Relay
 from invites.delivery.rate import Pace
 from invites.delivery.smtp import SmtpDelivery
+from invites.delivery.smtp_connection import Relay
 from invites.errors import TryAgainError
 from invites.settings.types import RateLimit, rate
-from tests.delivery.conftest import Recorder, message_id_of, parcels
+from tests.delivery.conftest import Recorder, message_id_of, messages
 from tests.delivery.contract import never
 from tests.peers.smtp_server import ScriptedServer
 
@@ -92,7 +92,7 @@ def test_a_minutes_limit_is_waited_for(journal: Recorder) -> None:
     clock = Clock()
     with ScriptedServer() as server:
         delivery = limited(server, "3/m", clock, {})
-        delivery.deliver(parcels(7), journal, stop=never)
+        delivery.deliver(messages(7), journal, stop=never)
     assert len(server.accepted) == 7
     assert 120 <= sum(clock.slept) <= 121
     assert max(clock.slept) <= 1
@@ -104,7 +104,7 @@ def test_what_an_earlier_run_sent_this_minute_counts(journal: Recorder) -> None:
     clock = Clock()
     with ScriptedServer() as server:
         delivery = limited(server, "3/m", clock, {timedelta(minutes=1): 2})
-        delivery.deliver(parcels(2), journal, stop=never)
+        delivery.deliver(messages(2), journal, stop=never)
     assert 60 <= sum(clock.slept) <= 61
     assert len(server.accepted) == 2
 
@@ -115,7 +115,7 @@ def test_a_days_limit_ends_the_run_and_the_rest_waits(journal: Recorder) -> None
     with ScriptedServer() as server:
         delivery = limited(server, "100/s, 10000/d", clock, {timedelta(days=1): 9_998})
         with pytest.raises(TryAgainError, match="limit of 10000 messages in a day"):
-            delivery.deliver(parcels(5), journal, stop=never)
+            delivery.deliver(messages(5), journal, stop=never)
     assert server.ids() == [message_id_of(1), message_id_of(2)]
     assert journal.kinds() == {1: "Sent", 2: "Sent"}
     assert clock.slept == []
@@ -125,7 +125,7 @@ def test_a_days_limit_that_is_not_exceeded_is_no_error(journal: Recorder) -> Non
     """The last message that is allowed is the last there is."""
     with ScriptedServer() as server:
         delivery = limited(server, "2/d", Clock(), {})
-        delivery.deliver(parcels(2), journal, stop=never)
+        delivery.deliver(messages(2), journal, stop=never)
     assert len(server.accepted) == 2
 
 
@@ -135,7 +135,7 @@ def test_a_signal_ends_the_waiting(journal: Recorder) -> None:
     with ScriptedServer() as server:
         delivery = limited(server, "1/h", clock, {})
         with pytest.raises(TryAgainError, match="stopped"):
-            delivery.deliver(parcels(3), journal, stop=lambda: len(clock.slept) >= 2)
+            delivery.deliver(messages(3), journal, stop=lambda: len(clock.slept) >= 2)
     assert journal.kinds() == {1: "Sent"}
     assert len(clock.slept) == 2
     assert not any(isinstance(each, Deferred) for each in journal.outcomes.values())

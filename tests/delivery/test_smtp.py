@@ -14,15 +14,15 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
 from invites.delivery.base import Delivery
-from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
+from invites.delivery.smtp_connection import Relay
 from tests.delivery.conftest import (
     SENDER,
     Recorder,
     deliver,
+    message,
     message_id_of,
-    parcel,
-    parcels,
+    messages,
     plain_relay,
 )
 from tests.delivery.contract import DeliveryContract, never
@@ -95,7 +95,7 @@ def test_a_message_travels_with_its_envelope_and_its_very_bytes(journal: Recorde
     """Lines that begin with dots arrive as they were (RFC 5321 4.5.2)."""
     body = ".\r\n..\r\n.dot\r\n\r\n.\r\n"
     with ScriptedServer() as server:
-        sent = parcel(1, body=body)
+        sent = message(1, body=body)
         SmtpDelivery(plain_relay(server)).deliver([sent], journal, stop=never)
     (arrived,) = server.accepted
     assert arrived.content == sent.content
@@ -206,7 +206,7 @@ def test_a_journal_that_fails_in_the_middle_stops_before_the_next_content(
     assert len(server.accepted) <= 3
 
 
-def test_parcels_and_journal_stay_in_the_calling_thread() -> None:
+def test_messages_and_journal_stay_in_the_calling_thread() -> None:
     """With several connections, composing and the ledger see one thread only."""
     threads: set[int] = set()
 
@@ -216,7 +216,7 @@ def test_parcels_and_journal_stay_in_the_calling_thread() -> None:
             super().note(**facts)
 
     def noticed() -> Iterator[object]:
-        for each in parcels(20):
+        for each in messages(20):
             threads.add(threading.get_ident())
             yield each
 

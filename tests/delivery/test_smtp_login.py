@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
+from invites.delivery.smtp_connection import Relay
 from invites.errors import LoginError, SettingsError, TryAgainError
-from tests.delivery.conftest import Recorder, parcel, parcels
+from tests.delivery.conftest import Recorder, message, messages
 from tests.delivery.contract import never
 from tests.peers.certificates import Authority
 from tests.peers.smtp_server import Fault, ScriptedServer
@@ -35,8 +35,8 @@ def relay_to(server: ScriptedServer, authority: Authority, **settings: object) -
 
 
 def deliver(relay: Relay, journal: Recorder) -> None:
-    """Deliver two parcels."""
-    SmtpDelivery(relay).deliver(parcels(2), journal, stop=never)
+    """Deliver two messages."""
+    SmtpDelivery(relay).deliver(messages(2), journal, stop=never)
 
 
 @pytest.mark.parametrize("auth", ["login", "plain", "xoauth2"])
@@ -57,7 +57,7 @@ def test_a_message_longer_than_a_tls_record_arrives_as_it_was(
     authority: Authority, journal: Recorder
 ) -> None:
     """Content of 200 kB, sent with the next message's commands behind its dot."""
-    sent = [parcel(number, body=("long\r\n.") * 25_000 + "\r\n") for number in (1, 2)]
+    sent = [message(number, body=("long\r\n.") * 25_000 + "\r\n") for number in (1, 2)]
     with ScriptedServer(tls=authority.server_context(), logins={USER: PASSWORD}) as server:
         SmtpDelivery(relay_to(server, authority)).deliver(sent, journal, stop=never)
     assert [one.content for one in server.accepted] == [one.content for one in sent]
@@ -218,4 +218,4 @@ def test_authorities_that_can_not_be_read_are_named(authority: Authority) -> Non
     """A wrong path is a fault of the settings."""
     relay = Relay(host="localhost", ca_file=authority.file.with_name("missing.pem"))
     with pytest.raises(SettingsError, match=r"missing\.pem"):
-        SmtpDelivery(relay).deliver(parcels(1), Recorder(), stop=never)
+        SmtpDelivery(relay).deliver(messages(1), Recorder(), stop=never)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery
+from invites.delivery.smtp_connection import Relay
 from invites.errors import LoginError, TryAgainError
-from tests.delivery.conftest import Recorder, mailbox_of, message_id_of, parcels
+from tests.delivery.conftest import Recorder, mailbox_of, message_id_of, messages
 from tests.peers.certificates import Authority
 from tests.peers.smtp_server import ACTIONS, PHASES, Fault, ScriptedServer, all_cells
 
@@ -69,15 +69,15 @@ def test_each_misbehaviour_ends_as_promised_and_the_next_run_sends_the_rest(
     ) as server:
         relay = relay_to(server, authority, pipelining=pipelining)
         if error is None:
-            SmtpDelivery(relay).deliver(parcels(2), journal, stop=lambda: False)
+            SmtpDelivery(relay).deliver(messages(2), journal, stop=lambda: False)
         else:
             with pytest.raises(error):
-                SmtpDelivery(relay).deliver(parcels(2), journal, stop=lambda: False)
+                SmtpDelivery(relay).deliver(messages(2), journal, stop=lambda: False)
         assert journal.kinds() == ({1: outcome, 2: "Sent"} if outcome else {})
         assert server.ids() == ([message_id_of(2)] if outcome else [])
 
         server.recover()
-        rest = [one for one in parcels(2) if journal.kinds().get(one.key) != "Sent"]
+        rest = [one for one in messages(2) if journal.kinds().get(one.key) != "Sent"]
         again = Recorder()
         SmtpDelivery(relay).deliver(rest, again, stop=lambda: False)
         assert set(again.kinds().values()) == {"Sent"}
@@ -112,7 +112,7 @@ def test_five_lost_messages_in_a_row_stop_the_run(
     ) as server:
         relay = relay_to(server, authority, pipelining=pipelining)
         with pytest.raises(TryAgainError, match="5 messages in a row"):
-            SmtpDelivery(relay).deliver(parcels(7), journal, stop=lambda: False)
+            SmtpDelivery(relay).deliver(messages(7), journal, stop=lambda: False)
     settled = {key: kind for key, kind in journal.kinds().items() if key <= 5}
     assert settled == dict.fromkeys(range(1, 6), "Unknown" if after_dot else "Deferred")
     assert set(journal.outcomes) == set(range(1, 6))

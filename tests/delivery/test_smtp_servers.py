@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 
 from invites.delivery.base import Deferred, Failed, Phase, Sent
-from invites.delivery.oauth import Relay
 from invites.delivery.smtp import SmtpDelivery, login_report
+from invites.delivery.smtp_connection import Relay
 from invites.errors import LoginError, MessageFaultError, TryAgainError
 from tests.delivery.conftest import (
     Recorder,
     deliver,
+    message,
     message_id_of,
-    parcel,
-    parcels,
+    messages,
     plain_relay,
 )
 from tests.delivery.contract import never
@@ -47,7 +47,7 @@ def test_greylisting_defers_and_the_next_run_gets_through(journal: Recorder) -> 
     """451 at the first attempt of each receiver: all deferred, none lost; later all are sent."""
     faults = [
         Fault("RCPT", "451 4.7.1 Greylisted, come back", times=1, only=each.recipient)
-        for each in parcels(7)
+        for each in messages(7)
     ]
     with ScriptedServer(faults=faults) as server:
         deliver(plain_relay(server), journal, 7)
@@ -61,22 +61,22 @@ def test_greylisting_defers_and_the_next_run_gets_through(journal: Recorder) -> 
 
 def test_a_message_beyond_the_servers_size_is_not_offered(journal: Recorder) -> None:
     """SIZE (RFC 1870): the one fails with both numbers in the answer, no octet of it goes out."""
-    big = parcel(2, body="x" * 70 + "\r\n" + "y" * 2000 + "\r\n")
+    big = message(2, body="x" * 70 + "\r\n" + "y" * 2000 + "\r\n")
     with ScriptedServer(size=2000) as server:
         relay = plain_relay(server)
-        SmtpDelivery(relay).deliver([parcel(1), big, parcel(3)], journal, stop=never)
+        SmtpDelivery(relay).deliver([message(1), big, message(3)], journal, stop=never)
     assert journal.kinds() == {1: "Sent", 2: "Failed", 3: "Sent"}
     assert f"{len(big.content)} octets" in journal.outcomes[2].answer
     assert "2000" in journal.outcomes[2].answer
     sizes = [one.rpartition("SIZE=")[2] for one in server.commands if one.startswith("MAIL")]
-    assert sizes == [str(len(parcel(key).content)) for key in (1, 3)]
+    assert sizes == [str(len(message(key).content)) for key in (1, 3)]
 
 
 def test_a_server_that_gives_up_amid_the_content_is_heard(journal: Recorder) -> None:
     """552 before the dot, then closed: failed in its words, not lost, and never unknown."""
-    big = parcel(1, body=("x" * 70 + "\r\n") * 200_000)
+    big = message(1, body=("x" * 70 + "\r\n") * 200_000)
     with ScriptedServer(gives_up_after_octets=100_000) as server:
-        SmtpDelivery(plain_relay(server)).deliver([big, parcel(2)], journal, stop=never)
+        SmtpDelivery(plain_relay(server)).deliver([big, message(2)], journal, stop=never)
     assert journal.kinds() in ({1: "Failed", 2: "Sent"}, {1: "Deferred", 2: "Sent"})
     assert len(server.accepted) == 1
 
@@ -87,7 +87,7 @@ def test_eight_bits_are_never_relied_on(journal: Recorder) -> None:
         with ScriptedServer() as server:
             delivery = SmtpDelivery(plain_relay(server))
             with pytest.raises(MessageFaultError):
-                delivery.deliver([parcel(1, body=body)], journal, stop=never)
+                delivery.deliver([message(1, body=body)], journal, stop=never)
         assert server.accepted == []
         assert journal.notes == []
 
@@ -108,8 +108,8 @@ def test_an_address_that_could_end_its_command_is_never_sent(
 ) -> None:
     """The last defence: that one fails, and the server hears nothing of it."""
     with ScriptedServer() as server:
-        bad = replace(parcel(1), recipient=mailbox)
-        SmtpDelivery(plain_relay(server)).deliver([bad, parcel(2)], journal, stop=never)
+        bad = replace(message(1), recipient=mailbox)
+        SmtpDelivery(plain_relay(server)).deliver([bad, message(2)], journal, stop=never)
     assert journal.kinds() == {1: "Failed", 2: "Sent"}
     assert sum(one.startswith("RCPT") for one in server.commands) == 1
 
@@ -165,7 +165,7 @@ def test_a_connection_limit_leaves_the_work_to_the_lines_that_got_through(
     assert len(server.accepted) == 150
 
 
-def test_parcels_that_a_line_gives_back_at_the_very_end_still_go_out(journal: Recorder) -> None:
+def test_messages_that_a_line_gives_back_at_the_very_end_still_go_out(journal: Recorder) -> None:
     """As many connections as messages, one allowed: who gets none leaves its message to others."""
     with ScriptedServer(connection_limit=1) as server:
         deliver(plain_relay(server, connections=4), journal, 4)

@@ -19,7 +19,6 @@ from invites.ledger.jobs import (
     sent_reminders,
     standing_invitations,
 )
-from invites.ledger.note import LONGEST, kept_answer
 from invites.planning.attempts import Cause, Inputs, JobState, after_attempt, noticed
 from invites.planning.reminders import Reminder, due_reminders
 from invites.planning.state import State
@@ -76,28 +75,6 @@ def test_runs_are_listed_latest_first(opened: Ledger) -> None:
     assert [run.started for run in past_runs(opened)] == [NOW + HOUR, NOW]
     assert len(past_runs(opened, at_most=1)) == 1
     assert dict(scopes(opened)) == {"default": 1}
-
-
-@pytest.mark.parametrize(
-    ("said", "kept"),
-    [
-        ("250 2.0.0 Ok: queued as 4F2\r\n", "250 2.0.0 Ok: queued as 4F2"),
-        ("550 see https://meet.example.com/r?jwt=eyJhbGciOi.eyJ.x", "550 see (link)"),
-        (
-            "554 bad word eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln in mail",
-            "554 bad word (token) in mail",
-        ),
-        ("a\0b\u2028c", "a b c"),
-    ],
-)
-def test_an_answer_is_kept_in_one_line_without_link_and_token(said: str, kept: str) -> None:
-    """A filter that names the link that it dislikes does not bring it into the ledger."""
-    assert kept_answer(said) == kept
-
-
-def test_a_long_answer_is_cut() -> None:
-    """What a server says at length is not kept at length."""
-    assert len(kept_answer("x" * 5000)) == LONGEST
 
 
 def test_a_job_is_remembered_with_its_open_due_time(opened: Ledger) -> None:

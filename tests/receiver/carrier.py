@@ -45,10 +45,10 @@ class Death(BaseException):
 class Observer(Protocol):
     """What is told as it happens: a message may leave, it left, it was noted."""
 
-    def announced(self, parcel: OutgoingMessage) -> None:
+    def announced(self, message: OutgoingMessage) -> None:
         """Note that a message may have been sent: that is durable now."""
 
-    def left(self, parcel: OutgoingMessage, *, late: bool = False) -> None:
+    def left(self, message: OutgoingMessage, *, late: bool = False) -> None:
         """Note that the receiver has it, or will have it later."""
 
     def noted(self, outcome: Outcome, message_id: str) -> None:
@@ -60,7 +60,7 @@ class Observer(Protocol):
 
 @dataclass
 class Carrier:
-    """Carries parcels as `fates` say, one after the other, and then well.
+    """Carries messages as `fates` say, one after the other, and then well.
 
     Its name is that of the delivery for which it stands: a folder can tell a later run what was
     sent, SMTP can't.
@@ -72,18 +72,18 @@ class Carrier:
     _done: list[tuple[Outcome, str]] = field(default_factory=list)
 
     def deliver(
-        self, parcels: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
+        self, messages: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
     ) -> None:
         """See `Delivery.deliver`; an outcome is noted with the next message's announcement."""
         del stop  # nothing asks this one to stop
-        for parcel in parcels:
+        for message in messages:
             fate = self.fates.pop(0) if self.fates else ARRIVES
-            if not self._refused_early(fate, parcel, journal):
-                self._note(journal, parcel)
-                self._leave(fate, parcel)
+            if not self._refused_early(fate, message, journal):
+                self._note(journal, message)
+                self._leave(fate, message)
         self._note(journal)
 
-    def _refused_early(self, fate: str, parcel: OutgoingMessage, journal: Journal) -> bool:
+    def _refused_early(self, fate: str, message: OutgoingMessage, journal: Journal) -> bool:
         match fate:
             case "the server goes down":
                 self._note(journal)
@@ -91,45 +91,45 @@ class Carrier:
             case "death before it leaves":
                 raise Death
             case "deferred at RCPT":
-                self._end(parcel, Deferred(key=parcel.key, answer="451 later", phase=Phase.RCPT))
+                self._end(message, Deferred(key=message.key, answer="451 later", phase=Phase.RCPT))
             case "failed at RCPT":
-                self._end(parcel, Failed(key=parcel.key, answer="550 nobody", phase=Phase.RCPT))
+                self._end(message, Failed(key=message.key, answer="550 nobody", phase=Phase.RCPT))
             case _:
                 return False
         return True
 
-    def _leave(self, fate: str, parcel: OutgoingMessage) -> None:
-        key = parcel.key
+    def _leave(self, fate: str, message: OutgoingMessage) -> None:
+        key = message.key
         match fate:
             case "death once it may leave":
                 raise Death
             case "deferred at the dot":
-                self._end(parcel, Deferred(key=key, answer="451 later", phase=Phase.DOT))
+                self._end(message, Deferred(key=key, answer="451 later", phase=Phase.DOT))
             case "failed at the dot":
-                self._end(parcel, Failed(key=key, answer="554 no", phase=Phase.DOT))
+                self._end(message, Failed(key=key, answer="554 no", phase=Phase.DOT))
             case "no answer, and it is lost":
-                self._end(parcel, Unknown(key=key, answer="no answer"))
+                self._end(message, Unknown(key=key, answer="no answer"))
             case "no answer, and it arrived":
-                self.observer.left(parcel)
-                self._end(parcel, Unknown(key=key, answer="no answer"))
+                self.observer.left(message)
+                self._end(message, Unknown(key=key, answer="no answer"))
             case "death after it arrived":
-                self.observer.left(parcel)
+                self.observer.left(message)
                 raise Death
             case _:
-                self.observer.left(parcel, late=fate == "arrives late")
-                self._end(parcel, Sent(key=key, answer="250 ok"))
+                self.observer.left(message, late=fate == "arrives late")
+                self._end(message, Sent(key=key, answer="250 ok"))
 
-    def _end(self, parcel: OutgoingMessage, outcome: Outcome) -> None:
-        self._done.append((outcome, parcel.message_id))
+    def _end(self, message: OutgoingMessage, outcome: Outcome) -> None:
+        self._done.append((outcome, message.message_id))
 
-    def _note(self, journal: Journal, parcel: OutgoingMessage | None = None) -> None:
-        sending: list[Key] = [] if parcel is None else [parcel.key]
+    def _note(self, journal: Journal, message: OutgoingMessage | None = None) -> None:
+        sending: list[Key] = [] if message is None else [message.key]
         journal.note(outcomes=[outcome for outcome, _ in self._done], sending=sending)
         for outcome, message_id in self._done:
             self.observer.noted(outcome, message_id)
         self._done.clear()
-        if parcel is not None:
-            self.observer.announced(parcel)
+        if message is not None:
+            self.observer.announced(message)
 
     def traced(self, message_ids: Iterable[str]) -> Mapping[str, bool]:
         """See `Delivery.traced`."""

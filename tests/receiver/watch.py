@@ -183,15 +183,15 @@ class Watch:
         new = [o for o in others if o not in self.believed or not self.believed[o].invited]
         return len(new) == 1
 
-    def announced(self, parcel: OutgoingMessage) -> None:
+    def announced(self, message: OutgoingMessage) -> None:
         """Judge a message that may leave now."""
-        letter = Letter.read(parcel.content)
-        assert parcel.invitation is not None
+        letter = Letter.read(message.content)
+        assert message.invitation is not None
         assert self.showing is not None
-        meeting_id = parcel.invitation.meeting_id
+        meeting_id = message.invitation.meeting_id
         place = (meeting_id, letter.receiver.lower())
         self.count += 1
-        self._check(letter.receiver == parcel.recipient, "an envelope to somebody else", place)
+        self._check(letter.receiver == message.recipient, "an envelope to somebody else", place)
         self._check(
             self.meeting_of.setdefault(letter.uid, meeting_id) == meeting_id,
             "one UID for two meetings",
@@ -325,16 +325,16 @@ class Watch:
             before=before,
         )
 
-    def left(self, parcel: OutgoingMessage, *, late: bool = False) -> None:
+    def left(self, message: OutgoingMessage, *, late: bool = False) -> None:
         """Put a message into its mailbox, or keep it for later; in order it must be news."""
-        letter = Letter.read(parcel.content)
+        letter = Letter.read(message.content)
         self.arrived.add(letter.message_id)
         if late:
             self.late.append(letter)
             return
         effect = self.post.put(letter)
-        assert parcel.invitation is not None
-        place = (parcel.invitation.meeting_id, letter.receiver.lower())
+        assert message.invitation is not None
+        place = (message.invitation.meeting_id, letter.receiver.lower())
         self._check(effect is not Effect.TOO_OLD, "a calendar takes it for an old one", place)
 
     def noted(self, outcome: Outcome, message_id: str) -> None:

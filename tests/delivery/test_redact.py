@@ -45,6 +45,16 @@ def test_ordinary_answers_stay_as_they_are(words: str) -> None:
     assert masked(words) == words
 
 
+def test_what_is_not_printable_becomes_a_blank() -> None:
+    """NUL, which PostgreSQL refuses, and line separators among them."""
+    assert masked("a\0b\u2028c\r\n") == "a b c"
+
+
+def test_a_long_answer_is_cut() -> None:
+    """What a server says at length is not kept at length."""
+    assert len(masked("no such user " * 500)) == ANSWER_AT_MOST
+
+
 def test_named_secrets_are_masked() -> None:
     """A password that a server repeats is not kept."""
     assert masked("535 wrong: hunter22!", secrets=["hunter22!", ""]) == "535 wrong: [secret]"

@@ -11,22 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invites.delivery.base import Phase
+from invites.delivery.smtp_connection import Connection, LostError, Reply
 from invites.delivery.smtp_session import stuffed
-from invites.delivery.smtp_wire import LostError, Reply, Wire
 
 
 @contextmanager
-def wire_that_hears(octets: bytes) -> Iterator[Wire]:
-    """Yield a wire whose other end said `octets` and closed."""
+def connection_that_hears(octets: bytes) -> Iterator[Connection]:
+    """Yield a connection whose other end said `octets` and closed."""
     ours, theirs = socket.socketpair()
     theirs.sendall(octets)
     theirs.close()
-    wire = Wire(ours)
-    wire.start_phase(Phase.EHLO, timeout=5)
+    connection = Connection(ours)
+    connection.start_phase(Phase.EHLO, timeout=5)
     try:
-        yield wire
+        yield connection
     finally:
-        wire.close()
+        connection.close()
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def wire_that_hears(octets: bytes) -> Iterator[Wire]:
 )
 def test_replies_are_read_with_all_their_lines(octets: bytes, reply: Reply) -> None:
     """RFC 5321 4.2.1, and leniently with text that is not UTF-8."""
-    with wire_that_hears(octets) as wire:
-        assert wire.reply() == reply
+    with connection_that_hears(octets) as connection:
+        assert connection.reply() == reply
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_what_is_no_reply_loses_the_connection(octets: bytes) -> None:
     except BlockingIOError:
         pass
     theirs.close()
-    wire = Wire(ours)
-    wire.start_phase(Phase.EHLO, timeout=5)
+    connection = Connection(ours)
+    connection.start_phase(Phase.EHLO, timeout=5)
     with pytest.raises(LostError) as lost:
-        wire.reply()
-    wire.close()
+        connection.reply()
+    connection.close()
     assert lost.value.phase is Phase.EHLO
     assert not lost.value.dot_out
 
@@ -86,9 +86,9 @@ def test_what_is_no_reply_loses_the_connection(octets: bytes) -> None:
 @given(st.binary(max_size=300))
 def test_any_octets_are_a_reply_or_a_lost_connection(octets: bytes) -> None:
     """No other error comes out of what a server may say."""
-    with wire_that_hears(octets) as wire:
+    with connection_that_hears(octets) as connection:
         try:
-            reply = wire.reply()
+            reply = connection.reply()
         except LostError:
             return
         assert 200 <= reply.code <= 599
@@ -97,11 +97,11 @@ def test_any_octets_are_a_reply_or_a_lost_connection(octets: bytes) -> None:
 def test_the_phase_of_a_silence_is_told() -> None:
     """A server that says nothing is given up at the end of the phase."""
     ours, theirs = socket.socketpair()
-    wire = Wire(ours)
-    wire.start_phase(Phase.RCPT, timeout=0.05)
+    connection = Connection(ours)
+    connection.start_phase(Phase.RCPT, timeout=0.05)
     with pytest.raises(LostError, match="no answer in time") as lost:
-        wire.reply()
-    wire.close()
+        connection.reply()
+    connection.close()
     theirs.close()
     assert lost.value.phase is Phase.RCPT
 
@@ -111,15 +111,15 @@ def test_a_dot_that_did_not_go_is_told_from_one_that_did(*, reads: bool) -> None
     """Where the network takes no more before the end of the message, it is not sent."""
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    wire = Wire(ours)
-    wire.start_phase(Phase.DOT, timeout=0.1)
+    connection = Connection(ours)
+    connection.start_phase(Phase.DOT, timeout=0.1)
     if not reads:
         theirs.close()
     octets = b"x" * 10_000_000
     with pytest.raises(LostError) as lost:
-        wire.send(octets, ends_at=len(octets))
+        connection.send(octets, ends_at=len(octets))
     assert not lost.value.dot_out
-    wire.close()
+    connection.close()
     theirs.close()
 
 
@@ -127,12 +127,12 @@ def test_a_break_behind_the_dot_leaves_it_out() -> None:
     """The message's end went, the commands behind it did not: the server may have accepted it."""
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    wire = Wire(ours)
-    wire.start_phase(Phase.DOT, timeout=0.1)
+    connection = Connection(ours)
+    connection.start_phase(Phase.DOT, timeout=0.1)
     with pytest.raises(LostError) as lost:
-        wire.send(b"x" * 10_000_000, ends_at=10)
+        connection.send(b"x" * 10_000_000, ends_at=10)
     assert lost.value.dot_out
-    wire.close()
+    connection.close()
     theirs.close()
 
 
