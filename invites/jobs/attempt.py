@@ -26,6 +26,8 @@ from invites.roster.parse import parse_roster
 from invites.roster.source import (
     NightRoster,
     NightRosterRefusedError,
+    RosterMovesError,
+    RosterTooOldError,
     Sighting,
     confirm,
     demand_whole,
@@ -254,14 +256,17 @@ def refused(outcome: JobOutcome, error: InvitesError, *, stopped: bool) -> JobOu
 
 def cause_of(error: InvitesError, *, stopped: bool) -> Cause:
     """Return why an attempt did not complete its due time; `stopped` where a signal came."""
-    own = getattr(error, "cause", None)
-    if isinstance(own, Cause):
-        return own
-    if error.exit_code is Exit.TRY_AGAIN:
-        return Cause.STOPPED if stopped else Cause.SERVER
-    if isinstance(error, ZoneDataError):
-        return Cause.ZONE_DATA
-    return _CAUSES.get(error.exit_code, Cause.FAILED)
+    match error:
+        case RosterMovesError():
+            return Cause.ROSTER_MOVES
+        case RosterTooOldError():
+            return Cause.AGE
+        case ZoneDataError():
+            return Cause.ZONE_DATA
+        case _ if error.exit_code is Exit.TRY_AGAIN:
+            return Cause.STOPPED if stopped else Cause.SERVER
+        case _:
+            return _CAUSES.get(error.exit_code, Cause.FAILED)
 
 
 _CAUSES = {

@@ -1,15 +1,21 @@
-"""The roster's columns: one table that says what each is, whose it is and how it is read."""
+"""The roster's columns: one table that says what each is, how it is read and what it is for.
+
+All that depends on a column follows from its row here: `header` finds it, `rows` and `meetings`
+read it by `scope` and `parse`, and whoever compares what an attendee has with what the roster says
+takes `compared(scope)`: each column's value by `value_of`, the change's name by `told`, and whether
+a change raises SEQUENCE by `uses`.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Flag, StrEnum, auto
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from invites.addresses import ADDRESS_AT_MOST
-from invites.model import Attendance, Status
+from invites.model import Attendance, Attendee, Meeting, Status
 from invites.roster.cells import (
     Parser,
     RosterRules,
@@ -42,6 +48,20 @@ class Scope(StrEnum):
     ATTENDEE = "attendee"
 
 
+class Use(Flag):
+    """What a column's value goes into; a change of one that goes nowhere sends nothing."""
+
+    NOTHING = 0
+    TOKEN = auto()
+    """The token or the join link: a change sends a new link."""
+    TEXT = auto()
+    """What the mail says."""
+    CALENDAR = auto()
+    """What the calendar entry says."""
+    SEQUENCE = auto()
+    """A change raises the entry's SEQUENCE: time, link, token, status (RFC 5546 2.1.4)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One column.
@@ -49,6 +69,8 @@ class Column:
     `limit` is in characters.  `what` completes "expected …" where a required cell is empty.
     `empty` is the value of an empty optional cell; in a meeting's column None means that the cell
     takes the value that the meeting's other rows give.
+    `field` is the attribute of `Meeting` or `Attendee` that holds the value, "" for the column's
+    name; `change` is the name under which a change is told, "" for the column's name.
     """
 
     name: str
@@ -59,6 +81,23 @@ class Column:
     lines: bool = False
     empty: object = None
     what: str = "some text"
+    uses: Use = Use.NOTHING
+    field: str = ""
+    change: str = ""
+
+    @property
+    def told(self) -> str:
+        """The name under which a change of it is told."""
+        return self.change or self.name
+
+    @property
+    def raises_sequence(self) -> bool:
+        """Whether a change of it raises the entry's SEQUENCE."""
+        return Use.SEQUENCE in self.uses
+
+    def value_of(self, holder: Meeting | Attendee) -> Any:
+        """Return what the column came to in a meeting or an attendee, by its scope."""
+        return getattr(holder, self.field or self.name)
 
     def read(self, text: str, rules: RosterRules) -> object:
         """Return the value of a cell whose outer blanks are gone; raises CellRefused."""
@@ -82,6 +121,9 @@ def _attendee(name: str, parse: Parser = as_text, **more: object) -> Column:
 
 
 _A_TIME: Final = "a date and time such as 2026-01-31 10:00"
+_SHOWN: Final = Use.TEXT | Use.CALENDAR
+_WHEN: Final = Use.TOKEN | Use.TEXT | Use.CALENDAR | Use.SEQUENCE
+_TOKEN: Final = Use.TOKEN | Use.SEQUENCE
 
 COLUMNS: Final = (
     Column(
@@ -91,11 +133,20 @@ COLUMNS: Final = (
         required=True,
         limit=1_000,
         what="the meeting's identity, the same in each of its rows",
+        field="id",
     ),
-    _meeting("title", as_name, required=True, limit=500, what="the meeting's title"),
-    _meeting("start", as_time, required=True, what=_A_TIME),
-    _meeting("end", as_time, required=True, what=_A_TIME),
-    _attendee("name", as_name, required=True, limit=200, what="the attendee's name"),
+    _meeting("title", as_name, required=True, limit=500, what="the meeting's title", uses=_SHOWN),
+    _meeting("start", as_time, required=True, what=_A_TIME, uses=_WHEN),
+    _meeting("end", as_time, required=True, what=_A_TIME, uses=_WHEN),
+    _attendee(
+        "name",
+        as_name,
+        required=True,
+        limit=200,
+        what="the attendee's name",
+        uses=_TOKEN | _SHOWN,
+    ),
+    # The address is who the attendee is: another one is another attendee, and no change of this.
     _attendee(
         "email",
         as_address,
@@ -103,26 +154,33 @@ COLUMNS: Final = (
         limit=ADDRESS_AT_MOST,
         what="one address such as ada@example.org",
     ),
-    _meeting("timezone", as_zone),
-    _attendee("moderator", as_moderator, empty=False),
-    _meeting("room", as_room),
-    _meeting("description", limit=20_000, lines=True),
-    _meeting("organizer_name", as_name),
-    _meeting("organizer_email", as_address),
-    _meeting("status", as_status, empty=Status.CONFIRMED),
-    _attendee("avatar", as_https_url, empty=""),
-    _attendee("language", as_language),
-    _attendee("attendee_timezone", as_zone),
-    _attendee("attendance", as_attendance, empty=Attendance.REQUIRED),
-    _attendee("features", as_features, empty=()),
-    _attendee("user_id", empty=""),
-    _attendee("group", empty=""),
+    _meeting("timezone", as_zone, uses=_SHOWN),
+    _attendee("moderator", as_moderator, empty=False, uses=_TOKEN | Use.CALENDAR),
+    _meeting("room", as_room, uses=_TOKEN),
+    _meeting("description", limit=20_000, lines=True, uses=_SHOWN),
+    _meeting("organizer_name", as_name, uses=_SHOWN, change="host"),
+    _meeting("organizer_email", as_address, uses=_SHOWN, change="host"),
+    _meeting("status", as_status, empty=Status.CONFIRMED, uses=_SHOWN | Use.SEQUENCE),
+    _attendee("avatar", as_https_url, empty="", uses=_TOKEN),
+    _attendee("language", as_language, uses=_SHOWN),
+    _attendee("attendee_timezone", as_zone, uses=Use.TEXT, field="timezone"),
+    _attendee("attendance", as_attendance, empty=Attendance.REQUIRED, uses=Use.CALENDAR),
+    _attendee("features", as_features, empty=(), uses=_TOKEN),
+    _attendee("user_id", empty="", uses=_TOKEN),
+    _attendee("group", empty="", uses=_TOKEN),
+    # Refused so far, so that nothing can change in them.
     _meeting("recurrence", as_later),
     _meeting("exclude", as_later),
 )
 """Every column that is known, in the order of the documentation."""
 
 BY_NAME: Final = MappingProxyType({column.name: column for column in COLUMNS})
+
+
+def compared(scope: Scope) -> tuple[Column, ...]:
+    """Return the columns of a scope whose change sends a message, in the documentation's order."""
+    return tuple(column for column in COLUMNS if column.scope is scope and column.uses)
+
 
 _BETWEEN_WORDS = re.compile(r"[\s_\u00a0\u2010\u2011-]+")
 _E_MAIL = re.compile(r"(?<![^_])e_mail(?![^_])")

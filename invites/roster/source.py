@@ -15,7 +15,6 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from invites.errors import GuardError, RosterRefusedError
-from invites.planning.attempts import Cause
 from invites.problems import Problem
 from invites.roster.table import joined_digest
 
@@ -31,8 +30,6 @@ class RosterMovesError(GuardError):
     `still_at` is when it will have been still for `settle` if nobody touches it any more.
     """
 
-    cause = Cause.ROSTER_MOVES
-
     def __init__(self, text: str, *, still_at: datetime) -> None:
         """`still_at` is aware, in UTC."""
         self.still_at = still_at
@@ -42,13 +39,9 @@ class RosterMovesError(GuardError):
 class RosterTooOldError(GuardError):
     """The newest roster is older than `newest`: the export did not come."""
 
-    cause = Cause.AGE
-
 
 class NightRosterRefusedError(RosterRefusedError):
     """A job's roster is missing, no plain file, cut, or differs from its checksum."""
-
-    cause = Cause.ROSTER
 
     def __init__(self, source: str, expected: str) -> None:
         """Take as `expected` what is wrong, what was expected and what to do."""
