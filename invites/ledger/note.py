@@ -26,10 +26,10 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from invites.ledger.engine import Ledger
 from invites.ledger.schema import invitations, messages
-from invites.ledger.write import THIS_ONE, Bulk, Key, insert_for
+from invites.ledger.write import NOTHING_PENDING, THIS_ONE, Bulk, Key, insert_for
 from invites.model import Kind
 from invites.planning.actions import Action
-from invites.planning.state import NOTHING_PENDING, State
+from invites.planning.state import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,20 +6,22 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from invites.ledger.engine import Ledger
 from invites.ledger.schema import forgotten, invitations, meetings, meta, shared_facts
+from invites.model import Kind
 from invites.planning.state import (
     NOBODY_FORGOTTEN,
     Entry,
     Forgotten,
     MeetingState,
-    Missing,
+    MissingCount,
+    Recorded,
     Snapshot,
     State,
-    promoted,
 )
 
 AT_ONCE = 500
@@ -78,7 +80,7 @@ def _meetings(
             select(*columns).where(ours, condition)
         ):
             found[meeting_id] = MeetingState(
-                id=meeting_id, uid=uid, entries={}, missing=Missing(times, at, due)
+                id=meeting_id, uid=uid, entries={}, missing=MissingCount(times, at, due)
             )
     return found
 
@@ -86,19 +88,56 @@ def _meetings(
 def _entries(
     connection: Connection, scopes: list[str], states: Mapping[str, MeetingState], now: datetime
 ) -> list[Entry]:
-    columns = [invitations.c[name] for name in Entry._fields]
-    statement = select(*columns).join(meetings, meetings.c.id == invitations.c.meeting_id)
+    statement = select(*_ENTRY).join(meetings, meetings.c.id == invitations.c.meeting_id)
     current = meetings.c.last_end > int(now.timestamp())
     rows = list(connection.execute(statement.where(meetings.c.scope.in_(scopes), current)).all())
     seen = {row[0] for row in rows}
     for chunk in chunks([meeting_id for meeting_id in states if meeting_id not in seen]):
         rows += connection.execute(statement.where(invitations.c.meeting_id.in_(chunk))).all()
-    return [_as_found(Entry._make(row)) for row in rows]
+    return [_as_found(entry_from(row)) for row in rows]
+
+
+_ENTRY = (
+    *(invitations.c[name] for name in ("meeting_id", "address")),
+    *(invitations.c[f"standing_{name}"] for name in Recorded._fields),
+    *(invitations.c[f"pending_{name}"] for name in Recorded._fields),
+    *(invitations.c[name] for name in ("pending_message_id", "attempts", "next_attempt")),
+    *(invitations.c[name] for name in ("latest_dtstamp", "first_message_id")),
+    *(invitations.c[f"missing_{name}"] for name in MissingCount._fields),
+    invitations.c.sent_at,
+)
+"""The columns of an entry, in the order in which `entry_from` takes them."""
+_REVISION = len(Recorded._fields)
+
+
+def entry_from(row: Sequence[Any]) -> Entry:
+    """Return the entry that a row of the table is; the columns are those of `_ENTRY`."""
+    standing, pending = row[2 : 2 + _REVISION], row[2 + _REVISION : 2 + 2 * _REVISION]
+    message_id, attempts, again, latest, first, times, at, due, sent_at = row[2 + 2 * _REVISION :]
+    return Entry(
+        row[0],
+        row[1],
+        _recorded(standing),
+        _recorded(pending),
+        message_id,
+        attempts,
+        again,
+        latest,
+        first,
+        MissingCount(times, at, due),
+        sent_at,
+    )
+
+
+def _recorded(values: Sequence[Any]) -> Recorded | None:
+    kind, sequence, dtstamp, state, *rest = values
+    return None if kind is None else Recorded(Kind(kind), sequence, dtstamp, State(state), *rest)
 
 
 def _as_found(entry: Entry) -> Entry:
     """Return the entry as the next run will find it: what was on its way may have been sent."""
-    return promoted(entry) if entry.pending_state == State.SENDING else entry
+    sending = entry.pending is not None and entry.pending.state is State.SENDING
+    return entry.promoted() if sending else entry
 
 
 def _with_entries(
@@ -135,9 +174,9 @@ def _owners(
 
 
 def _shared_facts(connection: Connection, entries: list[Entry]) -> Mapping[str, str]:
-    wanted = {entry.standing_facts for entry in entries}
-    wanted |= {entry.pending_facts for entry in entries}
-    digests = sorted(digest for digest in wanted if digest is not None)
+    digests = sorted(
+        {one.facts for entry in entries for one in (entry.standing, entry.pending) if one}
+    )
     found: dict[str, str] = {}
     for chunk in chunks(digests):
         rows = connection.execute(select(shared_facts).where(shared_facts.c.digest.in_(chunk)))

@@ -118,7 +118,7 @@ invitations = Table(
     Column("sent_at", BigInteger),
     Index("invitations_by_address", "address"),
 )
-"""What each attendee has (`standing_*`) and what is on its way (`pending_*`), see `core.plan_state`."""
+"""What each attendee has (`standing_*`) and what is on its way (`pending_*`), see `planning.state`."""
 
 runs = Table(
     "runs",

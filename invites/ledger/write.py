@@ -19,9 +19,8 @@ from invites.ledger.engine import Ledger
 from invites.ledger.schema import invitations, meetings, refuse_unkept, shared_facts
 from invites.model import Kind
 from invites.planning.actions import Action, Drop, Mark, Plan
-from invites.planning.facts import attendee_json
-from invites.planning.revisions import changes_json
-from invites.planning.state import NOTHING_PENDING, State
+from invites.planning.facts import attendee_json, changes_json
+from invites.planning.state import State
 
 
 class Key(NamedTuple):
@@ -93,6 +92,16 @@ def _add_shared_facts(connection: Connection, actions: Sequence[Action]) -> None
     )
 
 
+NOTHING_PENDING: Mapping[str, str | int | None] = {
+    **{
+        column.name: None if column.nullable else 0
+        for column in invitations.c
+        if column.name.startswith("pending_")
+    },
+    "attempts": 0,
+    "next_attempt": 0,
+}
+"""The columns of an entry with nothing under way."""
 _PENDING = tuple(column.name for column in invitations.c if column.name.startswith("pending_"))
 
 

@@ -1,16 +1,109 @@
-"""Those whom the roster no longer has: counted, held or withdrawn; and meetings called off."""
+"""Taking invitations back: whom the roster no longer has, and meetings that it calls off."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from invites.model import Kind, Method
-from invites.planning.actions import COUNT_AGAIN_AFTER, Cause, Drop, Hold, Item, Mark, Reason
-from invites.planning.facts import MeetingDraft
-from invites.planning.guards import Survey, beyond_horizon
-from invites.planning.revisions import Moment, standing_draft, told_again, withdrawal
-from invites.planning.state import PRESENT, Entry, MeetingState, Missing
+from invites.model import Kind, Method, Revision
+from invites.planning.actions import (
+    COUNT_AGAIN_AFTER,
+    Cause,
+    Drop,
+    Hold,
+    Item,
+    Mark,
+    Reason,
+    Situation,
+    Withdraw,
+)
+from invites.planning.facts import Draft, MeetingDraft
+from invites.planning.state import PRESENT, Entry, MeetingState, MissingCount, Recorded
+
+
+def recorded_draft(recorded: Recorded, situation: Situation) -> Draft:
+    """Return what a revision of the ledger says as a draft, for composing and recording it."""
+    known = situation.snapshot.known(recorded)
+    return Draft(known.facts, known.attendee, recorded.digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    """Taking back one attendee's invitation, decided from what the ledger has of it."""
+
+    entry: Entry
+    uid: str
+    situation: Situation
+
+    def now(self, kind: Kind, cause: Cause, *, replaced_by: str = "") -> Iterator[Item]:
+        """Withdraw; who never got an invitation gets nothing, who was told is not told again."""
+        entry = self.entry
+        if entry.invitation is None:
+            yield from self.told_again() if entry.withdrawn else self._never_sent()
+            return
+        draft = recorded_draft(entry.invitation, self.situation)
+        if entry.pending is None or entry.pending.kind != kind:
+            # The table's CANCEL: SEQUENCE + 1 for that attendee, above the invitation that stands.
+            revision = self.situation.next_revision(kind, entry.invitation.sequence + 1, entry)
+            yield self._message(draft, revision, cause, replaced_by=replaced_by)
+        elif self.situation.waits(entry):
+            yield self.situation.backoff(draft, cause, entry)
+        else:
+            # The very CANCEL was begun before: repeating its revision repeats its Message-ID.
+            yield self._message(
+                draft, entry.pending.revision, cause, retry=True, replaced_by=replaced_by
+            )
+
+    def told_again(self) -> Iterator[Item]:
+        """Repeat a CANCEL that got no answer; drop an invitation that would have followed it.
+
+        The drop is recorded before the repeat, which then takes the place under way.
+        """
+        entry, standing = self.entry, self.entry.withdrawn
+        if entry.pending is not None and not entry.repeats:
+            yield Drop(entry.meeting_id, entry.address)
+        if standing is None or not entry.unanswered:
+            return
+        cause = Cause.CANCELLED if standing.kind is Kind.CANCELLED else Cause.MISSING
+        draft = recorded_draft(standing, self.situation)
+        if self.situation.policy.on_unknown == "hold":
+            yield Hold(draft=draft, reason=Reason.UNKNOWN, cause=cause)
+        elif self.situation.waits(entry):
+            yield self.situation.backoff(draft, cause, entry)
+        else:
+            yield self._message(draft, standing.revision, cause, retry=True)
+
+    def deferred_again(self, draft: Draft, pending: Recorded) -> Withdraw:
+        """Return the CANCEL under way once more, as it was planned."""
+        cause = Cause.CANCELLED if pending.kind is Kind.CANCELLED else Cause.MISSING
+        return self._message(draft, pending.revision, cause, retry=True)
+
+    def _never_sent(self) -> Iterator[Item]:
+        """Drop an invitation that nobody got: the table has no CANCEL without a REQUEST."""
+        if self.entry.pending is not None:
+            yield Drop(self.entry.meeting_id, self.entry.address)
+
+    def _message(
+        self,
+        draft: Draft,
+        revision: Revision,
+        cause: Cause,
+        *,
+        retry: bool = False,
+        replaced_by: str = "",
+    ) -> Withdraw:
+        return Withdraw(
+            meeting=draft.facts.meeting((draft.attendee,)),
+            uid=self.uid,
+            draft=draft,
+            revision=revision,
+            cause=cause,
+            admits_until=draft.facts.validity.expires,
+            retry=retry,
+            first_message_id=self.entry.first_message_id,
+            replaced_by=replaced_by,
+            attempts=self.entry.attempts if retry else 0,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,188 +113,156 @@ class Absence:
     `complete` is false where a left-out row's meeting can't be known; `left_out` are the meetings
     of which no row was accepted; `shrunk` and `cancellations` where that guard tripped; `waived`
     where a person said that all missing ones are to go now.
+    `replaced` maps (meeting id, folded old address) to the folded address that took its place.
     """
 
-    found: Survey
+    situation: Situation
+    replaced: dict[tuple[str, str], str]
     complete: bool
     left_out: frozenset[str]
     shrunk: bool
     cancellations: bool
     waived: bool
 
+    def cancelled_meeting(self, draft: MeetingDraft, state: MeetingState) -> Iterator[Item]:
+        """Tell everybody whose invitation stands, listed or not, that the meeting is off."""
+        if state.missing.times:
+            yield Mark(state.id, None, PRESENT)
+        reason = self._cancel_held(draft)
+        for entry in state.entries.values():
+            standing = entry.invitation
+            if standing is not None and standing.end <= self.situation.seconds:
+                continue  # over by what this attendee has: nothing, ever
+            if reason is None:
+                yield from self._withdrawal(entry, state).now(Kind.CANCELLED, Cause.CANCELLED)
+                continue
+            # Held, but an invitation or update under way would contradict the roster: dropped.
+            if entry.pending is not None and entry.pending.method is Method.REQUEST:
+                yield Drop(entry.meeting_id, entry.address)
+            if standing is not None:
+                held = recorded_draft(standing, self.situation)
+                yield Hold(draft=held, reason=reason, cause=Cause.CANCELLED)
 
-def cancelled_meeting(
-    draft: MeetingDraft, state: MeetingState, absence: Absence, moment: Moment
-) -> Iterator[Item]:
-    """Tell everybody whose invitation stands, listed or not, that the meeting is off."""
-    if state.missing.times:
-        yield Mark(state.id, None, PRESENT)
-    reason = _cancel_held(draft, absence, moment)
-    for entry in state.entries.values():
-        if entry.invited and entry.standing_end <= moment.seconds:
-            continue
-        if reason is None:
-            yield from withdrawal(
-                entry, state.uid, moment, kind=Kind.CANCELLED, cause=Cause.CANCELLED
-            )
-            continue
-        if entry.pending_method is Method.REQUEST:
-            yield Drop(entry.meeting_id, entry.address)
-        if entry.invited:
-            standing = standing_draft(entry, moment.snapshot)
-            yield Hold(draft=standing, reason=reason, cause=Cause.CANCELLED)
+    def _cancel_held(self, draft: MeetingDraft) -> Reason | None:
+        if self.situation.policy.partial:
+            return Reason.PARTIAL
+        if draft.meeting.incomplete or not self.complete:
+            return Reason.LEFT_OUT
+        return Reason.CANCELLATIONS if self.cancellations else None
 
+    def missing_attendees(self, draft: MeetingDraft, state: MeetingState) -> Iterator[Item]:
+        """Decide for those whom the ledger has in this meeting and the roster has not."""
+        if self.situation.policy.partial:
+            return
+        present = {attendee.address for attendee in draft.meeting.attendees}
+        for entry in state.entries.values():
+            if entry.address in present or self._over(entry):
+                continue
+            replaced_by = self.replaced.get((state.id, entry.address), "")
+            if replaced_by:
+                yield from self._replaced(draft, entry, state, replaced_by)
+            else:
+                yield from self._missing_attendee(draft, entry, state)
 
-def _cancel_held(draft: MeetingDraft, absence: Absence, moment: Moment) -> Reason | None:
-    if moment.policy.partial:
-        return Reason.PARTIAL
-    if draft.meeting.incomplete or not absence.complete:
-        return Reason.LEFT_OUT
-    return Reason.CANCELLATIONS if absence.cancellations else None
+    def _replaced(
+        self, draft: MeetingDraft, entry: Entry, state: MeetingState, replaced_by: str
+    ) -> Iterator[Item]:
+        """Withdraw the old address at once; the mark lets a run that is cut short be finished."""
+        if self.situation.policy.counts_missing:
+            yield Mark(entry.meeting_id, entry.address, self._reached())
+        if entry.invitation is not None and (draft.meeting.incomplete or not self.complete):
+            held = recorded_draft(entry.invitation, self.situation)
+            yield Hold(draft=held, reason=Reason.LEFT_OUT, cause=Cause.ADDRESS)
+            return
+        yield from self._withdrawal(entry, state).now(
+            Kind.WITHDRAWN, Cause.ADDRESS, replaced_by=replaced_by
+        )
 
+    def _missing_attendee(
+        self, draft: MeetingDraft, entry: Entry, state: MeetingState
+    ) -> Iterator[Item]:
+        counted = self._counted(entry.missing)
+        reason = self._held(incomplete=draft.meeting.incomplete)
+        if reason is None and counted != entry.missing:
+            yield Mark(entry.meeting_id, entry.address, counted)
+        withdrawal = self._withdrawal(entry, state)
+        yield from self._gone(withdrawal, Kind.WITHDRAWN, Cause.MISSING, reason, counted.times)
 
-def missing_attendees(
-    draft: MeetingDraft, state: MeetingState, absence: Absence, moment: Moment
-) -> Iterator[Item]:
-    """Decide for those whom the ledger has in this meeting and the roster has not."""
-    if moment.policy.partial:
-        return
-    present = {attendee.address for attendee in draft.meeting.attendees}
-    for entry in state.entries.values():
-        if entry.address in present or _over(entry, moment):
-            continue
-        replaced_by = absence.found.replaced.get((state.id, entry.address), "")
-        if replaced_by:
-            yield from _replaced(draft, entry, state.uid, replaced_by, absence, moment)
-        else:
-            yield from _missing_attendee(draft, entry, state.uid, absence, moment)
-
-
-def _replaced(
-    draft: MeetingDraft,
-    entry: Entry,
-    uid: str,
-    replaced_by: str,
-    absence: Absence,
-    moment: Moment,
-) -> Iterator[Item]:
-    """Withdraw the old address at once; the mark lets a run that is cut short be finished."""
-    if moment.policy.counts_missing:
-        yield Mark(entry.meeting_id, entry.address, _reached(moment))
-    if draft.meeting.incomplete or not absence.complete:
-        standing = standing_draft(entry, moment.snapshot)
-        yield Hold(draft=standing, reason=Reason.LEFT_OUT, cause=Cause.ADDRESS)
-        return
-    yield from withdrawal(
-        entry, uid, moment, kind=Kind.WITHDRAWN, cause=Cause.ADDRESS, replaced_by=replaced_by
-    )
-
-
-def _missing_attendee(
-    draft: MeetingDraft, entry: Entry, uid: str, absence: Absence, moment: Moment
-) -> Iterator[Item]:
-    counted = _counted(entry.missing, absence, moment)
-    reason = _held(absence, incomplete=draft.meeting.incomplete)
-    if reason is None and counted != entry.missing:
-        yield Mark(entry.meeting_id, entry.address, counted)
-    yield from _gone(entry, uid, Kind.WITHDRAWN, Cause.MISSING, reason, counted.times, moment)
-
-
-def missing_meeting(state: MeetingState, absence: Absence, moment: Moment) -> Iterator[Item]:
-    """Decide for a meeting of this scope that the roster does not have."""
-    if moment.policy.partial:
-        return
-    entries = [entry for entry in state.entries.values() if not _over(entry, moment)]
-    if not any(entry.invited or entry.pending_kind for entry in entries):
+    def missing_meeting(self, state: MeetingState) -> Iterator[Item]:
+        """Decide for a meeting of this scope that the roster does not have."""
+        if self.situation.policy.partial:
+            return
+        entries = [entry for entry in state.entries.values() if not self._over(entry)]
+        if not any(entry.invited or entry.pending for entry in entries):
+            for entry in entries:
+                yield from self._withdrawal(entry, state).told_again()
+            return
+        reason = self._held(incomplete=state.id in self.left_out)
+        if reason is None and self._far(entries):
+            reason = Reason.HORIZON
+        counted = self._counted(state.missing)
+        if reason is None and counted != state.missing:
+            yield Mark(state.id, None, counted)
         for entry in entries:
-            yield from told_again(entry, state.uid, moment)
-        return
-    reason = _held(absence, incomplete=state.id in absence.left_out)
-    if reason is None and _far(entries, moment):
-        reason = Reason.HORIZON
-    counted = _counted(state.missing, absence, moment)
-    if reason is None and counted != state.missing:
-        yield Mark(state.id, None, counted)
-    for entry in entries:
-        yield from _gone(
-            entry,
-            state.uid,
-            Kind.CANCELLED,
-            Cause.MEETING_MISSING,
-            reason,
-            counted.times,
-            moment,
+            withdrawal = self._withdrawal(entry, state)
+            yield from self._gone(
+                withdrawal, Kind.CANCELLED, Cause.MEETING_MISSING, reason, counted.times
+            )
+
+    def _far(self, entries: list[Entry]) -> bool:
+        """Tell whether the meeting waits by what everybody has, or was about to get."""
+        current = [entry.invitation or entry.pending for entry in entries]
+        return all(self.situation.beyond_horizon(one.start) for one in current if one is not None)
+
+    def _gone(
+        self, withdrawal: Withdrawal, kind: Kind, cause: Cause, reason: Reason | None, count: int
+    ) -> Iterator[Item]:
+        """Withdraw what nothing holds back; one who never got an invitation waits without a line."""
+        entry, needed = withdrawal.entry, self.situation.policy.withdraw_after
+        if entry.withdrawn is not None:
+            yield from withdrawal.told_again()
+        elif reason is None and count >= needed:
+            yield from withdrawal.now(kind, cause)
+        elif entry.invitation is not None:
+            yield Hold(
+                draft=recorded_draft(entry.invitation, self.situation),
+                reason=reason or Reason.MISSING,
+                cause=cause,
+                count=0 if reason else count,
+                needed=0 if reason else needed,
+            )
+
+    def _withdrawal(self, entry: Entry, state: MeetingState) -> Withdrawal:
+        return Withdrawal(entry=entry, uid=state.uid, situation=self.situation)
+
+    def _held(self, *, incomplete: bool) -> Reason | None:
+        if incomplete or not self.complete:
+            return Reason.LEFT_OUT
+        return Reason.SHRINK if self.shrunk else None
+
+    def _counted(self, missing: MissingCount) -> MissingCount:
+        """Return the count after this run: once for each due time, by hand once in half a day."""
+        policy = self.situation.policy
+        if self.waived:
+            return missing if missing.times >= policy.withdraw_after else self._reached()
+        if not policy.counts_missing or not self._counts_again(missing):
+            return missing
+        return MissingCount(missing.times + 1, self.situation.seconds, self.situation.due)
+
+    def _counts_again(self, missing: MissingCount) -> bool:
+        due = self.situation.due
+        if due is not None:
+            return missing.due is None or due > missing.due
+        again = COUNT_AGAIN_AFTER.total_seconds()
+        return missing.at is None or self.situation.seconds - missing.at >= again
+
+    def _reached(self) -> MissingCount:
+        """Return the count of one who is withdrawn now: a run that is cut short is finished by it."""
+        return MissingCount(
+            self.situation.policy.withdraw_after, self.situation.seconds, self.situation.due
         )
 
-
-def _far(entries: list[Entry], moment: Moment) -> bool:
-    starts = [
-        entry.standing_start if entry.invited else entry.pending_start
-        for entry in entries
-        if entry.invited or entry.pending_kind
-    ]
-    return all(beyond_horizon(start, moment) for start in starts)
-
-
-def _gone(
-    entry: Entry,
-    uid: str,
-    kind: Kind,
-    cause: Cause,
-    reason: Reason | None,
-    count: int,
-    moment: Moment,
-) -> Iterator[Item]:
-    """Withdraw what nothing holds back; one who never got an invitation waits without a line."""
-    needed = moment.policy.withdraw_after
-    if not entry.invited and entry.standing_kind is not None:
-        yield from told_again(entry, uid, moment)
-    elif reason is None and count >= needed:
-        yield from withdrawal(entry, uid, moment, kind=kind, cause=cause)
-    elif entry.invited:
-        yield Hold(
-            draft=standing_draft(entry, moment.snapshot),
-            reason=reason or Reason.MISSING,
-            cause=cause,
-            count=0 if reason else count,
-            needed=0 if reason else needed,
-        )
-
-
-def _held(absence: Absence, *, incomplete: bool) -> Reason | None:
-    if incomplete or not absence.complete:
-        return Reason.LEFT_OUT
-    return Reason.SHRINK if absence.shrunk else None
-
-
-def _counted(missing: Missing, absence: Absence, moment: Moment) -> Missing:
-    """Return the count after this run: once for each due time, by hand once in half a day."""
-    policy = moment.policy
-    if absence.waived:
-        return missing if missing.times >= policy.withdraw_after else _reached(moment)
-    if not policy.counts_missing or not _counts_again(missing, moment):
-        return missing
-    return Missing(missing.times + 1, moment.seconds, _due(moment))
-
-
-def _counts_again(missing: Missing, moment: Moment) -> bool:
-    due = _due(moment)
-    if due is not None:
-        return missing.due is None or due > missing.due
-    again = COUNT_AGAIN_AFTER.total_seconds()
-    return missing.at is None or moment.seconds - missing.at >= again
-
-
-def _reached(moment: Moment) -> Missing:
-    return Missing(moment.policy.withdraw_after, moment.seconds, _due(moment))
-
-
-def _due(moment: Moment) -> int | None:
-    due = moment.policy.due
-    return None if due is None else int(due.timestamp())
-
-
-def _over(entry: Entry, moment: Moment) -> bool:
-    """Tell whether the meeting is over by what the attendee has, or was about to get."""
-    end = entry.standing_end if entry.standing_kind is not None else entry.pending_end
-    return end <= moment.seconds
+    def _over(self, entry: Entry) -> bool:
+        """Tell whether the meeting is over by what the attendee has, or was about to get."""
+        current = entry.standing or entry.pending
+        return current is None or current.end <= self.situation.seconds

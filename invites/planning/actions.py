@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from invites.model import Attendee, Change, Meeting, Revision
+from invites.model import Attendee, Change, Kind, Meeting, Revision
 from invites.planning.facts import Draft, MeetingFacts
-from invites.planning.state import Missing
+from invites.planning.state import Entry, MissingCount, Snapshot, State
 
 COUNT_AGAIN_AFTER = timedelta(hours=12)
 """A `send` by hand counts what is missing again only this long after the last count."""
@@ -186,7 +186,7 @@ class Mark(NamedTuple):
 
     meeting_id: str
     address: str | None
-    missing: Missing
+    missing: MissingCount
 
 
 Action = Send | Withdraw
@@ -199,6 +199,46 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=4)
 def backoff(attempts: int) -> timedelta:
     """Return how long a message waits that was deferred once more after `attempts` before."""
     return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempts, 10)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What every decision of one plan looks at; `now` is aware."""
+
+    snapshot: Snapshot
+    policy: Policy
+    now: datetime
+
+    @property
+    def seconds(self) -> int:
+        """`now` since 1970."""
+        return int(self.now.timestamp())
+
+    @property
+    def due(self) -> int | None:
+        """The due time of the job that runs, in seconds since 1970."""
+        return None if self.policy.due is None else int(self.policy.due.timestamp())
+
+    def next_revision(self, kind: Kind, sequence: int, entry: Entry) -> Revision:
+        """Return a new revision; DTSTAMP rises even within a second and with a clock set back."""
+        stamp = max(self.seconds, entry.latest_dtstamp + 1)
+        return Revision(kind=kind, sequence=sequence, dtstamp=datetime.fromtimestamp(stamp, UTC))
+
+    def waits(self, entry: Entry) -> bool:
+        """Tell whether what is under way was deferred and may not be tried again yet."""
+        deferred = entry.pending is not None and entry.pending.state is State.DEFERRED
+        return deferred and entry.next_attempt > self.seconds
+
+    def backoff(self, draft: Draft, cause: Cause, entry: Entry) -> Hold:
+        """Return what holds a deferred message until it may be tried again."""
+        return Hold(draft=draft, reason=Reason.BACKOFF, cause=cause, until=entry.next_attempt)
+
+    def beyond_horizon(self, start_seconds: float) -> bool:
+        """Tell whether a meeting that starts then waits: later than the horizon from the due time."""
+        if self.policy.horizon is None:
+            return False
+        begins = self.policy.due or self.now
+        return start_seconds > (begins + self.policy.horizon).timestamp()
 
 
 def order_of(item: Send | Withdraw | Hold) -> tuple[datetime, str, str]:

@@ -7,12 +7,13 @@ The rules are the table "Who gets what, when" and the sentences below it (RFC 55
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
 from invites.identity import uid_for
-from invites.model import Roster, Status
-from invites.planning.absence import Absence, cancelled_meeting, missing_attendees, missing_meeting
+from invites.model import Kind, Meeting, Method, Roster, Status
+from invites.planning.absence import Absence, Withdrawal
 from invites.planning.actions import (
     CHANGE_UPDATES,
     Action,
@@ -27,22 +28,172 @@ from invites.planning.actions import (
     Reason,
     Refusal,
     Send,
+    Situation,
     Withdraw,
     order_of,
 )
-from invites.planning.facts import Draft, MeetingDraft, Terms
+from invites.planning.facts import (
+    Difference,
+    Draft,
+    MeetingDraft,
+    Terms,
+    changes_from,
+    difference,
+)
 from invites.planning.guards import (
     Survey,
     accepts,
-    beyond_horizon,
     moved_into_the_past,
     shrink_refusals,
     survey,
 )
-from invites.planning.revisions import Moment, deferred_again, for_present
-from invites.planning.state import PRESENT, Entry, MeetingState, Snapshot
+from invites.planning.state import PRESENT, Entry, MeetingState, Recorded, Snapshot, State
 from invites.problems import Problem
 from invites.text import counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """One attendee whom the roster has in a meeting that takes place, beside what the ledger has.
+
+    `replaces` is the folded address that this one takes the place of, "" for none.
+    """
+
+    meeting: Meeting
+    draft: Draft
+    entry: Entry
+    uid: str
+    situation: Situation
+    replaces: str = ""
+
+    def items(self) -> Iterator[Item]:
+        """Decide what this attendee gets."""
+        entry, standing = self.entry, self.entry.invitation
+        if entry.missing.times:
+            yield Mark(entry.meeting_id, entry.address, PRESENT)
+        if standing is None:
+            yield self._tried_before(self._invitation())
+            return
+        found = None
+        if standing.digest != self.draft.digest:
+            found = difference(self.situation.snapshot.known(standing), self.draft)
+        if found is not None and found.changes:
+            yield self._tried_before(self._update(standing, found))
+        else:
+            # Nothing that counts differs: another key of one's own, a template, a new token.
+            yield from self._unchanged(standing)
+
+    def _invitation(self) -> Send:
+        """Invite one who has no invitation: SEQUENCE 0, or above that of the CANCEL.
+
+        A person who was forgotten may still have an older one in the calendar: above that too.
+        """
+        withdrawn = self.entry.withdrawn
+        if withdrawn is not None:
+            sequence = withdrawn.sequence + 1
+        else:
+            forgotten = self.situation.snapshot.forgotten
+            highest = forgotten.sequence_for(self.uid, self.entry.address)
+            sequence = 0 if highest is None else highest + 1
+        return Send(
+            meeting=self.meeting,
+            uid=self.uid,
+            draft=self.draft,
+            revision=self.situation.next_revision(Kind.INVITATION, sequence, self.entry),
+            cause=Cause.NEW if withdrawn is None else Cause.BACK,
+            replaces=self.replaces,
+        )
+
+    def _update(self, standing: Recorded, found: Difference) -> Send:
+        """Say what changed; SEQUENCE rises where the link, the time or the status did."""
+        until = None
+        if found.demotes:
+            # The moderator's old token lives until its exp: the mail says until when.
+            expires = self.situation.snapshot.known(standing).facts.validity.expires
+            until = expires if expires > self.situation.seconds else None
+        sequence = standing.sequence + found.raises_sequence
+        return Send(
+            meeting=self.meeting,
+            uid=self.uid,
+            draft=self.draft,
+            revision=self.situation.next_revision(Kind.UPDATE, sequence, self.entry),
+            cause=Cause.CHANGED,
+            changes=found.changes,
+            zone_rules=found.zone_rules,
+            first_message_id=self.entry.first_message_id,
+            admits_until=until,
+        )
+
+    def _unchanged(self, standing: Recorded) -> Iterator[Item]:
+        """Keep what is there, but finish what was begun: a copy on its way, or one unanswered."""
+        entry, policy = self.entry, self.situation.policy
+        hold = policy.on_unknown == "hold"
+        again = Send(
+            meeting=self.meeting,
+            uid=self.uid,
+            draft=self.draft,
+            revision=self.situation.next_revision(Kind.INVITATION, standing.sequence, entry),
+            cause=Cause.RESENT,
+        )
+        # A `--resend` that was cut short is finished, unless it is the unanswered message itself,
+        # of which `on_unknown = "hold"` wants no second copy.
+        if self._continues(again) and not (entry.unanswered and hold and entry.repeats):
+            yield self._tried_before(again)
+            return
+        if policy.resend:
+            yield again
+            return
+        if entry.pending is not None and not entry.repeats:
+            # An update under way that the roster took back: the attendee has what it says again.
+            yield Drop(entry.meeting_id, entry.address)
+        if not entry.unanswered:
+            yield Keep(self.draft)
+        elif hold:
+            yield Hold(draft=self.draft, reason=Reason.UNKNOWN, cause=Cause.RESENT)
+        elif self.situation.waits(entry):
+            yield self.situation.backoff(self.draft, Cause.RESENT, entry)
+        else:
+            # The standing revision once more: the same Message-ID, the same words.
+            yield replace(
+                again,
+                revision=standing.revision,
+                changes=changes_from(standing.changes),
+                retry=True,
+                first_message_id=self._answered(standing),
+            )
+
+    def _tried_before(self, send: Send) -> Send | Hold:
+        """Return `send` as the revision that was begun for the same facts, if there is one."""
+        entry, pending = self.entry, self.entry.pending
+        if pending is None:
+            return send
+        if not self._continues(send):
+            # A deferred revision that is superseded is dropped: this one takes its place.
+            return replace(send, supersedes=True)
+        if self.situation.waits(entry):
+            return self.situation.backoff(send.draft, send.cause, entry)
+        return replace(
+            send,
+            revision=pending.revision,
+            changes=send.changes or changes_from(pending.changes),
+            retry=True,
+            first_message_id=self._answered(pending),
+            attempts=entry.attempts,
+        )
+
+    def _continues(self, send: Send) -> bool:
+        """Tell whether the pending revision says the same to the same effect."""
+        pending = self.entry.pending
+        return (
+            pending is not None
+            and pending.digest == send.draft.digest
+            and pending.method is Method.REQUEST
+            and pending.sequence == send.revision.sequence
+        )
+
+    def _answered(self, repeated: Recorded) -> str | None:
+        """Return the Message-ID that a repeated message answers: only an update answers one."""
+        return self.entry.first_message_id if repeated.kind is Kind.UPDATE else None
 
 
 def plan_for(
@@ -58,26 +209,27 @@ def plan_for(
     `now` is aware.  A plan whose `refusals` are not empty can still be carried out: what a guard
     holds is in `held`.
     """
-    moment = Moment(snapshot=snapshot, policy=policy, now=now, seconds=int(now.timestamp()))
+    situation = Situation(snapshot=snapshot, policy=policy, now=now)
     by_id = {draft.facts.id: draft for draft in drafts}
     left_out = frozenset(roster.left_out_meetings)
-    found = survey(by_id, left_out, moment)
+    found = survey(by_id, left_out, situation)
     refusals = shrink_refusals(found, roster, policy)
     absence = Absence(
-        found=found,
+        situation=situation,
+        replaced=found.replaced,
         complete=roster.complete,
         left_out=left_out,
         shrunk=any(refusal.guard == "shrink" for refusal in refusals),
         cancellations=any(refusal.guard == "cancelled" for refusal in refusals),
         waived=policy.withdraw_now or accepts(policy.accept, roster),
     )
-    sorted_out = _Sorted(moment)
-    sorted_out.take(
-        chain.from_iterable(_for_meeting(draft, absence, moment) for draft in by_id.values())
-    )
-    sorted_out.take(_missing(by_id, absence, moment))
+    sorted_out = _Sorted(situation)
+    sorted_out.take(chain.from_iterable(_for_meeting(draft, absence) for draft in by_id.values()))
+    for state in snapshot.meetings.values():
+        if state.id not in by_id:
+            sorted_out.take(absence.missing_meeting(state))
     refusals += sorted_out.guard_changes(roster, found)
-    return sorted_out.plan(roster, refusals, _warnings(by_id, sorted_out, moment))
+    return sorted_out.plan(roster, refusals, _warnings(by_id, sorted_out, situation))
 
 
 def claims_needed(roster: Roster, snapshot: Snapshot) -> tuple[Problem, ...]:
@@ -98,92 +250,74 @@ def claims_needed(roster: Roster, snapshot: Snapshot) -> tuple[Problem, ...]:
     )
 
 
-def _for_meeting(draft: MeetingDraft, absence: Absence, moment: Moment) -> Iterator[Item]:
-    state = moment.snapshot.meetings.get(draft.facts.id)
-    if draft.facts.end.timestamp() <= moment.seconds:
-        yield from _given_up(state)
+def _for_meeting(draft: MeetingDraft, absence: Absence) -> Iterator[Item]:
+    """Decide for everybody in a meeting of the roster."""
+    situation = absence.situation
+    state = situation.snapshot.meetings.get(draft.facts.id)
+    if draft.facts.end.timestamp() <= situation.seconds:
+        # Over: nothing, ever; what is still on its way to it is given up.
+        for entry in state.entries.values() if state is not None else ():
+            if entry.pending is not None:
+                yield Drop(entry.meeting_id, entry.address)
         return
     if draft.meeting.status is Status.CANCELLED:
         if state is not None:
-            yield from cancelled_meeting(draft, state, absence, moment)
+            yield from absence.cancelled_meeting(draft, state)
         return
     if state is None:
-        state = MeetingState(
-            id=draft.facts.id, uid=uid_for(moment.policy.namespace, draft.facts.id), entries={}
-        )
+        uid = uid_for(situation.policy.namespace, draft.facts.id)
+        state = MeetingState(id=draft.facts.id, uid=uid, entries={})
     if state.missing.times:
         yield Mark(state.id, None, PRESENT)
-    if _waits_for_horizon(draft, state, moment):
+    waits = situation.beyond_horizon(draft.facts.start.timestamp())
+    if waits and not any(state.live(situation.seconds)):
         yield from (Hold(draft=one, reason=Reason.HORIZON, cause=Cause.NEW) for one in draft.drafts)
         return
-    yield from _present(draft, state, absence, moment)
-    yield from missing_attendees(draft, state, absence, moment)
+    yield from _present(draft, state, absence)
+    yield from absence.missing_attendees(draft, state)
 
 
-def _given_up(state: MeetingState | None) -> Iterator[Item]:
-    """Give up what is still on its way to a meeting that is over."""
-    if state is not None:
-        for entry in state.entries.values():
-            if entry.pending_kind is not None:
-                yield Drop(entry.meeting_id, entry.address)
-
-
-def _waits_for_horizon(draft: MeetingDraft, state: MeetingState, moment: Moment) -> bool:
-    if not beyond_horizon(draft.facts.start.timestamp(), moment):
-        return False
-    return not any(state.live(moment.seconds))
-
-
-def _present(
-    draft: MeetingDraft, state: MeetingState, absence: Absence, moment: Moment
-) -> Iterator[Item]:
-    new_for = (
-        {
-            new: old
-            for (meeting_id, old), new in absence.found.replaced.items()
-            if meeting_id == state.id
-        }
-        if absence.found.replaced
-        else {}
-    )
-    entries, resend = state.entries, moment.policy.resend
+def _present(draft: MeetingDraft, state: MeetingState, absence: Absence) -> Iterator[Item]:
+    """Decide for those whom the roster has in this meeting."""
+    new_for = {
+        new: old for (meeting_id, old), new in absence.replaced.items() if meeting_id == state.id
+    }
+    entries, situation = state.entries, absence.situation
     for one in draft.drafts:
         address = one.attendee.address
         entry = entries.get(address)
         if entry is None:
             entry = Entry(state.id, address)
-        elif not resend and _settled(entry, one):
+        elif not situation.policy.resend and _settled(entry, one):
             yield Keep(one)
             continue
-        yield from for_present(
-            draft.meeting, one, entry, state.uid, moment, new_for.get(address, "")
-        )
+        yield from Presence(
+            meeting=draft.meeting,
+            draft=one,
+            entry=entry,
+            uid=state.uid,
+            situation=situation,
+            replaces=new_for.get(address, ""),
+        ).items()
 
 
 def _settled(entry: Entry, draft: Draft) -> bool:
     """Tell whether there is nothing to decide: the quick way through an unchanged roster."""
+    standing = entry.invitation
     return (
-        entry.standing_digest == draft.digest
-        and entry.standing_state == "sent"
-        and entry.pending_kind is None
-        and not entry.missing_times
-        and entry.invited
+        standing is not None
+        and standing.digest == draft.digest
+        and standing.state is State.SENT
+        and entry.pending is None
+        and not entry.missing.times
     )
-
-
-def _missing(
-    drafts: Mapping[str, MeetingDraft], absence: Absence, moment: Moment
-) -> Iterator[Item]:
-    for state in moment.snapshot.meetings.values():
-        if state.id not in drafts:
-            yield from missing_meeting(state, absence, moment)
 
 
 class _Sorted:
     """The items of a plan by their kind, as far as `--only` and `--limit` let them through."""
 
-    def __init__(self, moment: Moment) -> None:
-        self.moment = moment
+    def __init__(self, situation: Situation) -> None:
+        self.situation = situation
         self.actions: list[Action] = []
         self.kept: list[Keep] = []
         self.held: list[Hold] = []
@@ -193,7 +327,7 @@ class _Sorted:
     def take(self, items: Iterable[Item]) -> None:
         """Sort the items in, apart from those that the flags leave out."""
         for item in items:
-            if _lets_through(self.moment.policy, item):
+            if _lets_through(self.situation.policy, item):
                 self._put(item)
 
     def _put(self, item: Item) -> None:
@@ -211,7 +345,7 @@ class _Sorted:
 
     def guard_changes(self, roster: Roster, found: Survey) -> tuple[Refusal, ...]:
         """Hold the updates where there are too many at once; those begun before go on."""
-        policy = self.moment.policy
+        policy = self.situation.policy
         updates = [action for action in self.actions if _is_new_update(action)]
         live = found.live_attendees
         few = len(updates) <= CHANGE_UPDATES or len(updates) <= policy.change * live
@@ -236,14 +370,14 @@ class _Sorted:
     def plan(
         self, roster: Roster, refusals: tuple[Refusal, ...], warnings: tuple[str, ...]
     ) -> Plan:
-        limit = self.moment.policy.limit
+        limit = self.situation.policy.limit
         ordered = sorted(self.actions, key=order_of)
         late = ordered[limit:] if limit is not None else []
         self.held += [
             Hold(draft=action.draft, reason=Reason.LIMIT, cause=action.cause) for action in late
         ]
         return Plan(
-            scope=self.moment.snapshot.scope,
+            scope=self.situation.snapshot.scope,
             roster_digest=roster.digest,
             actions=tuple(ordered[:limit]),
             kept=tuple(self.kept),
@@ -255,7 +389,7 @@ class _Sorted:
             over=sum(
                 len(meeting.attendees)
                 for meeting in roster.meetings
-                if meeting.end <= self.moment.now
+                if meeting.end <= self.situation.now
             ),
         )
 
@@ -297,12 +431,12 @@ def _is_new_update(action: Action) -> bool:
 
 
 def _warnings(
-    drafts: Mapping[str, MeetingDraft], sorted_out: _Sorted, moment: Moment
+    drafts: Mapping[str, MeetingDraft], sorted_out: _Sorted, situation: Situation
 ) -> tuple[str, ...]:
     warnings = [
         f'meeting "{meeting_id}" is over by the roster, and {counted(count, "invitation")} '
         f"to a later time {'stands' if count == 1 else 'stand'}; nobody is told of a meeting that is over"
-        for meeting_id, count in moved_into_the_past(drafts, moment)
+        for meeting_id, count in moved_into_the_past(drafts, situation)
     ]
     moved = {action.draft.facts.id for action in sorted_out.actions if _key_moved_room(action)}
     if moved:
@@ -324,12 +458,13 @@ def drained(snapshot: Snapshot, *, now: datetime, policy: Policy, terms: Terms) 
     `terms` are those in force: a link made under others is left to a run that sees the roster.
     One whose meeting is over is given up.
     """
-    moment = Moment(snapshot=snapshot, policy=policy, now=now, seconds=int(now.timestamp()))
+    situation = Situation(snapshot=snapshot, policy=policy, now=now)
     items = [
         item
         for state in snapshot.meetings.values()
         for entry in state.entries.values()
-        for item in deferred_again(entry, state.uid, moment, terms)
+        if entry.pending is not None and entry.pending.state is State.DEFERRED
+        for item in _deferred_again(entry, entry.pending, state.uid, situation, terms)
     ]
     actions = [item for item in items if isinstance(item, Send | Withdraw)]
     return Plan(
@@ -338,3 +473,31 @@ def drained(snapshot: Snapshot, *, now: datetime, policy: Policy, terms: Terms) 
         actions=tuple(sorted(actions, key=order_of)),
         dropped=tuple(item for item in items if isinstance(item, Drop)),
     )
+
+
+def _deferred_again(
+    entry: Entry, pending: Recorded, uid: str, situation: Situation, terms: Terms
+) -> Iterator[Item]:
+    if situation.waits(entry):
+        return
+    if pending.end <= situation.seconds:
+        yield Drop(entry.meeting_id, entry.address)
+        return
+    known = situation.snapshot.known(pending)
+    draft = Draft(known.facts, known.attendee, pending.digest)
+    if pending.method is Method.CANCEL:
+        withdrawal = Withdrawal(entry=entry, uid=uid, situation=situation)
+        yield withdrawal.deferred_again(draft, pending)
+    elif known.facts.terms == terms:
+        update = pending.kind is Kind.UPDATE
+        yield Send(
+            meeting=known.facts.meeting((known.attendee,)),
+            uid=uid,
+            draft=draft,
+            revision=pending.revision,
+            cause=Cause.CHANGED if update else Cause.NEW,
+            changes=changes_from(pending.changes),
+            retry=True,
+            first_message_id=entry.first_message_id if update else None,
+            attempts=entry.attempts,
+        )

@@ -148,6 +148,9 @@ class MeetingFacts:
         )
 
 
+Value = datetime | str | bool | None
+
+
 class Draft(NamedTuple):
     """What one attendee is to have by the roster; `digest` stands for all of it that counts."""
 
@@ -399,3 +402,33 @@ def _person(old: Attendee, new: Attendee) -> Iterator[Change]:
     for field, before, after in pairs:
         if before != after:
             yield Change(field=field, old=before, new=after)
+
+
+def changes_json(changes: tuple[Change, ...]) -> str | None:
+    """Return the changes as the ledger keeps them, so that a repeated message can repeat them."""
+    if not changes:
+        return None
+    return json.dumps(
+        [[change.field, _plain(change.old), _plain(change.new)] for change in changes],
+        ensure_ascii=False,
+    )
+
+
+def changes_from(text: str | None) -> tuple[Change, ...]:
+    """Return the changes that `changes_json` wrote; times are aware and in UTC."""
+    if text is None:
+        return ()
+    return tuple(
+        Change(field=field, old=_value(field, old), new=_value(field, new))
+        for field, old, new in json.loads(text)
+    )
+
+
+def _plain(value: Value) -> str | bool | int | None:
+    return int(value.timestamp()) if isinstance(value, datetime) else value
+
+
+def _value(field: str, value: str | bool | int | None) -> Value:  # noqa: FBT001 - JSON's value
+    if field in {"start", "end"} and isinstance(value, int):
+        return datetime.fromtimestamp(value, UTC)
+    return value  # type: ignore[return-value]  # only times are written as numbers

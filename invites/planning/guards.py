@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from invites.model import Roster, Status
-from invites.planning.actions import SHRINK_ATTENDEES, SHRINK_MEETINGS, Policy, Refusal
+from invites.planning.actions import SHRINK_ATTENDEES, SHRINK_MEETINGS, Policy, Refusal, Situation
 from invites.planning.facts import MeetingDraft
-from invites.planning.revisions import Moment
 from invites.planning.state import Entry, MeetingState
 from invites.text import counted
 
@@ -83,26 +82,32 @@ class Survey:
     replaced: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-def survey(drafts: Mapping[str, MeetingDraft], left_out: frozenset[str], moment: Moment) -> Survey:
+def survey(
+    drafts: Mapping[str, MeetingDraft], left_out: frozenset[str], situation: Situation
+) -> Survey:
     """Count what is live and gone; the horizon, left-out rows and meetings that are over apart.
 
     `left_out` are the ids of meetings of which no row was accepted.
     """
     found = Survey()
-    for state in moment.snapshot.meetings.values():
-        live = list(state.live(moment.seconds))
+    for state in situation.snapshot.meetings.values():
+        live = list(state.live(situation.seconds))
         if not live:
             continue
         draft = drafts.get(state.id)
         if draft is None:
-            _survey_missing(found, live, moment, gone=state.id not in left_out)
-        elif draft.facts.end.timestamp() > moment.seconds:
-            _survey_present(found, state, live, draft, moment)
+            _survey_missing(found, live, situation, gone=state.id not in left_out)
+        elif draft.facts.end.timestamp() > situation.seconds:
+            _survey_present(found, state, live, draft, situation)
     return found
 
 
-def _survey_missing(found: Survey, live: list[Entry], moment: Moment, *, gone: bool) -> None:
-    inside = [entry for entry in live if not beyond_horizon(entry.standing_start, moment)]
+def _survey_missing(found: Survey, live: list[Entry], situation: Situation, *, gone: bool) -> None:
+    inside = [
+        entry
+        for entry in live
+        if entry.standing is not None and not situation.beyond_horizon(entry.standing.start)
+    ]
     found.live_meetings += bool(inside)
     found.live_attendees += len(inside)
     if gone:
@@ -111,7 +116,7 @@ def _survey_missing(found: Survey, live: list[Entry], moment: Moment, *, gone: b
 
 
 def _survey_present(
-    found: Survey, state: MeetingState, live: list[Entry], draft: MeetingDraft, moment: Moment
+    found: Survey, state: MeetingState, live: list[Entry], draft: MeetingDraft, situation: Situation
 ) -> None:
     found.live_meetings += 1
     found.live_attendees += len(live)
@@ -122,7 +127,7 @@ def _survey_present(
     gone = [entry for entry in live if entry.address not in present]
     if not gone:
         return
-    for old, new in _replacements(gone, state, draft, moment):
+    for old, new in _replacements(gone, state, draft, situation):
         found.replaced[state.id, old] = new
     if not draft.meeting.incomplete:
         found.gone_attendees += sum(
@@ -131,7 +136,7 @@ def _survey_present(
 
 
 def _replacements(
-    gone: list[Entry], state: MeetingState, draft: MeetingDraft, moment: Moment
+    gone: list[Entry], state: MeetingState, draft: MeetingDraft, situation: Situation
 ) -> Iterator[tuple[str, str]]:
     """Pair those gone with those new by `user_id`, where it names one on either side."""
     new_by_id: dict[str, list[str]] = {}
@@ -143,21 +148,13 @@ def _replacements(
         return
     gone_by_id: dict[str, list[str]] = {}
     for entry in gone:
-        known = moment.snapshot.standing(entry).attendee
-        gone_by_id.setdefault(known.user_id, []).append(entry.address)
+        if entry.invitation is not None:
+            known = situation.snapshot.known(entry.invitation).attendee
+            gone_by_id.setdefault(known.user_id, []).append(entry.address)
     for user_id, new in new_by_id.items():
         old = gone_by_id.get(user_id, [])
         if len(old) == 1 and len(new) == 1:
             yield old[0], new[0]
-
-
-def beyond_horizon(start_seconds: float, moment: Moment) -> bool:
-    """Tell whether a meeting that starts then waits: later than the horizon from the due time."""
-    policy = moment.policy
-    if policy.horizon is None:
-        return False
-    begins = policy.due or moment.now
-    return start_seconds > (begins + policy.horizon).timestamp()
 
 
 def shrink_refusals(found: Survey, roster: Roster, policy: Policy) -> tuple[Refusal, ...]:
@@ -197,13 +194,13 @@ def accepts(digest: str | None, roster: Roster) -> bool:
 
 
 def moved_into_the_past(
-    drafts: Mapping[str, MeetingDraft], moment: Moment
+    drafts: Mapping[str, MeetingDraft], situation: Situation
 ) -> Iterator[tuple[str, int]]:
     """Yield meetings that are over by the roster while invitations to a later time stand."""
     for draft in drafts.values():
-        state = moment.snapshot.meetings.get(draft.facts.id)
-        if state is None or draft.facts.end.timestamp() > moment.seconds:
+        state = situation.snapshot.meetings.get(draft.facts.id)
+        if state is None or draft.facts.end.timestamp() > situation.seconds:
             continue
-        standing = sum(1 for _ in state.live(moment.seconds))
+        standing = sum(1 for _ in state.live(situation.seconds))
         if standing:
             yield draft.facts.id, standing

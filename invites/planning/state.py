@@ -5,11 +5,12 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from invites.model import Kind, Method
+from invites.model import Kind, Method, Revision
 from invites.planning.facts import Known, MeetingFacts, attendee_from, meeting_facts_from
 
 
@@ -30,7 +31,7 @@ class State(StrEnum):
     DROPPED = "dropped"
 
 
-class Missing(NamedTuple):
+class MissingCount(NamedTuple):
     """How many times a meeting or an attendee was missing, one after the other.
 
     `at` is when that was last counted, `due` the job's due time that it was counted for (None
@@ -42,120 +43,105 @@ class Missing(NamedTuple):
     due: int | None = None
 
 
-PRESENT = Missing()
+PRESENT = MissingCount()
+
+
+class Recorded(NamedTuple):
+    """One revision for one attendee, as the ledger has it.
+
+    Times are seconds since 1970; `start` and `end` are the meeting's as this revision has it.
+    `facts` is the key of what the meeting's attendees share, `attendee` and `changes` are JSON:
+    read only where they are needed.
+    """
+
+    kind: Kind
+    sequence: int
+    dtstamp: int
+    state: State
+    digest: str
+    facts: str
+    attendee: str
+    changes: str | None = None
+    start: int = 0
+    end: int = 0
+
+    @property
+    def revision(self) -> Revision:
+        """What orders it among the messages to this attendee."""
+        stamp = datetime.fromtimestamp(self.dtstamp, UTC)
+        return Revision(kind=self.kind, sequence=self.sequence, dtstamp=stamp)
+
+    @property
+    def method(self) -> Method:
+        """The iTIP method that its message carries."""
+        return Method.REQUEST if self.kind in REQUESTS else Method.CANCEL
+
+
+REQUESTS = frozenset({Kind.INVITATION, Kind.UPDATE})
 
 
 class Entry(NamedTuple):
-    """One attendee's place in one meeting: the revision that it has, and the one on its way.
+    """One attendee's place in one meeting: what stands, what is under way, and what is counted.
 
-    `standing_*` is the last revision that was, or may have been, sent; `pending_*` is one that
-    was planned and not yet accepted.  Times are seconds since 1970; `..._start` and `..._end` are
-    the meeting's as that revision has it; `latest_dtstamp` is the highest ever used here;
-    `sent_at` is when the standing revision went out.
-    Facts are kept as JSON and read only where they are needed.
+    `standing` is the last revision that was, or may have been, sent; `pending` is one that was
+    planned and not yet accepted: `attempts` is how often it was refused, `next_attempt` when it may
+    be tried again, `pending_message_id` what it was last handed over as.
+    `latest_dtstamp` is the highest ever used here; `sent_at` is when `standing` went out.
     """
 
     meeting_id: str
     address: str
-    standing_kind: str | None = None
-    standing_sequence: int = 0
-    standing_dtstamp: int = 0
-    standing_state: str | None = None
-    standing_digest: str | None = None
-    standing_facts: str | None = None
-    standing_attendee: str | None = None
-    standing_changes: str | None = None
-    standing_start: int = 0
-    standing_end: int = 0
-    pending_kind: str | None = None
-    pending_sequence: int = 0
-    pending_dtstamp: int = 0
-    pending_state: str | None = None
-    pending_digest: str | None = None
-    pending_facts: str | None = None
-    pending_attendee: str | None = None
-    pending_changes: str | None = None
-    pending_start: int = 0
-    pending_end: int = 0
+    standing: Recorded | None = None
+    pending: Recorded | None = None
     pending_message_id: str | None = None
     attempts: int = 0
     next_attempt: int = 0
     latest_dtstamp: int = 0
     first_message_id: str | None = None
-    missing_times: int = 0
-    missing_at: int | None = None
-    missing_due: int | None = None
+    missing: MissingCount = PRESENT
     sent_at: int | None = None
-
-    @property
-    def standing_method(self) -> Method | None:
-        """The iTIP method that the attendee's calendar last heard, or may have heard."""
-        return method_of(self.standing_kind)
-
-    @property
-    def pending_method(self) -> Method | None:
-        """The iTIP method of the revision on its way."""
-        return method_of(self.pending_kind)
 
     @property
     def invited(self) -> bool:
         """Tell whether an invitation stands, or may stand, in the attendee's calendar."""
-        return self.standing_kind in REQUEST_KINDS
+        return self.standing is not None and self.standing.kind in REQUESTS
 
     @property
-    def missing(self) -> Missing:
-        """How often the attendee was missing from a meeting that was there."""
-        return Missing(self.missing_times, self.missing_at, self.missing_due)
+    def invitation(self) -> Recorded | None:
+        """The REQUEST that stands, or may stand, in the attendee's calendar."""
+        return self.standing if self.invited else None
 
+    @property
+    def withdrawn(self) -> Recorded | None:
+        """The CANCEL that the attendee heard last, or may have heard."""
+        return None if self.invited else self.standing
 
-REQUEST_KINDS = frozenset({Kind.INVITATION.value, Kind.UPDATE.value})
+    @property
+    def unanswered(self) -> bool:
+        """Tell whether nobody knows if what stands has arrived."""
+        return self.standing is not None and self.standing.state is State.UNKNOWN
 
+    @property
+    def repeats(self) -> bool:
+        """Tell whether what is under way is another copy of the very revision that stands."""
+        pending, standing = self.pending, self.standing
+        return pending is not None and standing is not None and pending[:3] == standing[:3]
 
-def method_of(kind: str | None) -> Method | None:
-    """Return the method of a kind as the ledger writes it."""
-    if kind is None:
-        return None
-    return Method.CANCEL if kind in {Kind.CANCELLED, Kind.WITHDRAWN} else Method.REQUEST
+    def without_pending(self) -> Entry:
+        """Return the entry with nothing under way."""
+        return self._replace(pending=None, pending_message_id=None, attempts=0, next_attempt=0)
 
-
-def promoted(entry: Entry) -> Entry:
-    """Return the entry after what was on its way may have been sent: it stands, as unknown."""
-    first = entry.first_message_id
-    if first is None and entry.pending_method is Method.REQUEST:
-        first = entry.pending_message_id
-    return entry._replace(
-        first_message_id=first,
-        standing_kind=entry.pending_kind,
-        standing_sequence=entry.pending_sequence,
-        standing_dtstamp=entry.pending_dtstamp,
-        standing_state=State.UNKNOWN,
-        standing_digest=entry.pending_digest,
-        standing_facts=entry.pending_facts,
-        standing_attendee=entry.pending_attendee,
-        standing_changes=entry.pending_changes,
-        standing_start=entry.pending_start,
-        standing_end=entry.pending_end,
-        **NOTHING_PENDING,
-    )
-
-
-NOTHING_PENDING: Mapping[str, Any] = MappingProxyType(
-    {
-        "pending_kind": None,
-        "pending_sequence": 0,
-        "pending_dtstamp": 0,
-        "pending_state": None,
-        "pending_digest": None,
-        "pending_facts": None,
-        "pending_attendee": None,
-        "pending_changes": None,
-        "pending_start": 0,
-        "pending_end": 0,
-        "pending_message_id": None,
-        "attempts": 0,
-        "next_attempt": 0,
-    }
-)
+    def promoted(self, state: State = State.UNKNOWN) -> Entry:
+        """Return the entry after what was under way was, or may have been, sent: it stands."""
+        pending = self.pending
+        if pending is None:
+            return self
+        first = self.first_message_id
+        if first is None and pending.kind in REQUESTS:
+            first = self.pending_message_id
+        return self.without_pending()._replace(
+            standing=pending._replace(state=state), first_message_id=first
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,13 +151,13 @@ class MeetingState:
     id: str
     uid: str
     entries: Mapping[str, Entry]
-    missing: Missing = PRESENT
+    missing: MissingCount = PRESENT
 
     def live(self, now: int) -> Iterator[Entry]:
         """Yield the entries whose invitation stands and whose meeting is not over at `now`."""
-        return (
-            entry for entry in self.entries.values() if entry.invited and entry.standing_end > now
-        )
+        for entry in self.entries.values():
+            if entry.standing is not None and entry.invited and entry.standing.end > now:
+                yield entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,21 +195,13 @@ class Snapshot:
     forgotten: Forgotten = NOBODY_FORGOTTEN
     read: dict[str, MeetingFacts] = field(default_factory=dict, compare=False, repr=False)
 
-    def standing(self, entry: Entry) -> Known:
-        """Return the facts of the revision that the attendee has; it must have one."""
-        return self._known(entry.standing_facts, entry.standing_attendee)
-
-    def pending(self, entry: Entry) -> Known:
-        """Return the facts of the revision on its way; there must be one."""
-        return self._known(entry.pending_facts, entry.pending_attendee)
-
-    def _known(self, facts: str | None, attendee: str | None) -> Known:
-        if facts is None or attendee is None:
-            raise ValueError("a revision without facts was asked for them")
-        shared = self.read.get(facts)
+    def known(self, recorded: Recorded) -> Known:
+        """Return the facts of a revision of this snapshot."""
+        shared = self.read.get(recorded.facts)
         if shared is None:
-            shared = self.read[facts] = meeting_facts_from(self.meeting_facts[facts])
-        return Known(shared, attendee_from(attendee))
+            shared = meeting_facts_from(self.meeting_facts[recorded.facts])
+            self.read[recorded.facts] = shared
+        return Known(shared, attendee_from(recorded.attendee))
 
 
 def empty_snapshot(scope: str) -> Snapshot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -179,8 +179,8 @@ class _Found:
             dtstamp=datetime.fromtimestamp(row.dtstamp, UTC),
         )
         entry = self._entry(draft)
-        if entry is not None and entry.standing_kind is not None:
-            if (entry.standing_sequence, entry.standing_dtstamp) == (row.sequence, row.dtstamp):
+        if entry is not None and entry.standing is not None:
+            if entry.standing.revision == replace(revision, kind=entry.standing.kind):
                 self.known += 1
             else:
                 self.problems.append(_another_stands(row))

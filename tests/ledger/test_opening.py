@@ -86,7 +86,8 @@ def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_has(url: str) -
         pass
     with ledger.open_ledger(url, lock=True) as one:
         entry = found(one, World()).meetings["m"].entries[ADA]
-        assert (entry.standing_sequence, entry.standing_state) == (3, "sent")
+        assert entry.standing is not None
+        assert (entry.standing.sequence, entry.standing.state) == (3, "sent")
         assert job_state(one, "nightly") is None
     with ledger.open_ledger(url, lock=False) as one:
         assert found(one, World()).meetings["m"].entries[ADA].invited

@@ -26,7 +26,7 @@ from invites.ledger.runs import (
 from invites.ledger.write import Key, record_plan
 from invites.model import Kind, Method, Status
 from invites.planning.actions import Action, Plan
-from invites.planning.state import Entry, Snapshot, State
+from invites.planning.state import Entry, Recorded, Snapshot, State
 from tests.peers.planning import (
     DAY,
     HOUR,
@@ -49,6 +49,12 @@ START = RunStart(
     tz_version="2026f",
 )
 AHEAD = timedelta(days=100)
+
+
+def revision_of(found: Recorded | None) -> Recorded:
+    """Return a revision that is there."""
+    assert found is not None
+    return found
 
 
 def begun(opened: Ledger, world: World) -> str:
@@ -135,13 +141,14 @@ def test_a_cancel_told_again_takes_the_place_of_a_request_that_is_dropped(opened
         world.shared = dict(found(opened, world).meeting_facts)
         world.wait(DAY)
     entry = found(opened, world).meetings["m"].entries[ADA]
-    assert (entry.standing_method, entry.standing_state) == (Method.CANCEL, State.SENT)
+    standing = revision_of(entry.standing)
+    assert (standing.method, standing.state) == (Method.CANCEL, State.SENT)
 
 
 def _plain(entry: Entry) -> dict[str, Any]:
     """Return what counts of an entry: `next_attempt` of one not deferred is of no meaning."""
     fields = entry._asdict()
-    if entry.pending_state != State.DEFERRED:
+    if entry.pending is None or entry.pending.state is not State.DEFERRED:
         del fields["next_attempt"]
     return fields
 
@@ -158,7 +165,7 @@ def test_missing_counts_are_kept(opened: Ledger) -> None:
     snapshot = found(opened, world)
     assert snapshot.meetings["n"].missing == world.states["n"].missing
     assert snapshot.meetings["n"].missing.times == 1
-    assert snapshot.meetings["m"].entries[ADA].missing_times == 1
+    assert snapshot.meetings["m"].entries[ADA].missing.times == 1
 
 
 def test_what_was_on_its_way_is_settled_by_what_the_delivery_can_trace(opened: Ledger) -> None:
@@ -169,9 +176,9 @@ def test_what_was_on_its_way_is_settled_by_what_the_delivery_can_trace(opened: L
     ids = [left.message_id for left in left_sending(opened)]
     assert settle_left(opened, {ids[0]: True, ids[1]: False}, now=NOW) == 1
     states = found(opened, world).meetings["m"].entries
-    assert states[ADA].standing_state == State.SENT
-    assert states["bob@example.org"].pending_state == State.PLANNED
-    assert states["eve@example.org"].standing_state == State.UNKNOWN
+    assert revision_of(states[ADA].standing).state is State.SENT
+    assert revision_of(states["bob@example.org"].pending).state is State.PLANNED
+    assert states["eve@example.org"].unanswered
     assert left_sending(opened) == ()
 
 
@@ -179,7 +186,7 @@ def test_a_reader_sees_what_is_on_its_way_as_unknown(opened: Ledger) -> None:
     """`plan` says what the next `send` would find, without changing anything."""
     world = World().put(meeting("m", attendee("Ada")))
     carry_out(opened, world, world.plan(), lambda _: State.SENDING)
-    assert found(opened, world).meetings["m"].entries[ADA].standing_state == State.UNKNOWN
+    assert found(opened, world).meetings["m"].entries[ADA].unanswered
     assert len(left_sending(opened)) == 1
 
 

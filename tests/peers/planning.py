@@ -13,19 +13,17 @@ from typing import Any
 from invites.model import Attendee, Kind, Meeting, Method, Room, Roster, Server, Validity
 from invites.planning.actions import Action, Plan, Policy, Send, Withdraw
 from invites.planning.decide import plan_for
-from invites.planning.facts import MeetingDraft, Terms, attendee_json, drafted
-from invites.planning.revisions import changes_json
+from invites.planning.facts import MeetingDraft, Terms, attendee_json, changes_json, drafted
 from invites.planning.state import (
     NOBODY_FORGOTTEN,
-    NOTHING_PENDING,
     PRESENT,
     Entry,
     Forgotten,
     MeetingState,
-    Missing,
+    MissingCount,
+    Recorded,
     Snapshot,
     State,
-    promoted,
 )
 
 NOW = datetime(2031, 1, 1, 2, 15, tzinfo=UTC)
@@ -179,7 +177,8 @@ class World:
     def record(self, plan: Plan) -> None:
         """Do what `ledger.write.record_plan` does, in its order."""
         for drop in plan.dropped:
-            self._change(drop.meeting_id, drop.address, NOTHING_PENDING)
+            entry = self.entry(drop.meeting_id, drop.address)
+            self._store(self.states[drop.meeting_id], entry.without_pending())
         for action in plan.actions:
             state = self.states.get(action.facts.id)
             if state is None:
@@ -197,21 +196,23 @@ class World:
         entry = entry._replace(pending_message_id=message_id(action))
         match state:
             case State.SENT | State.UNKNOWN:
-                entry = promoted(entry)._replace(
-                    standing_state=state.value, sent_at=int(self.now.timestamp())
-                )
+                entry = entry.promoted(state)._replace(sent_at=int(self.now.timestamp()))
             case State.DEFERRED | State.FAILED:
                 wait = HOUR if state is State.DEFERRED else timedelta(0)
                 entry = entry._replace(
-                    pending_state=state.value,
+                    pending=self._pending(entry)._replace(state=state),
                     attempts=entry.attempts + 1,
                     next_attempt=int((self.now + wait).timestamp()),
                 )
             case _:
-                entry = entry._replace(pending_state=state.value)
+                entry = entry._replace(pending=self._pending(entry)._replace(state=state))
         if state is State.SENDING:
-            entry = promoted(entry)._replace(sent_at=int(self.now.timestamp()))
+            entry = entry.promoted()._replace(sent_at=int(self.now.timestamp()))
         self._store(self.states[action.facts.id], entry)
+
+    def _pending(self, entry: Entry) -> Recorded:
+        assert entry.pending is not None
+        return entry.pending
 
     def _store(self, state: MeetingState, entry: Entry) -> None:
         entries = {**state.entries, entry.address: entry}
@@ -221,19 +222,14 @@ class World:
         state = self.states[meeting_id]
         self._store(state, state.entries[address]._replace(**fields))
 
-    def _mark(self, meeting_id: str, address: str | None, missing: Missing) -> None:
+    def _mark(self, meeting_id: str, address: str | None, missing: MissingCount) -> None:
         state = self.states.get(meeting_id)
         if state is None:
             return
         if address is None:
             self.states[meeting_id] = replace(state, missing=missing)
             return
-        times, at, due = missing
-        self._change(
-            meeting_id,
-            address,
-            {"missing_times": times, "missing_at": at, "missing_due": due},
-        )
+        self._change(meeting_id, address, {"missing": missing})
 
 
 def message_id(action: Action) -> str:
@@ -245,18 +241,21 @@ def message_id(action: Action) -> str:
 
 def _planned(entry: Entry, action: Action) -> Entry:
     stamp = int(action.revision.dtstamp.timestamp())
-    same = (entry.pending_dtstamp, entry.pending_kind) == (stamp, action.revision.kind)
+    pending = entry.pending
+    same = pending is not None and (pending.dtstamp, pending.kind) == (stamp, action.revision.kind)
     return entry._replace(
-        pending_kind=action.revision.kind.value,
-        pending_sequence=action.revision.sequence,
-        pending_dtstamp=stamp,
-        pending_state=State.PLANNED.value,
-        pending_digest=action.draft.digest,
-        pending_facts=action.facts.content_digest,
-        pending_attendee=attendee_json(action.attendee),
-        pending_changes=changes_json(action.changes),
-        pending_start=int(action.facts.start.timestamp()),
-        pending_end=int(action.facts.end.timestamp()),
+        pending=Recorded(
+            kind=action.revision.kind,
+            sequence=action.revision.sequence,
+            dtstamp=stamp,
+            state=State.PLANNED,
+            digest=action.draft.digest,
+            facts=action.facts.content_digest,
+            attendee=attendee_json(action.attendee),
+            changes=changes_json(action.changes),
+            start=int(action.facts.start.timestamp()),
+            end=int(action.facts.end.timestamp()),
+        ),
         pending_message_id=None,
         attempts=entry.attempts if same else 0,
         next_attempt=entry.next_attempt if same else 0,

@@ -197,9 +197,9 @@ def test_an_attendee_present_again_resets_the_count() -> None:
     whole = world.meetings["m000"]
     address = whole.attendees[0].address
     world.drop_attendee("m000", address).run()
-    assert world.entry("m000", address).missing_times == 1
+    assert world.entry("m000", address).missing.times == 1
     world.put(whole).wait(DAY).run()
-    assert world.entry("m000", address).missing_times == 0
+    assert world.entry("m000", address).missing.times == 0
 
 
 def test_a_left_out_row_withdraws_nobody_from_its_meeting() -> None:

@@ -74,7 +74,7 @@ def test_a_deferred_update_that_is_taken_back_is_dropped_and_sends_nothing() -> 
     plan = world.run()
     assert said(plan) == []
     assert len(plan.dropped) == len(plan.kept) == 1
-    assert world.entry("m", ADA).pending_kind is None
+    assert world.entry("m", ADA).pending is None
 
 
 def test_who_never_got_a_request_gets_no_cancel() -> None:

@@ -297,14 +297,18 @@ def test_a_meeting_that_is_over_sends_nothing_ever(edit: Any) -> None:
 def test_changed_zone_rules_count_as_a_change_and_are_told_apart() -> None:
     """Other instants for the same wall time: SEQUENCE + 1, marked as the zone's doing."""
     world = invited()
-    entry = world.entry("m", ADA)
-    moved = world.shared[entry.standing_facts or ""]
+    standing = world.entry("m", ADA).standing
+    assert standing is not None
+    moved = world.shared[standing.facts]
     start = int(world.meetings["m"].start.timestamp())
-    world.shared[entry.standing_facts or ""] = moved.replace(str(start), str(start - 3600)).replace(
+    world.shared[standing.facts] = moved.replace(str(start), str(start - 3600)).replace(
         str(start + 3600), str(start)
     )
     for address in (ADA, BOB):
-        world._change("m", address, {"standing_digest": "made with other rules"})
+        recorded = world.entry("m", address).standing
+        assert recorded is not None
+        older = recorded._replace(digest="made with other rules")
+        world._change("m", address, {"standing": older})
     plan = world.plan()
     assert said(plan) == [(ADA, "update", 1), (BOB, "update", 1)]
     assert plan.counts["zone_rules"] == 2

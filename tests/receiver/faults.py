@@ -12,14 +12,21 @@ import pytest
 from invites.identity import uid_for
 from invites.ledger import read as snapshots
 from invites.model import Kind, Revision, Roster
-from invites.planning import absence as plan_absent
 from invites.planning import decide as planning
 from invites.planning import facts as plan_changes
-from invites.planning import revisions as plan_revisions
-from invites.planning.actions import Action, Cause, Plan, Policy, Send, Withdraw, order_of
+from invites.planning.absence import Withdrawal
+from invites.planning.actions import (
+    Action,
+    Cause,
+    Plan,
+    Policy,
+    Send,
+    Situation,
+    Withdraw,
+    order_of,
+)
 from invites.planning.facts import Draft, MeetingDraft
-from invites.planning.revisions import Moment
-from invites.planning.state import Entry, MeetingState, Snapshot
+from invites.planning.state import Entry, MeetingState, Recorded, Snapshot
 from invites.sending import Renderer
 from invites.sending import one_pass as pass_module
 
@@ -42,7 +49,7 @@ def fault(name: str) -> Callable[[Plant], Plant]:
     return add
 
 
-def altered(alter: Callable[[Plan, Snapshot, Moment], Iterable[Action] | Plan]) -> Plant:
+def altered(alter: Callable[[Plan, Snapshot, Situation], Iterable[Action] | Plan]) -> Plant:
     """Return a fault that gives other actions than those of the real plan."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
@@ -55,7 +62,7 @@ def altered(alter: Callable[[Plan, Snapshot, Moment], Iterable[Action] | Plan]) 
             policy: Policy,
         ) -> Plan:
             plan = _plan_for(roster, drafts, snapshot, now=now, policy=policy)
-            moment = Moment(snapshot=snapshot, policy=policy, now=now, seconds=int(now.timestamp()))
+            moment = Situation(snapshot=snapshot, policy=policy, now=now)
             found = alter(plan, snapshot, moment)
             return found if isinstance(found, Plan) else _with(plan, found)
 
@@ -80,6 +87,12 @@ def _with(plan: Plan, actions: Iterable[Action]) -> Plan:
     return replace(plan, actions=tuple(sorted(actions, key=order_of)))
 
 
+def recorded(found: Recorded | None) -> Recorded:
+    """Return a revision that is there."""
+    assert found is not None
+    return found
+
+
 def _entries(snapshot: Snapshot, meeting_id: str) -> list[Entry]:
     state = snapshot.meetings.get(meeting_id)
     return list(state.entries.values()) if state else []
@@ -90,7 +103,7 @@ def _kept_in(plan: Plan, meeting_ids: set[str]) -> list[Draft]:
 
 
 def _again(
-    draft: Draft, snapshot: Snapshot, moment: Moment, *, step: int, cause: Cause = Cause.RESENT
+    draft: Draft, snapshot: Snapshot, moment: Situation, *, step: int, cause: Cause = Cause.RESENT
 ) -> Send:
     """Return a REQUEST to one who has what the roster says."""
     state = snapshot.meetings[draft.facts.id]
@@ -102,7 +115,7 @@ def _again(
         draft=draft,
         revision=Revision(
             kind=Kind.INVITATION,
-            sequence=entry.standing_sequence + step,
+            sequence=recorded(entry.standing).sequence + step,
             dtstamp=datetime.fromtimestamp(stamp, UTC),
         ),
         cause=cause,
@@ -122,25 +135,25 @@ def _sequence_rises(patch: pytest.MonkeyPatch) -> None:
 
 @fault("DTSTAMP does not rise")
 def _stamp_stays(patch: pytest.MonkeyPatch) -> None:
-    def following(kind: Kind, sequence: int, entry: Entry, moment: Moment) -> Revision:
-        stamp = entry.standing_dtstamp or moment.seconds
+    def following(self: Situation, kind: Kind, sequence: int, entry: Entry) -> Revision:
+        stamp = self.seconds if entry.standing is None else entry.standing.dtstamp
         return Revision(kind=kind, sequence=sequence, dtstamp=datetime.fromtimestamp(stamp, UTC))
 
-    patch.setattr(plan_revisions, "_next", following)
+    patch.setattr(Situation, "next_revision", following)
 
 
 @fault("DTSTAMP is the clock's, also when that was set back")
 def _stamp_of_the_clock(patch: pytest.MonkeyPatch) -> None:
-    def following(kind: Kind, sequence: int, _entry: Entry, moment: Moment) -> Revision:
-        stamp = datetime.fromtimestamp(moment.seconds, UTC)
+    def following(self: Situation, kind: Kind, sequence: int, _entry: Entry) -> Revision:
+        stamp = datetime.fromtimestamp(self.seconds, UTC)
         return Revision(kind=kind, sequence=sequence, dtstamp=stamp)
 
-    patch.setattr(plan_revisions, "_next", following)
+    patch.setattr(Situation, "next_revision", following)
 
 
 @fault("CANCEL goes to all when one is removed")
 @altered
-def _cancel_to_all(plan: Plan, snapshot: Snapshot, moment: Moment) -> Iterable[Action]:
+def _cancel_to_all(plan: Plan, snapshot: Snapshot, moment: Situation) -> Iterable[Action]:
     gone = {action.facts.id: action for action in plan.actions if action.cause is Cause.MISSING}
     yield from plan.actions
     for draft in _kept_in(plan, set(gone)):
@@ -155,7 +168,7 @@ def _cancel_to_all(plan: Plan, snapshot: Snapshot, moment: Moment) -> Iterable[A
 
 @fault("everything is sent again because its token was minted again")
 @altered
-def _resend_on_remint(plan: Plan, snapshot: Snapshot, moment: Moment) -> Iterable[Action]:
+def _resend_on_remint(plan: Plan, snapshot: Snapshot, moment: Situation) -> Iterable[Action]:
     yield from plan.actions
     for keep in plan.kept:
         yield _again(keep.draft, snapshot, moment, step=0)
@@ -183,7 +196,7 @@ def _other_uid(patch: pytest.MonkeyPatch) -> None:
 
 @fault("who is back again gets SEQUENCE 0")
 @altered
-def _back_at_zero(plan: Plan, _snapshot: Snapshot, _moment: Moment) -> Iterable[Action]:
+def _back_at_zero(plan: Plan, _snapshot: Snapshot, _moment: Situation) -> Iterable[Action]:
     for action in plan.actions:
         if action.cause is Cause.BACK:
             yield replace(action, revision=replace(action.revision, sequence=0))
@@ -193,12 +206,12 @@ def _back_at_zero(plan: Plan, _snapshot: Snapshot, _moment: Moment) -> Iterable[
 
 @fault("who never got an invitation gets a CANCEL")
 @altered
-def _cancel_to_a_stranger(plan: Plan, snapshot: Snapshot, moment: Moment) -> Plan:
+def _cancel_to_a_stranger(plan: Plan, snapshot: Snapshot, moment: Situation) -> Plan:
     strangers = []
     for drop in plan.dropped:
         state = snapshot.meetings[drop.meeting_id]
         entry = state.entries[drop.address]
-        if entry.standing_kind is None and entry.pending_end > moment.seconds:
+        if entry.standing is None and recorded(entry.pending).end > moment.seconds:
             strangers.append(_withdrawn_before_it_was_sent(state, entry, snapshot))
     kept = {(one.facts.id, one.attendee.address) for one in strangers}
     dropped = tuple(drop for drop in plan.dropped if tuple(drop) not in kept)
@@ -208,14 +221,15 @@ def _cancel_to_a_stranger(plan: Plan, snapshot: Snapshot, moment: Moment) -> Pla
 def _withdrawn_before_it_was_sent(
     state: MeetingState, entry: Entry, snapshot: Snapshot
 ) -> Withdraw:
-    known = snapshot.pending(entry)
-    draft = Draft(known.facts, known.attendee, entry.pending_digest or "")
+    pending = recorded(entry.pending)
+    known = snapshot.known(pending)
+    draft = Draft(known.facts, known.attendee, pending.digest)
     stamp = datetime.fromtimestamp(entry.latest_dtstamp + 1, UTC)
     return Withdraw(
         meeting=known.facts.meeting((known.attendee,)),
         uid=state.uid,
         draft=draft,
-        revision=Revision(kind=Kind.WITHDRAWN, sequence=entry.pending_sequence + 1, dtstamp=stamp),
+        revision=Revision(kind=Kind.WITHDRAWN, sequence=pending.sequence + 1, dtstamp=stamp),
         cause=Cause.MISSING,
         admits_until=known.facts.validity.expires,
     )
@@ -233,7 +247,7 @@ def _secret_unnoticed(patch: pytest.MonkeyPatch) -> None:
 
 @fault("one attendee's change is told to all")
 @altered
-def _personal_to_all(plan: Plan, snapshot: Snapshot, moment: Moment) -> Iterable[Action]:
+def _personal_to_all(plan: Plan, snapshot: Snapshot, moment: Situation) -> Iterable[Action]:
     personal = {
         action.facts.id
         for action in plan.actions
@@ -257,7 +271,7 @@ def _over_is_mailed(patch: pytest.MonkeyPatch) -> None:
         policy: Policy,
     ) -> Plan:
         plan = _plan_for(roster, drafts, snapshot, now=now, policy=policy)
-        moment = Moment(snapshot=snapshot, policy=policy, now=now, seconds=int(now.timestamp()))
+        moment = Situation(snapshot=snapshot, policy=policy, now=now)
         late = [
             _again(draft, snapshot, moment, step=1, cause=Cause.CHANGED)
             for meeting in drafts
@@ -266,7 +280,7 @@ def _over_is_mailed(patch: pytest.MonkeyPatch) -> None:
             if any(
                 entry.address == draft.attendee.address
                 and entry.invited
-                and entry.standing_digest != draft.digest
+                and recorded(entry.standing).digest != draft.digest
                 for entry in _entries(snapshot, meeting.facts.id)
             )
         ]
@@ -277,7 +291,7 @@ def _over_is_mailed(patch: pytest.MonkeyPatch) -> None:
 
 @fault("a new title is told to nobody")
 @altered
-def _title_untold(plan: Plan, _snapshot: Snapshot, _moment: Moment) -> Iterable[Action]:
+def _title_untold(plan: Plan, _snapshot: Snapshot, _moment: Situation) -> Iterable[Action]:
     for action in plan.actions:
         if {change.field for change in action.changes} != {"title"}:
             yield action
@@ -285,7 +299,7 @@ def _title_untold(plan: Plan, _snapshot: Snapshot, _moment: Moment) -> Iterable[
 
 @fault("the old address keeps its invitation")
 @altered
-def _old_address_stays(plan: Plan, _snapshot: Snapshot, _moment: Moment) -> Iterable[Action]:
+def _old_address_stays(plan: Plan, _snapshot: Snapshot, _moment: Situation) -> Iterable[Action]:
     return [action for action in plan.actions if action.cause is not Cause.ADDRESS]
 
 
@@ -301,12 +315,12 @@ def _partial_withdraws(patch: pytest.MonkeyPatch) -> None:
 
 @fault("one who is taken out is told that the meeting is off")
 def _off_for_one(patch: pytest.MonkeyPatch) -> None:
-    withdrawal = plan_absent.withdrawal
+    now = Withdrawal.now
 
-    def off(*given: Any, kind: Kind, **more: Any) -> Any:
-        return withdrawal(*given, kind=Kind.CANCELLED, **more) if kind else ()
+    def off(self: Withdrawal, _kind: Kind, *given: Any, **more: Any) -> Any:
+        return now(self, Kind.CANCELLED, *given, **more)
 
-    patch.setattr(plan_absent, "withdrawal", off)
+    patch.setattr(Withdrawal, "now", off)
 
 
 @fault("a left-out row counts as missing")
@@ -329,7 +343,7 @@ def _unknown_is_unsent(patch: pytest.MonkeyPatch) -> None:
 
 @fault("a message that is tried again is another message")
 @altered
-def _retry_is_new(plan: Plan, snapshot: Snapshot, moment: Moment) -> Iterable[Action]:
+def _retry_is_new(plan: Plan, snapshot: Snapshot, moment: Situation) -> Iterable[Action]:
     for action in plan.actions:
         entry = (
             snapshot.meetings[action.facts.id].entries[action.attendee.address]
@@ -358,8 +372,9 @@ def _superseded_goes_out(patch: pytest.MonkeyPatch) -> None:
         for action in plan.actions:
             if isinstance(action, Send) and action.supersedes:
                 entry = snapshot.meetings[action.facts.id].entries[action.attendee.address]
-                known = snapshot.pending(entry)
-                draft = Draft(known.facts, known.attendee, entry.pending_digest or "")
+                pending = recorded(entry.pending)
+                known = snapshot.known(pending)
+                draft = Draft(known.facts, known.attendee, pending.digest)
                 meeting = known.facts.meeting((known.attendee,))
                 stale.append(replace(action, draft=draft, meeting=meeting))
             else:
