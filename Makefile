@@ -1,4 +1,4 @@
-# Everything here needs make and python3 (3.11 or newer) with venv; the rest comes from PyPI.
+# Everything here needs make and python3 (3.11 or newer) with venv; the rest comes from PyPI, pinned by hash.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,18 +31,20 @@ screenshots: $(READY)  ## docs/screenshots anew, with Chromium
 	$(BIN)/python -m docs.screenshots
 
 wheel: $(READY)
-	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m build --no-isolation --outdir dist
 
-lock:  ## write requirements/dev.lock anew from pyproject.toml (needs uv)
-	uv pip compile --universal --python-version 3.11 --extra postgresql --extra m365 \
-	  --group dev pyproject.toml --no-header --no-emit-index-url --no-emit-find-links \
-	  --output-file requirements/dev.lock
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --extra postgresql --extra m365 \
+  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml
+
+lock:  ## write the locks anew from pyproject.toml, with hashes: to run, and to develop (needs uv)
+	$(LOCK) --group dev --output-file requirements/dev.lock
+	$(LOCK) --constraints requirements/dev.lock --output-file requirements/run.lock
 
 clean:
 	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(READY): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $(READY)
