@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email import message_from_bytes
+from email.message import Message
 from html import unescape
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
 
@@ -25,6 +24,24 @@ Kind = Literal["token", "link", "calendar", "message", "text"]
 
 _FOLD: Final = re.compile(rb"\r?\n[ \t]")
 _ESCAPE: Final = re.compile(r"\\([nN,;\\])")
+_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
+_TAG: Final = re.compile(r"<[^<>]*>")
+_HREF: Final = re.compile(r"""href\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
+_QUOTES: Final = "\"'"
+_GIANT: Final = re.compile(r"&#(?:[xX][0-9a-fA-F]{9,}|[0-9]{9,});?")
+"""A reference to no character; Python's `unescape` fails on one with thousands of digits."""
+
+_CHARSET: Final = re.compile(r"charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
+_LONG_HEADER: Final = re.compile(
+    rb"^(content-[a-z-]{1,30}:(?:[^\r\n]|\r?\n[ \t]){2000})(?:[^\r\n]|\r?\n[ \t])++",
+    re.IGNORECASE | re.MULTILINE,
+)
+BOUNDARIES_AT_MOST: Final = 50
+"""Nested parts of a message: each line is compared with the boundary of every one around it."""
+
+OCTETS_AT_MOST: Final = 50_000_000
+"""What mail servers take at most, and more than any calendar has."""
+
 _HEADERS: Final = {"from", "to", "subject", "content-type", "mime-version", "received", "date"}
 
 CALENDARS: Final = {"text/calendar", "application/ics"}
@@ -69,6 +86,11 @@ def contents_of(octets: bytes) -> Contents:
 
     Raises UsageError where there is neither; its text shows nothing of the input.
     """
+    if len(octets) > OCTETS_AT_MOST:
+        raise UsageError(
+            f"found {len(octets):,} bytes, expected at most {OCTETS_AT_MOST:,}: a link, a token, "
+            "or an .eml or .ics that holds such a link"
+        )
     text = octets.decode("utf-8-sig", "replace").strip()
     if looks_like_token(text):
         return Contents(kind="token", found=(FoundToken(token=_token(text), link=None, places=()),))
@@ -76,10 +98,29 @@ def contents_of(octets: bytes) -> Contents:
         return Contents(kind="link", found=(_found(alone, ()),))
     if text[:15].upper() == "BEGIN:VCALENDAR":
         return _contents("calendar", [_Part(place="calendar", links=_in_calendar(octets))])
-    message = message_from_bytes(octets.lstrip(), policy=policy.default)
-    if _HEADERS & {name.lower() for name in message}:
+    message = _message(octets)
+    if _HEADERS & {name.lower() for name in message.keys()}:  # noqa: SIM118 - a message has no iterator of its own
         return _contents("message", list(_parts(message)))
     return _contents("text", [_Part(place="text", links=tuple(links_in(text)))])
+
+
+def _message(octets: bytes) -> Message:
+    """Return what may be a message, parsed in a time that is linear in its octets.
+
+    The standard parser is quadratic in a header's parameters and in nested parts, and recursive.
+    """
+    plain = _LONG_HEADER.sub(rb"\1", octets.lstrip())
+    if len(re.findall(rb"boundary", plain, re.IGNORECASE)) > BOUNDARIES_AT_MOST:
+        raise UsageError(
+            f"message: found more than {BOUNDARIES_AT_MOST} parts within parts, expected a "
+            "message with a few; give its link alone"
+        )
+    try:
+        return message_from_bytes(plain)
+    except RecursionError:
+        raise UsageError(
+            "message: found messages within messages, nested too deeply; give the link alone"
+        ) from None
 
 
 def _link_alone(text: str) -> str | None:
@@ -107,12 +148,13 @@ def _contents(kind: Kind, parts: list[_Part]) -> Contents:
 
 def _disagreement(parts: list[_Part]) -> Iterator[str]:
     first = next(part for part in parts if part.links)
+    common = set(first.links)
     for part in parts:
         if len(part.links) > 1:
             yield f"The {part.place} holds {len(part.links)} different join links."
         if not part.links:
             yield f"The {part.place} holds no join link, and the {first.place} holds one."
-        elif set(part.links) != set(first.links):
+        elif set(part.links) != common:
             yield f"The {part.place} holds another join link than the {first.place}."
 
 
@@ -136,26 +178,37 @@ def _token(text: str) -> Token:
         raise UsageError(f"token: {fault}; {NOTHING_FOUND}") from None
 
 
-def _parts(message: EmailMessage) -> Iterator[_Part]:
+def _parts(message: Message) -> Iterator[_Part]:
     """Yield the parts that can hold a link, named as people know them."""
     for part in message.walk():
         octets = part.get_payload(decode=True)
         if not isinstance(octets, bytes):
             continue
-        kind, attached = part.get_content_type(), part.is_attachment()
-        if kind in CALENDARS or (part.get_filename() or "").lower().endswith(".ics"):
-            place = "attached calendar" if attached or part.get_filename() else "calendar part"
+        kind, named = _header(part, "content-type"), _header(part, "content-disposition")
+        attached = named.lower().startswith("attachment")
+        main = kind.partition(";")[0].strip().lower() or "text/plain"
+        if main in CALENDARS or ".ics" in f"{kind}{named}".lower():
+            place = (
+                "attached calendar"
+                if attached or "name" in f"{kind}{named}".lower()
+                else "calendar part"
+            )
             yield _Part(place=place, links=_in_calendar(octets))
-        elif kind == "text/html":
-            yield _Part(place="HTML part", links=_in_html(_text_of(part, octets)))
-        elif kind == "text/plain" and not attached:
-            yield _Part(place="text part", links=tuple(links_in(_text_of(part, octets))))
+        elif main == "text/html":
+            yield _Part(place="HTML part", links=_in_html(_text_of(kind, octets)))
+        elif main == "text/plain" and not attached:
+            yield _Part(place="text part", links=tuple(links_in(_text_of(kind, octets))))
 
 
-def _text_of(part: EmailMessage, octets: bytes) -> str:
+def _header(part: Message, name: str) -> str:
+    return str(part.get(name, ""))
+
+
+def _text_of(kind: str, octets: bytes) -> str:
+    charset = _CHARSET.search(kind)
     try:
-        return octets.decode(part.get_content_charset("utf-8"), "replace")
-    except LookupError:
+        return octets.decode(charset[1] if charset else "utf-8", "replace")
+    except (LookupError, ValueError):
         return octets.decode("utf-8", "replace")
 
 
@@ -166,27 +219,20 @@ def _in_calendar(octets: bytes) -> tuple[str, ...]:
     return tuple(links_in(plain))
 
 
-class _Page(HTMLParser):
-    """Collects what a reader of an HTML part can click on or read."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.pieces += [f"\n{value}\n" for name, value in attrs if name == "href" and value]
-        if tag != "wbr":
-            self.pieces.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - the parser calls it so
-        self.pieces.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        self.pieces.append(data)
-
-
 def _in_html(text: str) -> tuple[str, ...]:
-    page = _Page()
-    page.feed(text)
-    page.close()
-    return tuple(links_in(unescape("".join(page.pieces))))
+    """Return the links that a reader of an HTML part can click on or read.
+
+    Not by HTMLParser, for it is quadratic on unclosed tags and fails on some declarations.
+    """
+    pieces: list[str] = []
+    end = 0
+    closed = text.rfind("-->") + 3  # a comment without an end is text, as for browsers
+    plain = _COMMENT.sub("", text[:closed]) + text[closed:] if closed > 2 else text
+    for tag in _TAG.finditer(plain):
+        pieces.append(plain[end : tag.start()])
+        end = tag.end()
+        pieces += [f"\n{value.strip(_QUOTES)}\n" for value in _HREF.findall(tag[0])]
+        if not tag[0].lower().startswith("<wbr"):  # it lets a long link break where it is shown
+            pieces.append("\n")
+    pieces.append(plain[end:])
+    return tuple(links_in(unescape(_GIANT.sub("\ufffd", "".join(pieces)))))

@@ -11,10 +11,13 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, Final, NoReturn, TypeGuard
 
-from invites.problems import escaped
+from invites.problems import FOUND_AT_MOST, escaped
 from invites.text import BASE64URL
+
+LEVELS_AT_MOST: Final = 50
+"""Objects and lists within each other in a token: Jitsi's own have three."""
 
 _SEGMENT = re.compile(BASE64URL)
 
@@ -76,7 +79,23 @@ def _json_object(segment: str) -> dict[str, Any]:
         raise NotAToken("a segment is not JSON") from None
     if not isinstance(value, dict):
         raise NotAToken("a segment is no JSON object")
+    if _is_deep(value):
+        raise NotAToken(f"a segment is JSON of more than {LEVELS_AT_MOST} levels")
     return value
+
+
+def _is_deep(value: dict[str, Any]) -> bool:
+    """Tell whether objects and lists stand more than LEVELS_AT_MOST within each other.
+
+    Level by level and not by recursion, which is what such JSON is meant to exhaust.
+    """
+    level: list[Any] = [value]
+    for _ in range(LEVELS_AT_MOST):
+        lists = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [each for values in lists for each in values if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -137,7 +156,11 @@ def instant(seconds: float) -> datetime | None:
 def instant_text(seconds: float) -> str:
     """Return a time claim as people read it, in UTC; a number that is no date as that number."""
     moment = instant(seconds)
-    return f"second {seconds} after 1970" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"second {str(seconds)[:FOUND_AT_MOST]} after 1970"
+        if moment is None
+        else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    )
 
 
 def shown(claims: Mapping[str, Any], name: str) -> str:
@@ -155,7 +178,7 @@ def in_words(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case int() | float():
-            return f"the number {value}"
+            return f"the number {str(value)[:FOUND_AT_MOST]}"
         case list():
             return "a list"
         case _:

@@ -32,10 +32,13 @@ LINK_WARN_ABOVE: Final = 1_000
 LINK_REFUSE_ABOVE: Final = 2_000
 """Characters of a join link above which mail clients break it: refused."""
 
-_TOKEN: Final = rf"ey{BASE64URL}\.{BASE64URL}\.{BASE64URL}"
+# No part of a word is looked at twice (`++`), and the quotes round a token do not end it.
+_WORD = re.compile(r"(?:[^\s<>\"']++(?:(?<=jwt=)\"[^\s<>\"']++\"?)?)++")
+_START = re.compile(r"https?://")
+_TOKEN: Final = rf"ey{BASE64URL}+\.{BASE64URL}+\.{BASE64URL}"
 _TOKEN_ALONE = re.compile(r"[^\s.:]+\.[^\s.:]+\.[^\s.:]*")  # a colon makes it an address
-_LINK_IN_TEXT = re.compile(rf"https?://[^\s<>\"']+?[?#&]jwt=(?:%22|\")?{_TOKEN}(?:%22|\")?")
-_JWT = re.compile(r"(?:^|&)jwt=([^&]*)")
+_JWT_IN_TEXT = re.compile(rf"[?#&]jwt=(?:%22|\")?{_TOKEN}(?:%22|\")?")
+_JWT = re.compile(r"(?:^|(?<=&))jwt=([^&]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +72,32 @@ def looks_like_token(text: str) -> bool:
 
 
 def links_in(text: str) -> list[str]:
-    """Return the join links in a longer text, in order, each once."""
-    return list(dict.fromkeys(_LINK_IN_TEXT.findall(text)))
+    """Return the join links in a longer text, in order, each once.
+
+    Linear in the text, whatever is in it: each word is looked at once, from its first `https://`.
+    """
+    links: dict[str, None] = {}
+    for word in (found[0] for found in _WORD.finditer(text)):
+        position = 0
+        while start := _START.search(word, position):
+            position = _end_of_link(word, start.end())
+            if position == 0:
+                break
+            links[word[start.start() : position]] = None
+    return list(links)
+
+
+def _end_of_link(word: str, position: int) -> int:
+    """Return where the link ends whose host begins at `position`; 0 where it has no token.
+
+    It ends with its last token, for that is the one that counts.
+    """
+    end = 0
+    for jwt in _JWT_IN_TEXT.finditer(word, position):
+        if end and _START.search(word, end, jwt.start()):
+            break
+        end = jwt.end()
+    return end
 
 
 def link_from(text: str) -> Link:
@@ -97,16 +124,19 @@ def link_from(text: str) -> Link:
 def _token_in(
     query: str, fragment: str
 ) -> tuple[Literal["query", "fragment", "bare", "late"], str]:
-    in_query, in_fragment = _JWT.search(query), _JWT.search(fragment)
-    quoted = in_fragment and re.fullmatch(r"(?:%22|\")(.*)(?:%22|\")", in_fragment[1])
+    """Return where the token stands that the web client takes: of several the last one."""
+    in_query, in_fragment = _JWT.findall(query), _JWT.findall(fragment)
+    quoted = in_fragment and re.fullmatch(r"(?:%22|\")(.*)(?:%22|\")", in_fragment[-1])
     if quoted:
         return "fragment", quoted[1]
     if in_query:
-        return "query", in_query[1]
+        return "query", in_query[-1]
     if in_fragment:
-        return "bare", in_fragment[1]
-    if late := re.search(r"\?(?:[^#]*&)?jwt=([^&]*)", fragment):
-        return "late", late[1]
+        return "bare", in_fragment[-1]
+    # `#config.a=1?jwt=…` is what appending ?jwt= to a whole link makes.
+    _, mark, late = fragment.partition("?")
+    if mark and (behind := _JWT.findall(late)):
+        return "late", behind[-1]
     raise NotAToken("the link has no jwt= in its query or fragment")
 
 
