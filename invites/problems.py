@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 FOUND_AT_MOST = 60
@@ -61,12 +62,31 @@ class Warned:
 def _place(source: str, row: int | None, column: str | None) -> str:
     """Return where something is, on one line whatever the file and its columns are called."""
     where = [f"row {row}"] if row is not None else []
-    where += [f"column {_on_one_line(column)}"] if column is not None else []
-    return ": ".join([_on_one_line(source), *([", ".join(where)] if where else [])])
+    where += [f"column {on_one_line(column)}"] if column is not None else []
+    return ": ".join([on_one_line(source), *([", ".join(where)] if where else [])])
 
 
-def _on_one_line(name: str) -> str:
+def on_one_line(name: str) -> str:
+    """Return a name of any characters on one line, with everything unprintable as escapes."""
     return "".join(char if char.isprintable() else _escape(char) for char in name)
+
+
+_NO_TEXT = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
+)
+"""What moves a terminal's cursor or hides text, line ends apart, and bytes that are no UTF-8."""
+
+
+def printable(text: str) -> str:
+    """Return lines as a terminal can show them: a file's name may hold escape sequences."""
+    if text.isprintable():
+        return text
+    return _NO_TEXT.sub(lambda found: _escape(found[0]), text)
+
+
+def printable_json(document: str) -> str:
+    """Return a JSON text without any character that `printable` escapes."""
+    return _NO_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
 def escaped(cell: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import sys
@@ -17,9 +16,10 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from invites import __version__
-from invites.cli.options import JSON_VERSION, Call, spread
+from invites.cli.options import Call, spread
 from invites.cli.stopping import STOPPING
 from invites.errors import Exit, InvitesError, RosterRefusedError
+from invites.problems import on_one_line
 from invites.text import without_tokens
 
 if TYPE_CHECKING:
@@ -117,83 +117,82 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
     for number in STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
             signal.signal(number, _terminate)
-    verbose = "-v" in arguments or "--verbose" in arguments
-    as_json = "--json" in arguments
+    call = Call(
+        as_json="--json" in arguments, verbose=not {"-v", "--verbose"}.isdisjoint(arguments)
+    )
     try:
         outcome = _command_line()(list(arguments), prog_name="invites", standalone_mode=False)
     except InvitesError as error:
-        return _refused(error, as_json=as_json)
+        return _refused(error, call)
     except typer.TyperException as error:
-        return _misused(error, as_json=as_json)
+        return _misused(error, call)
     except (typer.Abort, _Terminated):
-        return _ended("Stopped", _STOPPED, Exit.TRY_AGAIN, as_json=as_json)
+        return _ended("Stopped", _STOPPED, Exit.TRY_AGAIN, call)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
     except OSError as error:
-        return _failed(_in_words(error), verbose=verbose, as_json=as_json)
+        return _failed(_in_words(error), call)
     except Exception as error:  # noqa: BLE001 - the last resort: words instead of a traceback
         text = f"unexpected failure: {type(error).__name__}"
-        return _failed(text, verbose=verbose, as_json=as_json)
+        return _failed(text, call)
     return outcome if isinstance(outcome, int) else Exit.DONE
 
 
-def _misused(error: typer.TyperException, *, as_json: bool) -> int:
+def _misused(error: typer.TyperException, call: Call) -> int:
     """Say how the command is called; errors of the parser know how to show themselves."""
     error.message = without_tokens(error.message)  # the parser quotes words that it can't place
     show = getattr(error, "show", None)
     if show is None:
-        print(f"invites: {error}", file=sys.stderr)
+        call.fail(error)
     else:
         show()
-    if as_json:
-        _document("Usage", error.format_message(), Exit.USAGE)
+    _document(call, "Usage", error.format_message(), Exit.USAGE)
     return Exit.USAGE
 
 
-def _refused(error: InvitesError, *, as_json: bool) -> int:
-    problems = error.problems if isinstance(error, RosterRefusedError) else ()
-    for problem in problems:
-        print(problem.text(error.source), file=sys.stderr)  # type: ignore[attr-defined]
-    print(f"invites: {error}", file=sys.stderr)
-    if as_json:
-        kind = type(error).__name__.removesuffix("Error")
-        _document(kind, str(error), error.exit_code, problems)
+def _refused(error: InvitesError, call: Call) -> int:
+    problems: Sequence[Problem] = ()
+    if isinstance(error, RosterRefusedError):
+        problems = error.problems
+        call.problems(problem.text(error.source) for problem in problems)
+    call.fail(error)
+    kind = type(error).__name__.removesuffix("Error")
+    _document(call, kind, str(error), error.exit_code, problems)
     return error.exit_code
 
 
-def _document(kind: str, text: str, exit_code: Exit, problems: Sequence[Problem] = ()) -> None:
+def _document(
+    call: Call, kind: str, text: str, exit_code: Exit, problems: Sequence[Problem] = ()
+) -> None:
     """Write the JSON document of a call that failed."""
-    document = {
-        "version": JSON_VERSION,
-        "error": {"kind": kind, "text": text},
-        "exit_code": int(exit_code),
-        "problems": [problem.facts() for problem in problems],
-    }
-    print(json.dumps(document, ensure_ascii=False, indent=2))
+    call.document(
+        error={"kind": kind, "text": text},
+        exit_code=int(exit_code),
+        problems=[problem.facts() for problem in problems],
+    )
 
 
-def _failed(text: str, *, verbose: bool, as_json: bool) -> int:
+def _failed(text: str, call: Call) -> int:
     """Say what nobody foresaw, and where it happened or how to see that."""
-    code = _ended("Failed", text, Exit.FAILED, as_json=as_json)
-    if verbose:
+    _ended("Failed", text, Exit.FAILED, call)
+    if call.verbose:
         traceback.print_exc()
     else:
-        print("invites: run it again with -v to see where it happened", file=sys.stderr)
-    return code
+        call.fail("run it again with -v to see where it happened")
+    return Exit.FAILED
 
 
-def _ended(kind: str, text: str, exit_code: Exit, *, as_json: bool) -> Exit:
+def _ended(kind: str, text: str, exit_code: Exit, call: Call) -> Exit:
     """Say why a call ended early."""
-    print(f"invites: {text}", file=sys.stderr)
-    if as_json:
-        _document(kind, text, exit_code)
+    call.fail(text)
+    _document(call, kind, text, exit_code)
     return exit_code
 
 
 def _in_words(error: OSError) -> str:
     """Return what a failed system call means, with its path, and what to do where that is known."""
-    place = f"{error.filename}: " if error.filename else ""
+    place = f"{on_one_line(str(error.filename))}: " if error.filename else ""
     reason = error.strerror or type(error).__name__
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:

@@ -54,12 +54,12 @@ def _tell(call: Call, done: Initialised) -> None:
         call.warn(f"{path} was not made: {reason}")
     settings = done.folder / "invites.toml"
     if settings in done.made:
-        call.say(
-            f"\nFill in url, app_id, secret and the organizer's email in {settings}, then run:\n"
-            f"  {_first_build(done.folder)}"
-        )
+        call.say("")
+        call.say(f"Fill in url, app_id, secret and the organizer's email in {settings}, then run:")
+        call.say(f"  {_first_build(done.folder)}")
     elif done.copied_templates:
-        call.say(f'\nTo use the templates, set templates = "templates" in [mail] of {settings}')
+        call.say("")
+        call.say(f'To use the templates, set templates = "templates" in [mail] of {settings}')
     if done.made:
         call.document(
             folder=str(done.folder),

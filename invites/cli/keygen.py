@@ -28,7 +28,8 @@ def keygen(
     from invites.settings.keypair import write_key_pair
 
     files = write_key_pair(out, kid, bits=bits)
-    call.say(_what_to_do(kid, files))
+    for line in _what_to_do(kid, files).splitlines():
+        call.say(line)
     call.document(
         key_id=kid,
         bits=bits,

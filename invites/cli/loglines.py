@@ -18,6 +18,7 @@ def printer(call: Call) -> Callable[[Line], None]:
     Warnings and errors go to stderr, all else to stdout (with `--json` to stderr); `-q` leaves the
     good news out, and lines of level debug need `-v`.
     """
+    from invites.problems import printable
     from invites.report.lines import Level, as_logfmt, as_sentence
 
     def tell(line: Line) -> None:
@@ -26,6 +27,7 @@ def printer(call: Call) -> Callable[[Line], None]:
             return
         stream = sys.stdout if good and not call.as_json else sys.stderr
         form = as_sentence if stream.isatty() else as_logfmt
-        print(form(line, at=datetime.now(UTC).replace(microsecond=0)), file=stream, flush=True)
+        text = form(line, at=datetime.now(UTC).replace(microsecond=0))
+        print(printable(text), file=stream, flush=True)
 
     return tell

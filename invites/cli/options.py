@@ -7,6 +7,7 @@ and puts what was given together again.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -17,6 +18,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from invites.errors import UsageError
+from invites.problems import printable, printable_json
 
 JSON_VERSION = 1
 """Raised when a `--json` document changes so that a program reading it would break."""
@@ -55,30 +57,42 @@ class Call:
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False
 
-    def say(self, text: str) -> None:
-        """Write a line for people: to stdout, or to stderr where stdout carries JSON."""
-        if not self.quiet:
-            print(text, file=sys.stderr if self.as_json else sys.stdout)
+    def say(self, text: str, *, colour: str = "") -> None:
+        """Write a line for people: to stdout, or to stderr where stdout carries JSON.
+
+        `colour` (32 is green) is its first character's on a terminal, without NO_COLOR.
+        """
+        if self.quiet:
+            return
+        shown = printable(text).replace("\n", "\\n")  # a file may be called so
+        plain = self.as_json or os.environ.get("NO_COLOR") or not sys.stdout.isatty()
+        if colour and not plain:
+            shown = f"\x1b[{colour}m{shown[:1]}\x1b[0m{shown[1:]}"
+        print(shown, file=sys.stderr if self.as_json else sys.stdout)
 
     def detail(self, text: str) -> None:
         """Write a line that only `-v` shows, to stderr."""
         if self.verbose:
-            print(text, file=sys.stderr)
+            print(printable(text), file=sys.stderr)
 
     def warn(self, text: str) -> None:
         """Write a warning to stderr; `-q` keeps it, for something is not as it should be."""
-        print(f"warning: {text}", file=sys.stderr)
+        print(printable(f"warning: {text}"), file=sys.stderr)
+
+    def fail(self, error: object) -> None:
+        """Write to stderr why a call ended as it did."""
+        print(printable(f"invites: {error}"), file=sys.stderr)
 
     def problems(self, lines: Iterable[str]) -> None:
         """Write problems to stderr, one unwrapped line each."""
         for line in lines:
-            print(line, file=sys.stderr)
+            print(printable(line), file=sys.stderr)
 
     def document(self, **facts: Any) -> None:
         """Write the one JSON document, where it was asked for."""
         if self.as_json:
-            json.dump({"version": JSON_VERSION, **facts}, sys.stdout, ensure_ascii=False, indent=2)
-            sys.stdout.write("\n")
+            document = {"version": JSON_VERSION, **facts}
+            print(printable_json(json.dumps(document, ensure_ascii=False, indent=2)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

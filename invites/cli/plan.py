@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from invites.planning.actions import Plan
 
 
+_COLOURS = {"+": "32", "~": "33", "*": "36", "-": "31", "!": "35"}
+"""Of a plan's signs: new, updated, sent again, withdrawn, held back."""
+
+
 def plan(call: Call, context: typer.Context, flags: SendFlags) -> int:
     """Show what send would do now: who is new, updated, withdrawn, kept or held back."""
     from invites.cli.prepare import acceptance, ledger_to_read, prepared, set_up
@@ -50,7 +54,6 @@ def _show(
     call: Call, found: Plan, ready: Prepared, faults: list[str], commands: tuple[str, ...]
 ) -> None:
     from invites.cli.prepare import warn_of_refusals
-    from invites.cli.shown import coloured
     from invites.report.plan import plan_document, plan_lines, plan_summary
 
     for warning in found.warnings:
@@ -66,7 +69,7 @@ def _show(
         problems=[problem.facts() for problem in ready.roster.left_out],
     )
     for line in plan_lines(found):
-        call.say(coloured(line, call))
+        call.say(line, colour=_COLOURS.get(line[:1], ""))
     call.say(plan_summary(found))
     for fault in faults:
         call.warn(f"send would refuse: {fault}")

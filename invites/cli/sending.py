@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -244,7 +243,7 @@ class Sending:
             call.say(line)
         warn_of_refusals(call, plan, commands)
         if report.trouble is not None:
-            print(f"invites: {report.trouble}", file=sys.stderr)
+            call.fail(report.trouble)
 
     def _say_plan(self, plan: Plan) -> None:
         call = self.call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from invites.settings.layers import (
     two_sources,
 )
 from invites.settings.paths import BaseFolder
+from invites.settings.secrets import read_trusted
 from invites.settings.sections import SECTIONS, Job, KeyPath, Section, key_name
 from invites.settings.settings import Settings
 
@@ -47,6 +49,7 @@ def load(
     source = settings_file(config, environ)
     layers = [docker_layer(environ)]
     if source is not None:
+        _refuse_a_strangers(source, config, environ)
         layers.append(file_layer(_document(source), str(source)))
     layers += [environment_layer(environ), override_layer(_absolute(overrides or {}))]
     return _settings(layers, source=source, environ=environ)
@@ -93,6 +96,23 @@ def settings_file(config: Path | None, environ: Mapping[str, str]) -> Path | Non
     return named
 
 
+def _refuse_a_strangers(source: Path, config: Path | None, environ: Mapping[str, str]) -> None:
+    """Refuse a file of another account that nobody named: its commands would run as ours.
+
+    Whoever can write to a shared folder could leave one there, for root to walk into.
+    """
+    if config is not None or environ.get("INVITES_CONFIG"):
+        return
+    us = {0, os.geteuid()}
+    for status in (source.stat(), source.lstat()):  # a link may be the stranger's as well
+        if status.st_uid not in us:
+            raise SettingsError(
+                f"{source}: found a settings file of another account (user {status.st_uid}), "
+                f"expected one of root or of the account that runs invites (user {os.geteuid()}); "
+                "see what it says, then name it with --config, or make it yours with chown"
+            )
+
+
 def _is_there(file: Path) -> bool:
     """Return whether there is a file; one in a folder that is closed to us is not there for us."""
     try:
@@ -114,7 +134,7 @@ def places(environ: Mapping[str, str]) -> list[Path]:
 
 def _document(source: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(source.read_bytes().decode("utf-8-sig"))
+        return tomllib.loads(read_trusted(source).decode("utf-8-sig"))
     except OSError as error:
         fault = f"found a file that can't be read ({error.strerror}), expected one that can"
     except UnicodeDecodeError as error:

@@ -6,6 +6,8 @@ They are fetched when they are asked for, and no error shows any part of one.
 from __future__ import annotations
 
 import os
+import shlex
+import stat
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -94,10 +96,23 @@ def source_from(
     )
 
 
+def read_trusted(file: Path) -> bytes:
+    """Return a file's bytes; raises SettingsError where everybody here could have written them."""
+    with file.open("rb") as opened:
+        mode = os.fstat(opened.fileno()).st_mode  # of what is open, not of what has the name now
+        if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
+            raise SettingsError(
+                f"{file}: found a file that everybody on this machine can write (mode "
+                f"{stat.S_IMODE(mode):04o}), expected one that others can't; see whether it still "
+                f"says what it should, then run: chmod o-w {shlex.quote(str(file))}"
+            )
+        return opened.read()
+
+
 def content_of(file: Path, place: str) -> bytes:
     """Return a file's bytes without the one line end that an editor puts after them."""
     try:
-        content = file.read_bytes()
+        content = read_trusted(file)
     except OSError as error:
         fault = f"found {file} that can't be read ({error.strerror}), expected a file with it"
     else:

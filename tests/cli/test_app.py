@@ -263,3 +263,18 @@ def test_a_command_makes_no_other_ready() -> None:
     """Starting is most of a short run."""
     others = {f"invites.cli.{name}" for name in COMMANDS} & modules_after("check", "--help")
     assert others == {"invites.cli.check"}
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb.csv", "a\u202eb.csv", "a\udce4b.csv", "a\nb.csv"])
+def test_a_files_name_moves_no_terminal_and_makes_no_line(
+    invites: Invites, tmp_path: Path, name: str
+) -> None:
+    """Escape sequences, bidi overrides, bytes that are no UTF-8 and line ends are escaped."""
+    file = tmp_path / name
+    file.write_text("meeting_id\n")
+    for arguments in (("check", str(file)), ("check", str(file), "--json")):
+        answer = invites(*arguments)
+        assert answer.code == 3
+        assert name not in answer.out + answer.err
+        assert re.search("[\x1b\u202e\udce4]", answer.out + answer.err) is None
+    assert answer.document()["refused"] is True
