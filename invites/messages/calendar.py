@@ -32,7 +32,10 @@ _SUSPECT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]
 _ESCAPES = (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n"))
 """In this order: the backslashes that the later ones bring are no text."""
 
-_PLAIN_MAILBOX = re.compile(r"[A-Za-z0-9._@+-]+")
+_RAW_IN_MAILTO = "!$&'*+/=._~-@"
+"""Besides letters and digits: what an address and the path of a URI may have (RFC 3986 3.3)."""
+
+_RAW_MAILBOX = re.compile(rf"[A-Za-z0-9{re.escape(_RAW_IN_MAILTO)}]+")
 _TO_QUOTE = re.compile("[:;,=]")  # the last because some readers look for it
 _CARET_BEFORE_CODE = re.compile(r"\^(?=[n^'])")
 
@@ -68,10 +71,23 @@ def parameter_value(text: str) -> str:
 
 
 def mailto(mailbox: str) -> str:
-    """Return the `mailto:` URI of one address (RFC 6068 2), where a comma would begin another."""
-    if _PLAIN_MAILBOX.fullmatch(mailbox) is None:
-        mailbox = quote(one_line(mailbox), safe="!$'*+-._~@")
-    return f"mailto:{mailbox}"
+    """Return the `mailto:` URI of one address (RFC 6068 2), raw wherever that is a URI.
+
+    Percent-encoded, Thunderbird, KCalendarCore and Nextcloud do not know their own user.
+    """
+    return f"mailto:{_encoded(mailbox)}"
+
+
+def calendar_user(mailbox: str) -> str:
+    """Return what ends an ATTENDEE line: the URI, after EMAIL (RFC 7986 6.2) where it is not raw."""
+    raw = _encoded(mailbox) == mailbox
+    return f"{'' if raw else f';EMAIL={parameter_value(mailbox)}'}:{mailto(mailbox)}"
+
+
+def _encoded(mailbox: str) -> str:
+    if _RAW_MAILBOX.fullmatch(mailbox) is not None:
+        return mailbox
+    return quote(one_line(mailbox), safe=_RAW_IN_MAILTO)
 
 
 def utc_value(instant: datetime) -> str:
@@ -132,7 +148,7 @@ def attendee_line(attendee: Attendee) -> bytes:
     """Return the folded ATTENDEE line (RFC 5545 3.8.4.1)."""
     return folded(
         f"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE={role_of(attendee)};PARTSTAT=NEEDS-ACTION;RSVP=TRUE"
-        f";CN={parameter_value(attendee.name)}:{mailto(attendee.mailbox)}"
+        f";CN={parameter_value(attendee.name)}{calendar_user(attendee.mailbox)}"
     )
 
 
@@ -175,6 +191,9 @@ class EventSkeleton:
         self._place = folded(f"LOCATION:{text_value(facts.place)}")
         self._notes = _folded_notes(facts.notes)
         closing = ["TRANSP:OPAQUE", "CLASS:PRIVATE"]
+        if self._with_link:
+            # Nobody reads counter-proposals: Outlook then offers none.
+            closing.append("X-MICROSOFT-DISALLOW-COUNTER:TRUE")
         if facts.alarm is not None and self._with_link:
             closing += [
                 "BEGIN:VALARM",

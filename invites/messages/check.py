@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from invites.errors import MessageFaultError
-from invites.messages.calendar import FOLD_AT, LOCATION_AT_MOST, mailto
+from invites.messages.calendar import FOLD_AT, LOCATION_AT_MOST, calendar_user
 from invites.messages.mime import LINE, encoded
 from invites.model import Kind, Method, Revision
 
@@ -30,6 +30,7 @@ HEADERS = (
     "In-Reply-To",
     "References",
     "Auto-Submitted",
+    "X-Auto-Response-Suppress",
     "MIME-Version",
     "Content-Type",
 )
@@ -48,6 +49,7 @@ _FORMS = {
     "Reply-To": _ONE_MAILBOX,
     "To": rf"(?:{_PHRASE})?(?P<to>{_MAILBOX})",
     "Auto-Submitted": "auto-generated",
+    "X-Auto-Response-Suppress": "OOF, DR, RN, NRN",
     "MIME-Version": r"1\.0",
     "In-Reply-To": r"(?P<first><[!-;=?-~]++>)",
     "References": "(?P=first)",
@@ -76,8 +78,9 @@ _LINK = r"[!-+\--:<-\[\]-~]++"  # printable ASCII without what TEXT escapes
 _CN = r"CN=(?:\"[^\"\x00-\x1f\x7f]*+\"|[^\";:,\x00-\x1f\x7f]*+)"
 _ATTENDEE = (
     r"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=(?:CHAIR|REQ-PARTICIPANT|OPT-PARTICIPANT)"
-    rf";PARTSTAT=NEEDS-ACTION;RSVP=TRUE;{_CN}:"
+    rf";PARTSTAT=NEEDS-ACTION;RSVP=TRUE;{_CN}"
 )
+_CALENDAR_USER = r"(?:;EMAIL=(?:\"[!#-~]++\"|[!#-+\--9<-~]++))?+:mailto:[!-~]++"
 _CONFERENCE = r"CONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=Jitsi Meet:"
 _LINE_SEPARATORS = "\x85\u2028\u2029"
 """Some readers take them for line ends."""
@@ -179,15 +182,16 @@ def _method(kind: Kind) -> Method:
 def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
     """Return the unfolded calendar object's grammar.
 
-    Group 1 is the first ATTENDEE's URI, `others` the lines of all further ones, `place` LOCATION.
+    Group 1 is the first ATTENDEE's address, `others` the lines of all further ones, `place` LOCATION.
     DESCRIPTION begins with the link, and URL and CONFERENCE are the same one.
     """
     status = {Kind.CANCELLED: "STATUS:CANCELLED\r\n", Kind.WITHDRAWN: ""}
-    linked = alarm = ""
+    linked = counter = alarm = ""
     notes = rf"(?:DESCRIPTION:{_TEXT}\r\n)?+"
     if _method(kind) is Method.REQUEST:
         notes = rf"DESCRIPTION:(?P<link>{_LINK}){_TEXT}\r\n"
         linked = rf"URL:(?P=link)\r\n{_CONFERENCE}(?P=link)\r\n"
+        counter = "X-MICROSOFT-DISALLOW-COUNTER:TRUE\r\n"
         alarm = (
             "(?:BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT[0-9]++[MS]\r\n"
             rf"DESCRIPTION:{_TEXT}\r\nEND:VALARM\r\n)?+"
@@ -199,10 +203,10 @@ def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
             rf"DTSTART:{_INSTANT}\r\nDTEND:{_INSTANT}\r\nSEQUENCE:[0-9]++\r\n"
             + status.get(kind, "STATUS:(?:CONFIRMED|TENTATIVE)\r\n")
             + rf"SUMMARY:{_TEXT}\r\nORGANIZER;{_CN}:mailto:[!-~]++\r\n"
-            rf"{_ATTENDEE}(mailto:[!-~]++)\r\n"
-            rf"(?P<others>(?:{_ATTENDEE}mailto:[!-~]++\r\n)*+)"
+            rf"{_ATTENDEE}({_CALENDAR_USER})\r\n"
+            rf"(?P<others>(?:{_ATTENDEE}{_CALENDAR_USER}\r\n)*+)"
             rf"{notes}{linked}LOCATION:(?P<place>{_TEXT})\r\n"
-            rf"TRANSP:OPAQUE\r\nCLASS:PRIVATE\r\n{alarm}END:VEVENT\r\nEND:VCALENDAR\r\n"
+            rf"TRANSP:OPAQUE\r\nCLASS:PRIVATE\r\n{counter}{alarm}END:VEVENT\r\nEND:VCALENDAR\r\n"
         ).encode("ascii")
     )
 
@@ -323,7 +327,7 @@ class MessageCheck:
                 found=_listed(_PROPERTY_NAME.findall(unfolded)),
                 expected=f"those of METHOD:{self._method.decode()} in order, each of its form",
             )
-        if found[1] != mailto(mailbox).encode("ascii"):
+        if found[1] != calendar_user(mailbox).encode("ascii"):
             raise MessageFaultError(
                 "attendee", where, found="another address in ATTENDEE", expected="the attendee's"
             )

@@ -304,6 +304,7 @@ class Composer:
                 skew=sender.rule.skew,
                 earlier_until=earlier_until,
                 demo=sender.demo,
+                now=revision.dtstamp,
             ),
             message=message,
             event=event,

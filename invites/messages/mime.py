@@ -137,7 +137,11 @@ class MessageSkeleton:
         if envelope.reply_to is not None:
             self._middle = mailbox_field("Reply-To", *envelope.reply_to) + self._middle
         outer, inner = _boundaries(envelope)
-        opening = b"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: "
+        # The second stops Exchange's answers: out of office, and receipts of all kinds.
+        opening = b"Auto-Submitted: auto-generated\r\n"
+        opening += (
+            b"X-Auto-Response-Suppress: OOF, DR, RN, NRN\r\nMIME-Version: 1.0\r\nContent-Type: "
+        )
         if self.calendar:
             opening += b'multipart/mixed; boundary="%s"\r\n\r\n' % outer
             opening += b"--%s\r\nContent-Type: " % outer

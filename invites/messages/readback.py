@@ -154,6 +154,9 @@ class _Reader:
         attendees = event["attendee"]
         first = attendees[0] if isinstance(attendees, list) else attendees
         self.same("ATTENDEE", unquote(first), f"mailto:{invitation.attendee.mailbox}")
+        raw = first == f"mailto:{invitation.attendee.mailbox}"
+        email = None if raw else invitation.attendee.mailbox
+        self.same("EMAIL of ATTENDEE", first.params.get("EMAIL"), email)
         name = first.params["CN"]
         self.same("CN of ATTENDEE", _letters(name), _letters(invitation.attendee.name))
         chair = invitation.attendee.moderator

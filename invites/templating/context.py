@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from invites.model import Attendance, Kind, Status
+from invites.planning.facts import RAISES_SEQUENCE
 from invites.templating.dates import (
     DEFAULT_LANGUAGE,
     LocalTime,
     Span,
+    ahead,
     direction,
     instant,
     local_time,
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
     from invites.model import Attendee, Change, Meeting, Organizer, Validity
 
 ChangeValue: TypeAlias = datetime | str | bool | None
+
+TITLE_AT_MOST = 120
+"""Characters of a title in a subject: rspamd marks down longer ones (LONG_SUBJ)."""
+
+SUMMARY_AT_MOST = 600
+"""Characters of a description that a mail shows; the calendar entry has all of it."""
 
 CHANGE_AT_MOST = 300
 """Characters of an old or new value that a letter shows; a description may have 20,000."""
@@ -62,6 +70,11 @@ def one_line(text: str) -> str:
     return joined(plain(text))
 
 
+def shortened(text: str, at_most: int) -> str:
+    """Return `text`, or its first `at_most` characters and an ellipsis."""
+    return text if len(text) <= at_most else text[:at_most].rstrip() + "…"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterFacts:
     """What the letters about one meeting say, the same for everybody who gets them.
@@ -73,6 +86,7 @@ class LetterFacts:
     shows the link as opening that much later.
     `earlier_until` is when a link that was sent earlier stops admitting, in seconds since 1970.
     `demo` is true where links are signed with a throw-away secret.
+    `now` (aware) is when the letter is written, from which a reminder counts.
     """
 
     meeting: Meeting
@@ -84,15 +98,23 @@ class LetterFacts:
     skew: timedelta = timedelta(0)
     earlier_until: int | None = None
     demo: bool = False
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeetingView:
-    """`meeting` in a template; `start` and `end` are in UTC, `when` is for showing them."""
+    """`meeting` in a template; `start` and `end` are in UTC, `when` is for showing them.
+
+    `short_title` is for subjects; `summary` is the description's beginning, and `shortened` tells
+    that it is not all.
+    """
 
     id: str
     title: str
+    short_title: str
     description: str
+    summary: str
+    shortened: bool
     room: str
     status: str
     tentative: bool
@@ -180,10 +202,13 @@ NAMES = frozenset(
     {
         *VIEWS,
         *("columns", "link", "when_there", "server", "changes", "demo", "kind"),
-        *("language", "direction", "earlier_until"),
+        *("language", "direction", "earlier_until", "new_link", "starts"),
     }
 )
 """Everything that a template may name, besides what it sets itself and Jinja2's own."""
+
+_MOVES_LINK = RAISES_SEQUENCE - {"status"}
+"""The fields whose change moves the link."""
 
 LINK_NAMES = frozenset({"link", "opens", "closes"})
 """What only kinds with a link have."""
@@ -218,11 +243,15 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
     meeting = facts.meeting
     host_email = meeting.organizer_email or facts.organizer.email
     host_name = meeting.organizer_name or meeting.organizer_email or facts.organizer.name
+    title, description = one_line(meeting.title), plain(meeting.description).strip()
     return {
         "meeting": MeetingView(
             id=one_line(meeting.id),
-            title=one_line(meeting.title),
-            description=plain(meeting.description).strip(),
+            title=title,
+            short_title=shortened(title, TITLE_AT_MOST),
+            description=description,
+            summary=shortened(description, SUMMARY_AT_MOST),
+            shortened=len(description) > SUMMARY_AT_MOST,
             room=one_line(facts.room),
             status=meeting.status.value,
             tentative=meeting.status is Status.TENTATIVE,
@@ -234,6 +263,7 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
         "host": PersonView(name=one_line(host_name) or host_email, email=host_email),
         "server": one_line(facts.server),
         "demo": facts.demo,
+        "new_link": any(change.field in _MOVES_LINK for change in facts.changes),
     }
 
 
@@ -253,6 +283,7 @@ def zone_context(facts: LetterFacts, zone_name: str) -> dict[str, object]:
         "opens": local_time(opens, zone, language, beside=day),
         "closes": local_time(instant(facts.validity.expires), zone, language, beside=day),
         "earlier_until": None if earlier is None else local_time(instant(earlier), zone, language),
+        "starts": "soon" if facts.now is None else ahead(meeting.start, facts.now, zone, language),
         "changes": tuple(_change_view(change, zone) for change in facts.changes),
         "language": language,
         "direction": direction(language),
@@ -278,7 +309,7 @@ def _change_value(value: ChangeValue, zone: ZoneInfo) -> str | bool:
             return local_time(value.astimezone(UTC), zone, DEFAULT_LANGUAGE).full
         case str():
             text = plain(value).strip()
-            return text if len(text) <= CHANGE_AT_MOST else text[:CHANGE_AT_MOST].rstrip() + "…"
+            return shortened(text, CHANGE_AT_MOST)
 
 
 PartName = Literal["subject", "text", "html", "notes"]

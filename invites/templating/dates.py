@@ -113,6 +113,28 @@ def span(start: datetime, end: datetime, zone: ZoneInfo, language: str) -> Span:
     )
 
 
+def ahead(start: datetime, now: datetime, zone: ZoneInfo, language: str) -> str:
+    """Return when `start` is as whoever reads at `now` says it: `in an hour`, `tomorrow at 09:00`.
+
+    Both are aware; days are those of `zone`.
+    """
+    minutes = round((start - now) / _MINUTE)
+    if minutes <= 0:
+        return "now"
+    if minutes < 55:
+        return f"in {minutes} minutes" if minutes > 1 else "in a minute"
+    if minutes <= 65:
+        return "in an hour"
+    at = local_time(start, zone, language)
+    match (start.astimezone(zone).date() - now.astimezone(zone).date()).days:
+        case 0:
+            return f"today at {at.clock}"
+        case 1:
+            return f"tomorrow at {at.clock}"
+        case _:
+            return f"on {at.date} at {at.clock}"
+
+
 def instant(seconds: int, *, up: bool = False) -> datetime:
     """Return seconds since 1970 as an aware datetime in UTC, down (or `up`) to a full minute."""
     at = datetime.fromtimestamp(seconds, UTC)

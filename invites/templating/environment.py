@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from contextlib import contextmanager
 from functools import lru_cache
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
 SHOWN_AT_MOST = 80
 """Characters of a template's line that an error shows."""
+
+LINE_AT_MOST = 78
+"""Characters of a line of text (RFC 5322 2.1.1)."""
+
+_WRAPPER = TextWrapper(
+    LINE_AT_MOST,
+    expand_tabs=False,
+    replace_whitespace=False,
+    break_long_words=False,
+    break_on_hyphens=False,
+)
 
 AS_HTML = " in HTML"
 """Ends the name under which an HTML template knows a text template that it includes."""
@@ -128,9 +140,17 @@ def letter_environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
         auto_reload=False,
         cache_size=-1,
     )
+    environment.filters["wrapped"] = wrapped
     del environment.globals["lipsum"]
     del environment.filters["random"]
     return environment
+
+
+def wrapped(text: str) -> str:
+    """Return `text` with its lines broken at blanks; a long word, such as a link, stays whole."""
+    return "\n".join(
+        line if len(line) <= LINE_AT_MOST else _WRAPPER.fill(line) for line in text.split("\n")
+    )
 
 
 @lru_cache(maxsize=256)

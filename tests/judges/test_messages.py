@@ -13,7 +13,10 @@ import pytest
 
 from tests.support import SAMPLE, SampleBuild
 
-HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version"]
+HEADERS = [
+    *("From", "To", "Subject", "Date", "Message-ID"),
+    *("Auto-Submitted", "X-Auto-Response-Suppress", "MIME-Version"),
+]
 TREE = [
     "multipart/mixed",
     "multipart/alternative",
@@ -110,6 +113,7 @@ def test_another_parser_reads_the_same(sample: SampleBuild) -> None:
         assert other.subject == message["subject"]
         assert other.defects == []
         assert other.headers["Auto-Submitted"] == "auto-generated"
+        assert other.headers["X-Auto-Response-Suppress"] == "OOF, DR, RN, NRN"
         assert [attached["filename"] for attached in other.attachments] == ["invite.ics"]
         plain = message.get_body(("plain",))
         assert plain is not None

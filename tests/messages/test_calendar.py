@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import vobject
@@ -188,15 +189,46 @@ def test_vobject_reads_the_same_texts(workshop: Workshop) -> None:
         ("ada@example.org", "mailto:ada@example.org"),
         ("ada+x.y_z@example.org", "mailto:ada+x.y_z@example.org"),
         ("a%b@example.org", "mailto:a%25b@example.org"),
-        ("a&b=c/d?e#f@example.org", "mailto:a%26b%3Dc%2Fd%3Fe%23f@example.org"),
+        ("r&d@example.org", "mailto:r&d@example.org"),
+        ("a=b/c!$'*~@example.org", "mailto:a=b/c!$'*~@example.org"),
+        ("a?e#f^`{|}@example.org", "mailto:a%3Fe%23f%5E%60%7B%7C%7D@example.org"),
         ("o'brien@example.org", "mailto:o'brien@example.org"),
         ("a,eve@example.org", "mailto:a%2Ceve@example.org"),
         ("a\r\nX:y@example.org", "mailto:a%20X%3Ay@example.org"),
     ],
 )
 def test_an_address_becomes_one_mailto_uri(mailbox: str, uri: str) -> None:
-    """RFC 6068 2: what would mean something in a URI is percent-encoded."""
+    """RFC 6068 2: raw, but for what a URI can't have, or would take for something else."""
     assert mailto(mailbox) == uri
+
+
+@pytest.mark.parametrize("mailbox", ["r&d@example.org", "a=b@example.org", "o'brien@example.org"])
+def test_an_attendee_stands_raw_wherever_the_uri_parses(workshop: Workshop, mailbox: str) -> None:
+    """Percent-encoded, Thunderbird does not know its own user."""
+    line = attendee_line(workshop.attendee(mailbox=mailbox)).replace(b"\r\n ", b"").decode()
+    assert line.endswith(f":mailto:{mailbox}\r\n")
+    assert "EMAIL=" not in line
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "written"),
+    [
+        ("a#b@example.org", ";EMAIL=a#b@example.org:mailto:a%23b@example.org\r\n"),
+        ("a%b=c@example.org", ';EMAIL="a%b=c@example.org":mailto:a%25b=c@example.org\r\n'),
+        ("a^n@example.org", ";EMAIL=a^^n@example.org:mailto:a%5En@example.org\r\n"),
+    ],
+)
+def test_an_attendee_whose_uri_is_encoded_has_the_address_beside_it(
+    workshop: Workshop, mailbox: str, written: str
+) -> None:
+    """EMAIL (RFC 7986 6.2), and another parser reads both."""
+    person = workshop.attendee(mailbox=mailbox)
+    line = attendee_line(person).replace(b"\r\n ", b"").decode()
+    assert line.endswith(written)
+    ics = EventSkeleton(facts_with(workshop)).filled(person, LINK, {})
+    read = Calendar.from_ical(ics).walk("VEVENT")[0]["attendee"]
+    assert unquote(read) == f"mailto:{mailbox}"
+    assert read.params["EMAIL"] == mailbox
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,10 @@ BYTES: dict[str, tuple[str, Alter]] = {
     "a Bcc": ("header fields", eml(b"\r\nDate:", b"\r\nBcc: eve@example.net\r\nDate:")),
     "a second To": ("header fields", eml(b"\r\nDate:", b"\r\nTo: eve@example.net\r\nDate:")),
     "no Subject": ("header fields", eml(b"\r\nSubject: ", b"\r\nDate: ")),
+    "no X-Auto-Response-Suppress": (
+        "header fields",
+        eml(b"X-Auto-Response-Suppress: OOF, DR, RN, NRN\r\n", b""),
+    ),
     "no Auto-Submitted": ("header fields", eml(b"Auto-Submitted: auto-generated\r\n", b"")),
     "an answer to nothing": (
         "header fields",
@@ -207,6 +211,10 @@ BYTES: dict[str, tuple[str, Alter]] = {
     "an unescaped comma": ("calendar properties", ics(b"SUMMARY:", b"SUMMARY:a, ")),
     "an unescaped semicolon": ("calendar properties", ics(b"SUMMARY:", b"SUMMARY:a; ")),
     "a backslash that escapes nothing": ("calendar properties", ics(b"SUMMARY:", b"SUMMARY:\\x")),
+    "counter-proposals": (
+        "calendar properties",
+        ics(b"X-MICROSOFT-DISALLOW-COUNTER:TRUE\r\n", b""),
+    ),
     "a further property": ("calendar properties", ics(b"TRANSP", b"X-ALT-DESC:x\r\nTRANSP")),
     "another link as URL": ("calendar properties", ics(b"URL:https", b"URL:http")),
     "another link for the conference": ("calendar properties", ics(b"Jitsi Meet:https", b"Jitsi Meet:http")),

@@ -20,7 +20,7 @@ def compose(tmp_path: Path) -> Compose:
     """Give what composes for two attendees with templates of one's own; notes are theirs."""
 
     def composing(notes: tuple[str, str] = ("", "bring cake"), **files: str) -> list[Invitation]:
-        for name, content in files.items():
+        for name, content in {"link_html": "", **files}.items():  # its anchor is another one
             (tmp_path / f"{name.replace('_', '.')}.j2").write_text(content, encoding="utf-8")
         workshop = Workshop(Templates.load(tmp_path))
         people: list[Attendee] = [

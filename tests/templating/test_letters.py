@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from invites.model import Attendance, Attendee, Change, Kind
+from invites.model import Attendance, Attendee, Change, Kind, Organizer
 from invites.templating import Letter, LetterFacts, LetterWriter, Templates, filled
 from invites.templating.share import END, START
 
@@ -22,6 +22,11 @@ WITHOUT_LINK = (Kind.CANCELLED, Kind.WITHDRAWN)
 
 def _all(letter: Letter) -> str:
     return f"{letter.subject}\n{letter.text}\n{letter.html}\n{letter.notes}"
+
+
+def _unwrapped(text: str) -> str:
+    """Return text as one line: where it is broken does not matter."""
+    return " ".join(text.split())
 
 
 def _words(page: str) -> str:
@@ -60,11 +65,12 @@ def test_times_are_shown_with_weekday_zone_and_offset(
     """The attendee's zone comes first, the meeting's follows where it is another one."""
     at_home = writer.letter(kind, facts, attendee, LINK)
     berlin = "Tuesday, 2 December 2031, 09:00 – 10:00 (Europe/Berlin, UTC+01:00)"
-    assert berlin in at_home.text
+    assert berlin in _unwrapped(at_home.text)
     assert "Kolkata" not in _all(at_home)
     abroad = writer.letter(kind, facts, replace(attendee, timezone="Asia/Kolkata"), LINK)
     kolkata = "Tuesday, 2 December 2031, 13:30 – 14:30 (Asia/Kolkata, UTC+05:30)"
-    assert abroad.text.index(kolkata) < abroad.text.index(berlin)
+    text = _unwrapped(abroad.text)
+    assert text.index(kolkata) < text.index(berlin)
     words = _words(abroad.html)
     assert words.index("Asia/Kolkata, UTC+05:30") < words.index(berlin)
 
@@ -104,12 +110,12 @@ def test_an_update_says_what_changed_from_old_to_new(
     assert letter.subject.startswith("Updated invitation: ")
     changes = (
         "* Start: Wednesday, 2 July 2031, 10:00 (Europe/Berlin, UTC+02:00) -> "
-        "Tuesday, 2 December 2031, 09:00 (Europe/Berlin, UTC+01:00)\n"
-        "* Title: Planning -> Planning & more\n"
-        "* Moderator: no -> yes\n"
-        "* Your link: renewed\n"
+        "Tuesday, 2 December 2031, 09:00 (Europe/Berlin, UTC+01:00) "
+        "* Title: Planning -> Planning & more "
+        "* Moderator: no -> yes "
+        "* Your link: renewed "
     )
-    assert changes in letter.text
+    assert changes in _unwrapped(letter.text)
     words = _words(letter.html)
     assert "Wednesday, 2 July 2031, 10:00 (Europe/Berlin, UTC+02:00) → Tuesday" in words
 
@@ -123,7 +129,7 @@ def test_long_and_unknown_changes_are_shown_in_short(
         Change(field="odd_field", old="a", new=""),
     )
     letter = writer.letter(Kind.UPDATE, replace(facts, changes=changes), attendee, LINK)
-    assert "* Description: none -> " + "y" * 300 + "…\n" in letter.text
+    assert "* Description: none -> " + "y" * 300 + "… *" in _unwrapped(letter.text)
     assert "* Odd field: a -> none\n" in letter.text
 
 
@@ -231,14 +237,14 @@ def test_html_is_one_accessible_column_and_small(
 def test_the_longest_texts_stay_below_what_gmail_clips(
     writer: LetterWriter, facts: LetterFacts, attendee: Attendee
 ) -> None:
-    """The description, cut in HTML, is whole in text and calendar."""
+    """The description, cut in the mail, is whole in the calendar."""
     text = "&" * 20_000
     meeting = replace(facts.meeting, title="&" * 500, description=text, organizer_name="&" * 200)
     long_link = "https://meet.example.com/" + "x" * 2_000
     person = replace(attendee, name="&" * 200)
     letter = writer.letter(Kind.INVITATION, replace(facts, meeting=meeting), person, long_link)
     assert len(letter.html.encode()) < 102_000
-    assert text in letter.text
+    assert len(letter.text) < 8_000
     assert text in letter.notes
 
 
@@ -335,3 +341,141 @@ def test_html_escapes_the_text_templates_that_it_takes(
     assert "&amp;lt;" not in letter.html
     assert "<b>Ada</b>" not in letter.html
     assert "<b>Ada</b> & co" in letter.text
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_lines_of_text_have_at_most_78_characters_and_the_link_has_its_own(
+    kind: Kind, writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Whatever the roster says in words; a link is never broken."""
+    words = "several words of a roster " * 18
+    meeting = replace(
+        full_facts.meeting, title=words, description=f"{words}\n\n{words}", organizer_name=words
+    )
+    changes = (*full_facts.changes, Change(field="description", old=words, new=f"x {words}"))
+    long = replace(
+        full_facts,
+        meeting=meeting,
+        changes=changes,
+        organizer=Organizer(name=words, email="m@example.com"),
+    )
+    person = replace(attendee, timezone="America/Argentina/ComodRivadavia", moderator=True)
+    lines = writer.letter(kind, long, person, f"{LINK}{'x' * 300}").text.split("\n")
+    links = [line for line in lines if "jwt=" in line]
+    assert links == ([f"{LINK}{'x' * 300}"] if kind in WITH_LINK else [])
+    assert max(len(line) for line in lines if line not in links) <= 78
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_subject_has_120_characters_of_the_title(
+    kind: Kind, writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Longer subjects look like spam to rspamd; the letter itself has the whole title."""
+    for length in (120, 121):
+        meeting = replace(facts.meeting, title="t" * length)
+        letter = writer.letter(kind, replace(facts, meeting=meeting), attendee, LINK)
+        shown = "t" * 120 + ("…" if length > 120 else "")
+        assert f": {shown}, " in letter.subject
+        assert "t" * length in letter.text
+        assert "t" * length in letter.html
+
+
+@pytest.mark.parametrize("kind", [Kind.INVITATION, Kind.UPDATE])
+def test_the_button_stands_under_the_date_and_before_the_description(
+    kind: Kind, writer: LetterWriter, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Title, date and time, button, host, role, description; then the link to copy."""
+    person = replace(attendee, moderator=True)
+    page = writer.letter(kind, full_facts, person, LINK).html.partition("<h1")[2]
+    places = [
+        page.rindex("Planning &amp; more</h1>"),
+        page.rindex("Tuesday, 2 December 2031</p>"),
+        page.index("09:00 –"),
+        page.index("Join the meeting</a>"),
+        page.index("Grace Sample"),
+        page.index("You are a moderator"),
+        page.index("And questions."),
+        page.index("copy this link"),
+    ]
+    assert places == sorted(places)
+    text = writer.letter(kind, full_facts, person, LINK).text
+    assert text.index(LINK) < text.index("And questions.")
+
+
+@pytest.mark.parametrize("kind", [Kind.INVITATION, Kind.UPDATE])
+def test_a_mail_shows_600_characters_of_a_description(
+    kind: Kind, writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """The calendar entry has the rest, and the mail says so."""
+    for length in (600, 601):
+        meeting = replace(facts.meeting, description="d" * length)
+        letter = writer.letter(kind, replace(facts, meeting=meeting), attendee, LINK)
+        assert "d" * length in letter.notes
+        for body in (letter.text, letter.html):
+            assert "d" * 600 in body
+            assert ("d" * 601 in body, "…" in body) == (False, length > 600)
+            assert ("The calendar entry has all of it." in body) == (length > 600)
+
+
+LINK_MOVES = ("start", "end", "room", "server", "validity", "key", "moderator", "name", "avatar")
+LINK_STAYS = ("title", "description", "host", "status", "reminder", "attendance", "language")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [*LINK_MOVES, "user_id", "group", "features", *LINK_STAYS, "attendee_timezone", "timezone"],
+)
+def test_an_update_replaces_the_link_only_where_it_is_another_one(
+    field: str, writer: LetterWriter, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Whoever reads that the link is replaced throws the earlier mail away."""
+    moves = field not in {*LINK_STAYS, "attendee_timezone", "timezone"}
+    told = replace(facts, changes=(Change(field=field, old=None, new=None),))
+    letter = writer.letter(Kind.UPDATE, told, attendee, LINK)
+    for body in (letter.text, letter.html):
+        assert ("It replaces the link in earlier mails." in body) == moves
+    again = writer.letter(Kind.UPDATE, facts, attendee, LINK)
+    assert "replaces" not in _all(again)
+
+
+@pytest.mark.parametrize(
+    ("before", "zone", "told"),
+    [
+        (timedelta(minutes=10), "Europe/Berlin", "in 10 minutes"),
+        (timedelta(seconds=50), "Europe/Berlin", "in a minute"),
+        (timedelta(minutes=59, seconds=40), "Europe/Berlin", "in an hour"),
+        (timedelta(minutes=62), "Europe/Berlin", "in an hour"),
+        (timedelta(hours=3), "Europe/Berlin", "today at 09:00"),
+        (timedelta(hours=24), "Europe/Berlin", "tomorrow at 09:00"),
+        (timedelta(hours=10), "Europe/Berlin", "tomorrow at 09:00"),
+        (timedelta(hours=10), "Asia/Tokyo", "today at 17:00"),
+        (timedelta(hours=48), "Europe/Berlin", "on Tuesday, 2 December 2031 at 09:00"),
+        (-timedelta(minutes=1), "Europe/Berlin", "now"),
+    ],
+)
+def test_a_reminder_says_when_the_meeting_starts(
+    before: timedelta,
+    zone: str,
+    told: str,
+    writer: LetterWriter,
+    facts: LetterFacts,
+    attendee: Attendee,
+) -> None:
+    """As somebody there says it who reads the mail when it comes."""
+    now = facts.meeting.start - before
+    person = replace(attendee, timezone=zone)
+    letter = writer.letter(Kind.REMINDER, replace(facts, now=now), person, LINK)
+    assert letter.subject == f"Reminder: Planning & more, {told}"
+    assert f"this meeting starts {told}:" in letter.text
+    assert f"this meeting starts {told}." in letter.html
+
+
+def test_a_reminder_says_that_a_meeting_is_tentative(
+    writer: LetterWriter, full_facts: LetterFacts, facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Nobody is to travel for what may be called off."""
+    letter = writer.letter(Kind.REMINDER, full_facts, attendee, LINK)
+    assert letter.subject.startswith("Reminder of a tentative meeting: ")
+    for body in (letter.text, letter.html):
+        assert "This meeting is tentative" in body
+    assert "tentative" not in _all(writer.letter(Kind.REMINDER, facts, attendee, LINK))
