@@ -165,5 +165,8 @@ def _composed(night: Night, same: Sequence[StandingInvitation]) -> Iterator[Invi
             uid=uid,
             room=facts.room,
             validity=facts.validity,
+            references={
+                one.standing.address: one.first_message_id for one in same if one.first_message_id
+            },
         )
     )

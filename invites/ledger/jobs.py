@@ -120,11 +120,15 @@ def _open_from(kept: Mapping[str, Any]) -> OpenDue:
 
 
 class StandingInvitation(NamedTuple):
-    """An invitation that stands, and the facts from which a reminder of it is composed."""
+    """An invitation that stands, and the facts from which a reminder of it is composed.
+
+    `first_message_id` is that of the first message about the meeting, which a reminder answers.
+    """
 
     meeting_id: str
     standing: Standing
     known: Known
+    first_message_id: str | None
 
 
 def standing_invitations(
@@ -143,6 +147,7 @@ def standing_invitations(
             invitations.c.sent_at,
             shared_facts.c.facts,
             invitations.c.standing_attendee,
+            invitations.c.first_message_id,
         )
         .select_from(
             invitations.join(meetings, meetings.c.id == invitations.c.meeting_id).join(
@@ -169,9 +174,10 @@ def standing_invitations(
                     sent_at=_instant(sent_at or 0),
                 ),
                 Known(meeting_facts_from(facts), attendee_from(attendee)),
+                first,
             )
-            for meeting_id, uid, address, start, sent_at, facts, attendee in connection.execute(
-                statement
+            for meeting_id, uid, address, start, sent_at, facts, attendee, first in (
+                connection.execute(statement)
             )
         )
 

@@ -64,6 +64,30 @@ def test_each_reminder_goes_out_once_with_the_same_link(
     assert len({one.message_id for one in sent}) == 4
 
 
+def test_a_reminder_stands_in_the_thread_of_its_invitation(
+    reminding: House, relay: ScriptedServer
+) -> None:
+    """Mail programs show it below the invitation, which it answers."""
+    invited = {one.recipient: one.message_id for one in relay.accepted}
+    at(reminding, 2, "09:00")
+    sent = reminded(relay)
+    assert len(sent) == 2
+    for one in sent:
+        header = parsed(one.content)
+        assert header["In-Reply-To"] == header["References"] == invited[one.recipient]
+
+
+def test_a_reminder_says_when_the_meeting_starts(reminding: House, relay: ScriptedServer) -> None:
+    """As seen from when it is sent, in the zone that times are shown in."""
+    at(reminding, 2, "09:00")
+    at(reminding, 3, "08:00")
+    subjects = [str(parsed(one.content)["Subject"]) for one in reminded(relay)]
+    assert [", tomorrow at 09:00" in subject for subject in subjects] == [True, True, False, False]
+    assert [", in an hour (09:00)" in subject for subject in subjects] == [
+        *(False, False, True, True)
+    ]
+
+
 def test_a_reminder_is_no_calendar_message(reminding: House, relay: ScriptedServer) -> None:
     """It is a mail with text and HTML alone, for the entry is in the calendar already."""
     at(reminding, 2, "09:00")

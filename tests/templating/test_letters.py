@@ -465,7 +465,10 @@ def test_a_reminder_says_when_the_meeting_starts(
     now = facts.meeting.start - before
     person = replace(attendee, timezone=zone)
     letter = writer.letter(Kind.REMINDER, replace(facts, now=now), person, LINK)
-    assert letter.subject == f"Reminder: Planning & more, {told}"
+    clock = "17:00" if zone == "Asia/Tokyo" else "09:00"
+    assert letter.subject == f"Reminder: Planning & more, {told}" + (
+        "" if clock in told else f" ({clock})"
+    )
     assert f"this meeting starts {told}:" in letter.text
     assert f"this meeting starts {told}." in letter.html
 
