@@ -254,7 +254,7 @@ MISTAKES: dict[str, tuple[Callable[[], None], tuple[str, ...], int, str]] = {
         (*SAMPLE_DEMO, "--templates", "mine"), 5, "alone on a line of its own",
     ),
     "a template without a button": (
-        _spoilt("join.html.j2", "<p>No link</p>"),
+        _spoilt("invitation.html.j2", "<p>No link</p>"),
         (*SAMPLE_DEMO, "--templates", "mine"), 5, 'expected <a href="{{ link }}">',
     ),
     "a template without a subject": (
