@@ -100,6 +100,19 @@ class TryAgainError(InvitesError):
     exit_code = Exit.TRY_AGAIN
 
 
+class ServerDownError(TryAgainError):
+    """The mail server serves nobody for now: no connection, or one message after the other lost.
+
+    `lost` are the delivery's keys of the messages that were lost one after the other, and that say
+    more about the server than about themselves.
+    """
+
+    def __init__(self, text: str, *, lost: Sequence[object] = ()) -> None:
+        """`text` is already free of secrets."""
+        self.lost = tuple(lost)
+        super().__init__(text)
+
+
 class MessageFaultError(InvitesError):
     """A composed message fails our own check; nothing of it is written or sent.
 

@@ -206,6 +206,7 @@ class Sending:
             to=self.setup.to,
             sent_since=count,
             keep_old=self.flags.now is not None,
+            present=lambda: clock(self.flags.now),
         )
 
     def _about(self, ready: Prepared) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class OutgoingMessage:
 
     `sender` and `recipient` are the envelope's mailboxes, ASCII with A-labels.
     `content` is the whole .eml: CRLF line ends, 7-bit; it holds a live link.
+    `tried` is true where an earlier run tried it already: losing it says less about the relay.
     `invitation` says what it is about, for the manifest of a folder; None for a message that is no
     invitation (a report to operators), which only SMTP carries.
     """
@@ -54,11 +55,18 @@ class OutgoingMessage:
     recipient: str
     message_id: str
     content: bytes = field(repr=False)
+    tried: bool = False
     invitation: Invitation | None = field(default=None, repr=False)
 
     @classmethod
     def of(
-        cls, invitation: Invitation, *, key: Key, sender: str, recipient: str | None = None
+        cls,
+        invitation: Invitation,
+        *,
+        key: Key,
+        sender: str,
+        recipient: str | None = None,
+        tried: bool = False,
     ) -> Self:
         """Return the message of `invitation`, to its attendee's mailbox unless `recipient` is given."""
         return cls(
@@ -67,6 +75,7 @@ class OutgoingMessage:
             recipient=recipient or invitation.attendee.mailbox,
             message_id=invitation.message_id,
             content=invitation.eml,
+            tried=tried,
             invitation=invitation,
         )
 
@@ -97,11 +106,15 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """Not sent, and the same message again would not be either (5xx, too big, a bad address)."""
+    """Not sent, and the same message again would not be either (5xx, too big, a bad address).
+
+    `bad_address` is true where the server said that there is no such mailbox (RFC 3463 3.2: 5.1.x).
+    """
 
     key: Key
     answer: str
     phase: Phase
+    bad_address: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +158,8 @@ class Delivery(Protocol):
 
         `messages` is iterated in the calling thread, lazily, a few ahead of what is sent.
         `stop` is asked before each message is taken; once true the messages in hand are finished.
-        Raises TryAgainError where the run ended early (server down, five messages lost in a row,
-        the day's limit, `stop`) and LoginError where login or TLS failed; both with everything
+        Raises TryAgainError where the run ended early (the day's limit, the time budget, `stop`),
+        ServerDownError where the server serves nobody, and LoginError where login or TLS failed; both with everything
         noted that happened, and nothing marked failed for it.
         Raises StorageError where a folder can't be written.
         """
@@ -187,12 +200,16 @@ def open_delivery(
     to: Literal["folder", "smtp"] | None = None,
     sent_since: SentSince = nothing_sent_yet,
     keep_old: bool = False,
+    present: Callable[[], datetime] | None = None,
+    in_doubt: bool = False,
 ) -> Delivery:
     """Return the configured delivery, or the one that `to` names.
 
     `run` names the run and its batch: ASCII letters, digits, `-`, `_`, `.`; the same run again
     gives the same name.  `now` decides which old batches go; `keep_old` lets all of them be, for
-    a run whose clock is not the real one.
+    a run whose clock is not the real one.  `present` gives the time of an attempt, which by SMTP
+    becomes the message's Date.  `in_doubt` where the mail server was down at the last
+    run: then the first message that is lost ends this one.
     Raises SettingsError where the delivery's settings are incomplete.
     """
     chosen = to or settings.delivery.to
@@ -205,6 +222,12 @@ def open_delivery(
         case "smtp":
             from invites.delivery.smtp import SmtpDelivery, relay_from  # noqa: PLC0415
 
-            return SmtpDelivery(relay_from(settings), sent_since=sent_since)
+            return SmtpDelivery(
+                relay_from(settings),
+                sent_since=sent_since,
+                budget=settings.delivery.budget,
+                present=present,
+                in_doubt=in_doubt,
+            )
         case _:
             raise SettingsError(f'delivery.to: found "{chosen}", expected "folder" or "smtp"')

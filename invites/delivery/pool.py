@@ -9,19 +9,31 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Final, Protocol, TypeVar, cast
 
-from invites.delivery.base import Deferred, Journal, Key, Outcome, OutgoingMessage, Unknown
+from invites.delivery.base import (
+    Deferred,
+    Journal,
+    Key,
+    Outcome,
+    OutgoingMessage,
+    Phase,
+    Unknown,
+)
 from invites.delivery.rate import Pace
-from invites.delivery.smtp_session import check_octets
-from invites.errors import TryAgainError
+from invites.delivery.smtp_session import check_octets, with_date
+from invites.errors import ServerDownError, TryAgainError
 
 T = TypeVar("T")
 
 LOST_IN_A_ROW: Final = 5
-"""Messages in a row without an answer after which the server counts as down."""
+"""Different messages in a row without an answer after which the server counts as down."""
+
+_OPENING: Final = frozenset({Phase.CONNECT, Phase.BANNER, Phase.EHLO, Phase.STARTTLS, Phase.AUTH})
+"""Phases in which nothing was said about a message yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +74,15 @@ class MessageQueue:
         pace: Pace,
         relay_name: str,
         workers: int = 1,
+        in_doubt: bool = False,
+        is_spent: Callable[[], bool] = lambda: False,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
-        """`workers` is how many of them take messages."""
+        """`workers` is how many of them take messages.
+
+        `in_doubt`: the relay was down at the last run, so the first loss is enough to say so again.
+        `is_spent` tells whether the run's time budget is used up, `clock` (aware) what Date says.
+        """
         self._messages: Iterator[OutgoingMessage] = iter(messages)
         self._next: deque[OutgoingMessage] = deque()
         self._journal = journal
@@ -71,7 +90,11 @@ class MessageQueue:
         self._pace = pace
         self._relay_name = relay_name
         self._workers = workers
-        self._lost_in_a_row = 0
+        self._in_doubt = in_doubt
+        self._is_spent = is_spent
+        self._clock = clock
+        self._never_tried: set[Key] = set()
+        self._lost: list[Key] = []
         self._journal_fault: Exception | None = None
         self.error: Exception | None = None
 
@@ -86,12 +109,19 @@ class MessageQueue:
         if wait > 0:
             return Pause(wait)
         self._pace.count()
-        return self._next.popleft()
+        message = self._next.popleft()
+        if not message.tried:
+            self._never_tried.add(message.key)
+        return message if self._clock is None else with_date(message, self._clock())
 
     def is_over(self) -> bool:
         """Whether no further message is to be started."""
         if self.error is None and self._stop():
             self.end(TryAgainError("stopped by a signal; run again to send the rest"))
+        if self.error is None and self._is_spent():
+            self.end(
+                TryAgainError("delivery.budget: the run's time is used up; run again for the rest")
+            )
         return self.error is not None
 
     def note(self, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:
@@ -110,21 +140,37 @@ class MessageQueue:
             self._watch(outcome)
 
     def _watch(self, outcome: Outcome) -> None:
+        """End the run where losing messages says that the relay is down, and not that they are odd.
+
+        A message that was lost in an earlier run may well be lost for what it is or where it goes:
+        only one that was never tried, or a session that does not even open, tells of the relay.
+        """
         match outcome:
             case Unknown() | Deferred(lost=True):
-                self._lost_in_a_row += 1
+                self._lost.append(outcome.key)
             case _:
-                self._lost_in_a_row = 0
-        if self._lost_in_a_row == LOST_IN_A_ROW:
+                self._lost.clear()
+                self._in_doubt = False  # whatever it said, it is there
+        tells = outcome.key in self._never_tried or outcome.phase in _OPENING
+        self._never_tried.discard(outcome.key)
+        if (len(self._lost) >= LOST_IN_A_ROW and tells) or (self._lost and self._in_doubt):
+            words = (
+                f"{len(self._lost)} messages in a row were lost, the last"
+                if len(self._lost) > 1
+                else "it was down at the last run, and the first message was lost"
+            )
             self.end(
-                TryAgainError(
-                    f"{self._relay_name}: {LOST_IN_A_ROW} messages in a row were lost, the last at "
-                    f"{outcome.phase}: {outcome.answer}; run again later"
+                ServerDownError(
+                    f"{self._relay_name}: {words} at {outcome.phase}: {outcome.answer}; "
+                    "run again later",
+                    lost=self._lost,
                 )
             )
 
     def end(self, error: Exception) -> None:
         """Give out no more messages; the first error is what the delivery raises."""
+        if isinstance(error, ServerDownError):
+            error.lost = error.lost or tuple(self._lost)
         self.error = self.error or error
 
     def retire(self, messages: Sequence[OutgoingMessage]) -> bool:

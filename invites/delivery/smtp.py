@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -18,7 +19,7 @@ from invites.delivery.smtp_connection import LostError, Relay
 from invites.delivery.smtp_login import open_session, verifying_context
 from invites.delivery.smtp_session import Session
 from invites.delivery.smtp_worker import Worker
-from invites.errors import SettingsError, TryAgainError
+from invites.errors import ServerDownError, SettingsError
 
 if TYPE_CHECKING:
     from invites.settings import Settings
@@ -34,14 +35,25 @@ class SmtpDelivery:
         relay: Relay,
         *,
         sent_since: SentSince = nothing_sent_yet,
+        budget: timedelta | None = None,
+        in_doubt: bool = False,
+        present: Callable[[], datetime] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`clock` and `sleep` are for the rate alone, in seconds; deadlines go by the real ones."""
+        """Start the `budget` now: how long the run may take (None: no limit).
+
+        `in_doubt` where the relay was down at the last run.
+        `present` (aware) is what the Date header of a message says; None leaves it as composed.
+        `clock` and `sleep` are for rate and budget, in seconds; deadlines go by the real ones.
+        """
         self._relay = relay
         self._sent_since = sent_since
         self._clock = clock
         self._sleep = sleep
+        self._in_doubt = in_doubt
+        self._present = present
+        self._until = None if budget is None else clock() + budget.total_seconds()
 
     def __enter__(self) -> Self:
         """Open nothing: connections are opened when there is a first message."""
@@ -63,7 +75,15 @@ class SmtpDelivery:
         pace = Pace(relay.rate, sent_since=self._sent_since, clock=self._clock)
         workers = max(relay.connections, 1)
         queue = MessageQueue(
-            messages, journal, stop=stop, pace=pace, relay_name=relay.name, workers=workers
+            messages,
+            journal,
+            stop=stop,
+            pace=pace,
+            relay_name=relay.name,
+            workers=workers,
+            in_doubt=self._in_doubt,
+            is_spent=self._is_spent,
+            clock=self._present,
         )
         context = verifying_context(relay)
 
@@ -76,6 +96,9 @@ class SmtpDelivery:
             serve(queue, [work] * workers)
         if queue.error is not None:
             raise queue.error
+
+    def _is_spent(self) -> bool:
+        return self._until is not None and self._clock() >= self._until
 
     def traced(self, message_ids: Iterable[str]) -> Mapping[str, bool]:  # noqa: ARG002 - protocol
         """Tell nothing: a relay can't be asked what it accepted."""
@@ -114,7 +137,7 @@ def login_report(relay: Relay) -> str:
     try:
         connection, extensions = open_session(relay, verifying_context(relay))
     except LostError as lost:
-        raise TryAgainError(f"{relay.name}: {lost.why} ({lost.phase}); try again later") from None
+        raise ServerDownError(f"{relay.name}: {lost.why} ({lost.phase}); try again later") from None
     Session(connection, extensions, relay).quit()
     login = f"login as {relay.username}" if relay.username is not None else "no login"
     offers = [

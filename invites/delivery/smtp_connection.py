@@ -35,17 +35,25 @@ class LostError(Exception):
 
     `phase` is where; `why` is a sentence for the history; `dot_out` is true once the message's end
     was handed to the network, so that the server may have accepted it.
-    `refused` is true where no connection came about at all.
+    `refused` is true where no connection came about at all, `closing` where the server said that it
+    closes it (421).
     """
 
     def __init__(
-        self, phase: Phase, why: str, *, dot_out: bool = False, refused: bool = False
+        self,
+        phase: Phase,
+        why: str,
+        *,
+        dot_out: bool = False,
+        refused: bool = False,
+        closing: bool = False,
     ) -> None:
         """Say what happened; `why` is already free of secrets."""
         self.phase = phase
         self.why = why
         self.dot_out = dot_out
         self.refused = refused
+        self.closing = closing
         super().__init__(f"{why} ({phase})")
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from invites.delivery.base import Phase
 from invites.delivery.redact import masked
 from invites.delivery.smtp_connection import Connection, LostError, Relay, Reply
-from invites.errors import LoginError, SettingsError, TryAgainError
+from invites.errors import LoginError, ServerDownError, SettingsError
 
 Extensions = Mapping[str, str]
 """What EHLO offered: keywords in upper case, each with its parameters (RFC 5321 4.1.1.1)."""
@@ -45,7 +45,7 @@ def verifying_context(relay: Relay) -> ssl.SSLContext:
 def open_session(relay: Relay, context: ssl.SSLContext) -> tuple[Connection, Extensions]:
     """Connect and log in; return the connection and what the server offers after that.
 
-    Raises LostError where the connection is lost or refused for now, TryAgainError where the server
+    Raises LostError where the connection is lost or refused for now, ServerDownError where the server
     serves nobody for now, LoginError where TLS or login fails, SettingsError for plain text to a
     host that is not this one.
     """
@@ -141,9 +141,11 @@ def _must_be(code: int, reply: Reply, connection: Connection, relay: Relay) -> N
                 "plain text"
             )
         case Phase.STARTTLS, 4 if reply.code != CLOSING:
-            raise TryAgainError(f"{relay.name} refused STARTTLS for now: {answer}; run again later")
+            raise ServerDownError(
+                f"{relay.name} refused STARTTLS for now: {answer}; run again later"
+            )
         case _, 5:
-            raise TryAgainError(
+            raise ServerDownError(
                 f"{relay.name} takes no mail from here ({connection.phase}): {answer}; "
                 "nothing was marked failed; run again later"
             )
@@ -203,7 +205,7 @@ def _refuse_login(reply: Reply, connection: Connection, relay: Relay, secret: st
         )
     if reply.code == CLOSING or reply.code // 100 != 4:
         raise LostError(connection.phase, answer)
-    raise TryAgainError(f"{relay.name} refused the login for now: {answer}; run again later")
+    raise ServerDownError(f"{relay.name} refused the login for now: {answer}; run again later")
 
 
 def _plain(username: str, secret: str) -> str:

@@ -9,7 +9,10 @@ is in doubt.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from email.utils import format_datetime
+from hashlib import sha256
 from typing import Final
 
 from invites.delivery.base import OutgoingMessage, Phase
@@ -20,6 +23,9 @@ from invites.errors import LoginError, MessageFaultError
 
 _MAILBOX: Final = re.compile(r"[!-;=?-~]+@[!-;=?A-~]+")
 """Printable ASCII without blanks and angle brackets: nothing that could end the command."""
+
+_OUT_OF_STEP: Final = re.compile(r"\b5\.5\.[01]\b")
+_DATE: Final = re.compile(rb"^Date: [^\r\n]*", re.MULTILINE)
 
 LOGIN_WANTED: Final = (530, 535, 538)
 """Answers about the session, whatever command they come to (RFC 4954 6)."""
@@ -42,15 +48,23 @@ class Answer:
 class Session:
     """A connection that is open and logged in."""
 
-    def __init__(self, connection: Connection, extensions: Extensions, relay: Relay) -> None:
-        """Take over what `open_session` returned."""
+    def __init__(
+        self,
+        connection: Connection,
+        extensions: Extensions,
+        relay: Relay,
+        *,
+        pipelining: bool = True,
+    ) -> None:
+        """Take over what `open_session` returned; `pipelining` false goes step by step."""
         self._connection = connection
         self._relay = relay
         self._offers_size = "SIZE" in extensions
         size = extensions.get("SIZE", "")
         self._size_limit = int(size) if size.isascii() and size.isdigit() else 0
         self._sent_ahead: OutgoingMessage | None = None
-        self.pipelining = relay.pipelining and "PIPELINING" in extensions
+        self._offers_dsn = "DSN" in extensions
+        self.pipelining = relay.pipelining and pipelining and "PIPELINING" in extensions
         self.usable = True
 
     @property
@@ -126,9 +140,11 @@ class Session:
         self._connection.close()
 
     def _commands(self, message: OutgoingMessage) -> tuple[tuple[Phase, bytes], ...]:
-        size = f" SIZE={len(message.content)}" if self._offers_size else ""
+        options = f" SIZE={len(message.content)}" if self._offers_size else ""
+        if self._offers_dsn:  # a bounce with the whole message would carry the link about
+            options += f" RET=HDRS ENVID={_envelope_id(message.message_id)}"
         return (
-            (Phase.MAIL, f"MAIL FROM:<{message.sender}>{size}\r\n".encode("ascii")),
+            (Phase.MAIL, f"MAIL FROM:<{message.sender}>{options}\r\n".encode("ascii")),
             (Phase.RCPT, f"RCPT TO:<{message.recipient}>\r\n".encode("ascii")),
             (Phase.DATA, b"DATA\r\n"),
         )
@@ -156,9 +172,11 @@ class Session:
         except LostError:
             if answer is None:
                 raise
+            _demand_order(answer)
             self.usable = False
             return answer
         if answer is not None:
+            _demand_order(answer)
             data_is_open = reply is not None and reply.code == 354
             self._reset(b".\r\n" if data_is_open else b"RSET\r\n")
         return answer
@@ -179,7 +197,7 @@ class Session:
             return None
         words = masked(reply.text)
         if reply.code == CLOSING:
-            raise LostError(phase, words)
+            raise LostError(phase, words, closing=True)
         if reply.code in LOGIN_WANTED and phase is not Phase.DOT:
             raise LoginError(
                 f"{self._relay.name} wants another login ({phase}): {words}; nothing was marked "
@@ -199,6 +217,35 @@ class Session:
             raise lost
         self.usable = False
         return self._judged(reply) or Answer(reply.code, masked(reply.text), Phase.DOT)
+
+
+def _demand_order(answer: Answer) -> None:
+    """Raise LostError where the first refusal of a group says that the group itself was too much.
+
+    A server that offers pipelining and does not keep it answers "bad sequence", "unknown command"
+    or "synchronization error" to commands that are right (RFC 3463 3.6: 5.5.0, 5.5.1).
+    """
+    if answer.code in {500, 503} or _OUT_OF_STEP.search(answer.words):
+        raise LostError(answer.phase, f"pipelining is offered and not kept: {answer.words}")
+
+
+def _envelope_id(message_id: str) -> str:
+    """Return the Message-ID as ENVID, at most 100 characters of xtext (RFC 3461 4.4 and 4)."""
+    coded = "".join(
+        char if "!" <= char <= "~" and char not in "+=" else f"+{ord(char):02X}"
+        for char in message_id.strip("<>")
+    )
+    return coded if len(coded) <= 100 else sha256(message_id.encode()).hexdigest()
+
+
+def with_date(message: OutgoingMessage, at: datetime) -> OutgoingMessage:
+    """Return `message` with `at` (aware) in its Date header; one without Date stays as it is.
+
+    What was composed carries the revision's time, which may be long ago for a repeated message.
+    """
+    head, blank, rest = message.content.partition(b"\r\n\r\n")
+    date = f"Date: {format_datetime(at)}".encode("ascii")
+    return replace(message, content=_DATE.sub(date, head, count=1) + blank + rest)
 
 
 def check_octets(message: OutgoingMessage) -> None:

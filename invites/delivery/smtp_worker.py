@@ -5,6 +5,7 @@ A worker has one message in hand, and with pipelining the next one on its way be
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from invites.delivery.pool import Pause, Queue
 from invites.delivery.smtp_connection import LostError, Relay
 from invites.delivery.smtp_login import open_session
 from invites.delivery.smtp_session import Answer, Session
-from invites.errors import InvitesError, TryAgainError
+from invites.errors import InvitesError, ServerDownError
 
 LONGEST_NAP: Final = 1.0
 """Seconds between looks at whether the run is to stop, while a rate limit is waited for."""
@@ -33,14 +34,21 @@ LONGEST_NAP: Final = 1.0
 IDLE_AT_MOST: Final = 30.0
 """Seconds of waiting for which a connection is kept; servers close idle ones (RFC 5321 4.5.3.2)."""
 
+PATIENCE_AT_MOST: Final = 16
+"""Refusals for now in a row after which a new connection is tried in any case."""
+
+_BAD_ADDRESS: Final = re.compile(r"5\d\d[ -]5\.1\.\d{1,3}\b")
+"""A refusal for good with an enhanced status about the address (RFC 3463 3.2)."""
+
 
 @dataclass(slots=True)
 class _InHand:
-    """A message on this worker, whether it was announced, and whether it was lost once."""
+    """A message on this worker: whether it was announced, and what was tried with it."""
 
     message: OutgoingMessage
     announced: bool = False
     lost_once: bool = False
+    reconnected: bool = False
 
 
 class Worker:
@@ -58,6 +66,10 @@ class Worker:
         self._hand: deque[_InHand] = deque()
         self._pending: list[Outcome] = []
         self._is_retired = False
+        self._pipelining = True
+        self._accepted = 0
+        self._refused_in_a_row = 0
+        self._patience = 1
 
     def work(self) -> None:
         """Carry messages until the queue has none; errors of the session end the run at the queue."""
@@ -99,12 +111,37 @@ class Worker:
         except LostError as lost:
             self._lose(current, lost, opening=opening)
         else:
+            if self._is_worth_a_connection(current, answer):
+                current.reconnected = True
+                self._flush()
+                self._leave()
+                return
             self._settle(_outcome(current.message.key, answer))
             self._tidy(session)
 
     def _opened(self) -> Session:
         connection, extensions = open_session(self._relay, self._context)
-        return Session(connection, extensions, self._relay)
+        self._accepted = self._refused_in_a_row = 0
+        return Session(connection, extensions, self._relay, pipelining=self._pipelining)
+
+    def _is_worth_a_connection(self, current: _InHand, answer: Answer) -> bool:
+        """Tell whether a refusal for now may be about the connection, and not about the message.
+
+        Some servers take so many recipients of a connection and answer 4xx from then on; greylisting
+        looks the same.  So the message in hand is tried once over a new connection, and where that
+        did not help, twice as many refusals in a row are waited for before the next such attempt.
+        """
+        if answer.code // 100 == 2:
+            self._accepted, self._refused_in_a_row = self._accepted + 1, 0
+            self._patience = 1 if current.reconnected else self._patience
+            return False
+        if answer.code // 100 != 4 or answer.phase is Phase.DOT:
+            return False
+        self._refused_in_a_row += 1
+        if current.reconnected:
+            self._patience = min(2 * self._patience, PATIENCE_AT_MOST)
+            return False
+        return self._accepted > 0 and self._refused_in_a_row >= self._patience
 
     def _next_message(self, session: Session) -> OutgoingMessage | None:
         """Take the message whose commands may follow the dot of this one."""
@@ -136,6 +173,8 @@ class Worker:
 
     def _lose(self, current: _InHand, lost: LostError, *, opening: bool) -> None:
         """Try the message again once; after that, or after its dot, its outcome is settled."""
+        if self._session is not None and self._session.pipelining and not lost.closing:
+            self._pipelining = False  # offered and perhaps not kept: step by step from now on
         self._drop()
         if lost.dot_out:
             self._settle(Unknown(key=current.message.key, answer=f"no answer: {lost.why}"))
@@ -145,7 +184,7 @@ class Worker:
             return
         elif lost.refused:
             words = f"{self._relay.name}: {lost.why}; the rest waits; run again later"
-            raise TryAgainError(words) from None
+            raise ServerDownError(words) from None
         else:
             self._settle(
                 Deferred(key=current.message.key, answer=lost.why, phase=lost.phase, lost=True)
@@ -166,8 +205,8 @@ class Worker:
             if held.announced:
                 self._pending.append(_cut_short(held.message.key))
         self._hand.clear()
-        self._queue.end(error)
         self._flush()
+        self._queue.end(error)
 
     def _flush(self, sending: list[Key] | None = None) -> None:
         outcomes, self._pending = self._pending, []
@@ -198,7 +237,13 @@ def _outcome(key: Key, answer: Answer) -> Outcome:
         case 4:
             return Deferred(key=key, answer=answer.words, phase=answer.phase)
         case _:
-            return Failed(key=key, answer=answer.words, phase=answer.phase)
+            return Failed(
+                key=key,
+                answer=answer.words,
+                phase=answer.phase,
+                bad_address=answer.phase is not Phase.MAIL
+                and _BAD_ADDRESS.match(answer.words) is not None,
+            )
 
 
 def _cut_short(key: Key) -> Outcome:

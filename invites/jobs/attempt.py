@@ -179,6 +179,7 @@ def delivery_opener(night: Night, ledger: Ledger, to: str) -> Callable[[str], De
             to=to,  # type: ignore[arg-type]
             sent_since=lambda span: sent_since(ledger, span, now=night.now),
             keep_old=night.order.simulated,
+            present=night.surroundings.clock,
         )
 
     return opened

@@ -109,6 +109,8 @@ class DeliverySection(Section):
     folder: SettingsPath = Field(Path("outbox"), validate_default=True)
     keep_batches: PositiveDuration = timedelta(days=30)
     on_unknown: Literal["resend", "hold"] = "resend"
+    unknown_copies: WholeNumber = 2
+    budget: PositiveDuration = timedelta(hours=2)
 
 
 class M365(Section):

@@ -488,7 +488,7 @@ def test_a_refused_address_fails_alone(post: Office, relay: ScriptedServer) -> N
 
 def test_a_deferred_message_waits_for_the_next_run(post: Office, relay: ScriptedServer) -> None:
     """Exit 4, when it may be tried again, and still 4 while it waits."""
-    relay.faults = [Fault("RCPT", "451", only="bob@example.org", times=1)]
+    relay.faults = [Fault("RCPT", "451", only="bob@example.org", times=2)]
     answer = post.send_mail([ADA, BOB])
     assert (answer.code, "next attempt from " in answer.err) == (4, True)
     again = post.send_mail([ADA, BOB])

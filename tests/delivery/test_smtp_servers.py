@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from invites.delivery.base import Deferred, Failed, Phase, Sent
 from invites.delivery.smtp import SmtpDelivery, login_report
 from invites.delivery.smtp_connection import Relay
-from invites.errors import LoginError, MessageFaultError, TryAgainError
+from invites.errors import LoginError, MessageFaultError, ServerDownError, TryAgainError
 from tests.delivery.conftest import (
     Recorder,
     deliver,
@@ -29,7 +30,9 @@ def test_a_refused_receiver_fails_alone(journal: Recorder) -> None:
     with ScriptedServer(faults=[fault]) as server:
         deliver(plain_relay(server), journal)
     assert journal.kinds() == {1: "Sent", 2: "Failed", 3: "Sent"}
-    assert journal.outcomes[2] == Failed(key=2, answer="550 5.1.1 no such user", phase=Phase.RCPT)
+    assert journal.outcomes[2] == Failed(
+        key=2, answer="550 5.1.1 no such user", phase=Phase.RCPT, bad_address=True
+    )
     assert server.connections == 1
 
 
@@ -153,6 +156,184 @@ def test_a_server_that_takes_few_messages_per_connection_gets_many_connections(
         deliver(plain_relay(server), journal, 7)
     assert journal.kinds() == dict.fromkeys(range(1, 8), "Sent")
     assert server.connections == 4
+
+
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "stepwise"])
+def test_a_server_that_takes_few_recipients_per_connection_gets_new_connections(
+    *, pipelining: bool, journal: Recorder
+) -> None:
+    """452 from the 21st recipient of a connection: reconnected, nothing is deferred."""
+    with ScriptedServer(recipients_per_connection=20, pipelining=pipelining) as server:
+        deliver(plain_relay(server), journal, 65)
+    assert journal.kinds() == dict.fromkeys(range(1, 66), "Sent")
+    assert server.connections == 4
+
+
+def test_refusals_for_now_that_are_no_limit_cost_few_connections(journal: Recorder) -> None:
+    """Greylisting looks like such a limit: it is tried over a new connection ever less often."""
+    faults = [
+        Fault("RCPT", "451 4.7.1 Greylisted", only=each.recipient) for each in messages(101)[1:]
+    ]
+    with ScriptedServer(faults=faults) as server:
+        deliver(plain_relay(server), journal, 101)
+    assert journal.kinds() == {1: "Sent", **dict.fromkeys(range(2, 102), "Deferred")}
+    assert server.connections == 2  # the new one has not accepted anything yet
+
+
+@pytest.mark.parametrize("how", ["forgets", "refuses", "drops"])
+def test_a_server_that_does_not_keep_pipelining_is_spoken_to_step_by_step(
+    how: str, journal: Recorder
+) -> None:
+    """It offers PIPELINING and is confused by it: after the first failure nothing is lost."""
+    with ScriptedServer(false_pipelining=how) as server:
+        deliver(plain_relay(server, timeout=0.3), journal, 30)
+    assert journal.kinds() == dict.fromkeys(range(1, 31), "Sent")
+    assert server.ids() == [message_id_of(key) for key in range(1, 31)]
+    assert server.connections == 2
+    together = [one for one in server.writes if one.count(b"\r\nRCPT")]
+    assert len(together) == 1
+
+
+def test_a_server_that_stops_keeping_pipelining_is_spoken_to_step_by_step(
+    journal: Recorder,
+) -> None:
+    """The failure comes in the middle of a run: what was sent ahead is repeated, and nothing twice."""
+    with ScriptedServer() as server:
+
+        def forget(_: bytes) -> None:
+            if len(server.accepted) == 9:
+                server.false_pipelining = "forgets"
+
+        server.on_content = forget
+        deliver(plain_relay(server, timeout=0.3), journal, 20)
+    assert journal.kinds() == dict.fromkeys(range(1, 21), "Sent")
+    assert server.ids() == [message_id_of(key) for key in range(1, 21)]
+
+
+def test_a_bounce_is_asked_to_leave_the_message_out(journal: Recorder) -> None:
+    """Where DSN is offered: RET=HDRS, for the message holds the link, and ENVID tells which it was."""
+    with ScriptedServer(dsn=True) as server:
+        deliver(plain_relay(server), journal, 1)
+    (line,) = [one for one in server.commands if one.startswith("MAIL")]
+    assert line == "MAIL FROM:<meetings@example.com> RET=HDRS ENVID=message1@example.com"
+    with ScriptedServer() as server:
+        deliver(plain_relay(server), Recorder(), 1)
+    assert not [one for one in server.commands if "RET" in one or "ENVID" in one]
+
+
+@pytest.mark.parametrize(
+    ("message_id", "envelope_id"),
+    [
+        ("<a+b=c@example.com>", "a+2Bb+3Dc@example.com"),
+        (f"<{'x' * 200}@example.com>", "6b7ef8"),
+    ],
+)
+def test_an_envelope_id_is_short_and_coded(
+    message_id: str, envelope_id: str, journal: Recorder
+) -> None:
+    """At most 100 characters of xtext (RFC 3461 4.4); a longer Message-ID is hashed."""
+    with ScriptedServer(dsn=True) as server:
+        sent = replace(message(1), message_id=message_id)
+        SmtpDelivery(plain_relay(server)).deliver([sent], journal, stop=never)
+    found = server.commands[1].rpartition("ENVID=")[2]
+    assert found.startswith(envelope_id) or len(found) == 64
+    assert len(found) <= 100
+
+
+def test_the_date_is_that_of_the_attempt(journal: Recorder) -> None:
+    """A message that waited says when it was sent; nothing else of it changes, its body neither."""
+    at = datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC)
+    old = "Date: Wed, 01 Jan 2031 08:00:00 +0000"
+    whole = message(1, body=f"{old}\r\n")
+    dated = replace(
+        whole, content=whole.content.replace(b"Subject:", f"{old}\r\nSubject:".encode())
+    )
+    with ScriptedServer(size=100_000) as server:
+        delivery = SmtpDelivery(plain_relay(server), present=lambda: at)
+        delivery.deliver([dated], journal, stop=never)
+    (arrived,) = server.accepted
+    new = b"Date: Mon, 03 Feb 2031 04:05:06 +0000"
+    assert arrived.content == dated.content.replace(old.encode(), new, 1)
+
+
+def test_a_run_that_used_up_its_time_ends_in_order(journal: Recorder) -> None:
+    """The message in hand is finished, nothing is left in doubt, and the rest waits."""
+    moments = iter(range(1000))
+    with ScriptedServer() as server:
+        delivery = SmtpDelivery(
+            plain_relay(server), budget=timedelta(seconds=20), clock=lambda: float(next(moments))
+        )
+        with pytest.raises(TryAgainError, match=r"delivery\.budget"):
+            delivery.deliver(messages(50), journal, stop=never)
+    assert 0 < len(server.accepted) < 50
+    assert set(journal.sending) == set(journal.outcomes)
+    assert set(journal.kinds().values()) == {"Sent"}
+
+
+def test_five_that_were_lost_before_do_not_end_the_run(journal: Recorder) -> None:
+    """Poison at the head: five that an earlier run lost too, then one that was never tried."""
+    poison = [f"attendee{number}@example.org" for number in range(1, 6)]
+    faults = [Fault("RCPT", "drop", only=mailbox) for mailbox in poison]
+    with ScriptedServer(faults=faults) as server:
+        tried = [replace(each, tried=each.recipient in poison) for each in messages(60)]
+        SmtpDelivery(plain_relay(server)).deliver(tried, journal, stop=never)
+    assert journal.kinds() == {
+        **dict.fromkeys(range(1, 6), "Deferred"),
+        **dict.fromkeys(range(6, 61), "Sent"),
+    }
+
+
+def test_a_dead_server_is_told_by_one_that_was_never_tried(journal: Recorder) -> None:
+    """After five tried ones the sixth, never tried, is lost as well: the run ends, naming all six."""
+    with ScriptedServer(faults=[Fault("RCPT", "drop")]) as server:
+        tried = [replace(each, tried=each.key in range(1, 6)) for each in messages(60)]
+        with pytest.raises(ServerDownError, match="6 messages in a row") as down:
+            SmtpDelivery(plain_relay(server)).deliver(tried, journal, stop=never)
+    assert down.value.lost == (1, 2, 3, 4, 5, 6)
+    assert set(journal.kinds().values()) == {"Deferred"}
+
+
+def test_a_session_that_does_not_open_ends_the_run_whatever_was_tried(journal: Recorder) -> None:
+    """Nothing was said of a message yet: five tried ones tell enough."""
+    with ScriptedServer(faults=[Fault("EHLO", "drop")]) as server:
+        tried = [replace(each, tried=True) for each in messages(60)]
+        with pytest.raises(ServerDownError):
+            SmtpDelivery(plain_relay(server)).deliver(tried, journal, stop=never)
+    assert len(journal.outcomes) == 5
+
+
+def test_a_server_that_was_down_is_tried_with_one_message(journal: Recorder) -> None:
+    """One lost message is enough to know that it still is; one answer is enough for all the others."""
+    with ScriptedServer(faults=[Fault("DATA", "drop", times=2)]) as server:
+        delivery = SmtpDelivery(plain_relay(server), in_doubt=True)
+        with pytest.raises(ServerDownError, match="down at the last run"):
+            delivery.deliver(messages(9), journal, stop=never)
+        assert journal.kinds() == {1: "Deferred"}
+        again = Recorder()
+        SmtpDelivery(plain_relay(server), in_doubt=True).deliver(messages(9), again, stop=never)
+    assert again.kinds() == dict.fromkeys(range(1, 10), "Sent")
+
+
+@pytest.mark.parametrize(
+    ("phase", "words", "bad"),
+    [
+        ("RCPT", "550 5.1.1 no such user", True),
+        ("RCPT", "550-5.1.1 no such\r\n550 5.1.1 user", True),
+        ("dot", "554 5.1.0 address rejected", True),
+        ("RCPT", "550 5.7.1 not allowed", False),
+        ("RCPT", "550 no such user", False),
+        ("MAIL", "550 5.1.8 sender unknown", False),
+    ],
+)
+def test_only_an_address_status_says_that_the_address_is_bad(
+    phase: str, words: str, *, bad: bool, journal: Recorder
+) -> None:
+    """5.1.x about the receiver; of the sender's own it says nothing about the row."""
+    with ScriptedServer(faults=[Fault(phase, words)]) as server:
+        deliver(plain_relay(server), journal, 1)
+    outcome = journal.outcomes[1]
+    assert isinstance(outcome, Failed)
+    assert outcome.bad_address is bad
 
 
 def test_a_connection_limit_leaves_the_work_to_the_lines_that_got_through(

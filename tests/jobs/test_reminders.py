@@ -130,7 +130,7 @@ def test_a_reminder_that_is_refused_for_now_is_tried_again(
     reminding: House, relay: ScriptedServer
 ) -> None:
     """Deferred is not sent: the next wake-up tries again, and only for that one."""
-    relay.faults = [Fault("RCPT", "450", times=1, only="bob@example.org")]
+    relay.faults = [Fault("RCPT", "450", times=2, only="bob@example.org")]
     reminding.now = reminding.now.replace(day=2)
     (side,) = reminding.wake("09:00").sides
     assert (side.what, side.exit_code) == ("reminders", Exit.IN_PART)

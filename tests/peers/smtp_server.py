@@ -9,6 +9,9 @@ An action is a code to answer with (421 closes after it), or `drop`, `hang` (unt
 up), `garbage` (octets that are no reply), or any other text, which is sent as the reply line.
 A fault befalls its phase after `skip` undisturbed passages, `times` times (None: for ever), and only
 for the mailbox `only`, where it is given (RCPT and later).
+After `recipients_per_connection` messages RCPT gets 452 until the client reconnects.
+`false_pipelining` offers PIPELINING and, where commands come together, does not keep it: `forgets`
+all but the first, `refuses` each after the first with 503, or `drops` the connection.
 Change `server.faults` at any time, for a server that recovers.
 """
 
@@ -75,6 +78,9 @@ class ScriptedServer:
     size: int | None = None
     connection_limit: int | None = None
     messages_per_connection: int | None = None
+    recipients_per_connection: int | None = None
+    dsn: bool = False
+    false_pipelining: str = ""
     octet_pause: float = 0.0
     answers_together: bool = False
     takes_data_without_recipient: bool = False
@@ -194,6 +200,8 @@ class _Talk:
         while True:
             line = self.line()
             self.server.commands.append(line.decode("latin-1"))
+            if self.is_beside_others(line):
+                continue
             verb = line.split(b" ", 1)[0].upper().decode("latin-1")
             handler = getattr(self, f"do_{verb.lower()}", None)
             if handler is None:
@@ -206,6 +214,7 @@ class _Talk:
             return
         offers = ["scripted.example greets you"]
         offers += ["PIPELINING"] if self.server.pipelining else []
+        offers += ["DSN"] if self.server.dsn else []
         offers += [f"SIZE {self.server.size}"] if self.server.size is not None else []
         if self.server.tls and not self.over_tls:
             offers.append("STARTTLS")
@@ -276,6 +285,10 @@ class _Talk:
         mailbox = _mailbox(line)
         if self.disturbed("RCPT", mailbox):
             return
+        limit = self.server.recipients_per_connection
+        if limit is not None and self.count >= limit:
+            self.say("452 4.5.3 too many recipients")
+            return
         self.recipient = mailbox
         self.say("250 2.1.5 Ok")
 
@@ -325,6 +338,18 @@ class _Talk:
                 raise GoneError
         whole, self.buffer = (b"\r\n" + self.buffer).split(b"\r\n.\r\n", 1)
         return (whole[2:] + b"\r\n").replace(b"\r\n..", b"\r\n.").removeprefix(b".")
+
+    def is_beside_others(self, line: bytes) -> bool:
+        """Tell whether a server that does not keep pipelining is done with this command."""
+        match self.server.false_pipelining:
+            case "forgets":
+                self.buffer = b""
+            case "refuses" if self.buffer and not line.startswith(b"MAIL"):
+                self.say("503 5.5.1 bad sequence of commands")
+                return True
+            case "drops" if self.buffer:
+                raise GoneError
+        return False
 
     def disturbed(self, phase: str, mailbox: str | None = None) -> bool:
         fault = self.server.action_at(phase, mailbox)

@@ -22,7 +22,7 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def greylisting() -> Iterator[ScriptedServer]:
     """Give a server that defers Bob's first message."""
-    with ScriptedServer([Fault("RCPT", "451", only="bob@example.org", times=1)]) as server:
+    with ScriptedServer([Fault("RCPT", "451", only="bob@example.org", times=2)]) as server:
         yield server
 
 

@@ -224,7 +224,7 @@ def test_a_greylisted_message_is_deferred_and_sent_when_its_time_has_come(
     authority: Authority, desk_at: Callable[..., Desk]
 ) -> None:
     """Exit 4; not tried again at once; after the wait it goes out, and no second time."""
-    with scripted(authority, Fault("RCPT", "451", times=1, only=SECOND)) as server:
+    with scripted(authority, Fault("RCPT", "451", times=2, only=SECOND)) as server:
         desk = desk_at(server)
         assert desk.send().code == 4
         assert states(desk.office.facts()) == {FIRST: "sent", SECOND: "deferred"}
