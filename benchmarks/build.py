@@ -113,7 +113,7 @@ class Bench:
 
 
 def main() -> None:
-    """Print the table that stands in the README."""
+    """Print the table that stands in docs/performance.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--attendees", type=int, default=10_000)
     parser.add_argument("--many", type=int, default=100_000, help="rows for the memory figure")

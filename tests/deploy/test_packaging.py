@@ -61,3 +61,13 @@ def test_both_locks_pin_the_same_versions() -> None:
 def test_the_package_says_that_it_is_typed() -> None:
     """PEP 561: other programs' type checkers look for this file."""
     assert Path(package.__file__).with_name("py.typed").is_file()
+
+
+@pytest.mark.parametrize(
+    "page",
+    sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]),
+)
+def test_each_link_of_the_documentation_leads_somewhere(page: str) -> None:
+    """To a file or folder that is here."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
