@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from invites.errors import GuardError, InvitesError, RosterRefusedError, SettingsError
 from invites.jitsi.pitfalls import Finding, Weight, pitfalls
-from invites.jobs.options import roster_rule
 from invites.jobs.status import missed, status_of
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.history import waiting
 from invites.ledger.runs import guard_facts
 from invites.planning.guards import clock_fault, zone_data_fault
-from invites.roster.source import RosterMovesError, find
+from invites.roster.files import RosterMovesError
+from invites.roster.source import find
 from invites.settings import Settings
 from invites.text import counted
 from invites.times import TZDATA_VERSION
@@ -205,7 +205,7 @@ def _roster(job: Job, now: datetime) -> Iterator[Finding]:
     """Look for the job's roster as its run would; reading its rows is `check`'s."""
     check = f"job {job.name}"
     try:
-        found = find(roster_rule(job), now=now)
+        found = find(job.source(), now=now)
     except RosterMovesError:
         yield _good(check, "its roster is being written just now")
     except RosterRefusedError as refusal:

@@ -132,7 +132,8 @@ class Roster:
     rows that said again what another row says.
     `left_out_meetings` are the ids of meetings of which no row was accepted: they are not missing.
     `complete` is false where a left-out row's meeting can't be known.
-    `final_newline` is false where the file ends without a line end: it may be cut.
+    `final_newline` is false where the file ends without a line end: it may be cut, unless it is
+    `sealed`: a `.sha256` beside it matches.
     """
 
     source: str
@@ -147,6 +148,7 @@ class Roster:
     warnings: tuple[Warned, ...] = ()
     complete: bool = True
     final_newline: bool = True
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

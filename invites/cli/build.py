@@ -60,14 +60,14 @@ def build(
     repair(out)
     from invites.build import build as build_folder
     from invites.build import selected
-    from invites.cli.reading import read_roster, warn_of
     from invites.messages import Composer, Verifier
+    from invites.roster.source import read_roster
     from invites.templating import Templates
 
     instant = clock(now, reproducible=True)
     spare_the_collector()
     settings = _settings(call, demo=demo)
-    read = read_roster(roster, settings, skip_invalid=skip_invalid)
+    read = read_roster(roster, settings.roster_rules(), skip_invalid=skip_invalid, now=instant)
     selection = selected(read, now=instant, meeting_ids=meeting or ())
     composer = Composer.from_settings(
         settings, templates=Templates.load(templates or settings.mail.templates), demo=demo
@@ -90,7 +90,7 @@ def build(
             form=form,
             on_invitation=advance,
         )
-    warn_of(call, read, report.warnings)
+    call.warn_of(read, report.warnings)
     _show_table(call, selection.meetings)
     _tell(call, read, report, form=form, demo=demo)
     return Exit.IN_PART if read.rejected else Exit.DONE

@@ -41,7 +41,7 @@ def check(
     import os
 
     from invites import settings
-    from invites.cli.reading import read_roster, warn_of
+    from invites.roster.source import read_roster
 
     instant = clock(now, reproducible=True)
     loaded = settings.load(call.config, environ=os.environ)
@@ -51,11 +51,11 @@ def check(
     if not weighed:
         call.detail(_NOT_WEIGHED)
     try:
-        read = read_roster(roster, loaded, skip_invalid=skip_invalid)
+        read = read_roster(roster, loaded.roster_rules(), skip_invalid=skip_invalid, now=instant)
     except RosterRefusedError as refusal:
         return _refused(call, refusal, links_weighed=weighed)
     cut = () if read.final_newline else (_CUT,)
-    warn_of(call, read, cut)
+    call.warn_of(read, cut)
     _show_table(call, read.left_out)
     _tell(call, read, (*read.warnings, *cut), instant, links_weighed=weighed)
     return Exit.IN_PART if read.rejected else Exit.DONE

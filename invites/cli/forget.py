@@ -51,11 +51,12 @@ def forget(
 
 def _refuse_expected(person: str, settings: Settings, now: datetime) -> None:
     """Refuse to forget somebody whom a job's roster still has: the next night would invite anew."""
-    from invites.sending.expecting import jobs_expecting
+    from invites.roster.source import expects
 
-    jobs = jobs_expecting(person, settings, now=now)
+    rules = settings.roster_rules()
+    jobs = [job for job in settings.jobs if expects(job.source(), person, rules, now=now)]
     if jobs:
-        names = ", ".join(f'"{name}"' for name in jobs)
+        names = ", ".join(f'"{job.name}"' for job in jobs)
         raise UsageError(
             f"the roster of job {names} still expects this person; take the person out of it, let "
             "the invitation be withdrawn, then forget"

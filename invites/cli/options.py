@@ -13,12 +13,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from invites.errors import UsageError
 from invites.problems import printable, printable_json
+
+if TYPE_CHECKING:
+    from invites.model import Roster
+    from invites.problems import Warned
 
 JSON_VERSION = 1
 """Raised when a `--json` document changes so that a program reading it would break."""
@@ -87,6 +91,12 @@ class Call:
         """Write problems to stderr, one unwrapped line each."""
         for line in lines:
             print(printable(line), file=sys.stderr)
+
+    def warn_of(self, roster: Roster, further: Iterable[Warned] = ()) -> None:
+        """Say on stderr what was left out of the roster, and what somebody should look at."""
+        self.problems(problem.text(roster.source) for problem in roster.left_out)
+        for warning in (*roster.warnings, *further):
+            self.warn(warning.line(roster.source))
 
     def document(self, **facts: Any) -> None:
         """Write the one JSON document, where it was asked for."""

@@ -34,12 +34,12 @@ def plan(call: Call, context: typer.Context, flags: SendFlags) -> int:
 
 def _faults(ready: Prepared, flags: SendFlags, ledger: Ledger | None) -> list[str]:
     """Return why `send` would not even begin, as lines."""
+    from invites.roster.source import demand_whole
     from invites.sending import demand_guards
-    from invites.sending.rosters import demand_whole_roster
 
     faults: list[str] = []
     try:
-        demand_whole_roster(flags.roster, ready.roster, accepted=flags.no_final_newline)
+        demand_whole(ready.roster, accepted=flags.no_final_newline)
     except RosterRefusedError as refusal:
         faults += [problem.text(refusal.source) for problem in refusal.problems]
     if ledger is not None:

@@ -78,17 +78,18 @@ def set_up(call: Call, flags: SendFlags) -> Setup:
 
 def prepared(call: Call, flags: SendFlags, setup: Setup) -> Prepared:
     """Read the roster and open the workshop; raises what is wrong with either."""
-    from invites.cli.reading import warn_of
+    from invites.roster.source import read_roster
     from invites.sending import Renderer
-    from invites.sending.rosters import read_roster
 
     spare_the_collector()
     settings = setup.settings
-    roster = read_roster(flags.roster, settings, skip_invalid=flags.skip_invalid, now=setup.now)
+    roster = read_roster(
+        flags.roster, settings.roster_rules(), skip_invalid=flags.skip_invalid, now=setup.now
+    )
     workshop = Renderer.from_settings(
         settings, templates=flags.templates, everything=flags.verify == "all"
     )
-    warn_of(call, roster)
+    call.warn_of(roster)
     _warn_of_another_code(call, flags, roster)
     return Prepared(
         settings=settings, roster=roster, workshop=workshop, errand=setup.errand, now=setup.now

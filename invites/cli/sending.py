@@ -32,6 +32,7 @@ from invites.output import manifest
 from invites.planning.actions import Plan
 from invites.report import sending as words
 from invites.report.plan import plan_document, plan_lines, plan_summary
+from invites.roster.source import demand_whole
 from invites.sending import (
     Adopted,
     Effects,
@@ -42,7 +43,6 @@ from invites.sending import (
     rehearse,
     send_and_wait,
 )
-from invites.sending.rosters import demand_whole_roster
 from invites.text import counted
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Sending:
 
     def _preparation(self) -> Prepared:
         ready = prepared(self.call, self.flags, self.setup)
-        demand_whole_roster(self.flags.roster, ready.roster, accepted=self.flags.no_final_newline)
+        demand_whole(ready.roster, accepted=self.flags.no_final_newline)
         return ready
 
     def _recorded_preparation(self) -> Prepared:

@@ -13,27 +13,20 @@ from invites.errors import (
     GuardError,
     InvitesError,
     RosterRefusedError,
-    UsageError,
     ZoneDataError,
 )
-from invites.jobs.options import JobOutcome, Night, roster_rule
+from invites.jobs.options import JobOutcome, Night
 from invites.ledger import Ledger
 from invites.ledger.runs import sent_since
 from invites.model import Roster
 from invites.planning.attempts import Cause, JobState, OpenDue
-from invites.roster.csv_file import read_table
-from invites.roster.parse import parse_roster
+from invites.roster.files import RosterMovesError
 from invites.roster.source import (
-    NightRoster,
-    NightRosterRefusedError,
-    RosterMovesError,
     RosterTooOldError,
     Sighting,
-    confirm,
-    demand_whole,
     find,
+    read_found,
 )
-from invites.roster.table import Table, joined
 from invites.sending import (
     RunReport,
     SendOptions,
@@ -119,31 +112,16 @@ def read(night: Night, job: Job, tried: OpenDue | None) -> Roster:
 
     Raises RosterRefusedError, RosterMovesError, RosterTooOldError.
     """
-    rule = roster_rule(job)
     seen = (
         None if tried is None else Sighting(fingerprint=tried.inputs.roster, at=tried.last_attempt)
     )
-    found = find(rule, now=night.now, seen=seen)
-    table = joined(_tables(found, night))
-    demand_whole(
-        table.source,
-        final_newline=table.final_newline,
-        sealed=found.sealed,
+    return read_found(
+        find(job.source(), now=night.now, seen=seen),
+        night.settings.roster_rules(),
+        skip_invalid=job.invalid == "skip",
+        now=night.now,
         accepted=night.order.no_final_newline,
     )
-    skip = job.invalid == "skip"
-    return parse_roster(table, night.settings.roster_rules(), skip_invalid=skip)
-
-
-def _tables(found: NightRoster, night: Night) -> list[Table]:
-    tables = []
-    for file in found.files:
-        try:
-            tables.append(read_table(file.path))
-        except UsageError as error:
-            raise NightRosterRefusedError(str(file.path), str(error)) from None
-    confirm(found, [table.digest for table in tables], now=night.now)
-    return tables
 
 
 def errand_for(night: Night, job: Job, due: datetime) -> SendOptions:

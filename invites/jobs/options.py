@@ -12,7 +12,7 @@ from invites.errors import Exit
 from invites.planning.attempts import Cause, Inputs
 from invites.planning.due import DueRule
 from invites.report.lines import Line, no_lines
-from invites.roster.source import RosterRule, fingerprint
+from invites.roster.source import fingerprint
 from invites.sending import Effects, Renderer, RunReport
 
 if TYPE_CHECKING:
@@ -98,20 +98,10 @@ def due_rule(job: Job) -> DueRule:
     return DueRule(at=job.at, timezone=job.timezone, days=job.days)
 
 
-def roster_rule(job: Job) -> RosterRule:
-    """Return where the job's roster is, and what it must be like."""
-    return RosterRule(
-        places=tuple(place.text for place in job.roster),
-        base=job.roster[0].base,
-        settle=job.settle,
-        newest=job.newest,
-    )
-
-
 def inputs_of(night: Night, job: Job) -> Inputs:
     """Return what a person can change to have a refused due time tried again."""
     return Inputs(
-        roster=fingerprint(roster_rule(job)),
+        roster=fingerprint(job.source()),
         settings=night.settings.digest(),
         acceptance=night.order.acceptance,
     )

@@ -1,92 +1,74 @@
-"""The roster of the night: which files a job reads, whether they are still, recent and whole.
+"""The one door to a roster, for every command and job: which files, still, whole, and read.
 
-Nothing here reads rows.  A job's run calls `find`, reads the files, and calls `confirm`, so that
-what was read is known to be what lay there before and after.
+A command reads the file that it was given (`read_roster`).  A job says where its files are and
+what they must be like (`RosterSource`), finds them (`find`) and reads them (`read_found`).  What
+was read is known to be what lay there before and after.
 """
 
 from __future__ import annotations
 
 import hashlib
-import stat
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from glob import glob, has_magic
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from invites.errors import GuardError, RosterRefusedError
-from invites.problems import Problem
-from invites.roster.table import joined_digest
+from invites.errors import GuardError, InvitesError, UsageError
+from invites.model import Roster
+from invites.roster.cells import RosterRules
+from invites.roster.csv_file import read_table
+from invites.roster.files import (
+    RosterFile,
+    RosterMovesError,
+    RosterPath,
+    digest_of,
+    file_of,
+    look,
+    names_found,
+    sight,
+    since_1970,
+    snapshot,
+)
+from invites.roster.parse import parse_roster
+from invites.roster.sidecars import (
+    CHECKSUM_SUFFIX,
+    ROWS_SUFFIX,
+    SUFFIXES,
+    SourceRefusedError,
+    beside,
+    holding,
+)
+from invites.roster.table import Table, joined, joined_digest
 
-CHECKSUM_SUFFIX = ".sha256"
-_LONGEST_CHECKSUM_FILE = 65_536
-"""Bytes; a file of checksums is a line or a few, anything longer is something else."""
-_SHA256_DIGITS = 64
-
-
-class RosterMovesError(GuardError):
-    """A roster is still being written, or changed while it was read; try again.
-
-    `still_at` is when it will have been still for `settle` if nobody touches it any more.
-    """
-
-    def __init__(self, text: str, *, still_at: datetime) -> None:
-        """`still_at` is aware, in UTC."""
-        self.still_at = still_at
-        super().__init__(text)
+STANDARD_INPUT = "-"
+"""The name that stands for standard input on the command line."""
 
 
 class RosterTooOldError(GuardError):
     """The newest roster is older than `newest`: the export did not come."""
 
 
-class NightRosterRefusedError(RosterRefusedError):
-    """A job's roster is missing, no plain file, cut, or differs from its checksum."""
-
-    def __init__(self, source: str, expected: str) -> None:
-        """Take as `expected` what is wrong, what was expected and what to do."""
-        super().__init__(source, [Problem(row=None, column=None, found=None, expected=expected)])
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RosterRule:
+class RosterSource:
     """Where a job's roster is, and what it must be like.
 
-    `places` are paths or patterns, relative to `base` (the settings file's folder).
+    `places` are paths or patterns; of a pattern's files the newest is meant.
     `newest` is the age limit, None for none; `settle` how long a file must have been left alone.
+    `require` names the sidecars that each file must have: `digest`, `rows`.
     """
 
-    places: tuple[str, ...]
-    base: Path
+    places: tuple[RosterPath, ...]
     settle: timedelta = timedelta(seconds=60)
     newest: timedelta | None = None
+    require: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RosterFile:
-    """One file as it lay there: `modified_ns` since 1970, `digest` the SHA-256 in hex.
-
-    `sealed` is true where a `.sha256` beside it matches: then it is whole, whatever it ends with.
-    """
-
-    path: Path
-    size: int
-    modified_ns: int
-    digest: str
-    sealed: bool
-
-    @property
-    def modified(self) -> datetime:
-        """The modification time, aware, in UTC."""
-        return _instant(self.modified_ns)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NightRoster:
+class FoundRoster:
     """The files of a job's roster, in the order of its `places`, each once."""
 
     files: tuple[RosterFile, ...]
-    settle: timedelta
+    settle: timedelta = timedelta(0)
 
     @property
     def sealed(self) -> bool:
@@ -107,185 +89,168 @@ class Sighting:
     at: datetime
 
 
-def find(rule: RosterRule, *, now: datetime, seen: Sighting | None = None) -> NightRoster:
+def read_roster(name: str, rules: RosterRules, *, skip_invalid: bool, now: datetime) -> Roster:
+    """Return the roster in the file `name`, or in standard input for `-`; `now` is aware.
+
+    Raises UsageError for a file that is not there, RosterRefusedError with every problem, and
+    RosterMovesError for one that somebody writes to while it is read.
+    """
+    path = Path(name)
+    if name == STANDARD_INPUT or not path.is_file():
+        # A pipe can be read once, so that there is nothing to compare it with.
+        return parse_roster(read_table(name), rules, skip_invalid=skip_invalid)
+    file = snapshot(path, *look(path), still_at=now)
+    table = _table_of(file)
+    _demand_unchanged(file, table, "run again when it is complete", still_at=now)
+    roster = parse_roster(_checked(file, table), rules, skip_invalid=skip_invalid)
+    return replace(roster, sealed=file.sealed)
+
+
+def find(source: RosterSource, *, now: datetime, seen: Sighting | None = None) -> FoundRoster:
     """Return a job's roster as it is at `now` (aware): still, recent enough, checksums matching.
 
     `seen` is an earlier look: files whose dates lie in the future count as still when nothing about
     them changed for `settle`.
-    Raises NightRosterRefusedError (3), RosterMovesError and RosterTooOldError (6).
+    Raises SourceRefusedError (3), RosterMovesError and RosterTooOldError (6).
     """
-    paths = _paths(rule)
     unchanged = (
-        seen is not None and now - seen.at >= rule.settle and seen.fingerprint == fingerprint(rule)
+        seen is not None
+        and now - seen.at >= source.settle
+        and seen.fingerprint == fingerprint(source)
     )
     files = []
-    for path in paths:
-        size, modified_ns = _look(path)
+    for path in _paths(source):
+        size, modified_ns = look(path)
         if not unchanged:
-            _demand_still(path, _instant(modified_ns), rule.settle, now)
-        _demand_recent(path, _instant(modified_ns), rule.newest, now)
-        files.append(_snapshot(path, size=size, modified_ns=modified_ns, rule=rule, now=now))
-    return NightRoster(files=tuple(files), settle=rule.settle)
+            _demand_still(path, since_1970(modified_ns), source.settle, now)
+        _demand_recent(path, since_1970(modified_ns), source.newest, now)
+        file = snapshot(path, size, modified_ns, still_at=now + source.settle)
+        _demand_sidecars(file, source.require)
+        files.append(file)
+    return FoundRoster(files=tuple(files), settle=source.settle)
 
 
-def confirm(roster: NightRoster, digests_read: Sequence[str], *, now: datetime) -> None:
-    """Make sure that what was read is what lay there before the read and lies there after it.
+def read_found(
+    found: FoundRoster,
+    rules: RosterRules,
+    *,
+    skip_invalid: bool,
+    now: datetime,
+    accepted: bool = False,
+) -> Roster:
+    """Return the roster in the files that `find` found; a cut one only where that is `accepted`.
 
-    `digests_read` are the SHA-256 (hex) of the bytes that were read, in the files' order.
-    Raises RosterMovesError.
+    Raises RosterRefusedError with every problem, and RosterMovesError where a file is no longer
+    what was found.
     """
-    for file, digest_read in zip(roster.files, digests_read, strict=True):
-        size, modified_ns = _look(file.path)
-        same = (size, modified_ns) == (file.size, file.modified_ns)
-        if not same or digest_read != file.digest or _digest(file.path) != file.digest:
-            raise RosterMovesError(
-                f"{file.path}: changed while it was read; expected a file that nobody writes to; "
-                "nothing was sent, the next wake-up reads it again",
-                still_at=max(now, _instant(modified_ns)) + roster.settle,
-            )
+    tables = []
+    for file in found.files:
+        try:
+            table = _table_of(file)
+        except UsageError as error:
+            raise SourceRefusedError(str(file.path), str(error)) from None
+        still_at = max(now, file.modified) + found.settle
+        _demand_unchanged(file, table, "the next wake-up reads it again", still_at=still_at)
+        tables.append(_checked(file, table))
+    table = joined(tables)
+    _demand_whole(table.source, whole=table.final_newline or found.sealed or accepted)
+    return replace(parse_roster(table, rules, skip_invalid=skip_invalid), sealed=found.sealed)
 
 
-def fingerprint(rule: RosterRule) -> str:
+def expects(source: RosterSource, address: str, rules: RosterRules, *, now: datetime) -> bool:
+    """Tell whether a job's files have this folded address in a meeting that is not over at `now`.
+
+    A file that is not there or refused expects nobody: its job would not send either.
+    """
+    return any(_has(path, address, rules, now) for path in _there(source))
+
+
+def may_read(source: RosterSource, path: Path) -> bool:
+    """Tell whether a file is one that the job could take for its roster, now or another night."""
+    path = path.resolve()
+    return any(
+        place.path.resolve() == path
+        or any((place.base / name).resolve() == path for name in names_found(place))
+        for place in source.places
+    )
+
+
+def fingerprint(source: RosterSource) -> str:
     """Return a digest of what can be seen of a job's files without opening them.
 
-    It changes when a file or its checksum is written, touched, replaced, comes or goes, and never
-    fails: a roster that is missing has a fingerprint too.
+    It changes when a file or a sidecar is written, touched, replaced, comes or goes, and never
+    fails: a roster that is missing or refused has a fingerprint too.
     """
     seen = hashlib.sha256()
-    for place in rule.places:
-        newest = _newest(place, rule.base)
-        if newest is None:
+    for place in source.places:
+        try:
+            path = file_of(place)
+        except SourceRefusedError as refusal:
+            seen.update(str(refusal.problems).encode("utf-8", "surrogateescape"))
+            continue
+        if path is None:
             seen.update(b"missing\0")
             continue
-        for path in (newest, checksum_path(newest)):
-            seen.update(_sight(path).encode())
+        for file in (path, *(beside(path, suffix) for suffix in SUFFIXES)):
+            seen.update(sight(file).encode("utf-8", "surrogateescape"))
     return seen.hexdigest()
 
 
-def demand_whole(source: str, *, final_newline: bool, sealed: bool, accepted: bool = False) -> None:
+def demand_whole(roster: Roster, *, accepted: bool) -> None:
     """Refuse a roster that ends without a line end, for its last address may be cut.
 
-    A checksum that matches (`sealed`) or `--no-final-newline` (`accepted`) lets it pass.
-    Raises NightRosterRefusedError.
+    A checksum that matches or `--no-final-newline` (`accepted`) lets it pass.
+    Raises SourceRefusedError.
     """
-    if final_newline or sealed or accepted:
-        return
-    raise NightRosterRefusedError(
-        source,
-        "the last line has no line end, so the file may be cut; export it again, put its "
-        f"{CHECKSUM_SUFFIX} beside it, or give --no-final-newline",
-    )
+    _demand_whole(roster.source, whole=roster.final_newline or roster.sealed or accepted)
 
 
-def matches_checksum(path: Path, digest: str) -> bool:
-    """Tell whether a `.sha256` beside `path` vouches for `digest` (SHA-256 in hex).
+def _demand_whole(source: str, *, whole: bool) -> None:
+    if not whole:
+        raise SourceRefusedError(
+            source,
+            "the last line has no line end, so the file may be cut; export it again, put its "
+            f"{CHECKSUM_SUFFIX} beside it, or give --no-final-newline",
+        )
 
-    False where there is none.  Raises NightRosterRefusedError where there is one that does not
-    match or can't be read.
-    """
-    beside = checksum_path(path)
+
+def _has(path: Path, address: str, rules: RosterRules, now: datetime) -> bool:
     try:
-        text = _head(beside)
-    except FileNotFoundError:
+        roster = parse_roster(read_table(path), rules, skip_invalid=True)
+    except InvitesError:
         return False
-    except OSError as error:
-        raise NightRosterRefusedError(
-            str(path), f"{beside.name} beside it can't be read: {error.strerror}"
-        ) from None
-    stated = checksum_in(text, path.name)
-    if stated == digest:
-        return True
-    found = "says no SHA-256 for it" if stated is None else "says another SHA-256"
-    raise NightRosterRefusedError(
-        str(path),
-        f"{beside.name} beside it {found}; expected that of this file: wait for the upload, "
-        "export both again, or remove the checksum",
+    return any(
+        attendee.address == address
+        for meeting in roster.meetings
+        if meeting.end > now
+        for attendee in meeting.attendees
     )
 
 
-def checksum_path(path: Path) -> Path:
-    """Return where a roster's checksum lies: beside it, its name and `.sha256`."""
-    return path.with_name(path.name + CHECKSUM_SUFFIX)
-
-
-def checksum_in(text: str, name: str) -> str | None:
-    """Return the SHA-256 (hex, lower case) that the text of a checksum file states for `name`.
-
-    Read are a bare digest, the lines of sha256sum (`digest  name`, `digest *name`) and the tagged
-    form (`SHA256 (name) = digest`); of several lines, the one that names the file.
-    """
-    stated = [entry for entry in map(_stated, text.splitlines()) if entry is not None]
-    named = [digest for digest, of in stated if of == name]
-    if named:
-        return named[0]
-    return stated[0][0] if len(stated) == 1 else None
-
-
-def _stated(line: str) -> tuple[str, str] | None:
-    """Return the digest and the bare file name that one line of a checksum file states."""
-    line = line.strip().removeprefix("\ufeff")
-    if line.startswith("SHA256 (") and ") = " in line:
-        of, _, digest = line.removeprefix("SHA256 (").rpartition(") = ")
-    else:
-        digest, _, of = line.partition(" ")
-        of = of.strip().removeprefix("*")
-    digest = digest.strip().lower()
-    if len(digest) != _SHA256_DIGITS or not set(digest) <= set("0123456789abcdef"):
-        return None
-    return digest, Path(of).name
-
-
-def newest_of(candidates: Iterable[tuple[int, str]]) -> str | None:
-    """Return the name with the latest modification time, among equals the greatest name."""
-    return max(candidates, default=(0, None))[1]
-
-
-def _paths(rule: RosterRule) -> list[Path]:
+def _paths(source: RosterSource) -> list[Path]:
     """Return the file of each place; two places that come to the same file count once."""
     found: dict[Path, Path] = {}
-    for place in rule.places:
-        path = _newest(place, rule.base)
+    for place in source.places:
+        path = file_of(place)
         if path is None:
-            raise NightRosterRefusedError(
-                place,
-                f"no such file in {rule.base}; expected the night's export: see whether it ran "
+            raise SourceRefusedError(
+                place.text,
+                f"no such file in {place.base}; expected the night's export: see whether it ran "
                 "and where it writes to",
             )
         found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
-def _newest(place: str, base: Path) -> Path | None:
-    """Return the file that a path or a pattern means; None where there is none.
-
-    A place is taken as a path where a file of that very name is there, brackets and all.
-    """
-    literal = base / place
-    if literal.exists() or not has_magic(place):
-        return literal if literal.exists() else None
-    candidates = []
-    for name in glob(place, root_dir=base, recursive=True):  # noqa: PTH207 - leaves out dotfiles
-        if name.endswith(CHECKSUM_SUFFIX):
-            continue
+def _there(source: RosterSource) -> Iterator[Path]:
+    """Yield the files that a job would read now, passing over what it would refuse."""
+    for place in source.places:
         try:
-            seen = (base / name).stat()
-        except OSError:
+            path = file_of(place)
+        except SourceRefusedError:
             continue
-        if stat.S_ISREG(seen.st_mode):
-            candidates.append((seen.st_mtime_ns, name))
-    newest = newest_of(candidates)
-    return None if newest is None else base / newest
-
-
-def _look(path: Path) -> tuple[int, int]:
-    """Return a plain file's size and modification time in ns; refuse what is no plain file."""
-    try:
-        seen = path.stat()
-    except OSError as error:
-        raise NightRosterRefusedError(str(path), f"can't be read: {error.strerror}") from None
-    if not stat.S_ISREG(seen.st_mode):
-        raise NightRosterRefusedError(str(path), "is no plain file; expected a CSV file")
-    return seen.st_size, seen.st_mtime_ns
+        if path is not None:
+            yield path
 
 
 def _demand_still(path: Path, modified: datetime, settle: timedelta, now: datetime) -> None:
@@ -311,43 +276,37 @@ def _demand_recent(path: Path, modified: datetime, newest: timedelta | None, now
     )
 
 
-def _snapshot(
-    path: Path, *, size: int, modified_ns: int, rule: RosterRule, now: datetime
-) -> RosterFile:
-    """Return the file with its digest; refuse one that changed while the digest was taken."""
-    digest = _digest(path)
-    sealed = matches_checksum(path, digest)
-    if _look(path) != (size, modified_ns):
+def _demand_sidecars(file: RosterFile, require: Sequence[str]) -> None:
+    """Refuse a file without a sidecar that the job demands; one that is there agrees already."""
+    there = {"digest": file.sealed, "rows": file.rows is not None}
+    for name, suffix in (("digest", CHECKSUM_SUFFIX), ("rows", ROWS_SUFFIX)):
+        if name in require and not there[name]:
+            raise SourceRefusedError(
+                str(file.path),
+                f"{file.path.name}{suffix} is not beside it; expected it (require in the job): see "
+                "why the export did not write it",
+            )
+
+
+def _table_of(file: RosterFile) -> Table:
+    return read_table(file.path)
+
+
+def _checked(file: RosterFile, table: Table) -> Table:
+    """Return the table, held to the number of rows that is stated beside the file."""
+    return table if file.rows is None else replace(table, rows=holding(table, file.rows))
+
+
+def _demand_unchanged(file: RosterFile, table: Table, then: str, *, still_at: datetime) -> None:
+    """Make sure that what was read is what lay there before the read and lies there after it."""
+    try:
+        same = look(file.path) == (file.size, file.modified_ns)
+        same = same and table.digest == file.digest == digest_of(file.path)
+    except SourceRefusedError:
+        same = False
+    if not same:
         raise RosterMovesError(
-            f"{path}: changed while it was looked at; the next wake-up looks again",
-            still_at=now + rule.settle,
+            f"{file.path}: changed while it was read; expected a file that nobody writes to; "
+            f"nothing was sent; {then}",
+            still_at=still_at,
         )
-    return RosterFile(path=path, size=size, modified_ns=modified_ns, digest=digest, sealed=sealed)
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise NightRosterRefusedError(str(path), f"can't be read: {error.strerror}") from None
-
-
-def _head(path: Path) -> str:
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(0, "it is no plain file")
-    with path.open("rb") as file:
-        return file.read(_LONGEST_CHECKSUM_FILE).decode("utf-8", errors="replace")
-
-
-def _sight(path: Path) -> str:
-    try:
-        seen = path.stat()
-    except OSError:
-        return f"{path}\0absent\0"
-    return f"{path}\0{seen.st_size}\0{seen.st_mtime_ns}\0{seen.st_ctime_ns}\0{seen.st_ino}\0"
-
-
-def _instant(since_1970_ns: int) -> datetime:
-    """Return the instant in whole microseconds, which a float of seconds would blur."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=since_1970_ns // 1000)

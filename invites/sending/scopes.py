@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from invites.roster.source import may_read
+
 if TYPE_CHECKING:
     from invites.settings import Settings
-    from invites.settings.paths import RosterPath
     from invites.settings.sections import Job
 
 DEFAULT_SCOPE = "default"
@@ -26,7 +26,7 @@ def scope_for(source: str, settings: Settings) -> Scope:
 
     `source` is the roster as the user gave it; `-` matches no job.
     """
-    jobs = [job for job in settings.jobs if source != "-" and _matches(Path(source), job)]
+    jobs = [job for job in settings.jobs if source != "-" and may_read(job.source(), Path(source))]
     match jobs:
         case []:
             return Scope(DEFAULT_SCOPE)
@@ -49,17 +49,3 @@ def _part_of(job: Job) -> str:
         f'this is one of the {len(job.roster)} rosters of job "{job.name}": who is in another one '
         "alone counts as missing; --partial withdraws nobody"
     )
-
-
-def _matches(source: Path, job: Job) -> bool:
-    """Tell whether a file is one that the job could take for its roster."""
-    path = source.resolve()
-    return any(place.path.resolve() == path or _is_in(path, place) for place in job.roster)
-
-
-def _is_in(path: Path, place: RosterPath) -> bool:
-    """Tell whether a pattern finds the file, by the very rules by which a job looks for one."""
-    if not place.is_pattern:
-        return False
-    found = glob(place.pattern, recursive=True)  # noqa: PTH207 - the rules that jobs find by
-    return any(Path(name).resolve() == path for name in found)

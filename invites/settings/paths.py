@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from glob import escape
-from os import path as os_path
 from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, ValidationInfo
 
 from invites.addresses import parse_address
+from invites.roster.files import RosterPath
 from invites.settings.types import Unfit, names, text
 
-_PATTERN: Final = re.compile(r"[*?\[]")
 _SQLITE: Final = "sqlite:///"
 _POSTGRESQL: Final = ("postgresql+psycopg://", "postgresql://")
-
-
-@dataclass(frozen=True, slots=True)
-class RosterPath:
-    """A roster's path or pattern as the job names it, and the folder that it starts from."""
-
-    text: str
-    base: Path
-
-    @property
-    def is_pattern(self) -> bool:
-        """Whether it names files by `*`, `?` or `[…]`: then the newest of them is meant."""
-        return _PATTERN.search(self.text) is not None
-
-    @property
-    def path(self) -> Path:
-        """The absolute path of the file, where it is no pattern."""
-        return self.base / self.text
-
-    @property
-    def pattern(self) -> str:
-        """The absolute pattern for `glob.glob`; characters of the base folder mean themselves."""
-        return os_path.join(escape(str(self.base)), self.text)  # noqa: PTH118 - a pattern, no path
 
 
 @dataclass(frozen=True, slots=True)

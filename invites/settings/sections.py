@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import time, timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -16,6 +16,9 @@ from invites.settings.types import Listen, Names, RateLimit, Switch, Text, Whole
 
 KeyPath = tuple[str, ...]
 """Where a key stands: ("jitsi", "url"), ("smtp", "m365", "tenant")."""
+
+if TYPE_CHECKING:
+    from invites.roster.source import RosterSource
 
 Duration = Annotated[timedelta, BeforeValidator(types.duration)]
 PositiveDuration = Annotated[timedelta, BeforeValidator(types.positive_duration)]
@@ -184,8 +187,19 @@ class Job(Section):
     retry_for: Duration = timedelta(hours=12)
     deliver: Literal["folder", "smtp"] = "folder"
     reminders: Annotated[tuple[timedelta, ...], BeforeValidator(types.reminders)] = ()
+    require: Annotated[
+        tuple[str, ...], BeforeValidator(types.some_of("digest", "rows", or_none=True))
+    ] = ()
     notify: Annotated[tuple[str, ...], BeforeValidator(paths.emails)] = ()
     notify_always: Switch = False
+
+    def source(self) -> RosterSource:
+        """Return where the job's roster is, and what it must be like."""
+        from invites.roster.source import RosterSource  # noqa: PLC0415 - it brings the CSV reader
+
+        return RosterSource(
+            places=self.roster, settle=self.settle, newest=self.newest, require=self.require
+        )
 
 
 SECTIONS: Final[dict[str, type[Section]]] = {

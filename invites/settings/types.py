@@ -310,13 +310,14 @@ def whole_number(lowest: int, highest: int) -> Callable[[object], int]:
     return check
 
 
-def some_of(*allowed: str) -> Callable[[object], tuple[str, ...]]:
-    """Return the check for a list of one or more of `allowed`."""
+def some_of(*allowed: str, or_none: bool = False) -> Callable[[object], tuple[str, ...]]:
+    """Return the check for a list of one or more of `allowed`; of none as well with `or_none`."""
 
     def check(value: object) -> tuple[str, ...]:
         found = names(value)
-        if not found or not set(found) <= set(allowed):
-            raise Unfit("a list of one or more of " + ", ".join(allowed))
+        if not (found or or_none) or not set(found) <= set(allowed):
+            wanted = "a list of " if or_none else "a list of one or more of "
+            raise Unfit(wanted + ", ".join(allowed))
         return found
 
     return check

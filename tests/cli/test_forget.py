@@ -73,3 +73,16 @@ def test_nobody_is_forgotten_whom_a_jobs_roster_still_has(office: Office) -> Non
     assert 'the roster of job "nightly" still expects this person' in answer.err
     office.write(ADA, name=name)
     assert office.invites("forget", "bob@example.org").code == 0
+
+
+def test_nobody_is_forgotten_whom_a_roster_with_brackets_in_its_name_still_has(
+    office: Office,
+) -> None:
+    """`a[1].csv` is that very file for `run`, and so it is for `forget`."""
+    office.send([ADA], "--withdraw-now")
+    config = office.folder / "invites.toml"
+    config.write_text(config.read_text() + JOB.replace("*.csv", "a[1].csv"))
+    (office.folder / "nightly").mkdir()
+    office.write(ADA, BOB, name="nightly/a[1].csv")
+    answer = office.invites("forget", "bob@example.org")
+    assert (answer.code, "still expects this person" in answer.err) == (2, True)

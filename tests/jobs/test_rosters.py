@@ -229,7 +229,7 @@ def test_a_roster_that_changes_while_it_is_read_is_not_sent(
         return table
 
     with monkeypatch.context() as world:
-        world.setattr("invites.jobs.attempt.read_table", read_and_overtaken)
+        world.setattr("invites.roster.source.read_table", read_and_overtaken)
         outcome = house.one("02:15")
     assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.ROSTER_MOVES)
     assert house.invited() == []

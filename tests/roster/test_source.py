@@ -10,26 +10,34 @@ from pathlib import Path
 import pytest
 
 from invites.errors import Exit, GuardError, RosterRefusedError
+from invites.model import Roster
+from invites.roster.cells import RosterRules
+from invites.roster.files import RosterMovesError, RosterPath
+from invites.roster.sidecars import (
+    CHECKSUM_SUFFIX,
+    SourceRefusedError,
+    beside,
+    checksum_in,
+    matches_checksum,
+)
 from invites.roster.source import (
-    NightRosterRefusedError,
-    RosterMovesError,
-    RosterRule,
+    FoundRoster,
+    RosterSource,
     RosterTooOldError,
     Sighting,
-    checksum_in,
-    checksum_path,
-    confirm,
-    demand_whole,
     find,
     fingerprint,
-    matches_checksum,
-    newest_of,
+    read_found,
+    read_roster,
 )
 
 NOW = datetime(2026, 12, 2, 2, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-CONTENT = b"meeting_id,title\nm1,Standup\n"
+HEADER = "meeting_id,title,start,end,name,email"
+ADA = "m1,Standup,2031-02-01 09:00,2031-02-01 10:00,Ada Example,ada@example.org"
+BOB = ADA.replace("Ada", "Bob").replace("ada@", "bob@")
+CONTENT = f"{HEADER}\n{ADA}\n".encode()
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -42,9 +50,20 @@ def put(path: Path, content: bytes = CONTENT, *, age: timedelta = HOUR) -> Path:
     return path
 
 
-def rule(base: Path, *places: str, newest: timedelta | None = None) -> RosterRule:
-    """Return the rule of a job whose roster is at `places`."""
-    return RosterRule(places=places or ("rosters/*.csv",), base=base, newest=newest)
+def rule(
+    base: Path, *places: str, newest: timedelta | None = None, require: tuple[str, ...] = ()
+) -> RosterSource:
+    """Return where a job's roster is: at `places`."""
+    return RosterSource(
+        places=tuple(RosterPath(place, base) for place in places or ("rosters/*.csv",)),
+        newest=newest,
+        require=require,
+    )
+
+
+def read(found: FoundRoster, *, accepted: bool = False) -> Roster:
+    """Read what was found, as a job does."""
+    return read_found(found, RosterRules(), skip_invalid=False, now=NOW, accepted=accepted)
 
 
 def found(base: Path, *places: str) -> list[str]:
@@ -85,18 +104,16 @@ def test_of_two_files_of_one_time_the_greater_name_counts(tmp_path: Path) -> Non
     put(tmp_path / "rosters" / "2026-12-02.csv")
     put(tmp_path / "rosters" / "2026-12-01.csv")
     assert found(tmp_path) == ["2026-12-02.csv"]
-    assert newest_of([(2, "a"), (1, "c"), (2, "b")]) == "b"
-    assert newest_of([]) is None
 
 
 def test_a_pattern_passes_over_what_is_no_roster(tmp_path: Path) -> None:
-    """Folders, dangling links, hidden uploads and checksums are not taken for the newest file."""
+    """Folders, hidden uploads and sidecars are not taken for the newest file."""
     folder = tmp_path / "rosters"
     put(folder / "a.csv", age=2 * HOUR)
     put(folder / ".b.csv")
     put(folder / "a.csv.sha256", f"{DIGEST}  a.csv\n".encode())
     (folder / "c.csv").mkdir()
-    (folder / "d.csv").symlink_to(folder / "gone.csv")
+    put(folder / "a.csv.rows", b"# rows: 1\n")
     assert found(tmp_path, "rosters/*") == ["a.csv"]
 
 
@@ -119,7 +136,7 @@ def test_the_digest_of_one_file_is_that_of_its_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["roster.csv", "rosters/*.csv", "no/such/place.csv"])
 def test_a_missing_roster_is_refused_as_a_roster(tmp_path: Path, place: str) -> None:
     """Exit 3 for a job; tried again when a file appears."""
-    with pytest.raises(NightRosterRefusedError) as caught:
+    with pytest.raises(SourceRefusedError) as caught:
         find(rule(tmp_path, place), now=NOW)
     assert isinstance(caught.value, RosterRefusedError)
     assert caught.value.exit_code is Exit.ROSTER
@@ -129,7 +146,7 @@ def test_a_missing_roster_is_refused_as_a_roster(tmp_path: Path, place: str) -> 
 def test_one_missing_file_of_a_list_refuses_the_whole(tmp_path: Path) -> None:
     """Half of a roster would look like half of the people gone."""
     put(tmp_path / "a.csv")
-    with pytest.raises(NightRosterRefusedError):
+    with pytest.raises(SourceRefusedError):
         find(rule(tmp_path, "a.csv", "b.csv"), now=NOW)
 
 
@@ -138,7 +155,7 @@ def test_a_folder_or_a_pipe_is_refused_without_opening_it(tmp_path: Path) -> Non
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     for place in ("pipe", "folder"):
-        with pytest.raises(NightRosterRefusedError) as caught:
+        with pytest.raises(SourceRefusedError) as caught:
             find(rule(tmp_path, place), now=NOW)
         assert "plain file" in caught.value.problems[0].expected
 
@@ -204,15 +221,14 @@ def test_each_file_of_a_list_has_the_age_limit(tmp_path: Path) -> None:
 def test_what_was_read_is_confirmed_when_nothing_moved(tmp_path: Path) -> None:
     """The same file, the same bytes."""
     put(tmp_path / "rosters" / "a.csv")
-    confirm(find(rule(tmp_path), now=NOW), [DIGEST], now=NOW)
+    assert read(find(rule(tmp_path), now=NOW)).digest == DIGEST
 
 
-@pytest.mark.parametrize("change", ["longer", "same size and time", "touched", "other bytes read"])
+@pytest.mark.parametrize("change", ["longer", "same size and time", "touched", "gone"])
 def test_a_roster_that_changed_while_it_was_read_is_refused(tmp_path: Path, change: str) -> None:
     """Size, time and digest are compared with those of before, and so is what was read."""
     path = put(tmp_path / "rosters" / "a.csv")
     roster = find(rule(tmp_path), now=NOW)
-    read = DIGEST
     match change:
         case "longer":
             put(path, CONTENT + b"m2,Review\n")
@@ -221,25 +237,20 @@ def test_a_roster_that_changed_while_it_was_read_is_refused(tmp_path: Path, chan
         case "touched":
             put(path, age=MINUTE)
         case _:
-            read = hashlib.sha256(b"half").hexdigest()
-    with pytest.raises(RosterMovesError) as caught:
-        confirm(roster, [read], now=NOW)
+            path.unlink()
+    with pytest.raises((RosterMovesError, SourceRefusedError)) as caught:
+        read(roster)
+    if change == "gone":
+        assert isinstance(caught.value, SourceRefusedError)
+        return
+    assert isinstance(caught.value, RosterMovesError)
     assert caught.value.still_at >= NOW
-
-
-def test_a_roster_that_vanished_while_it_was_read_is_refused(tmp_path: Path) -> None:
-    """It is then missing, not silently the one that was read."""
-    path = put(tmp_path / "rosters" / "a.csv")
-    roster = find(rule(tmp_path), now=NOW)
-    path.unlink()
-    with pytest.raises(NightRosterRefusedError):
-        confirm(roster, [DIGEST], now=NOW)
 
 
 def test_a_matching_checksum_seals_a_roster(tmp_path: Path) -> None:
     """Then the file is whole, whatever it ends with."""
     path = put(tmp_path / "rosters" / "a.csv")
-    put(checksum_path(path), f"{DIGEST}  a.csv\n".encode())
+    put(beside(path, CHECKSUM_SUFFIX), f"{DIGEST}  a.csv\n".encode())
     assert find(rule(tmp_path), now=NOW).sealed
 
 
@@ -247,8 +258,8 @@ def test_a_matching_checksum_seals_a_roster(tmp_path: Path) -> None:
 def test_a_checksum_that_does_not_match_refuses_the_roster(tmp_path: Path, text: str) -> None:
     """A file beside the roster is a promise; a broken or an empty one too."""
     path = put(tmp_path / "rosters" / "a.csv")
-    put(checksum_path(path), text.encode())
-    with pytest.raises(NightRosterRefusedError) as caught:
+    put(beside(path, CHECKSUM_SUFFIX), text.encode())
+    with pytest.raises(SourceRefusedError) as caught:
         find(rule(tmp_path), now=NOW)
     assert caught.value.exit_code is Exit.ROSTER
     assert "a.csv.sha256" in caught.value.problems[0].expected
@@ -257,8 +268,8 @@ def test_a_checksum_that_does_not_match_refuses_the_roster(tmp_path: Path, text:
 def test_a_checksum_that_is_no_file_refuses_the_roster(tmp_path: Path) -> None:
     """What can't be read does not count as absent."""
     path = put(tmp_path / "a.csv")
-    checksum_path(path).mkdir()
-    with pytest.raises(NightRosterRefusedError, match="refused"):
+    beside(path, CHECKSUM_SUFFIX).mkdir()
+    with pytest.raises(SourceRefusedError, match="refused"):
         matches_checksum(path, DIGEST)
 
 
@@ -299,7 +310,7 @@ def test_the_fingerprint_changes_with_everything_that_a_person_may_do(tmp_path: 
     seen.append(fingerprint(rule(tmp_path)))
     put(path, CONTENT + b"m2,Review\n", age=2 * HOUR)
     seen.append(fingerprint(rule(tmp_path)))
-    put(checksum_path(path), b"x", age=2 * HOUR)
+    put(beside(path, CHECKSUM_SUFFIX), b"x", age=2 * HOUR)
     seen.append(fingerprint(rule(tmp_path)))
     put(path.with_name("b.csv"), age=HOUR)
     seen.append(fingerprint(rule(tmp_path)))
@@ -308,11 +319,74 @@ def test_the_fingerprint_changes_with_everything_that_a_person_may_do(tmp_path: 
     assert fingerprint(rule(tmp_path)) == seen[-2]
 
 
-def test_a_roster_without_final_newline_is_refused_unless_something_vouches_for_it() -> None:
+def test_a_roster_without_final_newline_is_refused_unless_something_vouches_for_it(
+    tmp_path: Path,
+) -> None:
     """Its last address may be cut; a checksum or a yes lets it pass."""
-    with pytest.raises(NightRosterRefusedError) as caught:
-        demand_whole("roster.csv", final_newline=False, sealed=False)
+    path = put(tmp_path / "rosters" / "a.csv", CONTENT.rstrip())
+    with pytest.raises(SourceRefusedError) as caught:
+        read(find(rule(tmp_path), now=NOW))
     assert "--no-final-newline" in caught.value.problems[0].expected
-    demand_whole("roster.csv", final_newline=True, sealed=False)
-    demand_whole("roster.csv", final_newline=False, sealed=True)
-    demand_whole("roster.csv", final_newline=False, sealed=False, accepted=True)
+    assert read(find(rule(tmp_path), now=NOW), accepted=True).accepted == 1
+    digest = hashlib.sha256(CONTENT.rstrip()).hexdigest()
+    put(beside(path, CHECKSUM_SUFFIX), digest.encode())
+    assert read(find(rule(tmp_path), now=NOW)).accepted == 1
+
+
+def test_a_roster_of_as_many_rows_as_it_says_is_read(tmp_path: Path) -> None:
+    """Rows without text are none, and each file of a list has its own count."""
+    for name, rows in (("a.csv", f"{ADA}\n{BOB}\n ,,,,,\n"), ("b.csv", f"{ADA}\n")):
+        path = put(tmp_path / name, f"{HEADER}\n{rows}".encode())
+        put(beside(path, ".rows"), f"# rows: {rows.count('m1')}\n".encode())
+    assert read(find(rule(tmp_path, "a.csv", "b.csv"), now=NOW)).accepted == 3
+    by_hand = read_roster(str(tmp_path / "a.csv"), RosterRules(), skip_invalid=False, now=NOW)
+    assert by_hand.accepted == 2
+
+
+@pytest.mark.parametrize("text", ["# rows: 2", "# rows: 0", "", "rows: 1", "# rows: one"])
+def test_a_roster_of_other_rows_than_it_says_is_refused(tmp_path: Path, text: str) -> None:
+    """An upload that was cut at a line end looks whole in every other way."""
+    path = put(tmp_path / "a.csv")
+    put(beside(path, ".rows"), text.encode())
+    with pytest.raises(SourceRefusedError, match="was refused"):
+        read(find(rule(tmp_path, "a.csv"), now=NOW))
+    with pytest.raises(SourceRefusedError):
+        read_roster(str(path), RosterRules(), skip_invalid=False, now=NOW)
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("digest", ".sha256"), ("rows", ".rows")])
+def test_a_sidecar_that_the_job_requires_must_be_there(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
+    """Its absence is no yes; with it the file is read."""
+    path = put(tmp_path / "a.csv")
+    with pytest.raises(SourceRefusedError) as caught:
+        find(rule(tmp_path, "a.csv", require=(name,)), now=NOW)
+    assert f"a.csv{suffix} is not beside it" in caught.value.problems[0].expected
+    put(beside(path, suffix), {"digest": DIGEST, "rows": "# rows: 1"}[name].encode())
+    assert read(find(rule(tmp_path, "a.csv", require=(name,)), now=NOW)).accepted == 1
+
+
+def test_a_symbolic_link_that_a_pattern_finds_refuses_the_roster(tmp_path: Path) -> None:
+    """Whoever writes into the folder could have the secret read, and shown in problems."""
+    folder = tmp_path / "rosters"
+    put(folder / "a.csv")
+    secret = put(tmp_path / "secret", b"not-a-secret\n")
+    (folder / "b.csv").symlink_to(secret)
+    with pytest.raises(SourceRefusedError) as caught:
+        find(rule(tmp_path), now=NOW)
+    assert "b.csv is a symbolic link" in caught.value.problems[0].text(caught.value.source)
+    assert find(rule(tmp_path, "rosters/a.csv"), now=NOW).digest == DIGEST
+    assert fingerprint(rule(tmp_path)) == fingerprint(rule(tmp_path))
+
+
+def test_a_name_that_is_no_utf_8_refuses_the_roster(tmp_path: Path) -> None:
+    """It can't be written into the ledger; the refusal shows the byte."""
+    put(tmp_path / "rosters" / "a.csv")
+    put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/rosters/M\xe4r.csv")))
+    with pytest.raises(SourceRefusedError) as caught:
+        find(rule(tmp_path), now=NOW)
+    text = caught.value.problems[0].text(caught.value.source)
+    assert r"the name rosters/M\xe4r.csv is not UTF-8" in text
+    text.encode()
+    assert fingerprint(rule(tmp_path)) == fingerprint(rule(tmp_path))

@@ -15,8 +15,8 @@ from invites import ledger
 from invites import settings as settings_package
 from invites.errors import RosterRefusedError
 from invites.ledger import Ledger
+from invites.roster.source import demand_whole, read_roster
 from invites.sending import Renderer, SendOptions, planned, policy_from
-from invites.sending.rosters import demand_whole_roster, read_roster
 from tests.peers.postgresql import PostgreSQL
 from tests.peers.smtp_server import ScriptedServer
 from tests.support import Answer
@@ -94,8 +94,10 @@ class Planner:
         )
         now = NIGHT + 2 * DAY
         try:
-            roster = read_roster(str(path), self.settings, skip_invalid=False, now=now)
-            demand_whole_roster(str(path), roster, accepted=False)
+            roster = read_roster(
+                str(path), self.settings.roster_rules(), skip_invalid=False, now=now
+            )
+            demand_whole(roster, accepted=False)
             plan = planned(roster, self.workshop, self.opened, errand, now=now)
         except RosterRefusedError:
             return None

@@ -1,0 +1,165 @@
+"""Files that a roster may be in: which one a place means, and how it lies there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from glob import glob, has_magic
+from pathlib import Path
+
+from invites.errors import GuardError
+from invites.roster.sidecars import SUFFIXES, SourceRefusedError, matches_checksum, rows_stated
+
+
+@dataclass(frozen=True, slots=True)
+class RosterPath:
+    """A path or a pattern (`*`, `?`, `[…]`) as a job names it, and the folder it starts from."""
+
+    text: str
+    base: Path
+
+    @property
+    def path(self) -> Path:
+        """The file of that very name."""
+        return self.base / self.text
+
+
+class RosterMovesError(GuardError):
+    """A roster is still being written, or changed while it was read; try again.
+
+    `still_at` is when it will have been still for `settle` if nobody touches it any more.
+    """
+
+    def __init__(self, text: str, *, still_at: datetime) -> None:
+        """`still_at` is aware, in UTC."""
+        self.still_at = still_at
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterFile:
+    """One file as it lay there: `modified_ns` since 1970, `digest` the SHA-256 in hex.
+
+    `sealed` is true where a `.sha256` beside it matches: then it is whole, whatever it ends with.
+    `rows` is the number of rows that a `.rows` beside it states, None where there is none.
+    """
+
+    path: Path
+    size: int
+    modified_ns: int
+    digest: str
+    sealed: bool
+    rows: int | None = None
+
+    @property
+    def modified(self) -> datetime:
+        """The modification time, aware, in UTC."""
+        return since_1970(self.modified_ns)
+
+
+def file_of(place: RosterPath) -> Path | None:
+    """Return the file that a path or a pattern means; None where there is none.
+
+    A place is taken as a path where a file of that very name is there, brackets and all.
+    Of a pattern's files the newest counts, of equally new ones that with the greatest name.
+    Raises SourceRefusedError for what no pattern may find.
+    """
+    if place.path.exists() or not has_magic(place.text):
+        return place.path if place.path.exists() else None
+    seen = [(name, _ordinary(place, name)) for name in names_found(place)]
+    dated = [(sight.st_mtime_ns, name) for name, sight in seen if sight is not None]
+    return place.base / max(dated)[1] if dated else None
+
+
+def names_found(place: RosterPath) -> list[str]:
+    """Return the names that a pattern finds in its folder, without sidecars and dotfiles."""
+    names = glob(place.text, root_dir=place.base, recursive=True)  # noqa: PTH207 - no dotfiles
+    return [name for name in names if not name.endswith(SUFFIXES)]
+
+
+def _ordinary(place: RosterPath, name: str) -> os.stat_result | None:
+    """Return what is seen of a file that a pattern found; None for a folder or what went away.
+
+    Whoever may write into the folder could otherwise have any file read as a roster, by a link.
+    """
+    path = place.base / name
+    try:
+        seen = path.lstat()
+        if stat.S_ISLNK(seen.st_mode) and not path.is_dir():
+            raise SourceRefusedError(
+                place.text,
+                f"{_shown(name)} is a symbolic link; expected plain files alone: replace it by the "
+                "file, or name that file in the job's roster",
+            )
+    except OSError:
+        return None
+    if not stat.S_ISREG(seen.st_mode):
+        return None
+    if _shown(name) != name:
+        raise SourceRefusedError(
+            place.text,
+            f"the name {_shown(name)} is not UTF-8; expected one that is: rename the file",
+        )
+    return seen
+
+
+def _shown(name: str) -> str:
+    r"""Return a file's name with each byte that is not UTF-8 as `\xe4`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def look(path: Path) -> tuple[int, int]:
+    """Return a plain file's size and modification time in ns; refuse what is no plain file."""
+    try:
+        seen = path.stat()
+    except OSError as error:
+        raise SourceRefusedError(str(path), f"can't be read: {error.strerror}") from None
+    if not stat.S_ISREG(seen.st_mode):
+        raise SourceRefusedError(str(path), "is no plain file; expected a CSV file")
+    return seen.st_size, seen.st_mtime_ns
+
+
+def snapshot(path: Path, size: int, modified_ns: int, *, still_at: datetime) -> RosterFile:
+    """Return the file with its digest; refuse one that changed while the digest was taken."""
+    digest = digest_of(path)
+    file = RosterFile(
+        path=path,
+        size=size,
+        modified_ns=modified_ns,
+        digest=digest,
+        sealed=matches_checksum(path, digest),
+        rows=rows_stated(path),
+    )
+    if look(path) != (size, modified_ns):
+        raise RosterMovesError(
+            f"{path}: changed while it was looked at; expected a file that nobody writes to; "
+            "look again when it is complete",
+            still_at=still_at,
+        )
+    return file
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file's bytes; refuse one that can't be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceRefusedError(str(path), f"can't be read: {error.strerror}") from None
+
+
+def sight(path: Path) -> str:
+    """Return what can be seen of a file without opening it."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return f"{path}\0absent\0"
+    return f"{path}\0{seen.st_size}\0{seen.st_mtime_ns}\0{seen.st_ctime_ns}\0{seen.st_ino}\0"
+
+
+def since_1970(nanoseconds: int) -> datetime:
+    """Return the instant in whole microseconds, which a float of seconds would blur."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=nanoseconds // 1000)
