@@ -32,45 +32,37 @@ if TYPE_CHECKING:
 
     from invites.settings.layers import Given
 
-_LOGIN: Final = re.compile(r"//[^/]*@")
+_LOGIN: Final = re.compile(r"//.*@", re.DOTALL)
+"""Up to the last @: a password may hold @ and / as they are, though a url should not."""
+
 _QUERY: Final = re.compile(r"([?#]).*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that is wrong: where, what was found (None: not to be shown), what to do."""
-
-    place: str
-    expected: str
-    found: str | None = None
-    remedy: str = ""
-
-    def text(self) -> str:
-        """Return the fault as one line."""
-        found = f"found {self.found}, " if self.found is not None else ""
-        remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{self.place}: {found}expected {self.expected}{remedy}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint:
-    """A fault that is told in a sentence of its own."""
+    """One thing that is wrong in the settings: where, and a sentence with what to do."""
 
     place: str
     sentence: str
 
+    @classmethod
+    def of_value(
+        cls, place: str, expected: str, *, found: str | None = None, remedy: str = ""
+    ) -> Fault:
+        """Return the fault of a value; `found` of None: not to be shown."""
+        seen = f"found {found}, " if found is not None else ""
+        end = f"; {remedy}" if remedy else ""
+        return cls(place=place, sentence=f"{seen}expected {expected}{end}")
+
     def text(self) -> str:
-        """Return the complaint as one line."""
+        """Return the fault as one line."""
         return f"{self.place}: {self.sentence}"
 
 
-Finding = Fault | Complaint
-
-
-def refuse(findings: Sequence[Finding]) -> None:
-    """Raise a SettingsError that names every finding, a line each; nothing where there is none."""
-    if findings:
-        raise SettingsError("\n".join(dict.fromkeys(each.text() for each in findings)))
+def refuse(faults: Sequence[Fault]) -> None:
+    """Raise a SettingsError that names every fault, a line each; nothing where there is none."""
+    if faults:
+        raise SettingsError("\n".join(dict.fromkeys(each.text() for each in faults)))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -138,14 +130,14 @@ MOUNTED: Final = ("/run/secrets", "/var/run/secrets")
 """Where containers find their secrets: readable for all there, for nobody else is there."""
 
 
-def findings(
+def faults(
     sections: Mapping[str, Any],
     jobs: Sequence[Job],
     origins: Mapping[KeyPath, str],
     *,
     file: str | None,
-) -> list[Finding]:
-    """Return a complaint for each rule that is broken; a section that is itself wrong is None."""
+) -> list[Fault]:
+    """Return a fault for each rule that is broken; a section that is itself wrong is None."""
     broken: list[tuple[KeyPath, str]] = []
     for section, rule in _RULES.items():
         if sections[section] is not None:
@@ -154,9 +146,8 @@ def findings(
     has_relay = smtp is None or smtp.host is not None
     if not has_relay and sections["delivery"] is not None:
         broken += _delivery(sections["delivery"])
-    found: list[Finding] = [
-        Complaint(place=place_of(path, origins, file), sentence=sentence)
-        for path, sentence in broken
+    found: list[Fault] = [
+        Fault(place=place_of(path, origins, file), sentence=sentence) for path, sentence in broken
     ]
     for job in jobs if not has_relay else ():
         found += _job_without_relay(job, file)
@@ -247,17 +238,17 @@ def _delivery(delivery: DeliverySection) -> Broken:
         yield (("delivery", "to"), f'"smtp" {_NEEDS_RELAY}')
 
 
-def _job_without_relay(job: Job, file: str | None) -> list[Finding]:
+def _job_without_relay(job: Job, file: str | None) -> list[Fault]:
     wanting = [key for key in ("reminders", "notify") if getattr(job, key)]
     wanting += ['deliver = "smtp"'] if job.deliver == "smtp" else []
     place = f'{file}: [[job]] "{job.name}"'
-    return [Complaint(place=place, sentence=f"{each} {_NEEDS_RELAY}") for each in wanting]
+    return [Fault(place=place, sentence=f"{each} {_NEEDS_RELAY}") for each in wanting]
 
 
-def _same_names(jobs: Sequence[Job], file: str | None) -> list[Finding]:
+def _same_names(jobs: Sequence[Job], file: str | None) -> list[Fault]:
     names = [job.name for job in jobs]
     return [
-        Complaint(
+        Fault(
             place=f'{file}: [[job]] "{name}"',
             sentence=f"found {names.count(name)} jobs of this name, expected one; a job's name "
             "says whose meetings are whose: rename the others",
@@ -274,8 +265,8 @@ _RULES: Final[Mapping[str, Any]] = {
 }
 
 
-def exposed_secret(source: Path | None, given: Mapping[KeyPath, Given]) -> list[Finding]:
-    """Return a complaint where the secret itself stands in a settings file that others can read."""
+def exposed_secret(source: Path | None, given: Mapping[KeyPath, Given]) -> list[Fault]:
+    """Return a fault where the secret itself stands in a settings file that others can read."""
     path = ("jitsi", "secret")
     inline = given.get(path)
     if source is None or inline is None or inline.place != f"{source}: {key_name(path)}":
@@ -287,7 +278,7 @@ def exposed_secret(source: Path | None, given: Mapping[KeyPath, Given]) -> list[
         f"found a secret in a file of mode {mode:04o}, expected a file that nobody else can read; "
         f"run: chmod 600 {source}, or move the secret to a file of its own and set secret_file"
     )
-    return [Complaint(place=inline.place, sentence=sentence)]
+    return [Fault(place=inline.place, sentence=sentence)]
 
 
 def warnings(

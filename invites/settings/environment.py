@@ -66,15 +66,15 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
 def _take_variable(layer: Layer, name: str, text: str) -> None:
     path = tuple(name.removeprefix(PREFIX).lower().split("__"))
     if path[0] == "job":
-        layer.complain(name, "jobs stand in the settings file alone; remove the variable")
+        layer.refuse(name, "jobs stand in the settings file alone; remove the variable")
     elif path in SUBSECTIONS:
         example = next(iter(keys_known_in(path) or ("email",))).upper()
-        layer.complain(name, f"a section has no value; set a key of it, such as {name}__{example}")
+        layer.refuse(name, f"a section has no value; set a key of it, such as {name}__{example}")
     elif not _is_setting(path):
         known = [each.removeprefix(PREFIX) for each in all_variables()]
         near = nearest(name.removeprefix(PREFIX), known)
         remedy = f'did you mean "{PREFIX}{near}"?' if near else "correct its name or remove it"
-        layer.complain(name, f"no setting has this name; {remedy}")
+        layer.refuse(name, f"no setting has this name; {remedy}")
     elif text or path in EMPTY_SAYS_SOMETHING:
         layer.give(path, _value(path, text), f"{name}: {key_name(path)}")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from invites.settings.checks import Complaint, Finding, nearest
+from invites.settings.checks import Fault, nearest
 from invites.settings.sections import (
     SECTIONS,
     SOURCES,
@@ -34,19 +34,19 @@ class Given:
 
 @dataclass(slots=True)
 class Layer:
-    """What one place gives, by path; `findings` are keys that don't exist and the like."""
+    """What one place gives, by path; `faults` are keys that don't exist and the like."""
 
     given: dict[KeyPath, Given] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     jobs: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
 
     def give(self, path: KeyPath, value: object, place: str) -> None:
         """Take in a value for a key."""
         self.given[path] = Given(value=value, place=place)
 
-    def complain(self, place: str, sentence: str) -> None:
+    def refuse(self, place: str, sentence: str) -> None:
         """Take in something that is wrong with a name."""
-        self.findings.append(Complaint(place=place, sentence=sentence))
+        self.faults.append(Fault(place=place, sentence=sentence))
 
 
 def keys_known_in(path: KeyPath) -> tuple[str, ...] | None:
@@ -64,9 +64,9 @@ def file_layer(document: Mapping[str, Any], file: str) -> Layer:
         if name == "job":
             _take_jobs(layer, content, file)
         elif name not in SECTIONS:
-            layer.complain(file, _unknown_name(name, content))
+            layer.refuse(file, _unknown_name(name, content))
         elif not isinstance(content, Mapping):
-            layer.complain(file, f"found {name} as a value, expected the section [{name}]")
+            layer.refuse(file, f"found {name} as a value, expected the section [{name}]")
         else:
             _take_section(layer, (name,), content, file)
     return layer
@@ -107,9 +107,9 @@ def _take_section(layer: Layer, path: KeyPath, content: Mapping[str, Any], file:
                 _take_section(layer, inner, value, file)
             else:
                 name = ".".join(inner)
-                layer.complain(file, f"found {name} as a value, expected the section [{name}]")
+                layer.refuse(file, f"found {name} as a value, expected the section [{name}]")
         elif known is not None and key not in known:
-            layer.complain(file, _unknown_key(inner, known))
+            layer.refuse(file, _unknown_key(inner, known))
         elif not _says_nothing(inner, value):
             layer.give(inner, value, f"{file}: {key_name(inner)}")
 
@@ -132,14 +132,14 @@ def _unknown_key(path: KeyPath, known: Sequence[str]) -> str:
 
 def _take_jobs(layer: Layer, content: object, file: str) -> None:
     if not isinstance(content, list) or not _is_list_of_tables(content):
-        layer.complain(file, "found job as something else, expected [[job]] above each job's keys")
+        layer.refuse(file, "found job as something else, expected [[job]] above each job's keys")
         return
     layer.jobs = content
     for number, job in enumerate(content, start=1):
         for key in job:
             if key not in Job.model_fields:
                 place = f"{file}: {job_title(job, number)}"
-                layer.complain(place, _unknown_key(("job", key), tuple(Job.model_fields)))
+                layer.refuse(place, _unknown_key(("job", key), tuple(Job.model_fields)))
 
 
 def job_title(job: Mapping[str, Any], number: int) -> str:
@@ -164,16 +164,16 @@ def merged(layers: Iterable[Layer]) -> dict[KeyPath, Given]:
     return result
 
 
-def two_sources(layers: Iterable[Layer]) -> list[Finding]:
-    """Return a complaint for each secret that one layer gives in two ways."""
-    complaints: list[Finding] = []
+def two_sources(layers: Iterable[Layer]) -> list[Fault]:
+    """Return a fault for each secret that one layer gives in two ways."""
+    faults: list[Fault] = []
     for layer in layers:
         for ways in _sources():
             places = [layer.given[way].place for way in ways if way in layer.given]
             if len(places) > 1:
                 sentence = f"found one secret given twice, by {places[1]} too; keep one of them"
-                complaints.append(Complaint(place=places[0], sentence=sentence))
-    return complaints
+                faults.append(Fault(place=places[0], sentence=sentence))
+    return faults
 
 
 def _sources() -> list[list[KeyPath]]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from invites.errors import SettingsError
 from invites.settings import checks
-from invites.settings.checks import Fault, Finding, expected_of, refuse, shown
+from invites.settings.checks import Fault, expected_of, refuse, shown
 from invites.settings.environment import docker_layer, environment_layer, near_misses
 from invites.settings.layers import (
     Given,
@@ -162,19 +162,19 @@ def _settings(
     base = Path.cwd() if source is None else source.absolute().parent
     home = Path(environ["HOME"]) if environ.get("HOME") else None
     around = BaseFolder(base=base, home=home, special_domains=_special_domains(given))
-    findings: list[Finding] = [each for layer in layers for each in layer.findings]
-    findings += two_sources(layers)
-    findings += checks.exposed_secret(source, given)
+    found: list[Fault] = [each for layer in layers for each in layer.faults]
+    found += two_sources(layers)
+    found += checks.exposed_secret(source, given)
     sections: dict[str, Any] = {}
     file = None if source is None else str(source)
     for name in SECTIONS:
         sections[name], faults = _section(name, given, around, file=file)
-        findings += faults
+        found += faults
     jobs, faults = _jobs(layers, sections, file=file, around=around)
     origins = {path: each.place for path, each in given.items()}
-    findings += faults
-    findings += checks.findings(sections, jobs, origins, file=file)
-    refuse(findings)
+    found += faults
+    found += checks.faults(sections, jobs, origins, file=file)
+    refuse(found)
     return Settings(
         **sections,
         jobs=tuple(jobs),
@@ -205,7 +205,7 @@ def _special_domains(given: Mapping[KeyPath, Given]) -> tuple[str, ...]:
 
 def _section(
     name: str, given: Mapping[KeyPath, Given], around: BaseFolder, *, file: str | None
-) -> tuple[Section | None, list[Finding]]:
+) -> tuple[Section | None, list[Fault]]:
     raw: dict[str, Any] = {}
     for path, each in given.items():
         if path[0] == name:
@@ -217,16 +217,16 @@ def _section(
 
 def _section_fault(
     where: tuple[str, ...], error: Any, given: Mapping[KeyPath, Given], file: str | None
-) -> Finding:
+) -> Fault:
     """Return the fault of the key at `where`, whose end may be an item of a list."""
     path = where[:3] if where[:3] in given else where[:2]
     found = given.get(path)
     expected, remedy = expected_of(error)
     if found is None:
         place = checks.place_of(path, {}, file)
-        return Fault(place=place, expected=expected, remedy=remedy)
+        return Fault.of_value(place, expected, remedy=remedy)
     seen = shown(path, found.value)
-    return Fault(place=found.place, found=seen, expected=expected, remedy=remedy)
+    return Fault.of_value(found.place, expected, found=seen, remedy=remedy)
 
 
 def _validated(
@@ -241,14 +241,14 @@ def _validated(
 
 def _jobs(
     layers: Sequence[Layer], sections: Mapping[str, Any], *, file: str | None, around: BaseFolder
-) -> tuple[list[Job], list[Finding]]:
+) -> tuple[list[Job], list[Fault]]:
     """Return the jobs; zone and delivery of one that names none are those of the other sections."""
     defaults = {
         "timezone": getattr(sections["roster"], "timezone", "UTC"),
         "deliver": getattr(sections["delivery"], "to", "folder"),
     }
     jobs: list[Job] = []
-    faults: list[Finding] = []
+    faults: list[Fault] = []
     raws = [raw for layer in layers for raw in layer.jobs]
     for number, raw in enumerate(raws, start=1):
         known = {key: value for key, value in raw.items() if key in Job.model_fields}
@@ -260,8 +260,8 @@ def _jobs(
     return jobs, faults
 
 
-def _job_fault(title: str, known: Mapping[str, Any], error: Any) -> Finding:
+def _job_fault(title: str, known: Mapping[str, Any], error: Any) -> Fault:
     key = str(error["loc"][0])
     expected, remedy = expected_of(error)
     seen = shown(("job", key), known[key]) if key in known else "nothing"
-    return Fault(place=f"{title}: {key}", found=seen, expected=expected, remedy=remedy)
+    return Fault.of_value(f"{title}: {key}", expected, found=seen, remedy=remedy)

@@ -304,3 +304,13 @@ def test_bytes_that_are_not_utf8_are_refused(refused: Refused, folder) -> None: 
     """The position says where the file was saved in another encoding."""
     (folder / "invites.toml").write_bytes(b'[organizer]\nname = "J\xf6rg"\n')
     assert refused() == ["invites.toml: byte 22 is not UTF-8; save the file as UTF-8"]
+
+
+@pytest.mark.parametrize("password", ["plain", "with@sign", "with/slash", "w@ith/both@", "?#@:"])
+def test_no_part_of_a_password_in_a_url_is_shown(
+    refused: Callable[..., list[str]], password: str
+) -> None:
+    """Whatever stands in it: all up to the last @ is left out."""
+    (line,) = refused(f'[jitsi]\nurl = "https://somebody:{password}@meet.example.com/a b"')
+    assert 'found "https://…@meet.example.com/a b"' in line
+    assert "somebody" not in line
