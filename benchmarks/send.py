@@ -93,15 +93,15 @@ def measure_ledger(folder: Path, messages: int, url: str) -> None:
     settings = settings_package.load(folder / "invites.toml", environ={})
     write_roster(folder / "noted.csv", messages)
     roster = parse_roster(read_table(folder / "noted.csv"), settings.roster_rules())
-    workshop = Renderer.from_settings(settings)
-    errand = SendOptions(
+    renderer = Renderer.from_settings(settings)
+    options = SendOptions(
         scope="noted", command="send", delivery="smtp", policy=policy_from(settings, to="smtp")
     )
     now = datetime.fromisoformat(NOW).astimezone(UTC)
-    plan = planned(roster, workshop, None, errand, now=now)
+    plan = planned(roster, renderer, None, options, now=now)
     ledger.create(url)
     with ledger.open_ledger(url, lock=True) as opened:
-        run_id = begin_run(opened, run_start(errand, "noted.csv", roster.digest), now=now)
+        run_id = begin_run(opened, run_start(options, "noted.csv", roster.digest), now=now)
         began = time.perf_counter()
         record_plan(opened, plan)
         planning = time.perf_counter() - began

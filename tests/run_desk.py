@@ -19,13 +19,13 @@ from tests.support import SETTINGS, write_settings
 
 
 class Desk:
-    """Settings, a workshop, a ledger, and a clock; `pause` moves the clock."""
+    """Settings, a renderer, a ledger, and a clock; `pause` moves the clock."""
 
     def __init__(self, folder: Path, extra: str = "", *, to: str = "folder") -> None:
         """Make the settings and an empty ledger."""
         self.folder = folder
         self.settings = settings_package.load(write_settings(folder, SETTINGS + extra), environ={})
-        self.workshop = Renderer.from_settings(self.settings)
+        self.renderer = Renderer.from_settings(self.settings)
         self.to = to
         self.now = datetime(2031, 2, 1, 2, 15, tzinfo=UTC)
         self.stop = False
@@ -38,13 +38,13 @@ class Desk:
         path.write_text("\n".join((HEADER, *rows, "")), encoding="utf-8")
         return parse_roster(read_table(str(path)), self.settings.roster_rules())
 
-    def errand(self, **flags: Any) -> SendOptions:
+    def options(self, **flags: Any) -> SendOptions:
         """Return what a `send` by hand would be."""
         policy = replace(policy_from(self.settings, to=self.to), **flags)
         return SendOptions(scope="default", command="send", delivery=self.to, policy=policy)
 
     @property
-    def surroundings(self) -> Effects:
+    def effects(self) -> Effects:
         """The effects, with a clock that stands still but for pauses."""
         return Effects(
             clock=lambda: self.now,

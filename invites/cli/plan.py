@@ -27,7 +27,7 @@ def plan(call: Call, context: typer.Context, flags: SendFlags) -> int:
     ready = prepared(call, flags, set_up(call, flags))
     with ledger_to_read(ready.settings, new=flags.new_ledger) as ledger:
         faults = _faults(ready, flags, ledger)
-        found = planned(ready.roster, ready.workshop, ledger, ready.errand, now=ready.now)
+        found = planned(ready.roster, ready.renderer, ledger, ready.options, now=ready.now)
     _show(call, found, ready, faults, acceptance(context, found))
     return Exit.DONE
 
@@ -44,7 +44,7 @@ def _faults(ready: Prepared, flags: SendFlags, ledger: Ledger | None) -> list[st
         faults += [problem.text(refusal.source) for problem in refusal.problems]
     if ledger is not None:
         try:
-            demand_guards(ledger, ready.errand, now=ready.now)
+            demand_guards(ledger, ready.options, now=ready.now)
         except GuardError as refusal:
             faults.append(str(refusal))
     return faults
@@ -61,7 +61,7 @@ def _show(
     call.document(
         command="plan",
         roster=ready.roster.source,
-        to=ready.errand.delivery,
+        to=ready.options.delivery,
         now=ready.now.isoformat().replace("+00:00", "Z"),
         **plan_document(found),
         accept=list(commands),

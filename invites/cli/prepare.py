@@ -29,13 +29,13 @@ class Setup:
     """What is known before the roster is read."""
 
     settings: Settings
-    errand: SendOptions
+    options: SendOptions
     now: datetime
 
     @property
     def to(self) -> Literal["folder", "smtp"]:
         """The delivery's name."""
-        return "smtp" if self.errand.delivery == "smtp" else "folder"
+        return "smtp" if self.options.delivery == "smtp" else "folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ class Prepared:
 
     settings: Settings
     roster: Roster
-    workshop: Renderer
-    errand: SendOptions
+    renderer: Renderer
+    options: SendOptions
     now: datetime
 
 
@@ -63,7 +63,7 @@ def set_up(call: Call, flags: SendFlags) -> Setup:
     settings.require_minting()
     to = flags.to or settings.delivery.to
     scope = _scope(call, flags, settings)
-    errand = SendOptions(
+    options = SendOptions(
         scope=scope,
         command="send",
         delivery=to,
@@ -73,11 +73,11 @@ def set_up(call: Call, flags: SendFlags) -> Setup:
         accept_clock=flags.accept_clock,
         keep=settings.ledger.keep,
     )
-    return Setup(settings=settings, errand=errand, now=now)
+    return Setup(settings=settings, options=options, now=now)
 
 
 def prepared(call: Call, flags: SendFlags, setup: Setup) -> Prepared:
-    """Read the roster and open the workshop; raises what is wrong with either."""
+    """Read the roster and open the renderer; raises what is wrong with either."""
     from invites.roster.source import read_roster
     from invites.sending import Renderer
 
@@ -86,13 +86,13 @@ def prepared(call: Call, flags: SendFlags, setup: Setup) -> Prepared:
     roster = read_roster(
         flags.roster, settings.roster_rules(), skip_invalid=flags.skip_invalid, now=setup.now
     )
-    workshop = Renderer.from_settings(
+    renderer = Renderer.from_settings(
         settings, templates=flags.templates, everything=flags.verify == "all"
     )
     call.warn_of(roster)
     _warn_of_another_code(call, flags, roster)
     return Prepared(
-        settings=settings, roster=roster, workshop=workshop, errand=setup.errand, now=setup.now
+        settings=settings, roster=roster, renderer=renderer, options=setup.options, now=setup.now
     )
 
 

@@ -13,7 +13,7 @@ from invites.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from invites.jobs import JobOutcome, Order, SideOutcome, Waking
+    from invites.jobs import JobOutcome, RunOptions, SideOutcome, WakeUpReport
     from invites.settings import Settings
 
 
@@ -34,10 +34,10 @@ def run(
     names = tuple(jobs or ())
     _refuse_what_excludes_itself(names, flags, force=force, dry_run=dry_run)
     clock(flags.now)
-    from invites.jobs import Order
+    from invites.jobs import RunOptions
 
     settings = _settings(call, names)
-    order = Order(
+    options = RunOptions(
         jobs=names,
         force=force,
         accept=flags.accept,
@@ -48,9 +48,9 @@ def run(
         dry_run=dry_run,
         simulated=flags.now is not None,
     )
-    waking = _woken(call, settings, order, now=flags.now, new_ledger=flags.new_ledger)
-    _tell(call, settings, waking, names)
-    return waking.exit_code
+    report = _woken(call, settings, options, now=flags.now, new_ledger=flags.new_ledger)
+    _tell(call, settings, report, names)
+    return report.exit_code
 
 
 def _refuse_what_excludes_itself(
@@ -96,13 +96,13 @@ def _settings(call: Call, names: Sequence[str]) -> Settings:
 
 
 def _woken(
-    call: Call, settings: Settings, order: Order, *, now: str | None, new_ledger: bool
-) -> Waking:
+    call: Call, settings: Settings, options: RunOptions, *, now: str | None, new_ledger: bool
+) -> WakeUpReport:
     import time
 
     from invites.cli.loglines import printer
     from invites.cli.stopping import Stop
-    from invites.jobs import Night, wake_up
+    from invites.jobs import WakeUp, wake_up
     from invites.ledger import create
     from invites.sending import Effects
 
@@ -111,30 +111,30 @@ def _woken(
         create(settings.ledger.url)
     stop = Stop()
     stop.arm()
-    night = Night(
+    wakeup = WakeUp(
         settings=settings,
-        surroundings=Effects(
+        effects=Effects(
             clock=lambda: clock(now), timer=time.monotonic, stop=stop, pause=stop.pause
         ),
-        order=order,
+        options=options,
         tell=printer(call),
     )
-    return wake_up(night)
+    return wake_up(wakeup)
 
 
-def _tell(call: Call, settings: Settings, waking: Waking, names: Sequence[str]) -> None:
+def _tell(call: Call, settings: Settings, report: WakeUpReport, names: Sequence[str]) -> None:
     call.document(
         command="run",
-        exit_code=int(waking.exit_code),
-        at=_said(waking.at),
-        next_due=_said(waking.again),
-        jobs=[_job_document(outcome) for outcome in waking.outcomes],
-        reminders=[_side_document(side) for side in waking.sides if side.what == "reminders"],
-        deferred=[_side_document(side) for side in waking.sides if side.what == "deferred"],
+        exit_code=int(report.exit_code),
+        at=_said(report.at),
+        next_due=_said(report.again),
+        jobs=[_job_document(outcome) for outcome in report.outcomes],
+        reminders=[_side_document(side) for side in report.sides if side.what == "reminders"],
+        deferred=[_side_document(side) for side in report.sides if side.what == "deferred"],
     )
-    if not waking.outcomes:
+    if not report.outcomes:
         looked_at = names or [job.name for job in settings.jobs]
-        call.say(f"nothing is due: {', '.join(looked_at)}; next at {_said(waking.again)}")
+        call.say(f"nothing is due: {', '.join(looked_at)}; next at {_said(report.again)}")
 
 
 def _said(instant: Any) -> str | None:

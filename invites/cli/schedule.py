@@ -38,8 +38,8 @@ def schedule(
         return settings
 
     calls = Signals()
-    surroundings = Effects(clock=clock, timer=time.monotonic, stop=calls.stop, pause=calls.pause)
-    waiting = Schedule(load, surroundings=surroundings, calls=calls, tell=tell)
+    effects = Effects(clock=clock, timer=time.monotonic, stop=calls.stop, pause=calls.pause)
+    waiting = Schedule(load, effects=effects, calls=calls, tell=tell)
     with calls:
         interrupted = waiting.run()
     call.document(command="schedule", interrupted=interrupted)

@@ -42,16 +42,16 @@ def send(
     from invites.cli.sending import Sending
 
     setup = set_up(call, flags)
-    errand = Sending(call=call, context=context, flags=flags, setup=setup)
+    sending = Sending(call=call, context=context, flags=flags, setup=setup)
     if not dry_run:
         _refuse_another_time(setup, flags.now)
     if redirect is not None:
-        return errand.redirect(_test_box(redirect, setup))
+        return sending.redirect(_test_box(redirect, setup))
     if dry_run:
-        return errand.rehearse()
+        return sending.rehearse()
     if record_only is not None:
-        return errand.adopt(record_only)
-    return errand.send(wait)
+        return sending.adopt(record_only)
+    return sending.send(wait)
 
 
 def _refuse_together(*, dry_run: bool, redirect: str | None, record_only: Path | None) -> None:

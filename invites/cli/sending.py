@@ -80,13 +80,13 @@ class Sending:
     def send(self, retry_wait: timedelta) -> int:
         """Carry the plan out and record it."""
         ready = self._recorded_preparation()
-        with self._ledger_to_write() as ledger, self._surroundings() as surroundings:
+        with self._ledger_to_write() as ledger, self._effects() as effects:
             report = send_and_wait(
                 ready.roster,
-                ready.workshop,
+                ready.renderer,
                 ledger,
-                ready.errand,
-                surroundings,
+                ready.options,
+                effects,
                 delivery_for=lambda run: self._delivery(run, ledger),
                 retry_wait=retry_wait,
             )
@@ -96,13 +96,13 @@ class Sending:
     def redirect(self, mailbox: str) -> int:
         """Send everything to one mailbox, and record nothing."""
         ready = self._preparation()
-        with self._ledger_to_read() as ledger, self._surroundings() as surroundings:
+        with self._ledger_to_read() as ledger, self._effects() as effects:
             report = redirect(
                 ready.roster,
-                ready.workshop,
+                ready.renderer,
                 ledger,
-                ready.errand,
-                surroundings,
+                ready.options,
+                effects,
                 recipient=mailbox,
                 delivery_for=lambda run: self._delivery(run, ledger),
             )
@@ -113,8 +113,8 @@ class Sending:
     def rehearse(self) -> int:
         """Compose and check everything; send and record nothing."""
         ready = self._preparation()
-        with self._ledger_to_read() as ledger, self._surroundings() as surroundings:
-            found = rehearse(ready.roster, ready.workshop, ledger, ready.errand, surroundings)
+        with self._ledger_to_read() as ledger, self._effects() as effects:
+            found = rehearse(ready.roster, ready.renderer, ledger, ready.options, effects)
         commands = acceptance(self.context, found.plan)
         self._warn(found.plan)
         self.call.document(
@@ -139,8 +139,8 @@ class Sending:
         """Record what was mailed from a build."""
         rows = manifest.read(path)
         ready = self._recorded_preparation()
-        with self._ledger_to_write() as ledger, self._surroundings() as surroundings:
-            found = adopt(rows, ready.roster, ready.workshop, ledger, ready.errand, surroundings)
+        with self._ledger_to_write() as ledger, self._effects() as effects:
+            found = adopt(rows, ready.roster, ready.renderer, ledger, ready.options, effects)
         self._tell_adopted(ready, found, path)
         return found.exit_code
 
@@ -161,7 +161,9 @@ class Sending:
         setup = self.setup
         try:
             with open_ledger(setup.settings.ledger.url, lock=True) as ledger:
-                note_refused(ledger, setup.errand, refusal, source=self.flags.roster, now=setup.now)
+                note_refused(
+                    ledger, setup.options, refusal, source=self.flags.roster, now=setup.now
+                )
         except InvitesError as error:
             self.call.detail(f"the refused run is not in the history: {error}")
 
@@ -179,7 +181,7 @@ class Sending:
             yield ledger
 
     @contextmanager
-    def _surroundings(self) -> Iterator[Effects]:
+    def _effects(self) -> Iterator[Effects]:
         with ExitStack() as stack:
             progress = Progress(self.call.quiet, stack)
             yield Effects(
@@ -213,7 +215,7 @@ class Sending:
         return {
             "command": "send",
             "roster": ready.roster.source,
-            "to": ready.errand.delivery,
+            "to": ready.options.delivery,
             "problems": [problem.facts() for problem in ready.roster.left_out],
         }
 
@@ -238,9 +240,9 @@ class Sending:
         )
         self._say_plan(plan)
         at_most = None if call.verbose else words.LINES_AT_MOST
-        call.say(words.ended_line(report.ended, len(plan.actions), ready.errand.delivery))
+        call.say(words.ended_line(report.ended, len(plan.actions), ready.options.delivery))
         call.problems(words.unsent_lines(report.unsent, at_most=at_most))
-        for line in words.advice(report.ended, on_unknown=ready.errand.policy.on_unknown):
+        for line in words.advice(report.ended, on_unknown=ready.options.policy.on_unknown):
             call.say(line)
         warn_of_refusals(call, plan, commands)
         if report.trouble is not None:

@@ -48,16 +48,16 @@ class Signals:
         self._mouth.close()
 
     def stop(self) -> bool:
-        """See `nightly.scheduler.Calls`."""
+        """See `jobs.schedule.Calls`."""
         return self._stop
 
     def reload(self) -> bool:
-        """See `nightly.scheduler.Calls`."""
+        """See `jobs.schedule.Calls`."""
         asked, self._reload = self._reload, False
         return asked
 
     def wait(self) -> None:
-        """See `nightly.scheduler.Calls`."""
+        """See `jobs.schedule.Calls`."""
         self._ear.recv(4096)
 
     def pause(self, span: Any) -> None:

@@ -15,7 +15,7 @@ from invites.errors import (
     RosterRefusedError,
     ZoneDataError,
 )
-from invites.jobs.options import JobOutcome, Night
+from invites.jobs.options import JobOutcome, WakeUp
 from invites.ledger import Ledger
 from invites.ledger.runs import sent_since
 from invites.model import Roster
@@ -50,7 +50,7 @@ class DueNow:
 
 
 def attempted(
-    night: Night,
+    wakeup: WakeUp,
     ledger: Ledger,
     job: Job,
     now_due: DueNow,
@@ -60,9 +60,9 @@ def attempted(
 ) -> JobOutcome:
     """Carry out the job for one due time and return how that ended; it never raises.
 
-    `on_message` is called before each message, besides what the surroundings ask for.
+    `on_message` is called before each message, besides what the effects ask for.
     """
-    began = night.surroundings.timer()
+    began = wakeup.effects.timer()
     blank = JobOutcome(
         job=job.name,
         due=now_due.due,
@@ -72,11 +72,11 @@ def attempted(
         caught_up=now_due.caught_up,
     )
     try:
-        roster = _read_or_noted(night, ledger, job, state.open, now_due.due)
-        report = _sent(night, ledger, job, roster, now_due.due, on_message=on_message)
-        outcome = ended(replace(blank, source=roster.source), report, roster, night=night)
+        roster = _read_or_noted(wakeup, ledger, job, state.open, now_due.due)
+        report = _sent(wakeup, ledger, job, roster, now_due.due, on_message=on_message)
+        outcome = ended(replace(blank, source=roster.source), report, roster, wakeup=wakeup)
     except InvitesError as error:
-        outcome = refused(blank, error, stopped=night.surroundings.stop())
+        outcome = refused(blank, error, stopped=wakeup.effects.stop())
     except Exception as error:  # noqa: BLE001 - one job's fault is not the others'
         outcome = replace(
             blank,
@@ -84,30 +84,30 @@ def attempted(
             exit_code=Exit.FAILED,
             text=f"unexpected failure: {type(error).__name__}; run it by hand with -v to see where",
         )
-    return replace(outcome, took=timedelta(seconds=night.surroundings.timer() - began))
+    return replace(outcome, took=timedelta(seconds=wakeup.effects.timer() - began))
 
 
 def _read_or_noted(
-    night: Night, ledger: Ledger, job: Job, tried: OpenDue | None, due: datetime
+    wakeup: WakeUp, ledger: Ledger, job: Job, tried: OpenDue | None, due: datetime
 ) -> Roster:
     """Return the roster, where clock and zone data can be trusted.
 
     A refusal goes into the history once for each cause of a due time, not at each wake-up.
     """
-    errand = errand_for(night, job, due)
+    options = options_for(wakeup, job, due)
     try:
-        demand_guards(ledger, errand, now=night.now)
-        return read(night, job, tried)
+        demand_guards(ledger, options, now=wakeup.now)
+        return read(wakeup, job, tried)
     except (GuardError, RosterRefusedError) as refusal:
         cause = cause_of(refusal, stopped=False)
         known = tried is not None and tried.due == due and tried.cause is cause
         if not known and cause is not Cause.ROSTER_MOVES:
             source = " + ".join(place.text for place in job.roster)
-            note_refused(ledger, errand, refusal, source=source, now=night.now)
+            note_refused(ledger, options, refusal, source=source, now=wakeup.now)
         raise
 
 
-def read(night: Night, job: Job, tried: OpenDue | None) -> Roster:
+def read(wakeup: WakeUp, job: Job, tried: OpenDue | None) -> Roster:
     """Return the job's roster, which is still, recent, whole, and was not touched while read.
 
     Raises RosterRefusedError, RosterMovesError, RosterTooOldError.
@@ -116,55 +116,55 @@ def read(night: Night, job: Job, tried: OpenDue | None) -> Roster:
         None if tried is None else Sighting(fingerprint=tried.inputs.roster, at=tried.last_attempt)
     )
     return read_found(
-        find(job.source(), now=night.now, seen=seen),
-        night.settings.roster_rules(),
+        find(job.source(), now=wakeup.now, seen=seen),
+        wakeup.settings.roster_rules(),
         skip_invalid=job.invalid == "skip",
-        now=night.now,
-        accepted=night.order.no_final_newline,
+        now=wakeup.now,
+        accepted=wakeup.options.no_final_newline,
     )
 
 
-def errand_for(night: Night, job: Job, due: datetime) -> SendOptions:
+def options_for(wakeup: WakeUp, job: Job, due: datetime) -> SendOptions:
     """Return what a run of the job for `due` is asked to do."""
-    order, settings = night.order, night.settings
-    to = night.delivery_of(job)
+    options, settings = wakeup.options, wakeup.settings
+    to = wakeup.delivery_of(job)
     policy = replace(
         policy_from(settings, to=to),
         horizon=job.horizon,
         due=due,
-        accept=order.accept,
+        accept=options.accept,
     )
     return SendOptions(
         scope=job.name,
         command="run",
         delivery=to,
         policy=policy,
-        claimed=tuple(scope for scope in order.claimed if scope != job.name),
+        claimed=tuple(scope for scope in options.claimed if scope != job.name),
         clock_ahead=settings.guard.clock_ahead,
-        accept_clock=order.accept_clock,
+        accept_clock=options.accept_clock,
         keep=settings.ledger.keep,
     )
 
 
-def delivery_opener(night: Night, ledger: Ledger, to: str) -> Callable[[str], Delivery]:
+def delivery_opener(wakeup: WakeUp, ledger: Ledger, to: str) -> Callable[[str], Delivery]:
     """Return a function that opens the delivery of a run by the run's id."""
 
     def opened(run: str) -> Delivery:
         return open_delivery(
-            night.settings,
+            wakeup.settings,
             run=run,
-            now=night.now,
+            now=wakeup.now,
             to=to,  # type: ignore[arg-type]
-            sent_since=lambda span: sent_since(ledger, span, now=night.now),
-            keep_old=night.order.simulated,
-            present=night.surroundings.clock,
+            sent_since=lambda span: sent_since(ledger, span, now=wakeup.now),
+            keep_old=wakeup.options.simulated,
+            present=wakeup.effects.clock,
         )
 
     return opened
 
 
 def _sent(
-    night: Night,
+    wakeup: WakeUp,
     ledger: Ledger,
     job: Job,
     roster: Roster,
@@ -173,20 +173,20 @@ def _sent(
     on_message: Callable[[], None],
 ) -> RunReport:
     def on_each() -> None:
-        night.surroundings.on_message()
+        wakeup.effects.on_message()
         on_message()
 
     return send(
         roster,
-        night.workshop,
+        wakeup.renderer,
         ledger,
-        errand_for(night, job, due),
-        replace(night.surroundings, on_message=on_each),
-        delivery_for=delivery_opener(night, ledger, night.delivery_of(job)),
+        options_for(wakeup, job, due),
+        replace(wakeup.effects, on_message=on_each),
+        delivery_for=delivery_opener(wakeup, ledger, wakeup.delivery_of(job)),
     )
 
 
-def ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, night: Night) -> JobOutcome:
+def ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, wakeup: WakeUp) -> JobOutcome:
     """Return the outcome of a run that got as far as a plan."""
     lines = [problem.text(roster.source) for problem in roster.left_out]
     lines += [refusal.text for refusal in report.plan.refusals]
@@ -196,7 +196,7 @@ def ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, night: Nigh
         outcome, run=report, exit_code=report.exit_code, lines=tuple(lines), text=summed_up(report)
     )
     if report.trouble is not None:
-        return refused(outcome, report.trouble, stopped=night.surroundings.stop())
+        return refused(outcome, report.trouble, stopped=wakeup.effects.stop())
     if report.plan.refusals:
         guards = {refusal.guard for refusal in report.plan.refusals}
         cause = Cause.CHANGE if guards == {"change"} else Cause.SHRINK

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from invites import __version__
 from invites.errors import SettingsError
-from invites.jobs.options import Waking
+from invites.jobs.options import WakeUpReport
 from invites.jobs.status import LONGEST_RUN, JobStatus, missed
 from invites.report.metrics import Metric, exposition
 
@@ -49,21 +49,23 @@ class Health:
             self._awake_since = self._clock()
             self._wake_ups += 1
 
-    def slept(self, waking: Waking | None, statuses: Sequence[JobStatus], trouble: str) -> None:
+    def slept(
+        self, report: WakeUpReport | None, statuses: Sequence[JobStatus], trouble: str
+    ) -> None:
         """Hear how a wake-up ended; `trouble` is "" where the ledger could be worked with."""
         with self._lock:
             self._last_wake_up, self._awake_since = self._clock(), None
             self._trouble = trouble
             self._statuses = tuple(statuses) or self._statuses
-            if waking is not None:
-                self._count(waking)
+            if report is not None:
+                self._count(report)
 
-    def _count(self, waking: Waking) -> None:
-        for outcome in waking.outcomes:
+    def _count(self, report: WakeUpReport) -> None:
+        for outcome in report.outcomes:
             self._attempts[outcome.job, int(outcome.exit_code)] += 1
             for state, count in ({} if outcome.run is None else outcome.run.ended).items():
                 self._messages[outcome.job, "invitation", state.value] += count
-        for side in waking.sides:
+        for side in report.sides:
             kind = "reminder" if side.what == "reminders" else "deferred"
             for name, count in side.ended.items():
                 self._messages[side.scope, kind, name] += count

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from invites.delivery.base import Key, Outcome, OutgoingMessage, Sent, open_delivery
 from invites.errors import Exit, InvitesError
-from invites.jobs.options import JobOutcome, Night, SideOutcome
+from invites.jobs.options import JobOutcome, SideOutcome, WakeUp
 from invites.planning.attempts import Again, Cause
 from invites.planning.state import State
 from invites.report.lines import Level, Line
@@ -110,7 +110,7 @@ def _next(outcome: JobOutcome) -> str:
     )
 
 
-class _OutTray:
+class _NoticeJournal:
     """Takes down which notices the relay accepted; they are in no ledger."""
 
     def __init__(self) -> None:
@@ -121,24 +121,24 @@ class _OutTray:
         self.outcomes += outcomes
 
 
-def notify(night: Night, job: Job, outcome: JobOutcome) -> bool:
+def notify(wakeup: WakeUp, job: Job, outcome: JobOutcome) -> bool:
     """Mail the outcome to those whom the job names; tell whether somebody got it, or nobody is to.
 
     What goes wrong here is told to the log alone, and changes nothing else.
     """
-    return _mailed(night, job, news_of(job, outcome))
+    return _mailed(wakeup, job, news_of(job, outcome))
 
 
-def notify_of_side(night: Night, side: SideOutcome) -> None:
+def notify_of_side(wakeup: WakeUp, side: SideOutcome) -> None:
     """Mail what of reminders or deferred messages is not tried again by itself."""
     given_up = side.ended.get(State.FAILED.value, 0) + side.ended.get(State.UNKNOWN.value, 0)
-    job = next((job for job in night.settings.jobs if job.name == side.scope), None)
+    job = next((job for job in wakeup.settings.jobs if job.name == side.scope), None)
     if not given_up or job is None:
         return
     what = "reminders" if side.what == "reminders" else "messages that had been deferred"
     news = News(
         job=job.name,
-        due=night.now,
+        due=wakeup.now,
         timezone=job.timezone,
         what="could not deliver everything",
         why=f"Of the {what}, {given_up} {'was' if given_up == 1 else 'were'} refused for good "
@@ -147,38 +147,40 @@ def notify_of_side(night: Night, side: SideOutcome) -> None:
         lines=side.lines,
         facts={name: str(count) for name, count in side.ended.items() if count},
     )
-    _mailed(night, job, news)
+    _mailed(wakeup, job, news)
 
 
-def _mailed(night: Night, job: Job, news: News) -> bool:
-    if not job.notify or night.order.simulated or night.order.dry_run:
+def _mailed(wakeup: WakeUp, job: Job, news: News) -> bool:
+    if not job.notify or wakeup.options.simulated or wakeup.options.dry_run:
         return True
     try:
         notice = notice_of(news)
-        tray = _OutTray()
-        now = night.now
-        with open_delivery(night.settings, run="notice", now=now, to="smtp") as delivery:
-            delivery.deliver(_parcels(night, job, notice, now), tray, stop=night.surroundings.stop)
+        journal = _NoticeJournal()
+        now = wakeup.now
+        with open_delivery(wakeup.settings, run="notice", now=now, to="smtp") as delivery:
+            delivery.deliver(
+                _messages_of(wakeup, job, notice, now), journal, stop=wakeup.effects.stop
+            )
     except InvitesError as error:
-        night.tell(_not_told(job, str(error)))
+        wakeup.tell(_not_told(job, str(error)))
         return False
     except Exception as error:  # noqa: BLE001 - a notice never changes what became of a run
-        night.tell(_not_told(job, f"unexpected failure: {type(error).__name__}"))
+        wakeup.tell(_not_told(job, f"unexpected failure: {type(error).__name__}"))
         return False
-    unsent = [one for one in tray.outcomes if not isinstance(one, Sent)]
+    unsent = [one for one in journal.outcomes if not isinstance(one, Sent)]
     for one in unsent:
-        night.tell(_not_told(job, one.answer))
-    return len(unsent) < len(tray.outcomes)
+        wakeup.tell(_not_told(job, one.answer))
+    return len(unsent) < len(journal.outcomes)
 
 
-def _parcels(night: Night, job: Job, notice: Notice, now: datetime) -> list[OutgoingMessage]:
-    mailbox = night.settings.service_mailbox()
-    parcels = []
+def _messages_of(wakeup: WakeUp, job: Job, notice: Notice, now: datetime) -> list[OutgoingMessage]:
+    mailbox = wakeup.settings.service_mailbox()
+    messages = []
     for recipient in job.notify:
         message_id, content = notice_message(
             notice, sender_name=mailbox.name, sender=mailbox.email, recipient=recipient, now=now
         )
-        parcels.append(
+        messages.append(
             OutgoingMessage(
                 key=recipient,
                 sender=mailbox.email,
@@ -187,7 +189,7 @@ def _parcels(night: Night, job: Job, notice: Notice, now: datetime) -> list[Outg
                 content=content,
             )
         )
-    return parcels
+    return messages
 
 
 def _not_told(job: Job, why: str) -> Line:

@@ -30,7 +30,7 @@ PRECEDENCE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class RunOptions:
     """What the flags ask for; a wake-up of `schedule` has none of them.
 
     `jobs` are names, none for all.  `force` runs them whether due or not.  `to` stands in for the
@@ -61,36 +61,36 @@ class Order:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Night:
-    """One wake-up: the settings, the effects, the order, and who hears of what happens.
+class WakeUp:
+    """One wake-up: the settings, the effects, the options, and who hears of what happens.
 
-    `surroundings.clock` gives the present (aware); nothing here looks at another clock.
+    `effects.clock` gives the present (aware); nothing here looks at another clock.
     """
 
     settings: Settings
-    surroundings: Effects
-    order: Order = field(default_factory=Order)
+    effects: Effects
+    options: RunOptions = field(default_factory=RunOptions)
     tell: Callable[[Line], None] = no_lines
 
     @property
     def now(self) -> datetime:
         """The present (aware), anew each time."""
-        return self.surroundings.clock()
+        return self.effects.clock()
 
     @property
     def jobs(self) -> tuple[Job, ...]:
         """The jobs that this wake-up looks at, in the order of the settings."""
-        names = self.order.jobs
+        names = self.options.jobs
         return tuple(job for job in self.settings.jobs if not names or job.name in names)
 
     @cached_property
-    def workshop(self) -> Renderer:
+    def renderer(self) -> Renderer:
         """What makes messages; SettingsError names all that is missing, TemplateError a fault."""
         return Renderer.from_settings(self.settings)
 
     def delivery_of(self, job: Job) -> Literal["folder", "smtp"]:
         """Return where the job's messages go."""
-        return self.order.to or job.deliver
+        return self.options.to or job.deliver
 
 
 def due_rule(job: Job) -> DueRule:
@@ -98,12 +98,12 @@ def due_rule(job: Job) -> DueRule:
     return DueRule(at=job.at, timezone=job.timezone, days=job.days)
 
 
-def inputs_of(night: Night, job: Job) -> Inputs:
+def inputs_of(wakeup: WakeUp, job: Job) -> Inputs:
     """Return what a person can change to have a refused due time tried again."""
     return Inputs(
         roster=fingerprint(job.source()),
-        settings=night.settings.digest(),
-        acceptance=night.order.acceptance,
+        settings=wakeup.settings.digest(),
+        acceptance=wakeup.options.acceptance,
     )
 
 
@@ -153,7 +153,7 @@ class SideOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waking:
+class WakeUpReport:
     """What came of a wake-up; `again` is the next instant (UTC) at which something is due."""
 
     at: datetime

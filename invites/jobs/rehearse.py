@@ -7,61 +7,61 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from invites.errors import Exit, InvitesError
-from invites.jobs.attempt import ended, errand_for, read, refused
-from invites.jobs.options import JobOutcome, Night, Waking, due_rule, inputs_of
+from invites.jobs.attempt import ended, options_for, read, refused
+from invites.jobs.options import JobOutcome, WakeUp, WakeUpReport, due_rule, inputs_of
 from invites.jobs.tell import tell_job
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.jobs import job_state
 from invites.planning.attempts import Cause, CloseAsMissed, Run, decide
 from invites.planning.due import last_due
 from invites.sending import RunReport
-from invites.sending import rehearse as rehearse_errand
+from invites.sending import rehearse as rehearse_send
 
 if TYPE_CHECKING:
     from invites.planning.attempts import JobState
     from invites.settings import Job
 
 
-def rehearse(night: Night) -> Waking:
+def rehearse(wakeup: WakeUp) -> WakeUpReport:
     """Return what would become of what is due, without the ledger's lock."""
     outcomes = []
-    with open_ledger(night.settings.ledger.url, lock=False) as ledger:
-        for job in night.jobs:
+    with open_ledger(wakeup.settings.ledger.url, lock=False) as ledger:
+        for job in wakeup.jobs:
             state = job_state(ledger, job.name)
-            due = _due(night, job, state)
+            due = _due(wakeup, job, state)
             if due is not None:
-                outcome = _rehearsed(night, ledger, job, due, state)
-                tell_job(night, outcome)
+                outcome = _rehearsed(wakeup, ledger, job, due, state)
+                tell_job(wakeup, outcome)
                 outcomes.append(outcome)
-    return Waking(at=night.now, outcomes=tuple(outcomes))
+    return WakeUpReport(at=wakeup.now, outcomes=tuple(outcomes))
 
 
-def _due(night: Night, job: Job, state: JobState | None) -> datetime | None:
-    rule, now = due_rule(job), night.now
-    inputs = inputs_of(night, job)
+def _due(wakeup: WakeUp, job: Job, state: JobState | None) -> datetime | None:
+    rule, now = due_rule(job), wakeup.now
+    inputs = inputs_of(wakeup, job)
     match decide(state, rule, now=now, retry_for=job.retry_for, inputs=inputs):
         case Run(due=due) | CloseAsMissed(due=due):
             return due
         case _:
-            return last_due(rule, now) if night.order.force else None
+            return last_due(rule, now) if wakeup.options.force else None
 
 
 def _rehearsed(
-    night: Night, ledger: Ledger, job: Job, due: datetime, state: JobState | None
+    wakeup: WakeUp, ledger: Ledger, job: Job, due: datetime, state: JobState | None
 ) -> JobOutcome:
-    began = night.surroundings.timer()
+    began = wakeup.effects.timer()
     source = " + ".join(place.text for place in job.roster)
     outcome = JobOutcome(job=job.name, due=due, exit_code=Exit.DONE, text="", source=source)
     try:
-        roster = read(night, job, None if state is None else state.open)
-        found = rehearse_errand(
-            roster, night.workshop, ledger, errand_for(night, job, due), night.surroundings
+        roster = read(wakeup, job, None if state is None else state.open)
+        found = rehearse_send(
+            roster, wakeup.renderer, ledger, options_for(wakeup, job, due), wakeup.effects
         )
         report = RunReport(run_id="", plan=found.plan, ended={}, exit_code=found.exit_code)
-        outcome = ended(replace(outcome, source=roster.source), report, roster, night=night)
+        outcome = ended(replace(outcome, source=roster.source), report, roster, wakeup=wakeup)
     except InvitesError as error:
-        outcome = refused(outcome, error, stopped=night.surroundings.stop())
+        outcome = refused(outcome, error, stopped=wakeup.effects.stop())
     except Exception as error:  # noqa: BLE001 - one job's fault is not the others'
         text = f"unexpected failure: {type(error).__name__}"
         outcome = replace(outcome, cause=Cause.FAILED, exit_code=Exit.FAILED, text=text)
-    return replace(outcome, took=timedelta(seconds=night.surroundings.timer() - began))
+    return replace(outcome, took=timedelta(seconds=wakeup.effects.timer() - began))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from invites.delivery.base import Key, Outcome, OutgoingMessage
 from invites.errors import Exit, InvitesError
 from invites.jobs.attempt import delivery_opener
-from invites.jobs.options import Night, SideOutcome
+from invites.jobs.options import SideOutcome, WakeUp
 from invites.ledger import Ledger
 from invites.ledger.jobs import (
     ReminderNote,
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 Due = tuple[StandingInvitation, Reminder]
 
 
-def remind(night: Night, ledger: Ledger, job: Job) -> SideOutcome | None:
+def remind(wakeup: WakeUp, ledger: Ledger, job: Job) -> SideOutcome | None:
     """Send the job's reminders that are due now; None where there is none."""
     if not job.reminders:
         return None
-    due = reminders_due(night, ledger, job)
+    due = reminders_due(wakeup, ledger, job)
     if not due:
         return None
-    due = [one for one in due if _same_link(one[0].known, night)]
-    return _sent(night, ledger, job, due) if due else None
+    due = [one for one in due if _same_link(one[0].known, wakeup)]
+    return _sent(wakeup, ledger, job, due) if due else None
 
 
-def reminders_due(night: Night, ledger: Ledger, job: Job) -> list[Due]:
+def reminders_due(wakeup: WakeUp, ledger: Ledger, job: Job) -> list[Due]:
     """Return the invitations of the job's scope of which a reminder is due now."""
-    now = night.now
+    now = wakeup.now
     standing = standing_invitations(ledger, job.name, until=now + max(job.reminders), now=now)
     by_place = {(one.standing.uid, one.standing.address): one for one in standing}
     sent = sent_reminders(ledger, now=now) if standing else frozenset()
@@ -56,17 +56,17 @@ def reminders_due(night: Night, ledger: Ledger, job: Job) -> list[Due]:
     return [(by_place[one.uid, one.address], one) for one in reminders]
 
 
-def _same_link(known: Known, night: Night) -> bool:
+def _same_link(known: Known, wakeup: WakeUp) -> bool:
     """Tell whether the link would be the one that was sent; another waits for the next run."""
-    return replace(known.facts.terms, alarm="") == replace(night.workshop.terms, alarm="")
+    return replace(known.facts.terms, alarm="") == replace(wakeup.renderer.terms, alarm="")
 
 
 class _ReminderJournal:
     """Writes down what becomes of reminders; the keys are the reminders."""
 
-    def __init__(self, night: Night, ledger: Ledger, run_id: str) -> None:
+    def __init__(self, wakeup: WakeUp, ledger: Ledger, run_id: str) -> None:
         self.ended: Counter[str] = Counter()
-        self._night, self._ledger, self._run_id = night, ledger, run_id
+        self._wakeup, self._ledger, self._run_id = wakeup, ledger, run_id
         self._messages: dict[Reminder, tuple[str, str]] = {}
 
     def announced(self, reminder: Reminder, meeting_id: str, message_id: str) -> None:
@@ -81,7 +81,7 @@ class _ReminderJournal:
             self.ended[state.value] += 1
             notes.append(self._note(outcome.key, state, outcome.answer))
         if notes:
-            note_reminders(self._ledger, self._run_id, notes, now=self._night.now)
+            note_reminders(self._ledger, self._run_id, notes, now=self._wakeup.now)
 
     def _note(self, key: Key, state: State, answer: str = "") -> ReminderNote:
         if not isinstance(key, Reminder):
@@ -92,10 +92,10 @@ class _ReminderJournal:
         )
 
 
-def _sent(night: Night, ledger: Ledger, job: Job, due: Sequence[Due]) -> SideOutcome:
+def _sent(wakeup: WakeUp, ledger: Ledger, job: Job, due: Sequence[Due]) -> SideOutcome:
     """Send these reminders as one run; a folder job's go by SMTP as well, unless `--to` says."""
-    to = night.order.to or "smtp"
-    began = night.surroundings.timer()
+    to = wakeup.options.to or "smtp"
+    began = wakeup.effects.timer()
     start = RunStart(
         scope=job.name,
         command="remind",
@@ -104,13 +104,13 @@ def _sent(night: Night, ledger: Ledger, job: Job, due: Sequence[Due]) -> SideOut
         roster_digest="",
         tz_version=TZDATA_VERSION,
     )
-    run_id = begin_run(ledger, start, now=night.now)
-    journal = _ReminderJournal(night, ledger, run_id)
+    run_id = begin_run(ledger, start, now=wakeup.now)
+    journal = _ReminderJournal(wakeup, ledger, run_id)
     trouble: InvitesError | None = None
     try:
-        with delivery_opener(night, ledger, to)(run_id) as delivery:
-            parcels = _parcels(night, due, journal)
-            delivery.deliver(parcels, journal, stop=night.surroundings.stop)
+        with delivery_opener(wakeup, ledger, to)(run_id) as delivery:
+            messages = _messages_of(wakeup, due, journal)
+            delivery.deliver(messages, journal, stop=wakeup.effects.stop)
     except InvitesError as error:
         trouble = error
     exit_code = _exit_code(journal.ended, trouble)
@@ -119,8 +119,8 @@ def _sent(night: Night, ledger: Ledger, job: Job, due: Sequence[Due]) -> SideOut
         run_id,
         exit_code=exit_code,
         counts=dict(journal.ended),
-        took=timedelta(seconds=night.surroundings.timer() - began),
-        now=night.now,
+        took=timedelta(seconds=wakeup.effects.timer() - began),
+        now=wakeup.now,
     )
     return SideOutcome(
         what="reminders",
@@ -137,27 +137,27 @@ def _exit_code(ended: Mapping[str, int], trouble: InvitesError | None) -> Exit:
     return Exit.IN_PART if set(ended) - {State.SENT.value} else Exit.DONE
 
 
-def _parcels(
-    night: Night, due: Sequence[Due], journal: _ReminderJournal
+def _messages_of(
+    wakeup: WakeUp, due: Sequence[Due], journal: _ReminderJournal
 ) -> Iterator[OutgoingMessage]:
-    sender = night.workshop.composer.sender.organizer.email
+    sender = wakeup.renderer.composer.sender.organizer.email
     alike = sorted(due, key=lambda one: (one[0].meeting_id, one[0].known.facts.digest))
     for _, group in groupby(alike, key=lambda one: (one[0].meeting_id, one[0].known.facts.digest)):
         pairs = [*group]
         same = {standing.known.attendee.address: reminder for standing, reminder in pairs}
-        for invitation in _composed(night, [standing for standing, _ in pairs]):
+        for invitation in _composed(wakeup, [standing for standing, _ in pairs]):
             reminder = same[invitation.attendee.address]
             journal.announced(reminder, invitation.meeting_id, invitation.message_id)
             yield OutgoingMessage.of(invitation, key=reminder, sender=sender)
 
 
-def _composed(night: Night, same: Sequence[StandingInvitation]) -> Iterator[Invitation]:
+def _composed(wakeup: WakeUp, same: Sequence[StandingInvitation]) -> Iterator[Invitation]:
     """Yield the reminder of each attendee of one meeting, checked as every message is."""
     facts, uid = same[0].known.facts, same[0].standing.uid
     attendees = tuple(one.known.attendee for one in same)
-    revision = Revision(kind=Kind.REMINDER, sequence=0, dtstamp=night.now)
-    composer = night.workshop.composer
-    return night.workshop.verifier.passed(
+    revision = Revision(kind=Kind.REMINDER, sequence=0, dtstamp=wakeup.now)
+    composer = wakeup.renderer.composer
+    return wakeup.renderer.verifier.passed(
         composer.compose(
             facts.meeting(attendees),
             revision,

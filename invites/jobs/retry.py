@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from invites.jobs.attempt import delivery_opener, summed_up, unsent_line
-from invites.jobs.options import Night, SideOutcome
+from invites.jobs.options import SideOutcome, WakeUp
 from invites.ledger import Ledger
 from invites.ledger.history import scopes, waiting
 from invites.planning.state import State
@@ -14,32 +14,32 @@ from invites.sending import SendOptions, policy_from, settle
 from invites.sending import drain as drain_scope
 
 
-def drain(night: Night, ledger: Ledger) -> Iterator[SideOutcome]:
+def drain(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
     """Try again what was deferred and may be tried now, scope by scope; yields what came of each.
 
     A scope's messages go the way on which they were deferred: only a mail server defers.
     """
-    now = night.now
+    now = wakeup.now
     deferred = [one for one in waiting(ledger) if one.state is State.DEFERRED]
     if not any(one.next_attempt is not None and one.next_attempt <= now for one in deferred):
         return
-    to: Literal["folder", "smtp"] = night.order.to or (
-        "smtp" if night.settings.smtp.host is not None else "folder"
+    to: Literal["folder", "smtp"] = wakeup.options.to or (
+        "smtp" if wakeup.settings.smtp.host is not None else "folder"
     )
-    settle(ledger, delivery_opener(night, ledger, to), now=now)
+    settle(ledger, delivery_opener(wakeup, ledger, to), now=now)
     for scope in scopes(ledger):
-        if night.surroundings.stop():
+        if wakeup.effects.stop():
             return
-        outcome = _drained(night, ledger, scope, to)
+        outcome = _drained(wakeup, ledger, scope, to)
         if outcome is not None:
             yield outcome
 
 
 def _drained(
-    night: Night, ledger: Ledger, scope: str, to: Literal["folder", "smtp"]
+    wakeup: WakeUp, ledger: Ledger, scope: str, to: Literal["folder", "smtp"]
 ) -> SideOutcome | None:
-    settings = night.settings
-    errand = SendOptions(
+    settings = wakeup.settings
+    options = SendOptions(
         scope=scope,
         command="drain",
         delivery=to,
@@ -48,11 +48,11 @@ def _drained(
         keep=settings.ledger.keep,
     )
     report = drain_scope(
-        night.workshop,
+        wakeup.renderer,
         ledger,
-        errand,
-        night.surroundings,
-        delivery_for=delivery_opener(night, ledger, to),
+        options,
+        wakeup.effects,
+        delivery_for=delivery_opener(wakeup, ledger, to),
     )
     if report is None:
         return None

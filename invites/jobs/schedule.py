@@ -21,7 +21,7 @@ from invites.errors import Exit, InvitesError, SettingsError, TryAgainError
 from invites.jobs.attempt import cause_of
 from invites.jobs.health import Health, serving
 from invites.jobs.notify import notify
-from invites.jobs.options import JobOutcome, Night, Waking, due_rule
+from invites.jobs.options import JobOutcome, WakeUp, WakeUpReport, due_rule
 from invites.jobs.status import JobStatus, status_of
 from invites.jobs.wake import wake_up
 from invites.ledger import open_ledger
@@ -55,21 +55,21 @@ class Schedule:
         self,
         load: Callable[[], Settings],
         *,
-        surroundings: Effects,
+        effects: Effects,
         calls: Calls,
         tell: Callable[[Line], None],
     ) -> None:
         """Read the settings; raises SettingsError, TemplateError, LedgerError where they lack.
 
-        `surroundings.stop` must say what `calls.stop` says.
+        `effects.stop` must say what `calls.stop` says.
         """
         self._load = load
-        self._surroundings = surroundings
+        self._effects = effects
         self._calls = calls
         self._tell = tell
         self._settings = checked(load())
         self._demand_ledger()
-        self._health = Health(surroundings.clock)
+        self._health = Health(effects.clock)
         self._interrupted = False
         self._awake = threading.Lock()
         self._watermarks: dict[str, datetime] = {}
@@ -154,39 +154,39 @@ class Schedule:
 
     def _wake_up(self) -> None:
         self._health.woke()
-        waking, trouble = self._woken()
+        report, trouble = self._woken()
         statuses = self._statuses()
-        self._health.slept(waking, statuses, trouble)
+        self._health.slept(report, statuses, trouble)
         for status in statuses:
             if status.watermark is not None:
                 self._watermarks[status.job] = status.watermark
-        if waking is None:
+        if report is None:
             return
         if self._calls.stop():
-            self._interrupted = waking.exit_code is Exit.TRY_AGAIN
-        elif waking.again is not None:
-            self._wake_at(waking.again, "due")
+            self._interrupted = report.exit_code is Exit.TRY_AGAIN
+        elif report.again is not None:
+            self._wake_at(report.again, "due")
 
-    def _woken(self) -> tuple[Waking | None, str]:
-        night = Night(settings=self._settings, surroundings=self._surroundings, tell=self._tell)
+    def _woken(self) -> tuple[WakeUpReport | None, str]:
+        wakeup = WakeUp(settings=self._settings, effects=self._effects, tell=self._tell)
         try:
-            return wake_up(night), ""
+            return wake_up(wakeup), ""
         except InvitesError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - the next wake-up may do better
             failure = InvitesError(f"unexpected failure: {type(error).__name__}")
         self._tell(Line(event="wake_up_failed", level=Level.ERROR, text=str(failure)))
-        self._tell_people(night, failure)
+        self._tell_people(wakeup, failure)
         return None, str(failure)
 
-    def _tell_people(self, night: Night, failure: InvitesError) -> None:
+    def _tell_people(self, wakeup: WakeUp, failure: InvitesError) -> None:
         """Mail once for each due time that a ledger which can't be opened holds up.
 
         What was told is remembered here alone, for there is no ledger to write it into.
         """
         cause = cause_of(failure, stopped=False)
-        for job in night.jobs:
-            due = last_due(due_rule(job), night.now)
+        for job in wakeup.jobs:
+            due = last_due(due_rule(job), wakeup.now)
             done = self._watermarks.get(job.name)
             if due is None or done is None or due <= done or (job.name, due) in self._told:
                 continue
@@ -197,11 +197,11 @@ class Schedule:
                 cause=cause,
                 text=str(failure),
             )
-            if notify(night, job, outcome):
+            if notify(wakeup, job, outcome):
                 self._told.add((job.name, due))
 
     def _statuses(self) -> list[JobStatus]:
-        now = self._surroundings.clock()
+        now = self._effects.clock()
         try:
             with open_ledger(self._settings.ledger.url, lock=False) as ledger:
                 return [status_of(ledger, job, now=now) for job in self._settings.jobs]

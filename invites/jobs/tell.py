@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from invites.errors import Exit
-from invites.jobs.options import JobOutcome, Night, SideOutcome
+from invites.jobs.options import JobOutcome, SideOutcome, WakeUp
 from invites.report.lines import Level, Line
 
 
-def tell_job(night: Night, outcome: JobOutcome) -> None:
+def tell_job(wakeup: WakeUp, outcome: JobOutcome) -> None:
     """Tell what became of a due time, and each problem on a line of its own."""
     facts: dict[str, object] = {
         "job": outcome.job,
@@ -23,8 +23,8 @@ def tell_job(night: Night, outcome: JobOutcome) -> None:
         **{name: count for name, count in outcome.counts.items() if count},
     }
     text = f"job {outcome.job}: {outcome.text}"
-    night.tell(Line(event=_event(outcome), level=_level(outcome), text=text, facts=facts))
-    _tell_details(night, outcome.job, outcome.lines)
+    wakeup.tell(Line(event=_event(outcome), level=_level(outcome), text=text, facts=facts))
+    _tell_details(wakeup, outcome.job, outcome.lines)
 
 
 def _event(outcome: JobOutcome) -> str:
@@ -42,13 +42,13 @@ def _level(outcome: JobOutcome) -> Level:
     return Level.INFO if outcome.exit_code is Exit.DONE else Level.WARNING
 
 
-def tell_side(night: Night, side: SideOutcome) -> None:
+def tell_side(wakeup: WakeUp, side: SideOutcome) -> None:
     """Tell what became of reminders or deferred messages."""
     said = ", ".join(f"{count} {name}" for name, count in side.ended.items() if count)
     trouble = side.text if side.exit_code not in {Exit.DONE, Exit.IN_PART} else ""
     place = f"{side.what} of {side.scope}" if side.scope else side.what
     text = f"{place}: {'; '.join(filter(None, (said, trouble)))}"
-    night.tell(
+    wakeup.tell(
         Line(
             event=side.what,
             level=Level.INFO if side.exit_code is Exit.DONE else Level.WARNING,
@@ -56,9 +56,9 @@ def tell_side(night: Night, side: SideOutcome) -> None:
             facts={"scope": side.scope, "exit": int(side.exit_code), **side.ended},
         )
     )
-    _tell_details(night, side.scope, side.lines)
+    _tell_details(wakeup, side.scope, side.lines)
 
 
-def _tell_details(night: Night, job: str, lines: Iterable[str]) -> None:
+def _tell_details(wakeup: WakeUp, job: str, lines: Iterable[str]) -> None:
     for line in lines:
-        night.tell(Line(event="detail", level=Level.WARNING, text=line, facts={"job": job}))
+        wakeup.tell(Line(event="detail", level=Level.WARNING, text=line, facts={"job": job}))

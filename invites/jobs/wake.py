@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from invites.errors import Exit, GuardError, InvitesError, TryAgainError
 from invites.jobs.attempt import DueNow, attempted, cause_of
 from invites.jobs.notify import is_told, notify, notify_of_side
-from invites.jobs.options import JobOutcome, Night, SideOutcome, Waking, due_rule, inputs_of
+from invites.jobs.options import JobOutcome, SideOutcome, WakeUp, WakeUpReport, due_rule, inputs_of
 from invites.jobs.rehearse import rehearse
 from invites.jobs.remind import remind
 from invites.jobs.retry import drain
@@ -51,7 +51,7 @@ REMIND_EVERY_SECONDS = 60.0
 _INSTANT = timedelta(seconds=1)
 
 
-def wake_up(night: Night) -> Waking:
+def wake_up(wakeup: WakeUp) -> WakeUpReport:
     """Do all that is to be done now, under the ledger's lock, and return what came of it.
 
     With `--dry-run` it only says what would come of it.
@@ -59,77 +59,79 @@ def wake_up(night: Night) -> Waking:
     Raises LedgerError for a ledger that is missing or newer, TryAgainError where its server is
     down; what happens to single jobs is in the outcomes.
     """
-    if night.order.dry_run:
-        return rehearse(night)
+    if wakeup.options.dry_run:
+        return rehearse(wakeup)
     with ExitStack() as stack:
         try:
-            ledger = stack.enter_context(open_ledger(night.settings.ledger.url, lock=True))
+            ledger = stack.enter_context(open_ledger(wakeup.settings.ledger.url, lock=True))
         except TryAgainError as held:
-            return _locked_out(night, held)
-        return _at_work(night, ledger)
+            return _locked_out(wakeup, held)
+        return _at_work(wakeup, ledger)
 
 
-def _at_work(night: Night, ledger: Ledger) -> Waking:
+def _at_work(wakeup: WakeUp, ledger: Ledger) -> WakeUpReport:
     outcomes: list[JobOutcome] = []
     sides: list[SideOutcome] = []
-    for job in night.jobs:
-        attend = _left_by_stop if night.surroundings.stop() else _attended
-        outcomes += _told(night, attend(night, ledger, job))
-    for side in _beside(night, ledger):
-        _hear_of(night, side)
+    for job in wakeup.jobs:
+        attend = _left_by_stop if wakeup.effects.stop() else _attended
+        outcomes += _told(wakeup, attend(wakeup, ledger, job))
+    for side in _beside(wakeup, ledger):
+        _hear_of(wakeup, side)
         sides.append(side)
-    return Waking(at=night.now, outcomes=tuple(outcomes), sides=tuple(sides), again=again(night))
+    return WakeUpReport(
+        at=wakeup.now, outcomes=tuple(outcomes), sides=tuple(sides), again=again(wakeup)
+    )
 
 
-def _hear_of(night: Night, side: SideOutcome) -> None:
-    tell_side(night, side)
-    notify_of_side(night, side)
+def _hear_of(wakeup: WakeUp, side: SideOutcome) -> None:
+    tell_side(wakeup, side)
+    notify_of_side(wakeup, side)
 
 
-def again(night: Night) -> datetime | None:
+def again(wakeup: WakeUp) -> datetime | None:
     """Return the next instant (UTC) at which a job is due; None without jobs."""
-    now = night.now
-    return min((next_due(due_rule(job), now) for job in night.settings.jobs), default=None)
+    now = wakeup.now
+    return min((next_due(due_rule(job), now) for job in wakeup.settings.jobs), default=None)
 
 
-def _told(night: Night, outcomes: Iterator[JobOutcome]) -> Iterator[JobOutcome]:
+def _told(wakeup: WakeUp, outcomes: Iterator[JobOutcome]) -> Iterator[JobOutcome]:
     for outcome in outcomes:
-        tell_job(night, outcome)
+        tell_job(wakeup, outcome)
         yield outcome
 
 
-def _attended(night: Night, ledger: Ledger, job: Job) -> Iterator[JobOutcome]:
+def _attended(wakeup: WakeUp, ledger: Ledger, job: Job) -> Iterator[JobOutcome]:
     """Do what there is to do for one job; yields an outcome for each due time that it touched."""
-    rule, inputs, state = due_rule(job), inputs_of(night, job), job_state(ledger, job.name)
+    rule, inputs, state = due_rule(job), inputs_of(wakeup, job), job_state(ledger, job.name)
     while True:
-        now = night.now
+        now = wakeup.now
         decision = decide(state, rule, now=now, retry_for=job.retry_for, inputs=inputs)
         match decision:
             case Watch():
                 state = decision.state
                 save_job_state(ledger, job.name, state)
             case CloseAsMissed():
-                state, outcome = _closed(night, ledger, job, state, decision)
+                state, outcome = _closed(wakeup, ledger, job, state, decision)
                 yield outcome
-            case ClockBehind() if night.order.accept_clock:
+            case ClockBehind() if wakeup.options.accept_clock:
                 state = _with_clock_accepted(state, job, now)
                 save_job_state(ledger, job.name, state)
             case ClockBehind():
-                yield _clock_behind(night, ledger, job, state, decision, inputs)
+                yield _clock_behind(wakeup, ledger, job, state, decision, inputs)
                 return
             case Run():
                 due_now = DueNow(due=decision.due, caught_up=decision.caught_up)
-                yield _run(night, ledger, job, state, due_now, inputs)
+                yield _run(wakeup, ledger, job, state, due_now, inputs)
                 return
             case Wait():
-                if night.order.force and (forced := _forced(state, job, now)) is not None:
-                    yield _run(night, ledger, job, state, forced, inputs)
+                if wakeup.options.force and (forced := _forced(state, job, now)) is not None:
+                    yield _run(wakeup, ledger, job, state, forced, inputs)
                 return
 
 
-def _left_by_stop(night: Night, ledger: Ledger, job: Job) -> Iterator[JobOutcome]:
+def _left_by_stop(wakeup: WakeUp, ledger: Ledger, job: Job) -> Iterator[JobOutcome]:
     """Yield the due time that a signal keeps from being begun; it stays as it was."""
-    due = _due_but_left(night, ledger, job)
+    due = _due_but_left(wakeup, ledger, job)
     if due is not None:
         yield JobOutcome(
             job=job.name,
@@ -156,7 +158,7 @@ def _with_clock_accepted(state: JobState | None, job: Job, now: datetime) -> Job
 
 
 def _run(
-    night: Night,
+    wakeup: WakeUp,
     ledger: Ledger,
     job: Job,
     state: JobState | None,
@@ -166,9 +168,9 @@ def _run(
     """Attempt the due time, write down what came of it, and tell people where they are to know."""
     if state is None:
         raise AssertionError("a job that runs has been seen")
-    outcome = attempted(night, ledger, job, due_now, state, on_message=_between(night, ledger))
+    outcome = attempted(wakeup, ledger, job, due_now, state, on_message=_between(wakeup, ledger))
     try:
-        return _written(night, ledger, job, state, outcome, inputs)
+        return _written(wakeup, ledger, job, state, outcome, inputs)
     except InvitesError as error:
         cause = cause_of(error, stopped=False)
         return replace(
@@ -181,7 +183,7 @@ def _run(
 
 
 def _written(
-    night: Night,
+    wakeup: WakeUp,
     ledger: Ledger,
     job: Job,
     state: JobState,
@@ -191,16 +193,16 @@ def _written(
     if outcome.cause is None:
         save_job_state(ledger, job.name, completed(state, outcome.due))
         if is_told(job, outcome):
-            notify(night, job, outcome)
+            notify(wakeup, job, outcome)
         return outcome
     if outcome.due <= state.watermark:  # forced once more after it was done
-        notify(night, job, outcome)
+        notify(wakeup, job, outcome)
         return outcome
-    now = night.now
+    now = wakeup.now
     state = after_attempt(state, outcome.due, cause=outcome.cause, inputs=inputs, now=now)
     outcome = replace(outcome, until=_tried_until(state, job))
     save_job_state(ledger, job.name, state)
-    _notify_once(night, ledger, job, state, outcome)
+    _notify_once(wakeup, ledger, job, state, outcome)
     return outcome
 
 
@@ -212,17 +214,17 @@ def _tried_until(state: JobState, job: Job) -> datetime | None:
 
 
 def _notify_once(
-    night: Night, ledger: Ledger, job: Job, state: JobState, outcome: JobOutcome
+    wakeup: WakeUp, ledger: Ledger, job: Job, state: JobState, outcome: JobOutcome
 ) -> None:
     """Send the notice of an open due time, once for each cause; one that failed is tried again."""
-    if state.open is None or not notice_due(state.open, night.now):
+    if state.open is None or not notice_due(state.open, wakeup.now):
         return
-    if notify(night, job, outcome):
+    if notify(wakeup, job, outcome):
         save_job_state(ledger, job.name, noticed(state))
 
 
 def _closed(
-    night: Night, ledger: Ledger, job: Job, state: JobState | None, decision: CloseAsMissed
+    wakeup: WakeUp, ledger: Ledger, job: Job, state: JobState | None, decision: CloseAsMissed
 ) -> tuple[JobState, JobOutcome]:
     """Close a due time as missed: written down first, so that the notice goes out once."""
     if state is None:
@@ -238,19 +240,19 @@ def _closed(
         text=f"closed as missed; the last attempt ended with: {decision.cause.value}",
         source=" + ".join(place.text for place in job.roster),
     )
-    notify(night, job, outcome)
+    notify(wakeup, job, outcome)
     return state, outcome
 
 
 def _clock_behind(
-    night: Night,
+    wakeup: WakeUp,
     ledger: Ledger,
     job: Job,
     state: JobState | None,
     decision: ClockBehind,
     inputs: Inputs,
 ) -> JobOutcome:
-    now = night.now
+    now = wakeup.now
     due = last_due(due_rule(job), now) or now
     minutes = decision.by.total_seconds() / 60
     outcome = JobOutcome(
@@ -264,63 +266,63 @@ def _clock_behind(
     if state is not None:
         state = after_attempt(state, due, cause=Cause.CLOCK, inputs=inputs, now=now)
         save_job_state(ledger, job.name, state)
-        _notify_once(night, ledger, job, state, outcome)
+        _notify_once(wakeup, ledger, job, state, outcome)
     return outcome
 
 
-def _between(night: Night, ledger: Ledger) -> Callable[[], None]:
+def _between(wakeup: WakeUp, ledger: Ledger) -> Callable[[], None]:
     """Return what a long run does before each message: look for due reminders, once a minute."""
-    looked = night.surroundings.timer()
+    looked = wakeup.effects.timer()
 
     def look() -> None:
         nonlocal looked
-        if night.surroundings.timer() - looked < REMIND_EVERY_SECONDS:
+        if wakeup.effects.timer() - looked < REMIND_EVERY_SECONDS:
             return
-        for side in _reminders(night, ledger):
-            _hear_of(night, side)
-        looked = night.surroundings.timer()
+        for side in _reminders(wakeup, ledger):
+            _hear_of(wakeup, side)
+        looked = wakeup.effects.timer()
 
     return look
 
 
-def _beside(night: Night, ledger: Ledger) -> Iterator[SideOutcome]:
+def _beside(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
     """Send due reminders and what was deferred, where clock and zone data can be trusted."""
-    if night.surroundings.stop():
+    if wakeup.effects.stop():
         return
     try:
         check_guards(
             ledger,
-            now=night.now,
+            now=wakeup.now,
             tz_version=TZDATA_VERSION,
-            clock_ahead=night.settings.guard.clock_ahead,
-            accept_clock=night.order.accept_clock,
+            clock_ahead=wakeup.settings.guard.clock_ahead,
+            accept_clock=wakeup.options.accept_clock,
         )
     except GuardError:
         return  # the due jobs say so; and nothing goes out by a clock that may be wrong
-    yield from _reminders(night, ledger)
+    yield from _reminders(wakeup, ledger)
     try:
-        yield from drain(night, ledger)
+        yield from drain(wakeup, ledger)
     except InvitesError as error:
-        yield _trouble(night, "deferred", "", error)
+        yield _trouble(wakeup, "deferred", "", error)
 
 
-def _reminders(night: Night, ledger: Ledger) -> Iterator[SideOutcome]:
-    for job in night.settings.jobs:
-        if night.surroundings.stop():
+def _reminders(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
+    for job in wakeup.settings.jobs:
+        if wakeup.effects.stop():
             return
         try:
-            side = remind(night, ledger, job)
+            side = remind(wakeup, ledger, job)
         except InvitesError as error:
-            side = _trouble(night, "reminders", job.name, error)
+            side = _trouble(wakeup, "reminders", job.name, error)
         except Exception as error:  # noqa: BLE001 - reminders never end the run they go between
             failure = InvitesError(f"unexpected failure: {type(error).__name__}")
-            side = _trouble(night, "reminders", job.name, failure)
+            side = _trouble(wakeup, "reminders", job.name, failure)
         if side is not None:
             yield side
 
 
-def _trouble(night: Night, what: str, scope: str, error: InvitesError) -> SideOutcome:
-    cause = cause_of(error, stopped=night.surroundings.stop())
+def _trouble(wakeup: WakeUp, what: str, scope: str, error: InvitesError) -> SideOutcome:
+    cause = cause_of(error, stopped=wakeup.effects.stop())
     return SideOutcome(
         what=what,  # type: ignore[arg-type]
         scope=scope,
@@ -330,12 +332,12 @@ def _trouble(night: Night, what: str, scope: str, error: InvitesError) -> SideOu
     )
 
 
-def _locked_out(night: Night, held: TryAgainError) -> Waking:
+def _locked_out(wakeup: WakeUp, held: TryAgainError) -> WakeUpReport:
     """Return what stays due while another run holds the lock; writes no job's state."""
     outcomes: list[JobOutcome] = []
-    with open_ledger(night.settings.ledger.url, lock=False) as ledger:
-        for job in night.jobs:
-            due = _due_but_left(night, ledger, job)
+    with open_ledger(wakeup.settings.ledger.url, lock=False) as ledger:
+        for job in wakeup.jobs:
+            due = _due_but_left(wakeup, ledger, job)
             if due is None:
                 continue
             outcome = JobOutcome(
@@ -345,29 +347,33 @@ def _locked_out(night: Night, held: TryAgainError) -> Waking:
                 cause=Cause.LOCK,
                 text=str(held),
             )
-            tell_job(night, outcome)
-            _note_held(night, ledger, job, outcome)
+            tell_job(wakeup, outcome)
+            _note_held(wakeup, ledger, job, outcome)
             outcomes.append(outcome)
-    return Waking(at=night.now, outcomes=tuple(outcomes), again=again(night))
+    return WakeUpReport(at=wakeup.now, outcomes=tuple(outcomes), again=again(wakeup))
 
 
-def _due_but_left(night: Night, ledger: Ledger, job: Job) -> datetime | None:
+def _due_but_left(wakeup: WakeUp, ledger: Ledger, job: Job) -> datetime | None:
     """Return the due time that would be run now; None where there is none."""
-    state, now = job_state(ledger, job.name), night.now
+    state, now = job_state(ledger, job.name), wakeup.now
     rule = due_rule(job)
-    decision = decide(state, rule, now=now, retry_for=job.retry_for, inputs=inputs_of(night, job))
+    decision = decide(state, rule, now=now, retry_for=job.retry_for, inputs=inputs_of(wakeup, job))
     match decision:
         case Run() | CloseAsMissed():
             return decision.due
         case _:
-            return last_due(rule, now) if night.order.force else None
+            return last_due(rule, now) if wakeup.options.force else None
 
 
-def _note_held(night: Night, ledger: Ledger, job: Job, outcome: JobOutcome) -> None:
+def _note_held(wakeup: WakeUp, ledger: Ledger, job: Job, outcome: JobOutcome) -> None:
     """Write down since when the lock holds this due time up, apart from the job's own state."""
     inputs = Inputs(roster="", settings="")
     before = held_state(ledger, job.name) or JobState(watermark=outcome.due - _INSTANT)
-    state = after_attempt(before, outcome.due, cause=Cause.LOCK, inputs=inputs, now=night.now)
-    if state.open is not None and notice_due(state.open, night.now) and notify(night, job, outcome):
+    state = after_attempt(before, outcome.due, cause=Cause.LOCK, inputs=inputs, now=wakeup.now)
+    if (
+        state.open is not None
+        and notice_due(state.open, wakeup.now)
+        and notify(wakeup, job, outcome)
+    ):
         state = noticed(state)
     save_held_state(ledger, job.name, state)

@@ -55,38 +55,38 @@ class Adopted:
 def adopt(
     rows: Sequence[Listed],
     roster: Roster,
-    workshop: Renderer,
+    renderer: Renderer,
     ledger: Ledger,
-    errand: SendOptions,
-    surroundings: Effects,
+    options: SendOptions,
+    effects: Effects,
 ) -> Adopted:
     """Record the invitations of a build that was mailed by other means; `--record-only`.
 
     The ledger is locked.  A row whose facts are no longer the roster's is not adopted.
     Raises GuardError and RosterRefusedError as `send` does.
     """
-    now = surroundings.clock()
-    began = surroundings.timer()
+    now = effects.clock()
+    began = effects.timer()
     try:
-        demand_guards(ledger, errand, now=now)
-        snapshot = snapshot_for(roster, ledger, errand, now)
+        demand_guards(ledger, options, now=now)
+        snapshot = snapshot_for(roster, ledger, options, now)
     except (GuardError, RosterRefusedError) as refusal:
-        note_refused(ledger, errand, refusal, roster=roster, source=roster.source, now=now)
+        note_refused(ledger, options, refusal, roster=roster, source=roster.source, now=now)
         raise
-    found = _Found(roster, workshop, snapshot, errand, now)
+    found = _Found(roster, renderer, snapshot, options, now)
     found.take(rows)
-    run_id = begin_run(ledger, run_start(errand, roster.source, roster.digest), now=now)
-    for other in errand.claimed:
-        claim(ledger, other=other, scope=errand.scope)
-    _record(found.sends, run_id, ledger, errand, surroundings.clock)
+    run_id = begin_run(ledger, run_start(options, roster.source, roster.digest), now=now)
+    for other in options.claimed:
+        claim(ledger, other=other, scope=options.scope)
+    _record(found.sends, run_id, ledger, options, effects.clock)
     exit_code = Exit.IN_PART if found.problems or roster.rejected else Exit.DONE
     finish_run(
         ledger,
         run_id,
         exit_code=exit_code,
         counts={"adopted": len(found.sends), "not_adopted": len(found.problems)},
-        took=timedelta(seconds=surroundings.timer() - began),
-        now=surroundings.clock(),
+        took=timedelta(seconds=effects.timer() - began),
+        now=effects.clock(),
     )
     return Adopted(
         run_id=run_id,
@@ -102,11 +102,11 @@ def _record(
     sends: Sequence[tuple[Send, str]],
     run_id: str,
     ledger: Ledger,
-    errand: SendOptions,
+    options: SendOptions,
     clock: Callable[[], datetime],
 ) -> None:
     actions = tuple(send for send, _ in sends)
-    record_plan(ledger, Plan(scope=errand.scope, roster_digest="", actions=actions))
+    record_plan(ledger, Plan(scope=options.scope, roster_digest="", actions=actions))
     journal = LedgerJournal(ledger, run_id, actions, clock=clock)
     rest = iter(sends)
     while chunk := list(islice(rest, AT_ONCE)):
@@ -124,20 +124,20 @@ class _Found:
     def __init__(
         self,
         roster: Roster,
-        workshop: Renderer,
+        renderer: Renderer,
         snapshot: Snapshot,
-        errand: SendOptions,
+        options: SendOptions,
         now: datetime,
     ) -> None:
         self.sends: list[tuple[Send, str]] = []
         self.problems: list[Problem] = []
         self.known = 0
         self.over = 0
-        self._workshop = workshop
+        self._renderer = renderer
         self._snapshot = snapshot
         self._now = now
         self._by_uid = {
-            self._uid(draft, errand.policy.namespace): draft for draft in workshop.drafts(roster)
+            self._uid(draft, options.policy.namespace): draft for draft in renderer.drafts(roster)
         }
 
     def _uid(self, draft: MeetingDraft, namespace: str) -> str:
@@ -149,7 +149,7 @@ class _Found:
         candidates = [send for row in rows for send in self._candidate(row)]
         calendars = {
             (Key.of(action), action.revision.dtstamp): invitation.ics
-            for action, invitation in composed([send for send, _ in candidates], self._workshop)
+            for action, invitation in composed([send for send, _ in candidates], self._renderer)
         }
         for send, row in candidates:
             ours = calendars[Key.of(send), send.revision.dtstamp]
@@ -226,7 +226,7 @@ class _Found:
         return None
 
     def _message_id(self, row: Listed, draft: Draft) -> str:
-        mailbox = self._workshop.composer.sender.organizer.email
+        mailbox = self._renderer.composer.sender.organizer.email
         ids = MessageIds(
             uid=row.uid,
             method=Method.REQUEST.value,

@@ -33,31 +33,31 @@ from invites.times import TZDATA_VERSION
 
 def planned(
     roster: Roster,
-    workshop: Renderer,
+    renderer: Renderer,
     ledger: Ledger | None,
-    errand: SendOptions,
+    options: SendOptions,
     *,
     now: datetime,
 ) -> Plan:
-    """Return what the errand would do now, changing nothing; None plans against an empty ledger.
+    """Return what a send would do now, changing nothing; None plans against an empty ledger.
 
     Raises RosterRefusedError for meetings that another scope has.
     """
     if ledger is None:
-        snapshot = empty_snapshot(errand.scope)
+        snapshot = empty_snapshot(options.scope)
     else:
-        snapshot = snapshot_for(roster, ledger, errand, now)
-    return plan_for(roster, workshop.drafts(roster), snapshot, now=now, policy=errand.policy)
+        snapshot = snapshot_for(roster, ledger, options, now)
+    return plan_for(roster, renderer.drafts(roster), snapshot, now=now, policy=options.policy)
 
 
-def snapshot_for(roster: Roster, ledger: Ledger, errand: SendOptions, now: datetime) -> Snapshot:
-    """Return the errand's part of the ledger; RosterRefusedError for what another scope has."""
+def snapshot_for(roster: Roster, ledger: Ledger, options: SendOptions, now: datetime) -> Snapshot:
+    """Return the scope's part of the ledger; RosterRefusedError for what another scope has."""
     snapshot = snapshot_of(
         ledger,
-        errand.scope,
+        options.scope,
         meeting_ids=[meeting.id for meeting in roster.meetings],
         now=now,
-        claimed=errand.claimed,
+        claimed=options.claimed,
     )
     problems = claims_needed(roster, snapshot)
     if problems:
@@ -67,10 +67,10 @@ def snapshot_for(roster: Roster, ledger: Ledger, errand: SendOptions, now: datet
 
 def send(
     roster: Roster,
-    workshop: Renderer,
+    renderer: Renderer,
     ledger: Ledger,
-    errand: SendOptions,
-    surroundings: Effects,
+    options: SendOptions,
+    effects: Effects,
     *,
     delivery_for: Callable[[str], Delivery],
 ) -> RunReport:
@@ -80,57 +80,57 @@ def send(
     Raises GuardError, RosterRefusedError (both are in the history then), StorageError before
     anything went out.
     """
-    now = surroundings.clock()
+    now = effects.clock()
     try:
-        demand_guards(ledger, errand, now=now)
+        demand_guards(ledger, options, now=now)
         settle(ledger, delivery_for, now=now)
-        plan = planned(roster, workshop, ledger, errand, now=now)
+        plan = planned(roster, renderer, ledger, options, now=now)
     except (GuardError, RosterRefusedError) as refusal:
-        note_refused(ledger, errand, refusal, roster=roster, source=roster.source, now=now)
+        note_refused(ledger, options, refusal, roster=roster, source=roster.source, now=now)
         raise
-    surroundings.on_plan(plan)
-    run_id = begin_run(ledger, run_start(errand, roster.source, roster.digest), now=now)
-    for other in errand.claimed:
-        claim(ledger, other=other, scope=errand.scope)
+    effects.on_plan(plan)
+    run_id = begin_run(ledger, run_start(options, roster.source, roster.digest), now=now)
+    for other in options.claimed:
+        claim(ledger, other=other, scope=options.scope)
     return carry_out(
         plan,
         run_id,
-        workshop,
+        renderer,
         ledger,
-        errand,
-        surroundings,
+        options,
+        effects,
         delivery_for=delivery_for,
         left_out=roster.rejected > 0,
     )
 
 
-def demand_guards(ledger: Ledger, errand: SendOptions, *, now: datetime) -> None:
+def demand_guards(ledger: Ledger, options: SendOptions, *, now: datetime) -> None:
     """Raise GuardError where the clock or the time zone data can't be trusted."""
     check_guards(
         ledger,
         now=now,
         tz_version=TZDATA_VERSION,
-        clock_ahead=errand.clock_ahead,
-        accept_clock=errand.accept_clock,
+        clock_ahead=options.clock_ahead,
+        accept_clock=options.accept_clock,
     )
 
 
-def run_start(errand: SendOptions, source: str, digest: str) -> RunStart:
+def run_start(options: SendOptions, source: str, digest: str) -> RunStart:
     """Return what is known of a run when it begins."""
     return RunStart(
-        scope=errand.scope,
-        command=errand.command,
-        delivery=errand.delivery,
+        scope=options.scope,
+        command=options.command,
+        delivery=options.delivery,
         source=source,
         roster_digest=digest,
         tz_version=TZDATA_VERSION,
-        due=errand.policy.due,
+        due=options.policy.due,
     )
 
 
 def note_refused(
     ledger: Ledger,
-    errand: SendOptions,
+    options: SendOptions,
     refusal: InvitesError,
     *,
     source: str,
@@ -141,7 +141,7 @@ def note_refused(
     problems = len(refusal.problems) if isinstance(refusal, RosterRefusedError) else 0
     record_refused(
         ledger,
-        run_start(errand, source, "" if roster is None else roster.digest),
+        run_start(options, source, "" if roster is None else roster.digest),
         exit_code=refusal.exit_code,
         counts={"problems": problems} if problems else {},
         now=now,
@@ -165,22 +165,22 @@ def settle(ledger: Ledger, delivery_for: Callable[[str], Delivery], *, now: date
 def carry_out(
     plan: Plan,
     run_id: str,
-    workshop: Renderer,
+    renderer: Renderer,
     ledger: Ledger,
-    errand: SendOptions,
-    surroundings: Effects,
+    options: SendOptions,
+    effects: Effects,
     *,
     delivery_for: Callable[[str], Delivery],
     left_out: bool = False,
 ) -> RunReport:
     """Write the plan down, send what it says, and write down how the run ended."""
-    began = surroundings.timer()
-    journal = LedgerJournal(ledger, run_id, plan.actions, clock=surroundings.clock)
+    began = effects.timer()
+    journal = LedgerJournal(ledger, run_id, plan.actions, clock=effects.clock)
     trouble: InvitesError | None = None
     try:
         record_plan(ledger, plan)
         if plan.actions:
-            _deliver(plan, workshop, journal, surroundings, delivery_for(run_id))
+            _deliver(plan, renderer, journal, effects, delivery_for(run_id))
     except InvitesError as error:
         trouble = error
     exit_code = exit_code_of(plan, journal.ended, trouble, left_out=left_out)
@@ -190,10 +190,10 @@ def carry_out(
             run_id,
             exit_code=exit_code,
             counts={**plan.counts, **{state.value: n for state, n in journal.ended.items()}},
-            took=timedelta(seconds=surroundings.timer() - began),
-            now=surroundings.clock(),
+            took=timedelta(seconds=effects.timer() - began),
+            now=effects.clock(),
         )
-        expire(ledger, keep=errand.keep, now=surroundings.clock())
+        expire(ledger, keep=options.keep, now=effects.clock())
     except InvitesError as error:
         raise trouble or error from None
     return RunReport(
@@ -208,31 +208,29 @@ def carry_out(
 
 def _deliver(
     plan: Plan,
-    workshop: Renderer,
+    renderer: Renderer,
     journal: Tally,
-    surroundings: Effects,
+    effects: Effects,
     delivery: Delivery,
 ) -> None:
     with delivery:
-        delivery.deliver(
-            parcels(plan, workshop, journal, surroundings), journal, stop=surroundings.stop
-        )
+        delivery.deliver(outgoing(plan, renderer, journal, effects), journal, stop=effects.stop)
 
 
-def parcels(
+def outgoing(
     plan: Plan,
-    workshop: Renderer,
+    renderer: Renderer,
     journal: Tally,
-    surroundings: Effects,
+    effects: Effects,
     *,
     recipient: str | None = None,
 ) -> Iterator[OutgoingMessage]:
     """Yield what a delivery carries, composed when it is asked for; all to `recipient` if given."""
-    sender = workshop.composer.sender.organizer.email
-    for action, invitation in composed(plan.actions, workshop):
+    sender = renderer.composer.sender.organizer.email
+    for action, invitation in composed(plan.actions, renderer):
         key = Key.of(action)
         journal.announced(key, invitation.message_id)
-        surroundings.on_message()
+        effects.on_message()
         yield OutgoingMessage.of(invitation, key=key, sender=sender, recipient=recipient)
 
 

@@ -1,4 +1,4 @@
-"""What a pass is asked to do, by which rules, in which surroundings, and what came of it."""
+"""What a pass is asked to do, by which rules, with which effects, and what came of it."""
 
 from __future__ import annotations
 

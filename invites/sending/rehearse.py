@@ -11,7 +11,7 @@ from invites.ledger import Ledger
 from invites.model import Roster
 from invites.planning.actions import Plan
 from invites.sending.journal import Tally
-from invites.sending.one_pass import demand_guards, exit_code_of, parcels, planned
+from invites.sending.one_pass import demand_guards, exit_code_of, outgoing, planned
 from invites.sending.options import Effects, RunReport, SendOptions
 from invites.sending.renderer import Renderer, composed
 
@@ -31,35 +31,35 @@ class Rehearsal:
 
 def rehearse(
     roster: Roster,
-    workshop: Renderer,
+    renderer: Renderer,
     ledger: Ledger | None,
-    errand: SendOptions,
-    surroundings: Effects,
+    options: SendOptions,
+    effects: Effects,
 ) -> Rehearsal:
     """Compose and check every message of the plan, and record nothing; `--dry-run`.
 
     None stands for an empty ledger.  Raises what `send` would before its first message, and
     MessageFaultError, TemplateError.
     """
-    plan = _planned(roster, workshop, ledger, errand, surroundings)
+    plan = _planned(roster, renderer, ledger, options, effects)
     number = 0
-    for _ in composed(plan.actions, workshop):
-        surroundings.on_message()
+    for _ in composed(plan.actions, renderer):
+        effects.on_message()
         number += 1
     return Rehearsal(
         plan=plan,
         composed=number,
-        read_back=workshop.verifier.read_back,
+        read_back=renderer.verifier.read_back,
         exit_code=exit_code_of(plan, {}, left_out=roster.rejected > 0),
     )
 
 
 def redirect(
     roster: Roster,
-    workshop: Renderer,
+    renderer: Renderer,
     ledger: Ledger | None,
-    errand: SendOptions,
-    surroundings: Effects,
+    options: SendOptions,
+    effects: Effects,
     *,
     recipient: str,
     delivery_for: Callable[[str], Delivery],
@@ -69,16 +69,16 @@ def redirect(
     The messages are those that the attendees would get, down to their headers; only the envelope
     has another receiver.
     """
-    plan = _planned(roster, workshop, ledger, errand, surroundings)
-    journal = Tally(plan.actions, clock=surroundings.clock)
+    plan = _planned(roster, renderer, ledger, options, effects)
+    journal = Tally(plan.actions, clock=effects.clock)
     trouble: InvitesError | None = None
     try:
         if plan.actions:
             with delivery_for("redirected") as delivery:
                 delivery.deliver(
-                    parcels(plan, workshop, journal, surroundings, recipient=recipient),
+                    outgoing(plan, renderer, journal, effects, recipient=recipient),
                     journal,
-                    stop=surroundings.stop,
+                    stop=effects.stop,
                 )
     except InvitesError as error:
         trouble = error
@@ -95,14 +95,14 @@ def redirect(
 
 def _planned(
     roster: Roster,
-    workshop: Renderer,
+    renderer: Renderer,
     ledger: Ledger | None,
-    errand: SendOptions,
-    surroundings: Effects,
+    options: SendOptions,
+    effects: Effects,
 ) -> Plan:
-    now = surroundings.clock()
+    now = effects.clock()
     if ledger is not None:
-        demand_guards(ledger, errand, now=now)
-    plan = planned(roster, workshop, ledger, errand, now=now)
-    surroundings.on_plan(plan)
+        demand_guards(ledger, options, now=now)
+    plan = planned(roster, renderer, ledger, options, now=now)
+    effects.on_plan(plan)
     return plan

@@ -32,7 +32,7 @@ class Renderer:
     def from_settings(
         cls, settings: Settings, *, templates: Path | None = None, everything: bool = False
     ) -> Self:
-        """Return the workshop that the settings describe; SettingsError names what is missing."""
+        """Return the renderer that the settings describe; SettingsError names what is missing."""
         from invites.templating import Templates  # noqa: PLC0415
 
         settings.require_minting()
@@ -73,7 +73,7 @@ def _span(span: timedelta | None) -> str:
     return f"{minutes * 60 + seconds}s" if seconds else f"{minutes}m"
 
 
-def composed(actions: Iterable[Action], workshop: Renderer) -> Iterator[tuple[Action, Invitation]]:
+def composed(actions: Iterable[Action], renderer: Renderer) -> Iterator[tuple[Action, Invitation]]:
     """Yield each action with its checked message, in the plan's order of meetings.
 
     Attendees of a meeting who get the same revision for the same changes are composed together.
@@ -84,22 +84,22 @@ def composed(actions: Iterable[Action], workshop: Renderer) -> Iterator[tuple[Ac
         for action in group:
             alike.setdefault(_likeness(action), []).append(action)
         for same in alike.values():
-            yield from zip(same, _composed_alike(same, workshop), strict=True)
+            yield from zip(same, _composed_alike(same, renderer), strict=True)
 
 
 def _likeness(action: Action) -> tuple[object, ...]:
     return (id(action.facts), action.revision, action.changes, action.admits_until)
 
 
-def _composed_alike(same: Sequence[Action], workshop: Renderer) -> Iterator[Invitation]:
+def _composed_alike(same: Sequence[Action], renderer: Renderer) -> Iterator[Invitation]:
     first = same[0]
     references = {
         action.attendee.address: action.first_message_id
         for action in same
         if action.first_message_id is not None and first.revision.kind is not Kind.INVITATION
     }
-    return workshop.verifier.passed(
-        workshop.composer.compose(
+    return renderer.verifier.passed(
+        renderer.composer.compose(
             first.meeting,
             first.revision,
             [action.attendee for action in same],

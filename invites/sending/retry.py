@@ -25,10 +25,10 @@ SOURCE = "(deferred messages)"
 
 
 def drain(
-    workshop: Renderer,
+    renderer: Renderer,
     ledger: Ledger,
-    errand: SendOptions,
-    surroundings: Effects,
+    options: SendOptions,
+    effects: Effects,
     *,
     delivery_for: Callable[[str], Delivery],
 ) -> RunReport | None:
@@ -37,51 +37,49 @@ def drain(
     The ledger is locked, and what an earlier run left on its way is settled.
     What belongs to a meeting that is over is given up.
     """
-    now = surroundings.clock()
-    snapshot = snapshot_of(ledger, errand.scope, meeting_ids=(), now=now)
-    plan = drained(snapshot, now=now, policy=errand.policy, terms=workshop.terms)
+    now = effects.clock()
+    snapshot = snapshot_of(ledger, options.scope, meeting_ids=(), now=now)
+    plan = drained(snapshot, now=now, policy=options.policy, terms=renderer.terms)
     if not plan.actions:
         if plan.dropped:
             record_plan(ledger, plan)
         return None
-    run_id = begin_run(ledger, run_start(errand, SOURCE, ""), now=now)
-    return carry_out(
-        plan, run_id, workshop, ledger, errand, surroundings, delivery_for=delivery_for
-    )
+    run_id = begin_run(ledger, run_start(options, SOURCE, ""), now=now)
+    return carry_out(plan, run_id, renderer, ledger, options, effects, delivery_for=delivery_for)
 
 
 def send_and_wait(
     roster: Roster,
-    workshop: Renderer,
+    renderer: Renderer,
     ledger: Ledger,
-    errand: SendOptions,
-    surroundings: Effects,
+    options: SendOptions,
+    effects: Effects,
     *,
     delivery_for: Callable[[str], Delivery],
     retry_wait: timedelta,
 ) -> RunReport:
     """Send, then try deferred messages again for up to `retry_wait`; raises as `send` does."""
-    report = send(roster, workshop, ledger, errand, surroundings, delivery_for=delivery_for)
-    until = surroundings.timer() + retry_wait.total_seconds()
-    while (wait := _next_wait(report, surroundings)) is not None:
-        if surroundings.timer() + wait.total_seconds() > until:
+    report = send(roster, renderer, ledger, options, effects, delivery_for=delivery_for)
+    until = effects.timer() + retry_wait.total_seconds()
+    while (wait := _next_wait(report, effects)) is not None:
+        if effects.timer() + wait.total_seconds() > until:
             break
-        surroundings.pause(wait)
-        if surroundings.stop():
+        effects.pause(wait)
+        if effects.stop():
             break
-        again = drain(workshop, ledger, errand, surroundings, delivery_for=delivery_for)
+        again = drain(renderer, ledger, options, effects, delivery_for=delivery_for)
         if again is None:
             break
         report = _together(report, again, left_out=roster.rejected > 0)
     return report
 
 
-def _next_wait(report: RunReport, surroundings: Effects) -> timedelta | None:
+def _next_wait(report: RunReport, effects: Effects) -> timedelta | None:
     """Return how long until the first deferred message may be tried again; None: there is none."""
     times = [one.next_attempt for one in report.unsent if one.next_attempt is not None]
     if report.trouble is not None or not times:
         return None
-    return max(min(times) - surroundings.clock(), timedelta(seconds=1))
+    return max(min(times) - effects.clock(), timedelta(seconds=1))
 
 
 def _together(first: RunReport, again: RunReport, *, left_out: bool) -> RunReport:

@@ -17,7 +17,7 @@ import pytest
 
 from invites import ledger
 from invites import settings as settings_package
-from invites.jobs import JobOutcome, Night, Order, Waking, wake_up
+from invites.jobs import JobOutcome, RunOptions, WakeUp, WakeUpReport, wake_up
 from invites.ledger.jobs import job_state
 from invites.planning.attempts import JobState
 from invites.report.lines import Line
@@ -84,36 +84,36 @@ class House:
         stamp = (self.now - age).timestamp()
         os.utime(path, (stamp, stamp))
 
-    def night(self, **order: Any) -> Night:
+    def wakeup(self, **options: Any) -> WakeUp:
         """Return the wake-up of this moment."""
-        night = Night(
+        wakeup = WakeUp(
             settings=self.settings,
-            surroundings=Effects(
+            effects=Effects(
                 clock=lambda: self.now,
                 timer=time.monotonic,
                 stop=lambda: self.stop,
                 on_message=self.on_message,
             ),
-            order=Order(**order),
+            options=RunOptions(**options),
             tell=self.lines.append,
         )
         if self.sections not in _WORKSHOPS:
             _WORKSHOPS[self.sections] = Renderer.from_settings(self.settings)
-        # Compiling templates is most of a quiet night's work; jobs make no difference to it.
-        vars(night)["workshop"] = _WORKSHOPS[self.sections]
-        return night
+        # Compiling templates is most of a quiet wake-up's work; jobs make no difference to it.
+        vars(wakeup)["renderer"] = _WORKSHOPS[self.sections]
+        return wakeup
 
-    def wake(self, at: datetime | str | None = None, **order: Any) -> Waking:
+    def wake(self, at: datetime | str | None = None, **options: Any) -> WakeUpReport:
         """Wake up, at this time of the day (UTC) or at this instant."""
         if isinstance(at, str):
             self.now = datetime.combine(self.now.date(), datetime.strptime(at, "%H:%M").time(), UTC)  # noqa: DTZ007
         elif at is not None:
             self.now = at
-        return wake_up(self.night(**order))
+        return wake_up(self.wakeup(**options))
 
-    def one(self, at: datetime | str | None = None, **order: Any) -> JobOutcome:
+    def one(self, at: datetime | str | None = None, **options: Any) -> JobOutcome:
         """Wake up and return the one outcome that there is."""
-        (outcome,) = self.wake(at, **order).outcomes
+        (outcome,) = self.wake(at, **options).outcomes
         return outcome
 
     def seen(self) -> None:

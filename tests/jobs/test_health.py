@@ -12,7 +12,7 @@ import pytest
 
 from invites import ledger
 from invites.errors import SettingsError
-from invites.jobs import Waking
+from invites.jobs import WakeUpReport
 from invites.jobs.health import Health, serving
 from invites.jobs.status import status_of
 from invites.settings.types import Listen
@@ -31,21 +31,21 @@ def listening(house: House) -> Iterator[tuple[Health, int]]:
         yield health, port
 
 
-def slept(health: Health, house: House, waking: Waking | None, trouble: str = "") -> None:
+def slept(health: Health, house: House, report: WakeUpReport | None, trouble: str = "") -> None:
     """Let the endpoint hear of a wake-up that has ended."""
     with ledger.open_ledger(house.settings.ledger.url, lock=False) as opened:
         statuses = [status_of(opened, job, now=house.now) for job in house.settings.jobs]
-    health.slept(waking, statuses, trouble)
+    health.slept(report, statuses, trouble)
 
 
 def test_a_night_shows_in_the_metrics(house: House) -> None:
     """Last success, exit code, duration, counts and the next due time, by job."""
     house.roster(row(1), row(2, "bob"))
     house.seen()
-    waking = house.wake("02:15")
+    report = house.wake("02:15")
     with listening(house) as (health, port):
         health.woke()
-        slept(health, house, waking)
+        slept(health, house, report)
         found = metrics(port)
     job = '{job="nightly"}'
     assert found[f"invites_job_last_success_timestamp_seconds{job}"] == house.now.timestamp()
@@ -63,9 +63,9 @@ def test_a_night_shows_in_the_metrics(house: House) -> None:
 def test_a_missed_job_shows_in_the_metrics_and_does_not_end_the_process(house: House) -> None:
     """A supervisor restarts what is not alive; a refused roster is no reason for that."""
     house.seen()
-    waking = house.wake("02:15")
+    report = house.wake("02:15")
     with listening(house) as (health, port):
-        slept(health, house, waking)
+        slept(health, house, report)
         assert metrics(port)['invites_job_missed{job="nightly"}'] == 1
         status, facts = healthz(port)
     assert status == 200

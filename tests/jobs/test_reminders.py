@@ -152,8 +152,8 @@ def test_a_long_run_sends_reminders_between_its_messages(
     reminding.roster(row(1, start=MEETING), row(1, "bob", start=MEETING), *many)
     reminding.on_message = lambda: _set(reminding, "09:00")
     reminding.wake("08:50")
-    order = [one.recipient.partition("@")[0] for one in relay.accepted[2:]]
-    assert order.index("ada") < len(many)
+    went = [one.recipient.partition("@")[0] for one in relay.accepted[2:]]
+    assert went.index("ada") < len(many)
     assert len(reminded(relay)) == 2
 
 
@@ -194,7 +194,7 @@ def test_a_reminder_has_the_same_link_or_does_not_go_out(
     good = config.read_text(encoding="utf-8")
     config.write_text(good.replace("a test's secret", "another secret"), encoding="utf-8")
     reminding.settings = settings_package.load(config, environ={})
-    reminding.sections += "\n# another secret\n"  # so that it has a workshop of its own
+    reminding.sections += "\n# another secret\n"  # so that it has a renderer of its own
     at(reminding, 2, "09:00")
     assert reminded(relay) == []
 

@@ -47,12 +47,12 @@ def test_a_job_that_a_signal_kept_from_beginning_stays_due(
     told.roster(*PEOPLE)
     told.seen()
     told.on_message = lambda: setattr(told, "stop", True)
-    waking = told.wake("02:15")
-    assert [(one.job, one.cause) for one in waking.outcomes] == [
+    report = told.wake("02:15")
+    assert [(one.job, one.cause) for one in report.outcomes] == [
         ("nightly", Cause.STOPPED),
         ("second", Cause.STOPPED),
     ]
-    assert waking.exit_code is Exit.TRY_AGAIN
+    assert report.exit_code is Exit.TRY_AGAIN
 
 
 class NobodyCalls:
@@ -76,7 +76,7 @@ def test_a_ledger_that_vanished_is_told_once_for_each_due_time(
     """There is nothing to write down in; the schedule itself remembers whom it told."""
     schedule = Schedule(
         told.load,
-        surroundings=Effects(clock=lambda: told.now, timer=time.monotonic),
+        effects=Effects(clock=lambda: told.now, timer=time.monotonic),
         calls=NobodyCalls(),
         tell=told.lines.append,
     )

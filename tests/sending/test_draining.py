@@ -31,10 +31,10 @@ def sent(desk: Desk, retry_wait: timedelta) -> RunReport:
     with desk.locked() as ledger:
         return send_and_wait(
             desk.roster(ADA, BOB),
-            desk.workshop,
+            desk.renderer,
             ledger,
-            desk.errand(),
-            desk.surroundings,
+            desk.options(),
+            desk.effects,
             delivery_for=desk.delivery_for,
             retry_wait=retry_wait,
         )
@@ -82,10 +82,10 @@ def test_draining_sends_what_is_due_and_nothing_else(
 
         def drained() -> RunReport | None:
             return drain(
-                desk.workshop,
+                desk.renderer,
                 ledger,
-                desk.errand(),
-                desk.surroundings,
+                desk.options(),
+                desk.effects,
                 delivery_for=desk.delivery_for,
             )
 
@@ -114,10 +114,10 @@ def test_what_belongs_to_a_meeting_that_is_over_is_given_up(
     desk.now += timedelta(days=60)
     with desk.locked() as ledger:
         report = drain(
-            desk.workshop,
+            desk.renderer,
             ledger,
-            desk.errand(),
-            desk.surroundings,
+            desk.options(),
+            desk.effects,
             delivery_for=desk.delivery_for,
         )
     assert report is None

@@ -44,7 +44,7 @@ class Office:
         self.folder = folder
         config = write_settings(folder, SETTINGS + extra)
         self.settings: Settings = settings_package.load(config, environ={})
-        self.workshop = Renderer.from_settings(self.settings)
+        self.renderer = Renderer.from_settings(self.settings)
         self.now = NOW
         self.stop = False
         ledger.create(self.settings.ledger.url)
@@ -55,7 +55,7 @@ class Office:
         path.write_text(HEADER + "".join(rows), encoding="utf-8")
         return parse_roster(read_table(str(path)), self.settings.roster_rules())
 
-    def errand(self, *, to: str, **flags: Any) -> SendOptions:
+    def options(self, *, to: str, **flags: Any) -> SendOptions:
         """Return what a `send` by hand would be."""
         scope = flags.pop("scope", "default")
         claimed = flags.pop("claimed", ())
@@ -77,9 +77,9 @@ class Office:
         with ledger.open_ledger(self.settings.ledger.url, lock=True) as opened:
             return send(
                 self.roster(*rows),
-                self.workshop,
+                self.renderer,
                 opened,
-                self.errand(to=to, **flags),
+                self.options(to=to, **flags),
                 Effects(clock=lambda: self.now, timer=time.monotonic, stop=lambda: self.stop),
                 delivery_for=delivery_for,
             )
@@ -157,7 +157,7 @@ def test_another_secret_sends_everything_again(office: Office, tmp_path: Path) -
     other = tmp_path / "other"
     other.mkdir()
     changed = write_settings(other, SETTINGS.replace("a test's secret", "another test's secret"))
-    office.workshop = Renderer.from_settings(settings_package.load(changed, environ={}))
+    office.renderer = Renderer.from_settings(settings_package.load(changed, environ={}))
     report = office.send(ADA, BOB)
     assert report.plan.counts["updated"] == 2
     assert {change.field for change in report.plan.actions[0].changes} == {"key", "room"}
@@ -171,7 +171,7 @@ def test_planning_changes_nothing_and_says_the_same(office: Office) -> None:
     roster = office.roster(ADA, BOB)
     with ledger.open_ledger(office.settings.ledger.url, lock=False) as opened:
         plan = planned(
-            roster, office.workshop, opened, office.errand(to="folder"), now=office.now + DAY
+            roster, office.renderer, opened, office.options(to="folder"), now=office.now + DAY
         )
     assert (office.folder / "invites.db").read_bytes() == before
     assert [action.attendee.name for action in plan.actions] == ["Bob"]
@@ -181,8 +181,8 @@ def test_planning_changes_nothing_and_says_the_same(office: Office) -> None:
 def test_planning_against_a_new_ledger_invites_everybody(office: Office) -> None:
     """None stands for the ledger that --new-ledger would make."""
     office.send(ADA)
-    errand = office.errand(to="folder")
-    plan = planned(office.roster(ADA, BOB), office.workshop, None, errand, now=office.now)
+    options = office.options(to="folder")
+    plan = planned(office.roster(ADA, BOB), office.renderer, None, options, now=office.now)
     assert plan.counts["new"] == 2
 
 

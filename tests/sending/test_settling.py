@@ -19,14 +19,14 @@ from tests.run_desk import Desk
 
 def left_on_its_way(desk: Desk) -> Sequence[str]:
     """Do what a run does up to the moment in which a message may leave, and no more."""
-    roster, errand = desk.roster(ADA), desk.errand()
+    roster, options = desk.roster(ADA), desk.options()
     with desk.locked() as ledger:
-        plan = planned(roster, desk.workshop, ledger, errand, now=desk.now)
-        run_id = begin_run(ledger, run_start(errand, roster.source, roster.digest), now=desk.now)
+        plan = planned(roster, desk.renderer, ledger, options, now=desk.now)
+        run_id = begin_run(ledger, run_start(options, roster.source, roster.digest), now=desk.now)
         record_plan(ledger, plan)
         journal = LedgerJournal(ledger, run_id, plan.actions, clock=lambda: desk.now)
         ids = []
-        for action, invitation in composed(plan.actions, desk.workshop):
+        for action, invitation in composed(plan.actions, desk.renderer):
             journal.announced(Key.of(action), invitation.message_id)
             journal.note(outcomes=(), sending=[Key.of(action)])
             ids.append(invitation.message_id)
@@ -61,10 +61,10 @@ def test_the_next_run_repeats_the_message_with_its_message_id(desk: Desk) -> Non
     with desk.locked() as ledger:
         report = send(
             desk.roster(ADA),
-            desk.workshop,
+            desk.renderer,
             ledger,
-            desk.errand(),
-            desk.surroundings,
+            desk.options(),
+            desk.effects,
             delivery_for=desk.delivery_for,
         )
     assert report.ended == {State.SENT: 1}
