@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from invites.errors import GuardError, InvitesError, RosterRefusedError, SettingsError
+from invites.jitsi.deployment import env_file, from_docker, from_prosody
 from invites.jitsi.pitfalls import Finding, Weight, pitfalls
 from invites.jobs.status import missed, status_of
 from invites.ledger import Ledger, open_ledger
@@ -36,11 +37,16 @@ OLD_ZONE_DATA = timedelta(days=400)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """What is looked at: settings that could be read, the environment, and the present (aware)."""
+    """What is looked at: settings that could be read, the environment, and the present (aware).
+
+    `jitsi_env` and `prosody` are what the Jitsi server's own files say, where they were given.
+    """
 
     settings: Settings
     environ: Mapping[str, str]
     now: datetime
+    jitsi_env: str | None = None
+    prosody: str | None = None
 
 
 def settings_faults(error: SettingsError) -> list[Finding]:
@@ -70,7 +76,7 @@ def all_findings(installation: Installation, *, smtp: bool = True) -> Iterator[F
     if smtp:
         yield from _smtp(settings)
     with suppress(SettingsError):  # `_secret` has said what is missing
-        yield from pitfalls(settings.server(), settings.validity_rule(), installation.environ)
+        yield from _jitsi(installation)
 
 
 def _good(check: str, text: str) -> Finding:
@@ -243,6 +249,20 @@ def _smtp(settings: Settings) -> Iterator[Finding]:
         yield _good("smtp", login_report(relay_from(settings)))
     except InvitesError as error:
         yield _fault("smtp", str(error))
+
+
+def _jitsi(installation: Installation) -> Iterator[Finding]:
+    """Compare the tokens with what is known of the server: its own file, or else the environment."""
+    server = installation.settings.server()
+    if installation.jitsi_env is not None:
+        deployment = from_docker(env_file(installation.jitsi_env), whole=True)
+    elif installation.prosody is not None:
+        host = server.host.partition(":")[0]
+        deployment = from_prosody(installation.prosody, host=host)
+    else:
+        deployment = from_docker(installation.environ, whole=False)
+    has_file = installation.jitsi_env is not None or installation.prosody is not None
+    yield from pitfalls(server, installation.settings.validity_rule(), deployment, door=has_file)
 
 
 _TIME_ERROR = 5

@@ -9,6 +9,7 @@ import typer
 
 from invites.cli.options import Call
 from invites.errors import Exit
+from invites.problems import on_one_line
 
 if TYPE_CHECKING:
     from invites.settings.keypair import KeyFiles
@@ -40,11 +41,10 @@ def keygen(
 
 
 def _what_to_do(kid: str, files: KeyFiles) -> str:
-    import json
-
+    private, public = (on_one_line(str(file)) for file in (files.private, files.public))
     return f"""\
-made  {files.private} (the private key: it stays here, only for you)
-made  {files.public} (the public key: it goes to the key server)
+made  {private} (the private key: it stays here, only for you)
+made  {public} (the public key: it goes to the key server)
 
 On a web server that Prosody reaches, publish {files.public.name} alone, for example as
   https://keys.example.com/jitsi/{files.public.name}
@@ -57,5 +57,13 @@ In Prosody's configuration of the Jitsi host:
 In invites.toml:
   [jitsi]
   algorithm = "RS256"
-  private_key_file = {json.dumps(str(files.private.absolute()), ensure_ascii=False)}
-  key_id = {json.dumps(kid, ensure_ascii=False)}"""
+  private_key_file = {_toml(str(files.private.absolute()))}
+  key_id = {_toml(kid)}"""
+
+
+def _toml(text: str) -> str:
+    """Return a TOML string, with everything unprintable as an escape of TOML's."""
+    import json
+
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08X}" for char in quoted)

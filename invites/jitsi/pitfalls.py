@@ -1,26 +1,25 @@
 """What lets a Jitsi server refuse or ignore tokens that are right in themselves.
 
-Pure: the server that links point to, and the names of Jitsi's docker set-up where they are at hand.
 The rules are those of `admission`'s sources; what can't be seen from here is said as such.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
+from invites.jitsi.deployment import DOCKER_DOMAIN, Deployment
+from invites.jitsi.moderators import at_the_door, conditions
+from invites.jitsi.tokens import issuer
 from invites.jitsi.validity import ValidityRule
 from invites.model import Server
 
 ENOUGH_SKEW: Final = timedelta(seconds=10)
 """Jitsi gives no leeway: issuers back-date tokens by this much at least."""
-
-_DOCKER: Final = ("PUBLIC_URL", "XMPP_DOMAIN", "JWT_APP_ID")
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
 
 
 class Weight(StrEnum):
@@ -41,16 +40,23 @@ class Finding:
     remedy: str = ""
 
 
-def pitfalls(server: Server, rule: ValidityRule, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield what is known to go wrong between tokens as they are set and Jitsi servers."""
+def pitfalls(
+    server: Server, rule: ValidityRule, deployment: Deployment, *, door: bool = False
+) -> Iterator[Finding]:
+    """Yield what is known to go wrong between tokens as they are set and Jitsi servers.
+
+    `door` says what each kind of person will be at the server's door, where its set-up is at hand.
+    """
     yield from _validity(rule)
     yield from _link(server)
     if server.profile == "jaas":
         return
-    yield from _names(server, environ)
-    yield from _subject(server, environ)
-    yield from _signature(server, environ)
-    yield from _moderators(server, environ)
+    yield from _names(server, deployment)
+    yield from _subject(server, deployment)
+    yield from _tenants(deployment)
+    yield from _signature(server, deployment)
+    yield from _lobby(server, deployment)
+    yield from _door(server, deployment) if door else _moderators(server, deployment)
 
 
 def _fault(text: str, remedy: str) -> Finding:
@@ -85,22 +91,24 @@ def _link(server: Server) -> Iterator[Finding]:
         )
 
 
-def _names(server: Server, environ: Mapping[str, str]) -> Iterator[Finding]:
-    issuers = _listed(environ, "JWT_ACCEPTED_ISSUERS") or _listed(environ, "JWT_APP_ID")
-    if issuers and server.app_id not in issuers and "*" not in issuers:
+def _names(server: Server, deployment: Deployment) -> Iterator[Finding]:
+    docker = deployment.names == "docker"
+    issuers, audiences = deployment.issuers, deployment.audiences
+    if issuers and issuer(server) not in issuers and "*" not in issuers:
         yield _fault(
-            f'iss will be "{server.app_id}", and the server accepts {_said(issuers)}',
-            "set [jitsi] app_id to one of those, or JWT_ACCEPTED_ISSUERS at the server",
+            f'iss will be "{issuer(server)}", and the server accepts {_said(issuers)}',
+            "set [jitsi] app_id to one of those, or "
+            f"{'JWT_ACCEPTED_ISSUERS' if docker else 'asap_accepted_issuers'} at the server",
         )
-    audiences = _listed(environ, "JWT_ACCEPTED_AUDIENCES")
     if audiences and server.audience not in audiences and "*" not in audiences:
         yield _fault(
             f'aud will be "{server.audience}", and the server accepts {_said(audiences)}',
-            "set [jitsi] audience to one of those, or JWT_ACCEPTED_AUDIENCES at the server",
+            "set [jitsi] audience to one of those, or "
+            f"{'JWT_ACCEPTED_AUDIENCES' if docker else 'asap_accepted_audiences'} at the server",
         )
 
 
-def _subject(server: Server, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _subject(server: Server, deployment: Deployment) -> Iterator[Finding]:
     if server.tenant is not None:
         if server.subject != server.tenant:
             yield _hint(
@@ -109,39 +117,58 @@ def _subject(server: Server, environ: Mapping[str, str]) -> Iterator[Finding]:
                 "remove [jitsi] subject",
             )
         return
-    domain = environ.get("XMPP_DOMAIN") or ("meet.jitsi" if _is_docker(environ) else "")
-    verifies = environ.get("JWT_ENABLE_DOMAIN_VERIFICATION", "").lower() in _TRUE
+    domain = deployment.domain
     if domain and server.subject != domain:
         text = f'sub will be "{server.subject}", and the XMPP domain is "{domain}"'
         remedy = f'set subject = "{domain}" in [jitsi]'
-        if verifies:
+        if deployment.verifies_domains:
             yield _fault(f"{text}: the server verifies domains and will refuse every token", remedy)
         else:
             yield _hint(f"{text}: refused as soon as the server verifies domains", remedy)
     elif not domain and server.subject == server.host.partition(":")[0]:
         yield _hint(
             f"sub is the link's host, \"{server.subject}\"; Debian's packages want that, but "
-            'docker-jitsi-meet\'s XMPP domain is "meet.jitsi", and with domain verification on it '
-            "refuses all else",
-            'with docker, set subject = "meet.jitsi" in [jitsi] (its XMPP_DOMAIN)',
+            f'docker-jitsi-meet\'s XMPP domain is "{DOCKER_DOMAIN}", and with domain verification '
+            "on it refuses all else",
+            f'with docker, set subject = "{DOCKER_DOMAIN}" in [jitsi] (its XMPP_DOMAIN)',
         )
 
 
-def _signature(server: Server, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _tenants(deployment: Deployment) -> Iterator[Finding]:
+    if deployment.verifies_domains:
+        return
+    where = (
+        "the server does not verify domains, so that"
+        if deployment.verifies_domains is False
+        else "where a server does not verify domains, as docker's by default,"
+    )
+    line = (
+        "enable_domain_verification = true in Prosody's configuration"
+        if deployment.names == "prosody"
+        else "JWT_ENABLE_DOMAIN_VERIFICATION=1 in the server's .env"
+    )
+    yield _hint(
+        f"{where} one token opens the room of the same name in every tenant",
+        f"nothing on a server without tenants; else set {line}",
+    )
+
+
+def _signature(server: Server, deployment: Deployment) -> Iterator[Finding]:
     shared = server.algorithm.startswith("HS")
-    key_server = environ.get("JWT_ASAP_KEYSERVER")
-    if shared and key_server:
+    docker = deployment.names == "docker"
+    if shared and deployment.key_server:
         yield _fault(
             f"tokens are signed with a shared secret ({server.algorithm}), and the server has a "
-            "key server (JWT_ASAP_KEYSERVER): it refuses all such tokens",
+            f"key server ({'JWT_ASAP_KEYSERVER' if docker else 'asap_key_server'}): it refuses "
+            "all such tokens",
             'set algorithm = "RS256" with private_key_file and key_id (`invites keygen`), or take '
             "the key server away",
         )
-    accepted = environ.get("JWT_SIGN_TYPE")
+    accepted = deployment.algorithm
     if accepted and accepted != server.algorithm:
         yield _fault(
             f"tokens are signed with {server.algorithm}, and the server takes {accepted[:20]} "
-            "alone (JWT_SIGN_TYPE)",
+            f"alone ({'JWT_SIGN_TYPE' if docker else 'signature_algorithm'})",
             "set [jitsi] algorithm to the server's",
         )
     if not shared and server.key_id:
@@ -152,55 +179,47 @@ def _signature(server: Server, environ: Mapping[str, str]) -> Iterator[Finding]:
         )
 
 
-def _moderators(server: Server, environ: Mapping[str, str]) -> Iterator[Finding]:
-    if _is_docker(environ):
-        yield from _docker_moderators(environ)
-    else:
+def _lobby(server: Server, deployment: Deployment) -> Iterator[Finding]:
+    has_module = "token_lobby_bypass" in (deployment.modules or ())
+    is_claimed = "lobby_bypass" in server.moderator_claims
+    if has_module and not is_claimed:
         yield _hint(
-            "a token's moderator flag alone makes nobody a moderator and keeps nobody from it: by "
-            "default jicofo makes the first who comes an owner",
-            "at the server: enable-auto-owner = false in jicofo.conf and Prosody's module "
-            "token_affiliation (docker: ENABLE_AUTO_OWNER=0, XMPP_MUC_MODULES=token_affiliation)",
+            "with the lobby on, moderators wait in it as well: the server has the module "
+            "token_lobby_bypass, and tokens do not name it",
+            'add "lobby_bypass" to [jitsi] moderator_claims',
         )
-    modules = _listed(environ, "XMPP_MUC_MODULES")
-    if "token_moderation" in modules and "root" not in server.moderator_claims:
-        yield _fault(
-            "the server has the module token_moderation, which reads a top-level moderator claim, "
-            "and tokens carry none",
-            'add "root" to [jitsi] moderator_claims',
-        )
-    for name in ("muc_allowners", "allowners"):
-        if name in modules:
-            yield _fault(
-                f"the server has the module {name}: everybody is a moderator",
-                "take it out of XMPP_MUC_MODULES",
-            )
-
-
-def _docker_moderators(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Judge what `.env` says; where it is silent the server's default is only a likelihood."""
-    auto = environ.get("ENABLE_AUTO_OWNER", "")
-    if not auto or auto.lower() in _TRUE:
-        yield (_fault if auto else _hint)(
-            "the server makes the first who comes a moderator, whatever the token says",
-            "set ENABLE_AUTO_OWNER=0 in the server's .env",
-        )
-    modules = _listed(environ, "XMPP_MUC_MODULES")
-    if not {"token_affiliation", "token_affiliation_legacy", "token_moderation"} & set(modules):
-        yield (_fault if modules else _hint)(
-            "XMPP_MUC_MODULES has no module that reads the token's moderator flag",
-            "set XMPP_MUC_MODULES=token_affiliation in the server's .env",
+    elif is_claimed and not has_module and deployment.modules is not None:
+        yield _hint(
+            "moderators are to pass the lobby, and the server has no module that lets them",
+            "add token_lobby_bypass to the modules of the MUC component",
         )
 
 
-def _is_docker(environ: Mapping[str, str]) -> bool:
-    """Tell whether the environment is that of Jitsi's docker set-up."""
-    return any(environ.get(name) for name in _DOCKER)
+def _moderators(server: Server, deployment: Deployment) -> Iterator[Finding]:
+    if deployment.names is not None:
+        for one in conditions(server, deployment):
+            yield (_fault if one.certain else _hint)(one.text, one.line)
+        return
+    yield _hint(
+        "a token's moderator flag alone makes nobody a moderator and keeps nobody from it: by "
+        "default jicofo makes the first who comes an owner, and with its own authentication "
+        "everybody who has a token",
+        "at the server: enable-auto-owner = false and no authentication in jicofo.conf, and "
+        "Prosody's module token_affiliation (docker: ENABLE_AUTO_OWNER=0, JICOFO_ENABLE_AUTH=0, "
+        "XMPP_MUC_MODULES=token_affiliation); `--jitsi-env FILE` or `--prosody FILE` looks",
+    )
 
 
-def _listed(environ: Mapping[str, str], name: str) -> list[str]:
-    return [one for one in (part.strip() for part in environ.get(name, "").split(",")) if one]
+def _door(server: Server, deployment: Deployment) -> Iterator[Finding]:
+    weights = {True: Weight.GOOD, False: Weight.FAULT, None: Weight.HINT}
+    for person in at_the_door(server, deployment):
+        yield Finding(
+            check="at the door",
+            weight=weights[person.as_meant],
+            text=f"{person.who} {person.becomes}",
+            remedy="; ".join(dict.fromkeys(person.lines)),
+        )
 
 
-def _said(names: list[str]) -> str:
+def _said(names: tuple[str, ...]) -> str:
     return " or ".join(f'"{name[:60]}"' for name in names)

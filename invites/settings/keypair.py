@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from invites.errors import StorageError, UsageError
+from invites.problems import on_one_line
 
 BITS: Final = 3072
 BITS_AT_LEAST: Final = 2048
@@ -136,7 +137,7 @@ def make_folder(path: Path) -> None:
     except OSError as error:
         if error.errno in {errno.EEXIST, errno.ENOTDIR}:
             raise UsageError(
-                f"{path}: found something that is no folder, expected a folder or nothing; "
+                f"{on_one_line(str(path))}: found something that is no folder, expected a folder or nothing; "
                 "name another one"
             ) from None
         raise not_written(path, error) from None
@@ -145,7 +146,7 @@ def make_folder(path: Path) -> None:
 def exists(path: Path) -> UsageError:
     """Return the error for a file that is in the way."""
     return UsageError(
-        f"{path}: found a file of that name, expected none, for nothing is overwritten; "
+        f"{on_one_line(str(path))}: found a file of that name, expected none, for nothing is overwritten; "
         "move it away or write to another folder"
     )
 
@@ -153,6 +154,6 @@ def exists(path: Path) -> UsageError:
 def not_written(path: Path, error: OSError) -> StorageError:
     """Return the error for a file that the disk did not take."""
     return StorageError(
-        f"{path}: can't be written ({error.strerror}); make room or check its rights, then run "
+        f"{on_one_line(str(path))}: can't be written ({error.strerror}); make room or check its rights, then run "
         "it again"
     )

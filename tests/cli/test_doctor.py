@@ -184,3 +184,71 @@ def test_the_look_changes_nothing(invites: Invites, office: Path) -> None:
         "invites.db-wal",
     }
     assert all(after[path] == content for path, content in before.items())
+
+
+ENV = """# of the server
+ENABLE_AUTH=1
+AUTH_TYPE=jwt
+JWT_APP_ID=the_app
+ENABLE_AUTO_OWNER=0
+XMPP_MUC_MODULES=token_affiliation
+"""
+
+
+def at_the_door(answer: Answer) -> list[dict[str, str]]:
+    """Return what is said of the people at the door."""
+    found = answer.document()["findings"]
+    return [finding for finding in found if finding["check"] == "at the door"]
+
+
+@pytest.mark.usefixtures("office")
+def test_a_servers_own_env_says_what_each_person_will_be(invites: Invites, tmp_path: Path) -> None:
+    """With jicofo's authentication left to docker's default everybody moderates: a fault."""
+    file = tmp_path / "server.env"
+    file.write_text(ENV, encoding="utf-8")
+    answer = invites("doctor", "--offline", "--json", "--jitsi-env", str(file))
+    assert answer.code == 5
+    assert [one["weight"] for one in at_the_door(answer)] == ["good", "fault", "good"]
+    assert "JICOFO_ENABLE_AUTH=0" in at_the_door(answer)[1]["remedy"]
+
+    file.write_text(f"{ENV}JICOFO_ENABLE_AUTH=0\n", encoding="utf-8")
+    answer = invites("doctor", "--offline", "--json", "--jitsi-env", str(file))
+    assert [one["weight"] for one in at_the_door(answer)] == ["good", "good", "good"]
+
+
+@pytest.mark.usefixtures("office")
+def test_prosodys_own_file_is_looked_at(invites: Invites, tmp_path: Path) -> None:
+    """What stands in jicofo.conf is a hint there, with that file's line."""
+    file = tmp_path / "host.cfg.lua"
+    file.write_text(
+        'VirtualHost "meet.example.com"\n  authentication = "token"\n  app_id = "other"\n'
+        'Component "conference.meet.example.com" "muc"\n'
+        '  modules_enabled = { "token_verification" }\n',
+        encoding="utf-8",
+    )
+    answer = invites("doctor", "--offline", "--prosody", str(file))
+    assert answer.code == 5
+    assert "who is marked moderator in the roster joins as everybody else" in answer.err
+    assert 'the server accepts "other"' in answer.err
+    assert "jicofo.conf" in answer.out
+
+
+@pytest.mark.usefixtures("office")
+def test_a_server_file_that_cannot_be_read_is_wrong_usage(invites: Invites, tmp_path: Path) -> None:
+    """Exit 2, and its name can't drive the terminal; nor can both kinds be looked at."""
+    answer = invites("doctor", "--jitsi-env", str(tmp_path / "no\x1b[2Jne"))
+    assert answer.code == 2
+    assert "no\\x1b[2Jne: can't be read" in answer.err
+    assert invites("doctor", "--jitsi-env", "a", "--prosody", "b").code == 2
+
+
+def test_control_characters_in_file_names_are_escaped(invites: Invites, office: Path) -> None:
+    """A roster's name is whatever the exporting program makes it."""
+    (office / "roster.csv").rename(office / "ros\x1b[2Jter.csv")
+    settings = office / "invites.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace('"roster.csv"', '"*.csv"'), encoding="utf-8")
+    with time_machine.travel(NIGHT, tick=False):
+        answer = invites("doctor", "--offline")
+    assert "\x1b" not in answer.out + answer.err
+    assert r"ros\x1b[2Jter.csv" in answer.out

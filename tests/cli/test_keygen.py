@@ -77,3 +77,17 @@ def test_keygen_speaks_json(tmp_path: Path) -> None:
     assert document["private_key_file"] == "k.key"
     assert document["public_key_file"] == f"{sha256(b'k').hexdigest()}.pem"
     assert (document["key_id"], document["bits"]) == ("k", 2048)
+
+
+def test_control_characters_of_a_folder_are_escaped(tmp_path: Path) -> None:
+    """Its name can't drive the terminal, and the line for invites.toml still names it."""
+    name = "keys\x1b[2J\x9b1m"
+    done = keygen("--kid", "k1", "--out", name, "--bits", "2048", cwd=tmp_path)
+    assert done.returncode == 0
+    assert not {"\x1b", "\x9b"} & set(done.stdout)
+    text = done.stdout.partition("In invites.toml:\n")[2]
+    section = tomllib.loads("\n".join(line.strip() for line in text.splitlines()))["jitsi"]
+    assert Path(section["private_key_file"]).is_file()
+    again = keygen("--kid", "k1", "--out", name, "--bits", "2048", cwd=tmp_path)
+    assert again.returncode == 2
+    assert r"keys\x1b[2J\x9b1m" in again.stderr

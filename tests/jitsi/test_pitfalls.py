@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
+from invites.jitsi.deployment import from_docker
 from invites.jitsi.pitfalls import Finding, Weight, pitfalls
 from invites.jitsi.validity import ValidityRule
 from invites.model import Server
@@ -24,6 +26,8 @@ DOCKER = {
     "JWT_APP_ID": "the_app",
     "XMPP_DOMAIN": "meet.jitsi",
     "ENABLE_AUTO_OWNER": "0",
+    "JICOFO_ENABLE_AUTH": "0",
+    "JWT_ENABLE_DOMAIN_VERIFICATION": "1",
     "XMPP_MUC_MODULES": "token_affiliation",
 }
 
@@ -34,7 +38,7 @@ def found(
     rule: ValidityRule | None = None,
 ) -> list[Finding]:
     """Return what is found about this server."""
-    return list(pitfalls(server, rule or ValidityRule(), environ))
+    return list(pitfalls(server, rule or ValidityRule(), from_docker(environ, whole=False)))
 
 
 def test_a_server_that_fits_has_nothing_to_find() -> None:
@@ -47,7 +51,8 @@ def test_a_server_that_fits_has_nothing_to_find() -> None:
 )
 def test_another_sub_than_dockers_xmpp_domain_is_found(verifies: str, weight: Weight) -> None:
     """A fault where the server verifies domains, else a hint; the remedy names the line."""
-    (one,) = found(environ={**DOCKER, "JWT_ENABLE_DOMAIN_VERIFICATION": verifies})
+    environ = {**DOCKER, "JWT_ENABLE_DOMAIN_VERIFICATION": verifies}
+    one = next(finding for finding in found(environ=environ) if "sub will be" in finding.text)
     assert one.weight is weight
     assert 'subject = "meet.jitsi"' in one.remedy
 
@@ -70,6 +75,16 @@ FAULTS = {
     "another issuer": ({}, {"JWT_ACCEPTED_ISSUERS": "a, b"}, '"a" or "b"'),
     "another audience": ({}, {"JWT_ACCEPTED_AUDIENCES": "meet"}, 'accepts "meet"'),
     "auto owner": ({}, {"ENABLE_AUTO_OWNER": "1"}, "first who comes"),
+    "jicofo's own authentication": ({}, {"JICOFO_ENABLE_AUTH": "1"}, "JICOFO_ENABLE_AUTH=0"),
+    "every token holder": (
+        {},
+        {
+            "XMPP_MUC_MODULES": "token_affiliation,muc_wait_for_host",
+            "WAIT_FOR_HOST_DISABLE_AUTO_OWNERS": "0",
+        },
+        "WAIT_FOR_HOST_DISABLE_AUTO_OWNERS=1",
+    ),
+    "a claim that nobody reads": ({"moderator_claims": ("root",)}, {}, '"context"'),
     "no module": ({}, {"XMPP_MUC_MODULES": "polls"}, "no module that reads"),
     "all owners": ({}, {"XMPP_MUC_MODULES": "token_affiliation,muc_allowners"}, "everybody"),
     "token_moderation without a root claim": (
@@ -82,10 +97,10 @@ FAULTS = {
 
 @pytest.mark.parametrize(("changes", "environ", "said"), FAULTS.values(), ids=FAULTS)
 def test_what_the_servers_env_says_against_the_tokens_is_a_fault(
-    changes: dict[str, str], environ: dict[str, str], said: str
+    changes: dict[str, Any], environ: dict[str, str], said: str
 ) -> None:
     """Each with a remedy."""
-    server = replace(SERVER, subject="meet.jitsi", **changes)  # type: ignore[arg-type]
+    server = replace(SERVER, subject="meet.jitsi", **changes)
     faults = [one for one in found(server, {**DOCKER, **environ}) if one.weight is Weight.FAULT]
     assert len(faults) == 1
     assert said in faults[0].text + faults[0].remedy
@@ -117,3 +132,27 @@ def test_8x8_has_none_of_the_servers_own_pitfalls() -> None:
     """With JaaS there is no server of one's own."""
     server = replace(SERVER, profile="jaas", algorithm="RS256", key_id="a/b", tenant="a")
     assert found(server, {}) == []
+
+
+def test_one_token_for_every_tenant_is_cautioned_about_where_domains_are_not_verified() -> None:
+    """The room of the same name opens in all of them; docker's default has it so."""
+    server = replace(SERVER, subject="meet.jitsi")
+    for said in ("0", "", "1"):
+        texts = [
+            one.text
+            for one in found(server, {**DOCKER, "JWT_ENABLE_DOMAIN_VERIFICATION": said})
+            if "in every tenant" in one.text and one.weight is Weight.HINT
+        ]
+        assert len(texts) == (said != "1")
+
+
+def test_a_lobby_that_moderators_could_pass_and_do_not_is_a_hint() -> None:
+    """The module reads a claim of its own, and the other way round."""
+    environ = {**DOCKER, "XMPP_MUC_MODULES": "token_affiliation,token_lobby_bypass"}
+    server = replace(SERVER, subject="meet.jitsi")
+    (hint,) = found(server, environ)
+    assert '"lobby_bypass"' in hint.remedy
+    named = replace(server, moderator_claims=("context", "lobby_bypass"))
+    assert found(named, environ) == []
+    (hint,) = found(named)
+    assert "token_lobby_bypass" in hint.remedy
