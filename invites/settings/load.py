@@ -23,7 +23,7 @@ from invites.settings.layers import (
     override_layer,
     two_sources,
 )
-from invites.settings.paths import BaseFolder
+from invites.settings.paths import FormContext
 from invites.settings.secrets import read_trusted
 from invites.settings.sections import SECTIONS, Job, KeyPath, Section, key_name
 from invites.settings.settings import Settings
@@ -161,16 +161,16 @@ def _settings(
     given = merged(layers)
     base = Path.cwd() if source is None else source.absolute().parent
     home = Path(environ["HOME"]) if environ.get("HOME") else None
-    around = BaseFolder(base=base, home=home, special_domains=_special_domains(given))
+    context = FormContext(base=base, home=home, special_domains=_special_domains(given))
     found: list[Fault] = [each for layer in layers for each in layer.faults]
     found += two_sources(layers)
     found += checks.exposed_secret(source, given)
     sections: dict[str, Any] = {}
     file = None if source is None else str(source)
     for name in SECTIONS:
-        sections[name], faults = _section(name, given, around, file=file)
+        sections[name], faults = _section(name, given, context, file=file)
         found += faults
-    jobs, faults = _jobs(layers, sections, file=file, around=around)
+    jobs, faults = _jobs(layers, sections, file=file, context=context)
     origins = {path: each.place for path, each in given.items()}
     found += faults
     found += checks.faults(sections, jobs, origins, file=file)
@@ -204,14 +204,14 @@ def _special_domains(given: Mapping[KeyPath, Given]) -> tuple[str, ...]:
 
 
 def _section(
-    name: str, given: Mapping[KeyPath, Given], around: BaseFolder, *, file: str | None
+    name: str, given: Mapping[KeyPath, Given], context: FormContext, *, file: str | None
 ) -> tuple[Section | None, list[Fault]]:
     raw: dict[str, Any] = {}
     for path, each in given.items():
         if path[0] == name:
             home = raw if len(path) == 2 else raw.setdefault(path[1], {})
             home[path[-1]] = each.value
-    built, errors = _validated(SECTIONS[name], raw, around)
+    built, errors = _validated(SECTIONS[name], raw, context)
     return built, [_section_fault((name, *error["loc"]), error, given, file) for error in errors]
 
 
@@ -230,17 +230,17 @@ def _section_fault(
 
 
 def _validated(
-    model: type[Section], raw: Mapping[str, Any], around: BaseFolder
+    model: type[Section], raw: Mapping[str, Any], context: FormContext
 ) -> tuple[Any, list[Any]]:
     """Return the section, or pydantic's errors; its exception, which holds input, ends here."""
     try:
-        return model.model_validate(raw, context=around), []
+        return model.model_validate(raw, context=context), []
     except ValidationError as error:
         return None, error.errors(include_url=False, include_input=False)
 
 
 def _jobs(
-    layers: Sequence[Layer], sections: Mapping[str, Any], *, file: str | None, around: BaseFolder
+    layers: Sequence[Layer], sections: Mapping[str, Any], *, file: str | None, context: FormContext
 ) -> tuple[list[Job], list[Fault]]:
     """Return the jobs; zone and delivery of one that names none are those of the other sections."""
     defaults = {
@@ -252,7 +252,7 @@ def _jobs(
     raws = [raw for layer in layers for raw in layer.jobs]
     for number, raw in enumerate(raws, start=1):
         known = {key: value for key, value in raw.items() if key in Job.model_fields}
-        built, errors = _validated(Job, defaults | known, around)
+        built, errors = _validated(Job, defaults | known, context)
         title = f"{file}: {job_title(raw, number)}"
         faults += [_job_fault(title, known, error) for error in errors]
         if built is not None:

@@ -24,7 +24,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BaseFolder:
+class FormContext:
     """What a field's form depends on beside its text."""
 
     base: Path = Path()
@@ -38,8 +38,8 @@ class BaseFolder:
         return self.base / text
 
 
-def _base_folder(info: ValidationInfo) -> BaseFolder:
-    return info.context if isinstance(info.context, BaseFolder) else BaseFolder()
+def _context(info: ValidationInfo) -> FormContext:
+    return info.context if isinstance(info.context, FormContext) else FormContext()
 
 
 def secret(value: object) -> Secret:
@@ -54,7 +54,7 @@ def secret(value: object) -> Secret:
 
 def path(value: object, info: ValidationInfo) -> Path:
     """Return an absolute path; a relative one starts from the settings' folder."""
-    return _base_folder(info).absolute(text(str(value) if isinstance(value, Path) else value))
+    return _context(info).absolute(text(str(value) if isinstance(value, Path) else value))
 
 
 def path_or_none(value: object, info: ValidationInfo) -> Path | None:
@@ -67,7 +67,7 @@ def roster_paths(value: object, info: ValidationInfo) -> tuple[RosterPath, ...]:
     texts = names([value] if isinstance(value, str) else value)
     if not texts:
         raise Unfit('a path, a pattern such as "rosters/*.csv", or a list of them')
-    around = _base_folder(info)
+    around = _context(info)
     return tuple(
         RosterPath(each.removeprefix("~/"), around.home)
         if around.home is not None and each.startswith("~/")
@@ -84,12 +84,12 @@ def ledger_url(value: object, info: ValidationInfo) -> str:
     file = url.removeprefix(_SQLITE)
     if file == url or not file or file.startswith((":memory:", "file:", "?")):
         raise Unfit("sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
-    return f"{_SQLITE}{_base_folder(info).absolute(file)}"
+    return f"{_SQLITE}{_context(info).absolute(file)}"
 
 
 def email(value: object, info: ValidationInfo) -> str:
     """Return an address with its domain as A-labels; `[roster] special_domains` are taken too."""
-    known = _base_folder(info).special_domains
+    known = _context(info).special_domains
     return parse_address(text(value), special_domains=known).mailbox
 
 

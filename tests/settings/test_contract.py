@@ -1,0 +1,121 @@
+"""The settings as docs promise them: each key with its default, and none that does nothing."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+
+import pytest
+
+from invites import settings
+from invites.settings.sections import SECTIONS, SUBSECTIONS
+
+Load = Callable[..., settings.Settings]
+
+DEFAULTS = """
+[jitsi]
+allow_weak_secret = false
+algorithm = "HS256"
+audience = "jitsi"
+link = "query"
+moderator_claims = ["context"]
+profile = "jitsi"
+[validity]
+opens_before = "15m"
+closes_after = "30m"
+skew = "60s"
+longest = "24h"
+[roster]
+timezone = "UTC"
+extra = []
+special_domains = []
+[mail]
+language = "en"
+templates = ""
+show_attendees = false
+reminder = "10m"
+[delivery]
+to = "folder"
+folder = "outbox"
+keep_batches = "30d"
+on_unknown = "resend"
+unknown_copies = 2
+budget = "2h"
+[smtp]
+port = 587
+security = "starttls"
+allow_plaintext = false
+auth = "login"
+rate = ""
+connections = 1
+timeout = "60s"
+data_timeout = "10m"
+[ledger]
+url = "sqlite:///invites.db"
+keep = "400d"
+[guard]
+shrink = "10%"
+change = "50%"
+withdraw_after = 2
+clock_ahead = "100d"
+[schedule]
+listen = ""
+"""
+JOB = '[[job]]\nname = "nightly"\nroster = "r.csv"\nat = "02:15"\n'
+JOB_DEFAULTS = """timezone = "UTC"
+days = "mon-sun"
+settle = "60s"
+invalid = "refuse"
+retry_for = "12h"
+reminders = []
+require = []
+notify_always = false
+"""
+UNSET = {
+    "jitsi": {"url", "app_id", "secret", "secret_file", "secret_env", "secret_command", "subject"}
+    | {"room_key_file", "private_key_file", "key_id"},
+    "roster": {"columns", "date_format"},
+    "organizer": {"name", "email"},
+    "calendar": {"namespace"},
+    "smtp": {"host", "username", "password_file", "password_env", "password_command"}
+    | {"token_command", "m365"},
+}
+
+
+def test_the_defaults_are_those_that_are_promised(load: Load) -> None:
+    """Written out they change nothing."""
+    assert load(DEFAULTS).digest() == load("# nothing").digest()
+    assert load(JOB + JOB_DEFAULTS).jobs == load(JOB).jobs
+
+
+def test_there_is_no_other_key() -> None:
+    """Each has its default in the list above, or is one of those that are unset."""
+    promised = tomllib.loads(DEFAULTS)
+    found = {name: set(model.model_fields) for name, model in SECTIONS.items()}
+    assert found == {name: {*promised.get(name, {}), *UNSET.get(name, set())} for name in SECTIONS}
+    assert set(SUBSECTIONS) == {("roster", "columns"), ("smtp", "m365")}
+
+
+def test_a_limit_that_is_unset_is_no_limit(load: Load) -> None:
+    """`horizon` and `newest` of a job."""
+    (job,) = load(JOB).jobs
+    assert (job.horizon, job.newest) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[brand]\nname = "a"', "unknown section [brand]"),
+        ('[series]\ntokens = "series"', "unknown section [series]"),
+        ('[mail]\naddress = "formal"', 'unknown key "address" in [mail]'),
+        ('[roster]\nseries = "title"', 'unknown key "series" in [roster]'),
+        ('[guard]\nshrik = "5%"', 'did you mean "shrink"?'),
+        ('[gaurd]\nshrink = "5%"', 'did you mean "guard"?'),
+    ],
+)
+def test_a_key_that_would_do_nothing_is_refused(
+    refused: Callable[..., list[str]], text: str, says: str
+) -> None:
+    """Also those of a feature that does not exist yet."""
+    (line,) = refused(text)
+    assert says in line
