@@ -146,7 +146,17 @@ def _why_no_date(year: int, month: int, day: int) -> str:
     return f"{EXAMPLE}; hours end at 23, minutes and seconds at 59, offsets at 23:59"
 
 
-def instant(moment: datetime, in_zone: ZoneInfo, *, with_offset: str = "") -> datetime:
+def instant(seconds: int) -> datetime:
+    """Return seconds since 1970 as an aware datetime in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def iso_z(moment: datetime) -> str:
+    """Return an aware datetime as `2031-01-01T08:44:00Z`, with a fraction where it has one."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def in_utc(moment: datetime, in_zone: ZoneInfo, *, with_offset: str = "") -> datetime:
     """Return `moment` in UTC; where it has no offset, clocks in `in_zone` show it.
 
     `with_offset` says in the refusal how an offset can be written, "" for ISO 8601.

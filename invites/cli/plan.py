@@ -55,6 +55,7 @@ def _show(
 ) -> None:
     from invites.cli.prepare import warn_of_refusals
     from invites.report.plan import plan_document, plan_lines, plan_summary
+    from invites.times import iso_z
 
     for warning in found.warnings:
         call.warn(warning)
@@ -62,7 +63,7 @@ def _show(
         command="plan",
         roster=ready.roster.source,
         to=ready.options.delivery,
-        now=ready.now.isoformat().replace("+00:00", "Z"),
+        now=iso_z(ready.now),
         **plan_document(found),
         accept=list(commands),
         would_refuse=faults,

@@ -138,7 +138,9 @@ def _tell(call: Call, settings: Settings, report: WakeUpReport, names: Sequence[
 
 
 def _said(instant: Any) -> str | None:
-    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+    from invites.times import iso_z
+
+    return None if instant is None else iso_z(instant)
 
 
 def _job_document(outcome: JobOutcome) -> dict[str, Any]:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from invites.jitsi.claims import (
     in_words,
-    instant,
     instant_text,
     is_any_of,
     is_number,
     is_text,
     mapping,
+    numeric_date,
 )
 from invites.jitsi.rooms import room_text
 from invites.problems import escaped
+from invites.times import iso_z
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
@@ -135,7 +136,7 @@ def _window_lines(claims: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
 
 def time_words(seconds: float, zone: tzinfo | None) -> str:
     """Return a time claim in the reader's zone and in UTC."""
-    moment = instant(seconds)
+    moment = numeric_date(seconds)
     if moment is None:
         return instant_text(seconds)
     try:
@@ -197,7 +198,7 @@ def _link(link: Link) -> dict[str, Any]:
 
 def _verdict(verdict: Admission) -> dict[str, Any]:
     return {
-        "at": f"{verdict.at:%Y-%m-%dT%H:%M:%SZ}",
+        "at": iso_z(verdict.at.replace(microsecond=0)),
         "admitted": verdict.admitted,
         "reasons": _sentences(verdict.refusals),
     }
@@ -208,8 +209,8 @@ def _sentences(sentences: tuple[Remark, ...]) -> list[dict[str, str]]:
 
 
 def _time(value: object) -> str | None:
-    moment = instant(value) if is_number(value) else None
-    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    moment = numeric_date(value) if is_number(value) else None
+    return None if moment is None else iso_z(moment.replace(microsecond=0))
 
 
 def _printable(value: Any) -> Any:

@@ -145,7 +145,7 @@ def walked(claims: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             waiting += [(path, each) for each in value[::-1]]
 
 
-def instant(seconds: float) -> datetime | None:
+def numeric_date(seconds: float) -> datetime | None:
     """Return a time claim in UTC; None where it is beyond the years that a calendar has."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
@@ -155,7 +155,7 @@ def instant(seconds: float) -> datetime | None:
 
 def instant_text(seconds: float) -> str:
     """Return a time claim as people read it, in UTC; a number that is no date as that number."""
-    moment = instant(seconds)
+    moment = numeric_date(seconds)
     return (
         f"second {str(seconds)[:FOUND_AT_MOST]} after 1970"
         if moment is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +15,7 @@ from invites.errors import Exit
 from invites.ledger.engine import Ledger
 from invites.ledger.schema import invitations, meetings, messages, runs, shared_facts
 from invites.planning.state import State
+from invites.times import instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +116,13 @@ def _message(row: Row[*tuple[Any, ...]]) -> PastMessage:
     facts = found["facts"]
     return PastMessage(
         run_id=found["run_id"],
-        at=_instant(found["at"]),
+        at=instant(found["at"]),
         meeting_id=found["meeting_id"],
         title=json.loads(facts)["title"] if facts else "",
         address=found["address"],
         kind=found["kind"],
         sequence=found["sequence"],
-        dtstamp=_instant(found["dtstamp"]),
+        dtstamp=instant(found["dtstamp"]),
         message_id=found["message_id"] or "",
         state=State(found["state"]),
         answer=found["answer"] or "",
@@ -185,7 +186,7 @@ def _waiting(
         sequence=sequence,
         state=State(state),
         attempts=attempts,
-        next_attempt=_instant(next_attempt) if deferred else None,
+        next_attempt=instant(next_attempt) if deferred else None,
     )
 
 
@@ -218,9 +219,9 @@ def _run(row: Row[*tuple[Any, ...]]) -> PastRun:
         source=found["source"],
         roster_digest=found["roster_digest"],
         tz_version=found["tz_version"],
-        due=None if due is None else _instant(due),
-        started=_instant(found["started"]),
-        finished=None if finished is None else _instant(finished),
+        due=None if due is None else instant(due),
+        started=instant(found["started"]),
+        finished=None if finished is None else instant(finished),
         took=None if took is None else timedelta(milliseconds=took),
         exit_code=found["exit_code"],
         counts=MappingProxyType(json.loads(found["counts"] or "{}")),
@@ -235,7 +236,3 @@ def scopes(ledger: Ledger) -> Mapping[str, int]:
         for scope in rows:
             counts[scope] = counts.get(scope, 0) + 1
     return MappingProxyType(counts)
-
-
-def _instant(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

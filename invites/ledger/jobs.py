@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -26,6 +26,7 @@ from invites.planning.attempts import Cause, Inputs, JobState, OpenDue
 from invites.planning.facts import Known, attendee_from, meeting_facts_from
 from invites.planning.reminders import Reminder, Standing
 from invites.planning.state import State
+from invites.times import instant
 
 
 def job_state(ledger: Ledger, name: str) -> JobState | None:
@@ -99,8 +100,8 @@ def _state_json(state: JobState) -> dict[str, Any]:
 
 def _state_from(kept: Mapping[str, Any]) -> JobState:
     return JobState(
-        watermark=_instant(kept["watermark"]),
-        missed=None if kept["missed"] is None else _instant(kept["missed"]),
+        watermark=instant(kept["watermark"]),
+        missed=None if kept["missed"] is None else instant(kept["missed"]),
         open=None if kept["open"] is None else _open_from(kept["open"]),
     )
 
@@ -108,12 +109,12 @@ def _state_from(kept: Mapping[str, Any]) -> JobState:
 def _open_from(kept: Mapping[str, Any]) -> OpenDue:
     roster, settings, acceptance = kept["inputs"]
     return OpenDue(
-        due=_instant(kept["due"]),
-        first_attempt=_instant(kept["first_attempt"]),
-        last_attempt=_instant(kept["last_attempt"]),
+        due=instant(kept["due"]),
+        first_attempt=instant(kept["first_attempt"]),
+        last_attempt=instant(kept["last_attempt"]),
         attempts=kept["attempts"],
         cause=Cause(kept["cause"]),
-        since=_instant(kept["since"]),
+        since=instant(kept["since"]),
         inputs=Inputs(roster=roster, settings=settings, acceptance=acceptance),
         noticed=frozenset(Cause(cause) for cause in kept["noticed"]),
     )
@@ -170,8 +171,8 @@ def standing_invitations(
                 Standing(
                     uid=uid,
                     address=address,
-                    start=_instant(start),
-                    sent_at=_instant(sent_at or 0),
+                    start=instant(start),
+                    sent_at=instant(sent_at or 0),
                 ),
                 Known(meeting_facts_from(facts), attendee_from(attendee)),
                 first,
@@ -193,7 +194,7 @@ def sent_reminders(ledger: Ledger, *, now: datetime) -> frozenset[Reminder]:
     ).where(reminders.c.start > int(now.timestamp()), reminders.c.state.in_(_COUNTS_AS_SENT))
     with ledger.reading() as connection:
         return frozenset(
-            Reminder(uid=uid, address=address, start=_instant(start), lead=timedelta(seconds=lead))
+            Reminder(uid=uid, address=address, start=instant(start), lead=timedelta(seconds=lead))
             for uid, address, start, lead in connection.execute(statement)
         )
 
@@ -267,7 +268,3 @@ def _log_rows(notes: Iterable[ReminderNote], run_id: str, at: int) -> Iterable[d
 
 def _seconds(moment: datetime) -> int:
     return int(moment.timestamp())
-
-
-def _instant(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -11,13 +11,14 @@ import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from invites.errors import UsageError
 from invites.model import Invitation
+from invites.times import instant, iso_z
 
 COLUMNS: Final = (
     "meeting_id",
@@ -58,11 +59,11 @@ def row_for(invitation: Invitation, *, eml: str, ics: str) -> list[str]:
         invitation.attendee.email,
         "true" if invitation.attendee.moderator else "false",
         invitation.room.claim,
-        instant(validity.not_before),
-        instant(validity.expires),
+        _utc(validity.not_before),
+        _utc(validity.expires),
         revision.method.value,
         str(revision.sequence),
-        instant(int(revision.dtstamp.timestamp())),
+        _utc(int(revision.dtstamp.timestamp())),
         invitation.message_id,
         eml,
         ics,
@@ -70,9 +71,9 @@ def row_for(invitation: Invitation, *, eml: str, ics: str) -> list[str]:
 
 
 @lru_cache(maxsize=1024)
-def instant(seconds: int) -> str:
+def _utc(seconds: int) -> str:
     """Return seconds since 1970 as `2031-01-01T08:44:00Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso_z(instant(seconds))
 
 
 def lines(rows: Iterable[list[str]]) -> bytes:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from invites.model import Roster, Status
 from invites.planning.actions import SHRINK_ATTENDEES, SHRINK_MEETINGS, Policy, Refusal, Situation
 from invites.planning.facts import MeetingDraft
 from invites.planning.state import Entry, MeetingState
 from invites.text import counted
+from invites.times import instant, iso_z
 
 CLOCK_BEHIND = timedelta(minutes=5)
 """A clock this much behind the last run is still taken for the same clock."""
@@ -41,7 +42,7 @@ def _clock_text(last_run: int, now: int, words: str) -> str:
 
 
 def _said(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    return iso_z(instant(seconds))
 
 
 def zone_data_fault(recorded: str | None, current: str) -> str | None:

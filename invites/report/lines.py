@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from invites.times import iso_z
+
 _BARE = re.compile(r"[A-Za-z0-9_.:/@+,*-]+")
 
 
@@ -64,7 +66,7 @@ def _value(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            return iso_z(value)
         case timedelta():
             return f"{value.total_seconds():.3f}s"
         case _:

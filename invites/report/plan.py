@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from invites.model import Change
 from invites.planning.actions import Action, Cause, Hold, Plan, Reason, Send, Withdraw
 from invites.planning.facts import Draft, MeetingFacts
 from invites.problems import escaped
-from invites.times import zone
+from invites.times import instant, iso_z, zone
 
 NOT_SHOWN: Final[Mapping[str, str]] = {
     "validity": "the time in which the link is admitted",
@@ -156,7 +156,7 @@ def _action_document(action: Action) -> dict[str, Any]:
         "kind": action.revision.kind.value,
         "method": action.revision.method.value,
         "sequence": action.revision.sequence,
-        "dtstamp": _stamp(action.revision.dtstamp),
+        "dtstamp": iso_z(action.revision.dtstamp),
         "uid": action.uid,
         "retry": action.retry,
         "changes": [_change_document(change) for change in action.changes],
@@ -183,7 +183,7 @@ def place_of(draft: Draft) -> dict[str, Any]:
     return {
         "meeting_id": facts.id,
         "title": facts.title,
-        "start": _stamp(facts.start),
+        "start": iso_z(facts.start),
         "timezone": facts.timezone,
         "email": draft.attendee.email,
     }
@@ -192,8 +192,8 @@ def place_of(draft: Draft) -> dict[str, Any]:
 def _change_document(change: Change) -> dict[str, Any]:
     return {
         "field": change.field,
-        "old": _stamp(change.old) if isinstance(change.old, datetime) else change.old,
-        "new": _stamp(change.new) if isinstance(change.new, datetime) else change.new,
+        "old": iso_z(change.old) if isinstance(change.old, datetime) else change.old,
+        "new": iso_z(change.new) if isinstance(change.new, datetime) else change.new,
     }
 
 
@@ -209,9 +209,5 @@ def _local(moment: datetime, timezone: str) -> str:
     return moment.astimezone(zone(timezone)).strftime("%a %Y-%m-%d %H:%M")
 
 
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 def _utc(seconds: int) -> str:
-    return _stamp(datetime.fromtimestamp(seconds, UTC))
+    return iso_z(instant(seconds))

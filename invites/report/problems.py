@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from invites.problems import Problem, escaped
+from invites.text import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,7 +35,5 @@ def problem_table(problems: Sequence[Problem]) -> Table:
 
 
 def _title(problems: Sequence[Problem]) -> str:
-    count = len(problems)
-    noun = "problem" if count == 1 else "problems"
-    shown = f", the first {ROWS_AT_MOST} of them" if count > ROWS_AT_MOST else ""
-    return f"{count} {noun}{shown}"
+    shown = f", the first {ROWS_AT_MOST} of them" if len(problems) > ROWS_AT_MOST else ""
+    return f"{counted(len(problems), 'problem')}{shown}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from invites.planning.actions import Action, Plan, Reason
 from invites.planning.state import State
 from invites.report.plan import action_line, place_of, who_and_what
 from invites.text import counted
+from invites.times import iso_z
 
 LINES_AT_MOST: Final = 20
 """Persons that a summary names one by one; `-v` names all."""
@@ -109,7 +110,7 @@ def unsent_document(unsent: Iterable[Unsent]) -> list[dict[str, Any]]:
             "sequence": one.action.revision.sequence,
             "state": one.state.value,
             "answer": one.answer,
-            "next_attempt": None if one.next_attempt is None else _utc(one.next_attempt),
+            "next_attempt": None if one.next_attempt is None else iso_z(one.next_attempt),
         }
         for one in unsent
     ]
@@ -119,7 +120,7 @@ def _unsent_line(one: Unsent) -> str:
     words = [f"! {who_and_what(one.action.draft)}: {one.state.value}"]
     words += [one.answer] if one.answer else []
     if one.next_attempt is not None:
-        words.append(f"next attempt from {_utc(one.next_attempt)}")
+        words.append(f"next attempt from {iso_z(one.next_attempt)}")
     return "; ".join([": ".join(words[:2]), *words[2:]]) if one.answer else "; ".join(words)
 
 
@@ -128,7 +129,3 @@ def _capped(lines: Sequence[str], at_most: int | None, words: str) -> Iterator[s
     yield from lines[:shown]
     if len(lines) > shown:
         yield f"… and {len(lines) - shown} {words} (-v shows all)"
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

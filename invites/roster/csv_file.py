@@ -23,7 +23,7 @@ from invites.errors import InvitesError, RosterRefusedError, UsageError
 from invites.problems import Problem
 from invites.roster.columns import BY_NAME, folded_name
 from invites.roster.table import Chunk, Table
-from invites.text import BLANKS
+from invites.text import BLANKS, counted
 
 ROWS_AT_ONCE: Final = 5_000
 """Rows that are in memory as cells at one time."""
@@ -231,12 +231,11 @@ def _surveyed(body: bytes, source: str, delimiter: str) -> _Survey:
 
 
 def _ragged(row: int, cells: int, width: int) -> Problem:
-    noun = "cell" if cells == 1 else "cells"
     return Problem(
         row=row,
         column=None,
         found=None,
-        expected=f"the row has {cells} {noun}, expected {width} as in the header; "
+        expected=f"the row has {counted(cells, 'cell')}, expected {width} as in the header; "
         "a cell that contains the delimiter is quoted",
         refuses_file=True,
     )

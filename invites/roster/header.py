@@ -20,7 +20,7 @@ OPTIONAL_LETTERS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class PlacedColumn:
     """A column and where it is: `index` counts from 0, `shown` is its name in problems."""
 
     column: Column
@@ -35,15 +35,15 @@ class Layout:
     `usable` is false where rows can't be read by it.
     """
 
-    places: tuple[Place, ...]
+    places: tuple[PlacedColumn, ...]
     problems: tuple[Problem, ...]
     usable: bool
 
-    def place_of(self, name: str) -> Place | None:
+    def place_of(self, name: str) -> PlacedColumn | None:
         """Return where the known column of this name is, None where the file has none."""
         return next((place for place in self.places if place.column is BY_NAME.get(name)), None)
 
-    def extras(self) -> tuple[Place, ...]:
+    def extras(self) -> tuple[PlacedColumn, ...]:
         """Return the places of the columns that we don't know."""
         return tuple(place for place in self.places if place.column.name not in BY_NAME)
 
@@ -52,7 +52,7 @@ def layout_of(header: tuple[str, ...], rules: RosterRules) -> Layout:
     """Return what the header says, by our names and those of the settings."""
     theirs = _their_names(rules.columns)
     meant = {folded_name(name) for name in rules.extra}
-    places: list[Place] = []
+    places: list[PlacedColumn] = []
     problems: list[Problem] = []
     for index, cell in enumerate(header):
         name = cell.strip(BLANKS)
@@ -93,12 +93,12 @@ def _their_names(columns: Mapping[str, tuple[str, ...] | str]) -> dict[str, str]
     }
 
 
-def _place(index: int, name: str, folded: str, theirs: Mapping[str, str]) -> Place:
+def _place(index: int, name: str, folded: str, theirs: Mapping[str, str]) -> PlacedColumn:
     ours = theirs.get(folded, folded)
     column = BY_NAME.get(ours)
     if column is None:
-        return Place(column=extra_column(folded), index=index, shown=name)
-    return Place(column=column, index=index, shown=ours if folded == ours else name)
+        return PlacedColumn(column=extra_column(folded), index=index, shown=name)
+    return PlacedColumn(column=column, index=index, shown=ours if folded == ours else name)
 
 
 def _strange(name: str) -> str | None:
@@ -112,8 +112,8 @@ def _strange(name: str) -> str | None:
     return None
 
 
-def _repeated(places: Iterable[Place], header: tuple[str, ...]) -> list[Problem]:
-    first: dict[str, Place] = {}
+def _repeated(places: Iterable[PlacedColumn], header: tuple[str, ...]) -> list[Problem]:
+    first: dict[str, PlacedColumn] = {}
     problems = []
     for place in places:
         earlier = first.setdefault(place.column.name, place)
@@ -129,7 +129,7 @@ def _repeated(places: Iterable[Place], header: tuple[str, ...]) -> list[Problem]
 
 
 def _misspelt(
-    unknown: Iterable[Place], missing: Iterable[Column]
+    unknown: Iterable[PlacedColumn], missing: Iterable[Column]
 ) -> tuple[list[Problem], set[str]]:
     """Return a problem for each unknown name that resembles a missing column, and those columns."""
     problems = []

@@ -1,4 +1,4 @@
-"""From a draft to a meeting: its rows are compared, its times placed on the line of instants."""
+"""From a meeting's rows to the meeting: they are compared, its times become instants."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from invites.jitsi.validity import fits, validity_for
 from invites.model import Attendee, Meeting, Status
 from invites.problems import Problem, escaped
 from invites.roster.cells import NamedRoom, RosterRules
-from invites.roster.header import Place
-from invites.roster.rows import Cells, Draft, Readings, Refusal
-from invites.times import TimeRefused, instant, zone
+from invites.roster.header import PlacedColumn
+from invites.roster.rows import CellReader, Cells, MeetingRows, RefusedCell
+from invites.times import TimeRefused, in_utc, zone
 
 
 class Spelling(NamedTuple):
@@ -28,14 +28,14 @@ class Spelling(NamedTuple):
 
 
 class Times(NamedTuple):
-    """Start and end in UTC; either is a Refusal where it has no place on the line of instants."""
+    """Start and end in UTC; either is a RefusedCell where it has no place on the line of instants."""
 
-    start: datetime | Refusal
-    end: datetime | Refusal
+    start: datetime | RefusedCell
+    end: datetime | RefusedCell
 
 
 @dataclass(slots=True)
-class Settled:
+class ParsedMeeting:
     """A meeting as its rows agree on it, None where nothing of it is left.
 
     `refused` are the rows left out, `repeated` the number of rows that said something again.
@@ -49,7 +49,7 @@ class Settled:
 
 
 @dataclass(slots=True)
-class _Variant:
+class _AlikeRows:
     """Rows whose meeting cells have the same text, in their order, and what these cells are."""
 
     rows: list[int]
@@ -61,83 +61,85 @@ class _Variant:
         return self.rows[0]
 
 
-class Settler:
-    """Settles drafts by one roster's rules and header; what cells mean is kept between drafts."""
+class MeetingParser:
+    """Parses meetings by one roster's rules and header; what cells mean is kept between meetings."""
 
-    def __init__(self, places: Sequence[Place], rules: RosterRules, *, email_shown: str) -> None:
-        """Settle drafts whose meeting cells are at `places`; problems name the addresses' column."""
+    def __init__(
+        self, places: Sequence[PlacedColumn], rules: RosterRules, *, email_shown: str
+    ) -> None:
+        """Parse meetings whose own cells are at `places`; problems name the addresses' column."""
         self._rules = rules
         self._email_shown = email_shown
         self._places = {place.column.name: (at, place) for at, place in enumerate(places)}
-        self._readings = [Readings(place.column, rules) for place in places]
+        self._readings = [CellReader(place.column, rules) for place in places]
         self._times: dict[tuple[object, object, str], Times] = {}
         self._default_zone = zone(rules.timezone).key
 
-    def settle(self, draft: Draft) -> Settled:
-        """Return the meeting that a draft comes to, and what is wrong with its rows."""
-        settled = Settled(refused=set(draft.refused))
-        variants = [self._read(settled, rows, cells) for cells, rows in draft.variants.items()]
-        if not draft.meeting_id:
-            for variant in variants:
-                self._place_times(settled, variant, self._zone_of([variant]))
-            return settled
-        if settled.problems:
-            self._refuse_dependents(settled, variants)
-        zone_name = self._zone_of(variants)
-        for variant in variants:
-            self._place_times(settled, variant, zone_name)
-        if len(variants) > 1:
+    def parse(self, said: MeetingRows) -> ParsedMeeting:
+        """Return the meeting that its rows come to, and what is wrong with its rows."""
+        parsed = ParsedMeeting(refused=set(said.refused))
+        alike = [self._read(parsed, rows, cells) for cells, rows in said.alike.items()]
+        if not said.meeting_id:
+            for group in alike:
+                self._place_times(parsed, group, self._zone_of([group]))
+            return parsed
+        if parsed.problems:
+            self._refuse_dependents(parsed, alike)
+        zone_name = self._zone_of(alike)
+        for group in alike:
+            self._place_times(parsed, group, zone_name)
+        if len(alike) > 1:
             for name in self._places:
-                self._compare(settled, variants, name)
-        self._note_spellings(settled, variants)
-        _refuse_clashes(settled, draft, self._email_shown)
-        self._refuse_long_links(settled, draft, variants)
-        attendees = _attendees(settled, draft)
-        if attendees and not any(problem.refuses_file for problem in settled.problems):
-            settled.meeting = _meeting(draft, variants, attendees, zone_name, settled.refused)
-        return settled
+                self._compare(parsed, alike, name)
+        self._note_spellings(parsed, alike)
+        _refuse_clashes(parsed, said, self._email_shown)
+        self._refuse_long_links(parsed, said, alike)
+        attendees = _attendees(parsed, said)
+        if attendees and not any(problem.refuses_file for problem in parsed.problems):
+            parsed.meeting = _meeting(said, alike, attendees, zone_name, parsed.refused)
+        return parsed
 
-    def _zone_of(self, variants: Iterable[_Variant]) -> str:
-        return _agreed(variants, "timezone") or self._default_zone
+    def _zone_of(self, alike: Iterable[_AlikeRows]) -> str:
+        return _agreed(alike, "timezone") or self._default_zone
 
-    def _read(self, settled: Settled, rows: list[int], cells: Cells) -> _Variant:
+    def _read(self, parsed: ParsedMeeting, rows: list[int], cells: Cells) -> _AlikeRows:
         """Return what the cells of some rows are; those that are refused have no value."""
         values: dict[str, Any] = {}
         for name, (at, _) in self._places.items():
             value = self._readings[at][cells[at]]
-            if type(value) is Refusal:
-                self._refuse(settled, rows, name, cells, value.expected)
+            if type(value) is RefusedCell:
+                self._refuse(parsed, rows, name, cells, value.expected)
             else:
                 values[name] = value
-        return _Variant(rows, cells, values)
+        return _AlikeRows(rows, cells, values)
 
     def _refuse(
-        self, settled: Settled, rows: Iterable[int], name: str, cells: Cells, expected: str
+        self, parsed: ParsedMeeting, rows: Iterable[int], name: str, cells: Cells, expected: str
     ) -> None:
         at, place = self._places[name]
-        settled.refused.update(rows)
-        settled.problems += [
+        parsed.refused.update(rows)
+        parsed.problems += [
             Problem(row=row, column=place.shown, found=cells[at], expected=expected) for row in rows
         ]
 
-    def _refuse_dependents(self, settled: Settled, variants: Sequence[_Variant]) -> None:
+    def _refuse_dependents(self, parsed: ParsedMeeting, alike: Sequence[_AlikeRows]) -> None:
         """Refuse rows whose empty cell takes the meeting's value where that value was refused.
 
         Otherwise a misspelt zone or room in one row would move the whole meeting.
         """
         for name in self._places:
-            wrong = [variant for variant in variants if name not in variant.values]
-            if not wrong or _agreed(variants, name) is not None:
+            wrong = [group for group in alike if name not in group.values]
+            if not wrong or _agreed(alike, name) is not None:
                 continue
-            for variant in variants:
-                if name in variant.values:
-                    del variant.values[name]
+            for group in alike:
+                if name in group.values:
+                    del group.values[name]
                     expected = f"what the meeting's row {wrong[0].row} should have here"
-                    self._refuse(settled, variant.rows, name, variant.cells, expected)
+                    self._refuse(parsed, group.rows, name, group.cells, expected)
 
-    def _place_times(self, settled: Settled, variant: _Variant, zone_name: str) -> None:
+    def _place_times(self, parsed: ParsedMeeting, group: _AlikeRows, zone_name: str) -> None:
         """Put instants in the place of the times that the cells have."""
-        values = variant.values
+        values = group.values
         if "timezone" in self._places and "timezone" not in values:
             values.pop("start", None)
             values.pop("end", None)
@@ -152,67 +154,67 @@ class Settler:
             else:
                 values.pop(name, None)
                 if value.expected:
-                    self._refuse(settled, variant.rows, name, variant.cells, value.expected)
+                    self._refuse(parsed, group.rows, name, group.cells, value.expected)
 
-    def _compare(self, settled: Settled, variants: Sequence[_Variant], name: str) -> None:
+    def _compare(self, parsed: ParsedMeeting, alike: Sequence[_AlikeRows], name: str) -> None:
         """Note a problem of the file for each value that differs from the first row's."""
         at, place = self._places[name]
-        stated = [variant for variant in variants if variant.values.get(name) is not None]
+        stated = [group for group in alike if group.values.get(name) is not None]
         seen = {_key(stated[0].values[name])} if stated else set()
-        for variant in stated[1:]:
-            key = _key(variant.values[name])
+        for group in stated[1:]:
+            key = _key(group.values[name])
             if key not in seen:
                 seen.add(key)
-                settled.problems.append(
+                parsed.problems.append(
                     Problem(
-                        row=variant.row,
+                        row=group.row,
                         column=place.shown,
-                        found=variant.cells[at],
+                        found=group.cells[at],
                         expected=_as_in(stated[0], at),
                         refuses_file=True,
                     )
                 )
 
     def _refuse_long_links(
-        self, settled: Settled, draft: Draft, variants: Sequence[_Variant]
+        self, parsed: ParsedMeeting, said: MeetingRows, alike: Sequence[_AlikeRows]
     ) -> None:
         """Refuse rows whose join link mail programs break; a cancelled meeting has no links."""
-        scales, named = self._rules.links, _agreed(variants, "room")
-        if scales is None or _agreed(variants, "status") is Status.CANCELLED:
+        scales, named = self._rules.links, _agreed(alike, "room")
+        if scales is None or _agreed(alike, "status") is Status.CANCELLED:
             return
         room = named.room if named else None
-        suspects = scales.suspects(draft.rows(), room)
-        start, end = _agreed(variants, "start"), _agreed(variants, "end")
+        suspects = scales.suspects(said.rows(), room)
+        start, end = _agreed(alike, "start"), _agreed(alike, "end")
         if not suspects or start is None or end is None:
             return
         # A derived room is as long with any key.
-        room = room or derived_room(draft.meeting_id, b"")
+        room = room or derived_room(said.meeting_id, b"")
         validity = validity_for(start, end, self._rules.validity)
         for attendee, length in scales.too_long(suspects, room=room, validity=validity):
-            settled.refused.add(attendee.row)
-            settled.problems.append(link_problem(attendee, length))
+            parsed.refused.add(attendee.row)
+            parsed.problems.append(link_problem(attendee, length))
 
-    def _note_spellings(self, settled: Settled, variants: Iterable[_Variant]) -> None:
-        for variant in variants:
-            named = variant.values.get("room")
+    def _note_spellings(self, parsed: ParsedMeeting, alike: Iterable[_AlikeRows]) -> None:
+        for group in alike:
+            named = group.values.get("room")
             if isinstance(named, NamedRoom):
-                settled.spellings.append(Spelling(variant.row, named.text, named.room.claim))
+                parsed.spellings.append(Spelling(group.row, named.text, named.room.claim))
 
 
 def _times(start: object, end: object, zone_name: str, rules: RosterRules) -> Times:
-    """Return the instants of a meeting's times; a Refusal without words is reported elsewhere."""
+    """Return the instants of a meeting's times; a RefusedCell without words is reported elsewhere."""
     placed = [_instant(moment, zone_name, rules) for moment in (start, end)]
     opened, closed = placed
     if isinstance(opened, datetime) and isinstance(closed, datetime):
         if closed <= opened:
-            return Times(opened, Refusal("an end after the start"))
+            return Times(opened, RefusedCell("an end after the start"))
         validity = validity_for(opened, closed, rules.validity)
         if not fits(validity, rules.validity):
             lives = timedelta(seconds=validity.expires - validity.not_before)
             longest = rules.validity.longest
             return Times(
                 opened,
-                Refusal(
+                RefusedCell(
                     f"an end by which a token lives at most {_hours(longest)}; this one needs "
                     f"{_hours(lives)} from before the start to after the end ([validity] longest)"
                 ),
@@ -220,14 +222,14 @@ def _times(start: object, end: object, zone_name: str, rules: RosterRules) -> Ti
     return Times(opened, closed)
 
 
-def _instant(moment: object, zone_name: str, rules: RosterRules) -> datetime | Refusal:
+def _instant(moment: object, zone_name: str, rules: RosterRules) -> datetime | RefusedCell:
     if not isinstance(moment, datetime):
-        return Refusal("")
+        return RefusedCell("")
     how = f"%z in [roster] date_format ({rules.date_format}) reads one" if rules.date_format else ""
     try:
-        return instant(moment, zone(zone_name), with_offset=how)
+        return in_utc(moment, zone(zone_name), with_offset=how)
     except TimeRefused as refusal:
-        return Refusal(refusal.expected)
+        return RefusedCell(refusal.expected)
 
 
 def _hours(span: timedelta) -> str:
@@ -247,30 +249,30 @@ def _key(value: object) -> object:
             return value
 
 
-def _as_in(first: _Variant, at: int) -> str:
+def _as_in(first: _AlikeRows, at: int) -> str:
     return f'"{escaped(first.cells[at])}" as in row {first.row} of the same meeting'
 
 
-def _agreed(variants: Iterable[_Variant], name: str) -> Any:
+def _agreed(alike: Iterable[_AlikeRows], name: str) -> Any:
     """Return the value that the rows give, None where none does."""
-    stated = (variant.values.get(name) for variant in variants)
+    stated = (group.values.get(name) for group in alike)
     return next((value for value in stated if value is not None), None)
 
 
-def _refuse_clashes(settled: Settled, draft: Draft, column: str) -> None:
+def _refuse_clashes(parsed: ParsedMeeting, said: MeetingRows, column: str) -> None:
     """Refuse all rows of an address that has other values in another row of the meeting."""
-    for address in draft.clashes.keys() | (draft.spoilt.keys() & draft.attendees.keys()):
+    for address in said.clashes.keys() | (said.spoilt.keys() & said.attendees.keys()):
         rows = [
-            draft.attendees[address],
-            *draft.repeats.get(address, ()),
-            *draft.clashes.get(address, ()),
+            said.attendees[address],
+            *said.repeats.get(address, ()),
+            *said.clashes.get(address, ()),
         ]
-        spoilt = draft.spoilt.get(address, [])
+        spoilt = said.spoilt.get(address, [])
         numbers = sorted({*(attendee.row for attendee in rows), *spoilt})
         for attendee in rows:
             other = numbers[1] if attendee.row == numbers[0] else numbers[0]
-            settled.refused.add(attendee.row)
-            settled.problems.append(
+            parsed.refused.add(attendee.row)
+            parsed.problems.append(
                 Problem(
                     row=attendee.row,
                     column=column,
@@ -281,48 +283,48 @@ def _refuse_clashes(settled: Settled, draft: Draft, column: str) -> None:
             )
 
 
-def _attendees(settled: Settled, draft: Draft) -> tuple[Attendee, ...]:
+def _attendees(parsed: ParsedMeeting, said: MeetingRows) -> tuple[Attendee, ...]:
     """Return the attendees whose rows are sound, in the order of their addresses."""
-    if not (settled.refused or draft.repeats):
-        return tuple(sorted(draft.attendees.values(), key=lambda attendee: attendee.address))
+    if not (parsed.refused or said.repeats):
+        return tuple(sorted(said.attendees.values(), key=lambda attendee: attendee.address))
     found = []
-    for address in sorted(draft.attendees):
-        rows = [draft.attendees[address], *draft.repeats.get(address, ())]
-        sound = [attendee for attendee in rows if attendee.row not in settled.refused]
+    for address in sorted(said.attendees):
+        rows = [said.attendees[address], *said.repeats.get(address, ())]
+        sound = [attendee for attendee in rows if attendee.row not in parsed.refused]
         if sound:
-            settled.repeated += len(sound) - 1
+            parsed.repeated += len(sound) - 1
             spelt = min(sound, key=lambda attendee: attendee.email)
             found.append(replace(spelt, row=min(attendee.row for attendee in sound)))
     return tuple(found)
 
 
 def _meeting(
-    draft: Draft,
-    variants: Sequence[_Variant],
+    said: MeetingRows,
+    alike: Sequence[_AlikeRows],
     attendees: tuple[Attendee, ...],
     zone_name: str,
     refused: set[int],
 ) -> Meeting:
     """Return the meeting on which all its rows agree, those left out for another fault included."""
-    named = _agreed(variants, "room")
+    named = _agreed(alike, "room")
     return Meeting(
-        id=draft.meeting_id,
-        title=_agreed(variants, "title"),
-        start=_agreed(variants, "start"),
-        end=_agreed(variants, "end"),
+        id=said.meeting_id,
+        title=_agreed(alike, "title"),
+        start=_agreed(alike, "start"),
+        end=_agreed(alike, "end"),
         timezone=zone_name,
         attendees=attendees,
         room=named.room if named else None,
-        description=_agreed(variants, "description") or "",
-        organizer_name=_agreed(variants, "organizer_name") or "",
-        organizer_email=_organizer_email(variants),
-        status=_agreed(variants, "status") or Status.CONFIRMED,
+        description=_agreed(alike, "description") or "",
+        organizer_name=_agreed(alike, "organizer_name") or "",
+        organizer_email=_organizer_email(alike),
+        status=_agreed(alike, "status") or Status.CONFIRMED,
         incomplete=bool(refused),
-        row=min(row for one in variants for row in one.rows if row not in refused),
+        row=min(row for one in alike for row in one.rows if row not in refused),
     )
 
 
-def _organizer_email(variants: Iterable[_Variant]) -> str:
+def _organizer_email(alike: Iterable[_AlikeRows]) -> str:
     """Return the host's address; of several spellings the first in code-point order."""
-    stated = (variant.values.get("organizer_email") for variant in variants)
+    stated = (group.values.get("organizer_email") for group in alike)
     return min((value.mailbox for value in stated if value is not None), default="")

@@ -12,7 +12,7 @@ from invites.problems import Problem, Warned, escaped
 from invites.roster.cells import RosterRules
 from invites.roster.checks import second_spellings, shared_rooms
 from invites.roster.header import Layout, layout_of
-from invites.roster.meetings import Settled, Settler
+from invites.roster.meetings import MeetingParser, ParsedMeeting
 from invites.roster.rows import RowReader
 from invites.roster.table import Chunk, Table
 from invites.text import counted
@@ -55,17 +55,17 @@ def _parsed(table: Table, layout: Layout, rules: RosterRules, *, skip_invalid: b
         reader.read(chunk)
     rows_read = reader.rows_read + len(table.faults)
     problems = [*layout.problems, *table.faults, *reader.problems, *_no_rows(rows_read)]
-    settled = _settled(reader, layout, rules)
-    problems += [problem for one in settled for problem in one.problems]
-    spellings = (spelling for one in settled for spelling in one.spellings)
+    parsed = _parsed_meetings(reader, layout, rules)
+    problems += [problem for one in parsed for problem in one.problems]
+    spellings = (spelling for one in parsed for spelling in one.spellings)
     problems += second_spellings(spellings, _shown(layout, "room"))
     problems = _in_order(problems, layout)
     if problems and (not skip_invalid or any(problem.refuses_file for problem in problems)):
         raise RosterRefusedError(table.source, problems, rows_read=rows_read)
     meetings = tuple(
-        sorted((one.meeting for one in settled if one.meeting), key=lambda m: (m.start, m.id))
+        sorted((one.meeting for one in parsed if one.meeting), key=lambda m: (m.start, m.id))
     )
-    rejected = len(set().union(*(one.refused for one in settled)))
+    rejected = len(set().union(*(one.refused for one in parsed)))
     return Roster(
         source=table.source,
         digest=table.digest,
@@ -73,7 +73,7 @@ def _parsed(table: Table, layout: Layout, rules: RosterRules, *, skip_invalid: b
         rows_read=rows_read,
         accepted=rows_read - rejected,
         rejected=rejected,
-        repeated=sum(one.repeated for one in settled),
+        repeated=sum(one.repeated for one in parsed),
         left_out=tuple(problems),
         left_out_meetings=_left_out_meetings(reader, meetings),
         warnings=tuple(_warnings(reader, meetings, layout, rules)),
@@ -82,9 +82,9 @@ def _parsed(table: Table, layout: Layout, rules: RosterRules, *, skip_invalid: b
     )
 
 
-def _settled(reader: RowReader, layout: Layout, rules: RosterRules) -> list[Settled]:
-    settler = Settler(reader.meeting_places, rules, email_shown=_shown(layout, "email"))
-    return [settler.settle(draft) for draft in (*reader.drafts.values(), reader.strays)]
+def _parsed_meetings(reader: RowReader, layout: Layout, rules: RosterRules) -> list[ParsedMeeting]:
+    parser = MeetingParser(reader.meeting_places, rules, email_shown=_shown(layout, "email"))
+    return [parser.parse(said) for said in (*reader.meetings.values(), reader.strays)]
 
 
 def _no_rows(rows_read: int) -> list[Problem]:
@@ -108,7 +108,7 @@ def _shown(layout: Layout, name: str) -> str:
 
 def _left_out_meetings(reader: RowReader, meetings: Iterable[Meeting]) -> tuple[str, ...]:
     """Return the ids of meetings of which every row was left out."""
-    return tuple(sorted(reader.drafts.keys() - {meeting.id for meeting in meetings}))
+    return tuple(sorted(reader.meetings.keys() - {meeting.id for meeting in meetings}))
 
 
 def _warnings(

@@ -1,4 +1,4 @@
-"""From rows to drafts of meetings: each cell is read once per distinct text."""
+"""From rows to what they say of each meeting: each cell is read once per distinct text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from invites.model import NO_COLUMNS, Attendance, Attendee
 from invites.problems import Problem
 from invites.roster.cells import RosterRules
 from invites.roster.columns import BY_NAME, Column, Scope
-from invites.roster.header import Layout, Place
+from invites.roster.header import Layout, PlacedColumn
 from invites.roster.table import Chunk
 from invites.text import BLANKS, CellRefused
 
@@ -24,13 +24,13 @@ _ALONE: Final = ("name", "email", "avatar", "user_id")
 Cells = tuple[str, ...]
 
 
-class Refusal(NamedTuple):
+class RefusedCell(NamedTuple):
     """What was expected in a cell that can't be taken."""
 
     expected: str
 
 
-class Readings(dict[str, Any]):
+class CellReader(dict[str, Any]):
     """The values of one column's cells by their text: each text is read once."""
 
     __slots__ = ("column", "rules")
@@ -42,28 +42,28 @@ class Readings(dict[str, Any]):
         self.rules = rules
 
     def __missing__(self, text: str) -> object:
-        """Return the value of a text that was not seen before, or a Refusal."""
+        """Return the value of a text that was not seen before, or a RefusedCell."""
         value: object
         try:
             value = self.column.read(text, self.rules)
         except CellRefused as refusal:
-            value = Refusal(refusal.expected)
+            value = RefusedCell(refusal.expected)
         self[text] = value
         return value
 
 
 @dataclass(slots=True)
-class Draft:
+class MeetingRows:
     """What the rows of one meeting say, not yet compared with each other.
 
-    `variants` has the rows by the raw text of their meeting cells.
+    `alike` has the rows by the raw text of their meeting cells.
     `repeats` are rows that say again what the row in `attendees` says, `clashes` rows that say
     otherwise for the same address, `spoilt` rows with that address and a cell that was refused.
     `meeting_id` is "" for the rows whose meeting can't be known.
     """
 
     meeting_id: str
-    variants: dict[Cells, list[int]] = field(default_factory=dict)
+    alike: dict[Cells, list[int]] = field(default_factory=dict)
     attendees: dict[str, Attendee] = field(default_factory=dict)
     repeats: dict[str, list[Attendee]] = field(default_factory=dict)
     clashes: dict[str, list[Attendee]] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class _Options:
+class _OptionCells:
     """What the attendee columns other than those in `_ALONE` say."""
 
     moderator: bool = False
@@ -96,18 +96,18 @@ class _Options:
     features: tuple[str, ...] = ()
     group: str = ""
     unknown: tuple[str, ...] = ()
-    refused: tuple[tuple[Place, str, str], ...] = ()
+    refused: tuple[tuple[PlacedColumn, str, str], ...] = ()
 
 
 class RowReader:
-    """Takes in a roster's rows, and holds the drafts and the problems that they make."""
+    """Takes in a roster's rows, and holds what they say of each meeting, and their problems."""
 
     def __init__(self, layout: Layout, rules: RosterRules) -> None:
         """Read rows that are laid out by `layout`."""
         self.problems: list[Problem] = []
         self.rows_read = 0
-        self.drafts: dict[str, Draft] = {}
-        self.strays = Draft("")
+        self.meetings: dict[str, MeetingRows] = {}
+        self.strays = MeetingRows("")
         self.unknown_features: dict[str, list[int]] = {}
         self.meeting_places = [p for p in layout.places if p.column.scope is Scope.MEETING]
         self._rules = rules
@@ -121,15 +121,15 @@ class RowReader:
             and place.column.name not in _ALONE
         ]
         self._extras = layout.extras()
-        self._ids = Readings(BY_NAME["meeting_id"], rules)
+        self._ids = CellReader(BY_NAME["meeting_id"], rules)
         self._names, self._addresses, self._avatars, self._user_ids = (
-            Readings(BY_NAME[name], rules) for name in _ALONE
+            CellReader(BY_NAME[name], rules) for name in _ALONE
         )
-        self._by_cell: dict[str, Draft] = {}
-        self._options: dict[Cells, _Options] = {}
+        self._by_cell: dict[str, MeetingRows] = {}
+        self._options: dict[Cells, _OptionCells] = {}
         self._extra_readings: dict[Cells, tuple[Mapping[str, str], tuple[Any, ...]]] = {}
         self._readings_of = {
-            place.index: Readings(place.column, rules)
+            place.index: CellReader(place.column, rules)
             for place in (*self._option_places, *self._extras)
         }
 
@@ -137,10 +137,10 @@ class RowReader:
         """Take in some rows; those without text in any cell are passed over."""
         stripped = [[cell.strip(BLANKS) for cell in column] for column in chunk.columns]
 
-        def column(place: Place | None) -> Iterable[str]:
+        def column(place: PlacedColumn | None) -> Iterable[str]:
             return repeat("") if place is None else stripped[place.index]
 
-        def together(places: Sequence[Place]) -> Iterable[Cells]:
+        def together(places: Sequence[PlacedColumn]) -> Iterable[Cells]:
             return zip(*(stripped[p.index] for p in places), strict=True) if places else repeat(())
 
         for row in zip(
@@ -170,10 +170,10 @@ class RowReader:
         if not id_cell and not any((*personal_cells, *meeting_cells, *option_cells, *extra_cells)):
             return
         self.rows_read += 1
-        draft = self._by_cell.get(id_cell) or self._draft(number, id_cell)
-        rows = draft.variants.get(meeting_cells)
+        meeting = self._by_cell.get(id_cell) or self._meeting_rows(number, id_cell)
+        rows = meeting.alike.get(meeting_cells)
         if rows is None:
-            draft.variants[meeting_cells] = [number]
+            meeting.alike[meeting_cells] = [number]
         else:
             rows.append(number)
         address = self._addresses[email_cell]
@@ -185,17 +185,17 @@ class RowReader:
         if options.unknown:
             self._note_unknown(number, options.unknown)
         if (
-            type(address) is Refusal
-            or type(name) is Refusal
-            or type(avatar) is Refusal
-            or type(user_id) is Refusal
+            type(address) is RefusedCell
+            or type(name) is RefusedCell
+            or type(avatar) is RefusedCell
+            or type(user_id) is RefusedCell
             or options.refused
             or extra[1]
         ):
             values = (name, address, avatar, user_id)
-            self._refuse(number, draft, personal_cells, values, options.refused + extra[1])
+            self._refuse(number, meeting, personal_cells, values, options.refused + extra[1])
             return
-        if draft is self.strays:
+        if meeting is self.strays:
             return
         attendee = Attendee(
             name=name,
@@ -213,44 +213,44 @@ class RowReader:
             columns=extra[0],
             row=number,
         )
-        if draft.attendees.setdefault(address.address, attendee) is not attendee:
-            draft.add_again(attendee)
+        if meeting.attendees.setdefault(address.address, attendee) is not attendee:
+            meeting.add_again(attendee)
 
-    def _draft(self, number: int, id_cell: str) -> Draft:
-        """Return the draft for a cell of `meeting_id` that was not seen before, or was refused."""
+    def _meeting_rows(self, number: int, id_cell: str) -> MeetingRows:
+        """Return the rows of the meeting for a cell of `meeting_id` that was not seen before, or was refused."""
         meeting_id = self._ids[id_cell]
-        if isinstance(meeting_id, Refusal):
+        if isinstance(meeting_id, RefusedCell):
             self._problem(number, self._id, id_cell, meeting_id.expected)
             self.strays.refused.add(number)
             return self.strays
-        draft = self.drafts.setdefault(meeting_id, Draft(meeting_id))
-        self._by_cell[id_cell] = draft
-        return draft
+        meeting = self.meetings.setdefault(meeting_id, MeetingRows(meeting_id))
+        self._by_cell[id_cell] = meeting
+        return meeting
 
     def _refuse(
         self,
         number: int,
-        draft: Draft,
+        meeting: MeetingRows,
         cells: Cells,
         values: tuple[object, ...],
-        others: Iterable[tuple[Place, str, str]],
+        others: Iterable[tuple[PlacedColumn, str, str]],
     ) -> None:
         """Note each cell that was refused, and that the row's address is no longer certain."""
-        draft.refused.add(number)
+        meeting.refused.add(number)
         for place, cell, value in zip(self._alone, cells, values, strict=True):
-            if isinstance(value, Refusal):
+            if isinstance(value, RefusedCell):
                 self._problem(number, place, cell, value.expected)
             elif isinstance(value, Address):
-                draft.spoilt.setdefault(value.address, []).append(number)
+                meeting.spoilt.setdefault(value.address, []).append(number)
         for place, cell, expected in others:
             self._problem(number, place, cell, expected)
 
-    def _read_options(self, cells: Cells) -> _Options:
+    def _read_options(self, cells: Cells) -> _OptionCells:
         values, refused = self._read_together(self._option_places, cells)
         if "attendee_timezone" in values:
             values["timezone"] = values.pop("attendee_timezone")
         unknown = tuple(name for name in values.get("features", ()) if not is_known(name))
-        options = _Options(**values, unknown=unknown, refused=refused)
+        options = _OptionCells(**values, unknown=unknown, refused=refused)
         self._options[cells] = options
         return options
 
@@ -261,14 +261,14 @@ class RowReader:
         return reading
 
     def _read_together(
-        self, places: Sequence[Place], cells: Cells
-    ) -> tuple[dict[str, Any], tuple[tuple[Place, str, str], ...]]:
+        self, places: Sequence[PlacedColumn], cells: Cells
+    ) -> tuple[dict[str, Any], tuple[tuple[PlacedColumn, str, str], ...]]:
         """Return the values by column, and the place, text and expectation of each refused cell."""
         values = {}
         refused = []
         for place, cell in zip(places, cells, strict=True):
             value = self._readings_of[place.index][cell]
-            if isinstance(value, Refusal):
+            if isinstance(value, RefusedCell):
                 refused.append((place, cell, value.expected))
             else:
                 values[place.column.name] = value
@@ -278,6 +278,6 @@ class RowReader:
         for name in names:
             self.unknown_features.setdefault(name, []).append(number)
 
-    def _problem(self, number: int, place: Place | None, cell: str, expected: str) -> None:
+    def _problem(self, number: int, place: PlacedColumn | None, cell: str, expected: str) -> None:
         shown = place.shown if place else None
         self.problems.append(Problem(row=number, column=shown, found=cell, expected=expected))

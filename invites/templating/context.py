@@ -17,8 +17,8 @@ from invites.templating.dates import (
     Span,
     ahead,
     direction,
-    instant,
     local_time,
+    minute_at,
     span,
 )
 from invites.times import zone as zone_named
@@ -275,14 +275,16 @@ def zone_context(facts: LetterFacts, zone_name: str) -> dict[str, object]:
     if zone_name != meeting.timezone:
         there = span(meeting.start, meeting.end, zone_named(meeting.timezone), language)
     day = meeting.start.astimezone(zone).date()
-    opens = instant(facts.validity.not_before + int(facts.skew.total_seconds()), up=True)
+    opens = minute_at(facts.validity.not_before + int(facts.skew.total_seconds()), up=True)
     earlier = facts.earlier_until
     return {
         "when": span(meeting.start, meeting.end, zone, language),
         "when_there": there,
         "opens": local_time(opens, zone, language, beside=day),
-        "closes": local_time(instant(facts.validity.expires), zone, language, beside=day),
-        "earlier_until": None if earlier is None else local_time(instant(earlier), zone, language),
+        "closes": local_time(minute_at(facts.validity.expires), zone, language, beside=day),
+        "earlier_until": None
+        if earlier is None
+        else local_time(minute_at(earlier), zone, language),
         "starts": "soon" if facts.now is None else ahead(meeting.start, facts.now, zone, language),
         "changes": tuple(_change_view(change, zone) for change in facts.changes),
         "language": language,

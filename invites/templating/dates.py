@@ -135,7 +135,7 @@ def ahead(start: datetime, now: datetime, zone: ZoneInfo, language: str) -> str:
             return f"on {at.date} at {at.clock}"
 
 
-def instant(seconds: int, *, up: bool = False) -> datetime:
+def minute_at(seconds: int, *, up: bool = False) -> datetime:
     """Return seconds since 1970 as an aware datetime in UTC, down (or `up`) to a full minute."""
     at = datetime.fromtimestamp(seconds, UTC)
     minute = at.replace(second=0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.templating.dates import direction, instant, local_time, offset_text, span
+from invites.templating.dates import direction, local_time, minute_at, offset_text, span
 from invites.times import zone
 
 BERLIN = zone("Europe/Berlin")
@@ -70,7 +70,7 @@ def test_offsets_have_a_sign_and_seconds_only_of_old(offset: timedelta, text: st
 @given(st.integers(min_value=0, max_value=4_000_000_000))
 def test_the_window_shown_lies_within_the_real_one(seconds: int) -> None:
     """A link is never shown as open before it opens, or after it closes."""
-    opens, closes = instant(seconds, up=True), instant(seconds)
+    opens, closes = minute_at(seconds, up=True), minute_at(seconds)
     assert opens.timestamp() >= seconds >= closes.timestamp()
     assert opens - closes <= timedelta(minutes=1)
     assert opens.second == closes.second == 0
