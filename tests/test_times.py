@@ -16,7 +16,7 @@ from invites.times import (
     TZDATA_VERSION,
     TimeRefused,
     ZoneRefused,
-    instant,
+    in_utc,
     parse_time,
     zone,
     zone_names,
@@ -80,10 +80,10 @@ def test_every_skipped_time_is_refused_and_every_doubled_one_wants_an_offset(nam
         first, last = min(old, new), max(old, new) - SECOND
         for wall in (first, first + (last - first) / 2, last):
             with pytest.raises(TimeRefused) as refused:
-                instant(wall.replace(microsecond=0), rules)
+                in_utc(wall.replace(microsecond=0), rules)
             assert ("is skipped" if after > before else "comes twice") in refused.value.expected
         for wall in (first - SECOND, last + SECOND):
-            placed = instant(wall, rules)
+            placed = in_utc(wall, rules)
             assert placed.astimezone(rules).replace(tzinfo=None) == wall
             assert placed.tzinfo is UTC
 
@@ -91,9 +91,9 @@ def test_every_skipped_time_is_refused_and_every_doubled_one_wants_an_offset(nam
 def test_the_offsets_that_a_refusal_offers_are_both_instants_of_that_time() -> None:
     """What the message tells people to write is read, and is the first and the second time."""
     with pytest.raises(TimeRefused) as refused:
-        instant(datetime(2026, 10, 25, 2, 30), zone("Europe/Berlin"))
+        in_utc(datetime(2026, 10, 25, 2, 30), zone("Europe/Berlin"))
     offered = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d[+-]\d\d:\d\d", refused.value.expected)
-    first, second = (instant(parse_time(text), zone("Europe/Berlin")) for text in offered)
+    first, second = (in_utc(parse_time(text), zone("Europe/Berlin")) for text in offered)
     assert first == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     assert second - first == timedelta(hours=1)
 
@@ -101,7 +101,7 @@ def test_the_offsets_that_a_refusal_offers_are_both_instants_of_that_time() -> N
 def test_the_times_offered_around_a_gap_exist() -> None:
     """Both suggestions of a gap's refusal are taken."""
     with pytest.raises(TimeRefused) as refused:
-        instant(datetime(2026, 3, 29, 2, 30), zone("Europe/Berlin"))
+        in_utc(datetime(2026, 3, 29, 2, 30), zone("Europe/Berlin"))
     assert "01:30 and 03:30 exist" in refused.value.expected
 
 
@@ -119,7 +119,7 @@ def test_a_time_with_offset_is_an_instant_in_every_zone(
     aware = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     parsed = parse_time(aware.isoformat(sep=separator))
     assert parsed == aware
-    assert instant(parsed, zone("Asia/Kathmandu")) == aware
+    assert in_utc(parsed, zone("Asia/Kathmandu")) == aware
 
 
 @given(st.text(max_size=30))
@@ -145,7 +145,7 @@ def test_any_text_is_a_time_or_refused(text: str) -> None:
 )
 def test_each_form_of_a_time_is_read(text: str) -> None:
     """The forms of the documentation come to the same instant in UTC."""
-    assert instant(parse_time(text), zone("UTC")) == datetime(2026, 12, 1, 9, tzinfo=UTC)
+    assert in_utc(parse_time(text), zone("UTC")) == datetime(2026, 12, 1, 9, tzinfo=UTC)
 
 
 def test_a_date_format_is_the_only_form_that_is_read() -> None:
