@@ -19,7 +19,7 @@ from invites.templating.context import VIEWS, ChangeView, Columns, attributes
 from invites.templating.sources import TemplateFile, is_html
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping
 
 SHOWN_AT_MOST = 80
 """Characters of a template's line that an error shows."""
@@ -45,6 +45,10 @@ class MissingColumnError(jinja2.UndefinedError):
     """A template names a column that the roster does not have; the text quotes no value."""
 
 
+class TooMuchError(Exception):
+    """A template takes more than it may; the text says of what, and quotes no value."""
+
+
 class UnknownValue(jinja2.StrictUndefined):
     """Something that a template names and that is not there; any use of it is an error."""
 
@@ -64,7 +68,7 @@ class UnknownValue(jinja2.StrictUndefined):
         super().__init__(hint, obj, name, exc)
 
 
-class _LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
+class LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, with short ways to what the views show and to files that are compiled.
 
     A letter is made of a dozen files, and Jinja2 looks each one up in several steps.
@@ -88,6 +92,10 @@ class _LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
             for text in tree.find_all(nodes.TemplateData):
                 text.data = str(escape(text.data))
         return tree
+
+    def joined(self, pieces: Generator[str, None, None]) -> str:
+        """Return a part of a letter."""
+        return "".join(pieces)
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """Return what a template may name; no view of two mappings where there is but one."""
@@ -128,9 +136,11 @@ class _PlainNames(jinja2.BaseLoader):
         return self._loader.get_source(environment, template.removesuffix(AS_HTML))
 
 
-def letter_environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
-    """Return the environment: the same facts always give the same text."""
-    environment = _LetterEnvironment(
+def letter_environment(
+    loader: jinja2.BaseLoader, kind: type[LetterEnvironment] = LetterEnvironment
+) -> LetterEnvironment:
+    """Return an environment of this kind: the same facts always give the same text."""
+    environment = kind(
         loader,
         undefined=UnknownValue,
         autoescape=_is_escaped,
@@ -199,6 +209,8 @@ def _reason(error: Exception, *, shown: bool) -> str:
     match error:
         case MissingColumnError():
             return str(error)
+        case TooMuchError():
+            return f"which takes {error}"
         case jinja2.UndefinedError():
             expected = "expected names that are known (docs/templates.md lists them)"
         case jinja2.exceptions.SecurityError():

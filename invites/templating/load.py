@@ -5,12 +5,17 @@ The shipped ones are tried by the tests, so a run compiles and analyses those al
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from invites.model import Kind
 from invites.templating.context import PartName, part_files
-from invites.templating.environment import errors_located, letter_environment, located
+from invites.templating.environment import (
+    LetterEnvironment,
+    errors_located,
+    letter_environment,
+    located,
+)
 from invites.templating.inline import Inliner
 from invites.templating.share import Sharing, sharing_of
 from invites.templating.sources import STYLES, Sources, is_html
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 class Templates:
     """The templates of one run; make it with `load`."""
 
-    def __init__(self, sources: Sources, environment: jinja2.Environment, trees: Trees) -> None:
+    def __init__(self, sources: Sources, environment: LetterEnvironment, trees: Trees) -> None:
         """Use `load` instead, which checks what there is to check."""
         self._sources = sources
         self._environment = environment
@@ -42,15 +47,12 @@ class Templates:
         """
         sources = Sources(folder)
         inliner = Inliner(sources.files[STYLES].source)
-        environment = letter_environment(
-            sources.loader(
-                lambda file: (
-                    inliner.inlined(file.source, str(file.path))
-                    if is_html(file.name)
-                    else file.source
-                )
+        loader = sources.loader(
+            lambda file: (
+                inliner.inlined(file.source, str(file.path)) if is_html(file.name) else file.source
             )
         )
+        environment = letter_environment(loader, _kind_for(folder))
         templates = cls(sources, environment, Trees(sources, environment))
         if folder is not None:
             templates._check()
@@ -90,7 +92,8 @@ class Templates:
         """Return what `template.render` does, without the two copies that it makes of `context`."""
         shared = template.new_context(cast("dict[str, Any]", context), shared=True)
         try:
-            return self._environment.concat(template.root_render_func(shared))
+            pieces = template.root_render_func(shared)
+            return self._environment.joined(cast("Generator[str, None, None]", pieces))
         except Exception:  # noqa: BLE001 - a template can raise anything
             self._environment.handle_exception()
 
@@ -114,6 +117,15 @@ class Templates:
         if sharing is None:
             sharing = self._sharing[kind] = sharing_of(kind, self._trees)
         return sharing
+
+
+def _kind_for(folder: Path | None) -> type[LetterEnvironment]:
+    """Return the bounded environment where a folder of somebody's own is read."""
+    if folder is None:
+        return LetterEnvironment
+    from invites.templating.bounds import BoundedEnvironment  # noqa: PLC0415 - else never needed
+
+    return BoundedEnvironment
 
 
 class Trees(Mapping[str, "nodes.Template"]):

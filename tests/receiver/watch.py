@@ -276,7 +276,8 @@ class Watch:
         self._check(letter.answers is not None, "an update that answers nothing", place)
         for before, after in ((old.title, new.title), (unquote(old.room), unquote(new.room))):
             if before != after:
-                self._check(f"{before} -> {after}" in text, "old -> new is not in it", place)
+                told = " ".join(f"{before} -> {after}".split())
+                self._check(told in " ".join(text.split()), "old -> new is not in it", place)
         self._check(("* Start: " in text) == (old.start != new.start), "start in words", place)
         self._check(("* Moderator: " in text) == (old.moderator != new.moderator), "role", place)
 
