@@ -11,12 +11,19 @@ from pathlib import Path
 
 from invites.errors import StorageError, UsageError
 from invites.messages import Composer, Verifier
+from invites.messages.mime import html_of
 from invites.model import Kind, Meeting, Revision, Roster, Status
 from invites.output import manifest
-from invites.output.forms import form_named, new_file
+from invites.output.forms import Place, form_named, new_file
 from invites.output.index import Index
 from invites.output.staging import staged
 from invites.problems import Warned
+
+PAGES_AT_MOST = 500
+"""Invitations up to which a build has a page for each, unless more are asked for."""
+
+OCTETS_AT_MOST = 100 * 10**9
+"""Of all messages of a build; a million of the usual ones take a quarter of it."""
 
 _DISK = {
     errno.ENOSPC: "the disk is full",
@@ -85,11 +92,14 @@ def build(
     verifier: Verifier,
     now: datetime,
     form: str = "files",
+    pages: bool = False,
+    octets_at_most: int = OCTETS_AT_MOST,
     on_invitation: Callable[[], None] = lambda: None,
 ) -> BuildReport:
     """Mint, render, check and write every invitation of `selection` into `out`.
 
     `now` (aware, UTC, whole seconds) is the revision's time.  `on_invitation` is called after each.
+    `pages` writes each mail's HTML beside it, however many there are.
     Raises OutputRefusedError, TryAgainError, MessageFaultError, StorageError; in each case `out` is
     as it was before.
     """
@@ -98,20 +108,33 @@ def build(
     with _disk_in_words(out), staged(out) as folder, ExitStack() as opened:
         listing = opened.enter_context(new_file(folder, manifest.NAME))
         page = opened.enter_context(new_file(folder, "index.html"))
-        writer = form_named(form, folder, sender=composer.sender.organizer.email, now=now)
+        with_pages = pages or selection.invitations <= PAGES_AT_MOST
+        writer = form_named(
+            form,
+            folder,
+            sender=composer.sender.organizer.email,
+            now=now,
+            page_of=(lambda invitation: html_of(invitation.eml)) if with_pages else None,
+        )
         opened.callback(writer.close)
         listing.write(manifest.HEADER)
         index = Index(
             page, invitations=selection.invitations, meetings=len(selection.meetings), demo=demo
         )
+        left = octets_at_most
         for meeting in selection.meetings:
             index.meeting(meeting)
             rows = []
             for invitation in verifier.passed(composer.compose(meeting, revision)):
-                eml, ics = writer.add(invitation)
-                listed = ("", "") if form == "tar" else (eml, ics)
-                index.invitation(invitation, eml=listed[0], ics=listed[1])
-                rows.append(manifest.row_for(invitation, eml=eml, ics=ics))
+                left -= len(invitation.eml) + len(invitation.ics)
+                if left < 0:
+                    raise StorageError(
+                        f"{out}: the messages take more than {octets_at_most / 1e9:g} GB, expected "
+                        "less; nothing was changed there; build fewer meetings at once (--meeting)"
+                    )
+                place = writer.add(invitation)
+                index.invitation(invitation, Place("", "") if form == "tar" else place)
+                rows.append(manifest.row_for(invitation, eml=place.eml, ics=place.ics))
                 on_invitation()
             listing.write(manifest.lines(rows))
         index.end()

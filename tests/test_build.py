@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from invites.build import selected
-from invites.errors import TryAgainError, UsageError
+from invites.errors import StorageError, TryAgainError, UsageError
 from invites.model import Invitation, Roster, Status
 from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer, write_settings
 from tests.workshop import START, Workshop
@@ -354,3 +354,22 @@ def test_all_that_a_build_makes_is_private_under_an_open_umask(
         os.umask(before)
     for path in tmp_path.rglob("*"):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_a_build_beyond_its_bound_leaves_everything_as_it_was(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    """A roster that would fill the disk is refused in words, and the earlier build stays."""
+    out = tmp_path / "out"
+    people = [workshop.attendee(number) for number in range(1, 6)]
+    workshop.build(out, workshop.meeting(), composer=workshop.composer())
+    before = tree(out)
+    with pytest.raises(StorageError, match="the messages take more than 4e-05 GB"):
+        workshop.build(
+            out,
+            workshop.meeting(*people),
+            composer=workshop.composer(),
+            octets_at_most=40_000,
+        )
+    assert tree(out) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

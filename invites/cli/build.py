@@ -45,6 +45,12 @@ def build(
         str | None,
         typer.Option("--verify", metavar="all", help="Read every message back, not a sample."),
     ] = None,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html", help="Write each mail's HTML to look at, also beyond 500 invitations."
+        ),
+    ] = False,
     demo: Annotated[
         bool, typer.Option("--demo", help="Sign with a throw-away secret; needs no settings.")
     ] = False,
@@ -53,6 +59,8 @@ def build(
     """Mint a join link for each attendee and write the invitations as email-ready files."""
     if form not in {"files", "mbox", "tar"}:
         raise UsageError(f'--as: found "{form[:40]}", expected files, mbox or tar')
+    if html and form != "files":
+        raise UsageError(f'--html: found "--as {form}", expected --as files, which alone has pages')
     if verify not in {None, "all"}:
         raise UsageError(f'--verify: found "{verify}", expected all')
     from invites.output.staging import repair
@@ -88,6 +96,7 @@ def build(
             verifier=verifier,
             now=instant,
             form=form,
+            pages=html,
             on_invitation=advance,
         )
     call.warn_of(read, report.warnings)

@@ -46,9 +46,14 @@ from invites.templating import (
     Templates,
     filled,
 )
+from invites.text import counted
 
 if TYPE_CHECKING:
     from invites.settings import Settings
+
+
+OTHERS_AT_MOST = 200
+"""Attendees of a meeting up to whom each one's entry lists the others: the lists grow as a square."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +176,7 @@ class _MeetingRevision:
 
 
 class Composer:
-    """Composes messages; deterministic, and all that it keeps is a count of long links."""
+    """Composes messages; deterministic, and all that it keeps is what to warn of."""
 
     def __init__(
         self, sender: Sender, *, key: SigningKey, room_key: bytes, templates: Templates
@@ -180,6 +185,7 @@ class Composer:
         self.sender = sender
         self._links = Links(sender.server, key)
         self._room_key = room_key
+        self._crowded: dict[str, tuple[int, int]] = {}
         self._writer = LetterWriter(templates)
         self._domain = sender.organizer.email.rpartition("@")[2]
 
@@ -200,8 +206,16 @@ class Composer:
 
     @property
     def warnings(self) -> list[Warned]:
-        """What somebody should look at: one warning for all long links, for they are long alike."""
-        return self._links.warnings
+        """What somebody should look at: one warning for alike things, such as all long links."""
+        if not self._crowded:
+            return self._links.warnings
+        meeting_id, (count, row) = max(self._crowded.items(), key=lambda one: one[1])
+        text = (
+            f"entries of {counted(len(self._crowded), 'meeting')} do not list the others, for "
+            f"[mail] show_attendees goes to {OTHERS_AT_MOST} attendees; the largest, "
+            f'"{meeting_id}", has {count:,}'
+        )
+        return [*self._links.warnings, Warned(row=row or None, column=None, text=text)]
 
     def room_for(self, meeting: Meeting) -> Room:
         """Return the meeting's room: the roster's, else the derived one."""
@@ -326,6 +340,9 @@ class Composer:
     def _others(self, meeting: Meeting, revision: Revision) -> Callable[[Attendee], bytes]:
         """Return a function from an attendee to the ATTENDEE lines of all others."""
         if not self.sender.show_attendees or revision.method is Method.CANCEL:
+            return lambda _attendee: b""
+        if len(meeting.attendees) > OTHERS_AT_MOST:
+            self._crowded[meeting.id] = (len(meeting.attendees), meeting.row)
             return lambda _attendee: b""
         lines = {person.address: attendee_line(person) for person in meeting.attendees}
 

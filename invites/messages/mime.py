@@ -21,7 +21,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import TypeVar
 
-from pybase64 import b64encode
+from pybase64 import b64decode, b64encode
 
 from invites.messages.calendar import cutter
 from invites.messages.headers import date_field, mailbox_field, unstructured
@@ -217,6 +217,15 @@ def _part(
         + (disposition if attachment else b"")
         + b"\r\n"
     )
+
+
+_HTML = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+
+
+def html_of(eml: bytes) -> bytes:
+    """Return the HTML of a message of ours, as a browser shows it."""
+    start = eml.index(_HTML) + len(_HTML)
+    return b64decode(eml[start : eml.index(b"-", start)])
 
 
 def subject_field(text: str) -> bytes:

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Callable
 from datetime import datetime
 from io import BytesIO
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
 from invites.model import Invitation
 from invites.output.names import name_for
@@ -16,11 +16,19 @@ from invites.output.staging import FILE_MODE, FOLDER_MODE
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
+class Place(NamedTuple):
+    """Where an invitation's files stand, relative to the build's folder; "" for none."""
+
+    eml: str
+    ics: str
+    html: str = ""
+
+
 class Form(Protocol):
     """Takes invitations, those of a meeting one after the other, and tells where each stands."""
 
-    def add(self, invitation: Invitation) -> tuple[str, str]:
-        """Write one; return the manifest's `eml` and `ics`, "" where there is no such file."""
+    def add(self, invitation: Invitation) -> Place:
+        """Write one; return where its files stand."""
 
     def close(self) -> None:
         """Finish what is open."""
@@ -48,23 +56,28 @@ def _write_all(file: int, content: bytes) -> None:
 
 
 class Files:
-    """`<meeting>/<attendee>.eml` and `.ics`, each in a folder of its meeting."""
+    """`<meeting>/<attendee>.eml`, `.ics` and, to look at, `.html`, in a folder of its meeting."""
 
-    def __init__(self, folder: int) -> None:
-        """`folder` is the open descriptor of the output folder."""
+    def __init__(self, folder: int, page_of: Callable[[Invitation], bytes] | None = None) -> None:
+        """`folder` is the output folder's open descriptor; `page_of` returns a mail's HTML."""
         self._top = folder
+        self._page_of = page_of
         self._meeting_id: str | None = None
         self._folder = -1
         self._name = ""
 
-    def add(self, invitation: Invitation) -> tuple[str, str]:
-        """Write both files; FileExistsError where the meeting already has this attendee."""
+    def add(self, invitation: Invitation) -> Place:
+        """Write the files; FileExistsError where the meeting already has this attendee."""
         if invitation.meeting_id != self._meeting_id:
             self._enter(invitation.meeting_id)
         name = name_for(invitation.attendee.address)
         write_file(self._folder, f"{name}.eml", invitation.eml)
         write_file(self._folder, f"{name}.ics", invitation.ics)
-        return f"{self._name}/{name}.eml", f"{self._name}/{name}.ics"
+        path = f"{self._name}/{name}"
+        if self._page_of is None:
+            return Place(f"{path}.eml", f"{path}.ics")
+        write_file(self._folder, f"{name}.html", self._page_of(invitation))
+        return Place(f"{path}.eml", f"{path}.ics", f"{path}.html")
 
     def _enter(self, meeting_id: str) -> None:
         self.close()
@@ -94,10 +107,10 @@ class Mbox:
         self._file = os.open(self.NAME, _NEW_FILE, FILE_MODE, dir_fd=folder)
         self._from = f"From {sender} {now.strftime('%a %b %d %H:%M:%S %Y')}\n".encode("ascii")
 
-    def add(self, invitation: Invitation) -> tuple[str, str]:
+    def add(self, invitation: Invitation) -> Place:
         """Append one message; the mbox holds no separate calendar files."""
         _write_all(self._file, self._from + invitation.eml.replace(b"\r\n", b"\n") + b"\n")
-        return self.NAME, ""
+        return Place(self.NAME, "")
 
     def close(self) -> None:
         """Close the file."""
@@ -119,7 +132,7 @@ class Tar:
         self._meeting_id: str | None = None
         self._name = ""
 
-    def add(self, invitation: Invitation) -> tuple[str, str]:
+    def add(self, invitation: Invitation) -> Place:
         """Append both files of one invitation; their names are those of the tree."""
         if invitation.meeting_id != self._meeting_id:
             self._name, self._meeting_id = name_for(invitation.meeting_id), invitation.meeting_id
@@ -127,7 +140,7 @@ class Tar:
         name = f"{self._name}/{name_for(invitation.attendee.address)}"
         self._member(f"{name}.eml", invitation.eml)
         self._member(f"{name}.ics", invitation.ics)
-        return f"{name}.eml", f"{name}.ics"
+        return Place(f"{name}.eml", f"{name}.ics")
 
     def _member(self, name: str, content: bytes | None) -> None:
         member = tarfile.TarInfo(name)
@@ -145,10 +158,17 @@ class Tar:
             self._file.close()
 
 
-def form_named(name: str, folder: int, *, sender: str, now: datetime) -> Form:
-    """Return the form that `--as` names: files, mbox or tar."""
+def form_named(
+    name: str,
+    folder: int,
+    *,
+    sender: str,
+    now: datetime,
+    page_of: Callable[[Invitation], bytes] | None = None,
+) -> Form:
+    """Return the form that `--as` names: files (with pages where `page_of` is given), mbox or tar."""
     forms: dict[str, Callable[[], Form]] = {
-        "files": lambda: Files(folder),
+        "files": lambda: Files(folder, page_of),
         "mbox": lambda: Mbox(folder, sender=sender, now=now),
         "tar": lambda: Tar(folder, now=now),
     }

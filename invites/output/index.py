@@ -7,6 +7,7 @@ from html import escape
 from typing import BinaryIO
 
 from invites.model import Invitation, Meeting
+from invites.output.forms import Place
 from invites.times import zone
 
 _STYLE = """
@@ -48,8 +49,8 @@ class Index:
             f" · {escape(meeting.status.value)} · <code>{escape(meeting.id)}</code></p>\n"
         )
 
-    def invitation(self, invitation: Invitation, *, eml: str, ics: str) -> None:
-        """Add a row; `eml` and `ics` are the files' places, "" for none."""
+    def invitation(self, invitation: Invitation, place: Place) -> None:
+        """Add a row with links to the files that there are."""
         attendee = invitation.attendee
         if not self._rows:
             opens, closes = (
@@ -60,7 +61,7 @@ class Index:
         role = "moderator" if attendee.moderator else attendee.attendance.value
         self._rows.append(
             f'<tr><td dir="auto">{escape(attendee.name)}</td><td>{escape(attendee.email)}</td>'
-            f"<td>{role}</td><td>{_anchor(eml, 'mail')} {_anchor(ics, 'calendar')}</td></tr>\n"
+            f"<td>{role}</td><td>{_anchors(place)}</td></tr>\n"
         )
 
     def _span(self, start: datetime, end: datetime) -> str:
@@ -103,6 +104,7 @@ _TABLE = (
 )
 
 
-def _anchor(path: str, text: str) -> str:
-    """Return a link to a file, whose name has no character that a URL escapes (`output.names`)."""
-    return f'<a href="{path}">{text}</a>' if path else ""
+def _anchors(place: Place) -> str:
+    """Return links to files, whose names have no character that a URL escapes (`output.names`)."""
+    named = ((place.html, "look"), (place.eml, "mail"), (place.ics, "calendar"))
+    return " ".join([f'<a href="{path}">{text}</a>' for path, text in named if path])

@@ -23,7 +23,7 @@ def name_for(text: str) -> str:
 
 _FORM = rf"[a-z0-9][a-z0-9-]{{0,{SLUG_AT_MOST}}}-[0-9a-f]{{16}}"
 _NAME = re.compile(_FORM)
-_FILE_NAME = re.compile(rf"{_FORM}\.(?:eml|ics)")
+_FILE_NAME = re.compile(rf"{_FORM}\.(?:eml|ics|html)")
 
 
 def is_name(text: str) -> bool:
@@ -32,5 +32,5 @@ def is_name(text: str) -> bool:
 
 
 def is_file_name(text: str) -> bool:
-    """Whether `text` is of the form that an attendee's message or calendar file has."""
+    """Whether `text` is of the form that an attendee's message, calendar file or page has."""
     return _FILE_NAME.fullmatch(text) is not None

@@ -315,3 +315,19 @@ def test_the_lines_of_a_cell_are_lines_of_the_mail(workshop: Workshop, tmp_path:
     invitation = one(ready, attendees=(ready.attendee(columns={"address": "Room 7\nFloor 2"}),))
     text = email.message_from_bytes(invitation.eml).get_payload(0).get_payload(0)
     assert text.get_payload(decode=True).startswith(b"Room 7\r\nFloor 2\r\nhttps://")
+
+
+def test_entries_list_the_others_of_meetings_of_200_at_most(workshop: Workshop) -> None:
+    """Beyond, the lists would grow as a square; one warning tells how many meetings that are."""
+    composer = workshop.composer(show_attendees=True)
+    people = [workshop.attendee(number) for number in range(1, 202)]
+    listed = next(composer.compose(workshop.meeting(*people[:200]), workshop.revision))
+    assert listed.ics.count(b"\r\nATTENDEE;") == 200
+    assert composer.warnings == []
+    for name in ("large", "larger"):
+        alone = next(composer.compose(workshop.meeting(*people, id=name), workshop.revision))
+        assert alone.ics.count(b"\r\nATTENDEE;") == 1
+        workshop.verifier(with_others=True).check(alone)
+    (warning,) = composer.warnings
+    assert "entries of 2 meetings do not list the others" in warning.text
+    assert "goes to 200 attendees" in warning.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import mailbox
 import tarfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,36 @@ def manifest_of(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_tree_has_two_files_for_each_invitation(files: dict[str, bytes]) -> None:
-    """A folder per meeting, an .eml and an .ics per attendee."""
-    assert len(files) == 8
+def test_the_tree_has_three_files_for_each_invitation(files: dict[str, bytes]) -> None:
+    """A folder per meeting; an .eml, an .ics and a page to look at per attendee."""
+    assert len(files) == 12
     assert len({path.partition("/")[0] for path in files}) == 2
-    assert {path.rpartition(".")[2] for path in files} == {"eml", "ics"}
+    assert {path.rpartition(".")[2] for path in files} == {"eml", "ics", "html"}
+
+
+def test_a_page_is_the_html_part_of_its_mail(files: dict[str, bytes]) -> None:
+    """To the byte, as the standard library decodes it."""
+    pages = [path for path in files if path.endswith(".html")]
+    assert len(pages) == 4
+    for path in pages:
+        message = message_from_bytes(files[path.replace(".html", ".eml")])
+        (part,) = (one for one in message.walk() if one.get_content_type() == "text/html")
+        assert part.get_payload(decode=True) == files[path]
+
+
+@pytest.mark.parametrize(("asked", "pages"), [({}, 0), ({"pages": True}, 501)])
+def test_more_than_500_invitations_have_pages_where_they_are_asked_for(
+    asked: dict[str, bool], pages: int, workshop: Workshop, tmp_path: Path
+) -> None:
+    """They would double the files that nobody opens; 500 have theirs unasked."""
+    people = [workshop.attendee(number) for number in range(1, 502)]
+    composer = workshop.composer()
+    workshop.build(tmp_path / "out", workshop.meeting(*people), composer=composer, **asked)
+    assert len([*(tmp_path / "out").rglob("*/*.html")]) == pages
+    if not asked:
+        few = workshop.meeting(*people[:500])
+        workshop.build(tmp_path / "out", few, composer=composer)
+        assert len([*(tmp_path / "out").rglob("*/*.html")]) == 500
 
 
 def test_a_tar_holds_the_same_files(
@@ -56,12 +82,12 @@ def test_a_tar_holds_the_same_files(
             content = tar.extractfile(member)
             if content is not None:
                 found[member.name] = content.read()
-    assert found == files
+    assert found == {path: files[path] for path in files if not path.endswith(".html")}
     stamp = int(workshop.revision.dtstamp.timestamp())
     assert {(member.isdir(), member.mode) for member in members} == {(True, 0o700), (False, 0o600)}
     assert {(member.mtime, member.uid, member.uname) for member in members} == {(stamp, 0, "")}
     rows = manifest_of(out)
-    assert {row[kind] for row in rows for kind in ("eml", "ics")} == set(files)
+    assert {row[kind] for row in rows for kind in ("eml", "ics")} == set(found)
     assert sorted(path.name for path in out.iterdir()) == [
         "index.html",
         "invitations.tar",
@@ -106,5 +132,5 @@ def test_the_index_names_people_and_links_to_files(
     assert "A demonstration" in page
     assert "jwt" not in page
     named = [part.partition('"')[0] for part in page.split('href="')[1:]]
-    assert len(named) == 11
+    assert len(named) == 16
     assert all((out / name).is_file() for name in named)
