@@ -8,7 +8,7 @@ from typing import Literal
 from invites.jobs.attempt import delivery_opener, summed_up, unsent_line
 from invites.jobs.options import SideOutcome, WakeUp
 from invites.ledger import Ledger
-from invites.ledger.history import scopes, waiting
+from invites.ledger.history import Waiting, scopes, waiting
 from invites.planning.state import State
 from invites.sending import SendOptions, policy_from, settle
 from invites.sending import drain as drain_scope
@@ -20,8 +20,7 @@ def drain(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
     A scope's messages go the way on which they were deferred: only a mail server defers.
     """
     now = wakeup.now
-    deferred = [one for one in waiting(ledger) if one.state is State.DEFERRED]
-    if not any(one.next_attempt is not None and one.next_attempt <= now for one in deferred):
+    if not any(_is_due(one, wakeup) for one in waiting(ledger)):
         return
     to: Literal["folder", "smtp"] = wakeup.options.to or (
         "smtp" if wakeup.settings.smtp.host is not None else "folder"
@@ -33,6 +32,17 @@ def drain(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
         outcome = _drained(wakeup, ledger, scope, to)
         if outcome is not None:
             yield outcome
+
+
+def _is_due(one: Waiting, wakeup: WakeUp) -> bool:
+    """Tell whether a message was tried and may be tried again now; the plan looks closer."""
+    delivery, now = wakeup.settings.delivery, wakeup.now
+    if one.next_attempt is not None and one.next_attempt > now:
+        return False
+    if one.state is State.UNKNOWN:
+        copies_left = one.attempts <= delivery.unknown_copies
+        return delivery.on_unknown == "resend" and copies_left and one.end > now
+    return one.state is State.DEFERRED
 
 
 def _drained(

@@ -10,7 +10,13 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 
 from invites.errors import UsageError
 from invites.ledger.engine import Ledger
-from invites.ledger.read import forget_key, on_its_way_condition, standing_condition
+from invites.ledger.read import (
+    ENTRY_COLUMNS,
+    entry_from,
+    forget_key,
+    on_its_way_condition,
+    standing_condition,
+)
 from invites.ledger.schema import (
     forgotten,
     invitations,
@@ -181,7 +187,7 @@ def _expire_shared_facts(connection: Connection) -> None:
 
 def entries_of(ledger: Ledger, address: str) -> tuple[Entry, ...]:
     """Return everything that the ledger has of one folded address, for who asks what is kept."""
-    statement = select(*[invitations.c[name] for name in Entry._fields])
+    statement = select(*ENTRY_COLUMNS)
     with ledger.reading() as connection:
         rows = connection.execute(statement.where(invitations.c.address == address))
-        return tuple(Entry._make(row) for row in rows)
+        return tuple(entry_from(row) for row in rows)

@@ -14,6 +14,7 @@ from sqlalchemy import Row, Select, select
 from invites.errors import Exit
 from invites.ledger.engine import Ledger
 from invites.ledger.schema import invitations, meetings, messages, runs, shared_facts
+from invites.planning.actions import NEVER
 from invites.planning.state import State
 from invites.times import instant
 
@@ -41,7 +42,10 @@ class PastMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A revision that is planned and not accepted yet; `next_attempt` for a deferred one."""
+    """A revision that is planned, or without an answer; `next_attempt` where it waits for a time.
+
+    `attempts` counts the refusals, of one without an answer the copies; `end` is the meeting's.
+    """
 
     meeting_id: str
     address: str
@@ -50,6 +54,7 @@ class Waiting:
     state: State
     attempts: int
     next_attempt: datetime | None
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +146,7 @@ def waiting(
         invitations.c.pending_state,
         invitations.c.attempts,
         invitations.c.next_attempt,
+        invitations.c.pending_end,
     )
     unknown = (
         invitations.c.meeting_id,
@@ -148,8 +154,9 @@ def waiting(
         invitations.c.standing_kind,
         invitations.c.standing_sequence,
         invitations.c.standing_state,
-        invitations.c.attempts,
+        invitations.c.copies,
         invitations.c.next_attempt,
+        invitations.c.standing_end,
     )
     statements: list[Select[*tuple[Any, ...]]] = [
         select(*pending).where(invitations.c.pending_kind.is_not(None)),
@@ -177,8 +184,9 @@ def _waiting(
     state: str,
     attempts: int,
     next_attempt: int,
+    end: int,
 ) -> Waiting:
-    deferred = state == State.DEFERRED
+    again = state in {State.DEFERRED, State.UNKNOWN} and 0 < next_attempt < NEVER
     return Waiting(
         meeting_id=meeting_id,
         address=address,
@@ -186,7 +194,8 @@ def _waiting(
         sequence=sequence,
         state=State(state),
         attempts=attempts,
-        next_attempt=instant(next_attempt) if deferred else None,
+        next_attempt=instant(next_attempt) if again else None,
+        end=instant(end),
     )
 
 

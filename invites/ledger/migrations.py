@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from invites.errors import LedgerError
 from invites.ledger import schema
@@ -61,5 +61,10 @@ def _to_1(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=list(schema.NIGHTLY_TABLES), checkfirst=True)
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({0: _to_1})
+def _to_2(connection: Connection) -> None:
+    """Version 1 did not count the copies of a message without an answer."""
+    connection.execute(text("ALTER TABLE invitations ADD COLUMN copies INTEGER DEFAULT 0 NOT NULL"))
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({0: _to_1, 1: _to_2})
 """By the version that a step starts from."""

@@ -34,7 +34,7 @@ from invites.planning.state import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one message; `next_attempt` (aware) for a deferred one.
+    """What became of one message; `next_attempt` (aware) for one that is to be tried again.
 
     `answer` is one line without links, tokens and secrets: the delivery masked it.
     """
@@ -70,6 +70,17 @@ _FIRST = case(
     else_=invitations.c.first_message_id,
 )
 
+_ONE_MORE_COPY = case(
+    (
+        (invitations.c.standing_state == State.UNKNOWN.value)
+        & (invitations.c.standing_kind == invitations.c.pending_kind)
+        & (invitations.c.standing_dtstamp == invitations.c.pending_dtstamp),
+        invitations.c.copies + 1,
+    ),
+    else_=1,
+)
+"""Counts the very revision that stands without an answer; another one starts anew."""
+
 
 def _sending() -> Update:
     return (
@@ -88,9 +99,13 @@ def _ended(state: State) -> Update:
     word: ColumnElement[str] = literal_column(f"'{state.value}'")
     match state:
         case State.SENT | State.UNKNOWN:
+            stands: dict[str, Any] = {**_NOTHING_PENDING, **_STANDS_NOW}
+            if state is State.UNKNOWN:
+                stands |= {"next_attempt": bindparam("b_next"), "copies": _ONE_MORE_COPY}
+            else:
+                stands["copies"] = literal_column("0")
             return statement.where(invitations.c.pending_kind.is_not(None)).values(
-                **_NOTHING_PENDING,
-                **_STANDS_NOW,
+                **stands,
                 standing_state=word,
                 first_message_id=_FIRST,
                 sent_at=bindparam("b_at"),
@@ -107,7 +122,7 @@ def _ended(state: State) -> Update:
 
 _NAMES: Mapping[State, tuple[str, ...]] = {
     State.SENT: ("b_meeting", "b_address", "b_at"),
-    State.UNKNOWN: ("b_meeting", "b_address", "b_at"),
+    State.UNKNOWN: ("b_meeting", "b_address", "b_at", "b_next"),
     State.DEFERRED: ("b_meeting", "b_address", "b_next"),
     State.FAILED: ("b_meeting", "b_address", "b_next"),
 }

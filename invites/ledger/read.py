@@ -88,7 +88,7 @@ def _meetings(
 def _entries(
     connection: Connection, scopes: list[str], states: Mapping[str, MeetingState], now: datetime
 ) -> list[Entry]:
-    statement = select(*_ENTRY).join(meetings, meetings.c.id == invitations.c.meeting_id)
+    statement = select(*ENTRY_COLUMNS).join(meetings, meetings.c.id == invitations.c.meeting_id)
     current = meetings.c.last_end > int(now.timestamp())
     rows = list(connection.execute(statement.where(meetings.c.scope.in_(scopes), current)).all())
     seen = {row[0] for row in rows}
@@ -97,23 +97,24 @@ def _entries(
     return [_as_found(entry_from(row)) for row in rows]
 
 
-_ENTRY = (
+ENTRY_COLUMNS = (
     *(invitations.c[name] for name in ("meeting_id", "address")),
     *(invitations.c[f"standing_{name}"] for name in Recorded._fields),
     *(invitations.c[f"pending_{name}"] for name in Recorded._fields),
     *(invitations.c[name] for name in ("pending_message_id", "attempts", "next_attempt")),
     *(invitations.c[name] for name in ("latest_dtstamp", "first_message_id")),
     *(invitations.c[f"missing_{name}"] for name in MissingCount._fields),
-    invitations.c.sent_at,
+    *(invitations.c[name] for name in ("sent_at", "copies")),
 )
 """The columns of an entry, in the order in which `entry_from` takes them."""
 _REVISION = len(Recorded._fields)
 
 
 def entry_from(row: Sequence[Any]) -> Entry:
-    """Return the entry that a row of the table is; the columns are those of `_ENTRY`."""
+    """Return the entry that a row of the table is; the columns are those of `ENTRY_COLUMNS`."""
     standing, pending = row[2 : 2 + _REVISION], row[2 + _REVISION : 2 + 2 * _REVISION]
-    message_id, attempts, again, latest, first, times, at, due, sent_at = row[2 + 2 * _REVISION :]
+    message_id, attempts, again, latest, first, *rest = row[2 + 2 * _REVISION :]
+    times, at, due, sent_at, copies = rest
     return Entry(
         row[0],
         row[1],
@@ -126,6 +127,7 @@ def entry_from(row: Sequence[Any]) -> Entry:
         first,
         MissingCount(times, at, due),
         sent_at,
+        copies,
     )
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from invites.errors import StorageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by one with each migration (`ledger.migrations`)."""
 
 
@@ -116,6 +116,7 @@ invitations = Table(
     Column("missing_at", BigInteger),
     Column("missing_due", BigInteger),
     Column("sent_at", BigInteger),
+    Column("copies", Integer, nullable=False, server_default=text("0")),
     Index("invitations_by_address", "address"),
 )
 """What each attendee has (`standing_*`) and what is on its way (`pending_*`), see `planning.state`."""

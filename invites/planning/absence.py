@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from invites.model import Kind, Method, Revision
 from invites.planning.actions import (
@@ -66,12 +66,14 @@ class Withdrawal:
             return
         cause = Cause.CANCELLED if standing.kind is Kind.CANCELLED else Cause.MISSING
         draft = recorded_draft(standing, self.situation)
-        if self.situation.policy.on_unknown == "hold":
+        if self.situation.keeps_unknown(entry):
             yield Hold(draft=draft, reason=Reason.UNKNOWN, cause=cause)
         elif self.situation.waits(entry):
             yield self.situation.backoff(draft, cause, entry)
         else:
-            yield self._message(draft, standing.revision, cause, retry=True)
+            yield replace(
+                self._message(draft, standing.revision, cause, retry=True), copies=entry.copies
+            )
 
     def deferred_again(self, draft: Draft, pending: Recorded) -> Withdraw:
         """Return the CANCEL under way once more, as it was planned."""

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     MISSING = "missing, not often enough yet"
     UNKNOWN = "may have been sent"
     BACKOFF = "deferred, too early to try again"
+    BAD_ADDRESS = "the mail server knows no such address"
     LIMIT = "beyond the limit"
 
 
@@ -69,6 +70,7 @@ class Policy:
     change: Fraction = Fraction(1, 2)
     withdraw_after: int = 2
     on_unknown: Literal["resend", "hold"] = "resend"
+    unknown_copies: int = 2
     horizon: timedelta | None = None
     due: datetime | None = None
     accept: str | None = None
@@ -92,8 +94,9 @@ class Send:
     `changes` are old to new, against the last revision that was or may have been sent.
     `replaces` is the folded address that this one takes the place of, "" for none.
     `admits_until` is the second since 1970 up to which a demoted moderator's old token admits.
-    `attempts` counts how often this very revision was deferred or refused; `supersedes` where
-    another revision was on its way, which nobody is to get any more.
+    `attempts` counts how often this very revision was deferred or refused, `copies` how often it
+    went out without an answer; `supersedes` where another revision was on its way, which nobody is
+    to get any more.
     """
 
     meeting: Meeting
@@ -108,6 +111,7 @@ class Send:
     replaces: str = ""
     admits_until: int | None = None
     attempts: int = 0
+    copies: int = 0
     supersedes: bool = False
 
     @property
@@ -140,6 +144,7 @@ class Withdraw:
     replaced_by: str = ""
     changes: tuple[Change, ...] = ()
     attempts: int = 0
+    copies: int = 0
 
     @property
     def facts(self) -> MeetingFacts:
@@ -195,6 +200,9 @@ Item = Send | Withdraw | Keep | Hold | Drop | Mark
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=4)
 
+NEVER = 253_402_300_799
+"""The next attempt of what is not tried again: the end of the year 9999, in seconds since 1970."""
+
 
 def backoff(attempts: int) -> timedelta:
     """Return how long a message waits that was deferred once more after `attempts` before."""
@@ -225,13 +233,30 @@ class Situation:
         return Revision(kind=kind, sequence=sequence, dtstamp=datetime.fromtimestamp(stamp, UTC))
 
     def waits(self, entry: Entry) -> bool:
-        """Tell whether what is under way was deferred and may not be tried again yet."""
-        deferred = entry.pending is not None and entry.pending.state is State.DEFERRED
-        return deferred and entry.next_attempt > self.seconds
+        """Tell whether what was deferred, or got no answer, may not be tried again yet.
+
+        What was refused because of its address waits for another row, or for `--resend`.
+        """
+        if entry.pending is None:
+            return entry.unanswered and entry.next_attempt > self.seconds
+        match entry.pending.state:
+            case State.DEFERRED:
+                return entry.next_attempt > self.seconds
+            case State.FAILED:
+                return entry.next_attempt >= NEVER and not self.policy.resend
+            case _:
+                return False
 
     def backoff(self, draft: Draft, cause: Cause, entry: Entry) -> Hold:
-        """Return what holds a deferred message until it may be tried again."""
+        """Return what holds a message that `waits`."""
+        if entry.next_attempt >= NEVER:
+            return Hold(draft=draft, reason=Reason.BAD_ADDRESS, cause=cause)
         return Hold(draft=draft, reason=Reason.BACKOFF, cause=cause, until=entry.next_attempt)
+
+    def keeps_unknown(self, entry: Entry) -> bool:
+        """Tell whether a message without an answer gets no further copy."""
+        policy = self.policy
+        return policy.on_unknown == "hold" or entry.copies > policy.unknown_copies
 
     def beyond_horizon(self, start_seconds: float) -> bool:
         """Tell whether a meeting that starts then waits: later than the horizon from the due time."""
@@ -241,9 +266,13 @@ class Situation:
         return start_seconds > (begins + self.policy.horizon).timestamp()
 
 
-def order_of(item: Send | Withdraw | Hold) -> tuple[datetime, str, str]:
-    """Return what a plan is ordered by: the meeting's start, then what makes the order total."""
-    return item.draft.facts.start, item.draft.facts.id, item.draft.attendee.address
+def order_of(item: Send | Withdraw | Hold) -> tuple[bool, datetime, str, str]:
+    """Return what a plan is ordered by: the meeting's start, then what makes the order total.
+
+    Copies of what got no answer come last: where they get none again, they hold nobody up.
+    """
+    copy = not isinstance(item, Hold) and item.copies > 0
+    return copy, item.draft.facts.start, item.draft.facts.id, item.draft.attendee.address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,7 +127,7 @@ class Presence:
     def _unchanged(self, standing: Recorded) -> Iterator[Item]:
         """Keep what is there, but finish what was begun: a copy on its way, or one unanswered."""
         entry, policy = self.entry, self.situation.policy
-        hold = policy.on_unknown == "hold"
+        hold = self.situation.keeps_unknown(entry)
         again = Send(
             meeting=self.meeting,
             uid=self.uid,
@@ -136,7 +136,7 @@ class Presence:
             cause=Cause.RESENT,
         )
         # A `--resend` that was cut short is finished, unless it is the unanswered message itself,
-        # of which `on_unknown = "hold"` wants no second copy.
+        # of which `on_unknown = "hold"`, or `unknown_copies`, wants no further copy.
         if self._continues(again) and not (entry.unanswered and hold and entry.repeats):
             yield self._tried_before(again)
             return
@@ -160,6 +160,7 @@ class Presence:
                 changes=changes_from(standing.changes),
                 retry=True,
                 first_message_id=self._answered(standing),
+                copies=entry.copies,
             )
 
     def _tried_before(self, send: Send) -> Send | Hold:
@@ -179,6 +180,7 @@ class Presence:
             retry=True,
             first_message_id=self._answered(pending),
             attempts=entry.attempts,
+            copies=entry.copies if entry.unanswered and entry.repeats else 0,
         )
 
     def _continues(self, send: Send) -> bool:
@@ -453,7 +455,7 @@ def _key_moved_room(action: Action) -> bool:
 
 
 def drained(snapshot: Snapshot, *, now: datetime, policy: Policy, terms: Terms) -> Plan:
-    """Return a plan that repeats deferred revisions as they were planned, from the ledger alone.
+    """Return a plan that repeats what was deferred or got no answer, from the ledger alone.
 
     `terms` are those in force: a link made under others is left to a run that sees the roster.
     One whose meeting is over is given up.
@@ -463,8 +465,7 @@ def drained(snapshot: Snapshot, *, now: datetime, policy: Policy, terms: Terms) 
         item
         for state in snapshot.meetings.values()
         for entry in state.entries.values()
-        if entry.pending is not None and entry.pending.state is State.DEFERRED
-        for item in _deferred_again(entry, entry.pending, state.uid, situation, terms)
+        for item in _tried_again(entry, state.uid, situation, terms)
     ]
     actions = [item for item in items if isinstance(item, Send | Withdraw)]
     return Plan(
@@ -475,29 +476,38 @@ def drained(snapshot: Snapshot, *, now: datetime, policy: Policy, terms: Terms) 
     )
 
 
-def _deferred_again(
-    entry: Entry, pending: Recorded, uid: str, situation: Situation, terms: Terms
-) -> Iterator[Item]:
-    if situation.waits(entry):
+def _tried_again(entry: Entry, uid: str, situation: Situation, terms: Terms) -> Iterator[Item]:
+    """Repeat one attendee's message, once it may be tried again."""
+    pending = entry.pending
+    if pending is None and entry.unanswered and not situation.keeps_unknown(entry):
+        again, over = entry.standing, None
+    elif pending is not None and pending.state is State.DEFERRED:
+        again, over = pending, Drop(entry.meeting_id, entry.address)
+    else:
         return
-    if pending.end <= situation.seconds:
-        yield Drop(entry.meeting_id, entry.address)
+    if again is None or situation.waits(entry):
         return
-    known = situation.snapshot.known(pending)
-    draft = Draft(known.facts, known.attendee, pending.digest)
-    if pending.method is Method.CANCEL:
+    if again.end <= situation.seconds:
+        if over is not None:
+            yield over
+        return
+    known = situation.snapshot.known(again)
+    draft = Draft(known.facts, known.attendee, again.digest)
+    copies = entry.copies if pending is None or (entry.unanswered and entry.repeats) else 0
+    if again.method is Method.CANCEL:
         withdrawal = Withdrawal(entry=entry, uid=uid, situation=situation)
-        yield withdrawal.deferred_again(draft, pending)
+        yield replace(withdrawal.deferred_again(draft, again), copies=copies)
     elif known.facts.terms == terms:
-        update = pending.kind is Kind.UPDATE
+        update = again.kind is Kind.UPDATE
         yield Send(
             meeting=known.facts.meeting((known.attendee,)),
             uid=uid,
             draft=draft,
-            revision=pending.revision,
-            cause=Cause.CHANGED if update else Cause.NEW,
-            changes=changes_from(pending.changes),
+            revision=again.revision,
+            cause=Cause.RESENT if pending is None else Cause.CHANGED if update else Cause.NEW,
+            changes=changes_from(again.changes),
             retry=True,
             first_message_id=entry.first_message_id if update else None,
             attempts=entry.attempts,
+            copies=copies,
         )

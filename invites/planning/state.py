@@ -86,6 +86,7 @@ class Entry(NamedTuple):
     `standing` is the last revision that was, or may have been, sent; `pending` is one that was
     planned and not yet accepted: `attempts` is how often it was refused, `next_attempt` when it may
     be tried again, `pending_message_id` what it was last handed over as.
+    `copies` is how often `standing` went out without an answer; it waits for `next_attempt` too.
     `latest_dtstamp` is the highest ever used here; `sent_at` is when `standing` went out.
     """
 
@@ -100,6 +101,7 @@ class Entry(NamedTuple):
     first_message_id: str | None = None
     missing: MissingCount = PRESENT
     sent_at: int | None = None
+    copies: int = 0
 
     @property
     def invited(self) -> bool:
@@ -139,8 +141,11 @@ class Entry(NamedTuple):
         first = self.first_message_id
         if first is None and pending.kind in REQUESTS:
             first = self.pending_message_id
+        copies = 0
+        if state is State.UNKNOWN:
+            copies = self.copies + 1 if self.unanswered and self.repeats else 1
         return self.without_pending()._replace(
-            standing=pending._replace(state=state), first_message_id=first
+            standing=pending._replace(state=state), first_message_id=first, copies=copies
         )
 
 

@@ -83,6 +83,7 @@ _HELD_ADVICE: Final[Mapping[Reason, str]] = {
     Reason.LIMIT: "; run it again for the next ones",
     Reason.UNKNOWN: '; they may have got it: ask, then "--resend --only email:ADDRESS"',
     Reason.BACKOFF: "; run it again later",
+    Reason.BAD_ADDRESS: "; correct it in the roster, or try it once more with --resend",
 }
 
 

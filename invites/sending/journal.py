@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from invites.delivery.base import Deferred, Failed, Outcome, Sent, Unknown
 from invites.delivery.base import Key as DeliveryKey
 from invites.ledger import Ledger
 from invites.ledger.note import Notes, Result
 from invites.ledger.write import Key
-from invites.planning.actions import Action, backoff
+from invites.planning.actions import NEVER, Action, backoff
 from invites.planning.state import State
 from invites.sending.options import Unsent
 
@@ -42,7 +42,7 @@ class Tally:
                 action=self._actions[key],
                 state=result.state,
                 answer=result.answer,
-                next_attempt=result.next_attempt,
+                next_attempt=None if result.state is State.FAILED else result.next_attempt,
             )
             for key, result in self._unsent.items()
         )
@@ -57,8 +57,7 @@ class Tally:
         key = outcome.key
         if not isinstance(key, Key):
             raise TypeError(f"a delivery handed back a key that is none of ours: {type(key)}")
-        attempts = self._actions[key].attempts
-        again = now + backoff(attempts) if isinstance(outcome, Deferred) else None
+        again = _next_attempt(outcome, self._actions[key], now)
         return Result(key=key, state=state_of(outcome), answer=outcome.answer, next_attempt=again)
 
 
@@ -115,3 +114,16 @@ def state_of(outcome: Outcome) -> State:
             return State.FAILED
         case Unknown():
             return State.UNKNOWN
+
+
+def _next_attempt(outcome: Outcome, action: Action, now: datetime) -> datetime | None:
+    """Return when a message may be tried again at the earliest; None where nothing waits."""
+    match outcome:
+        case Deferred():
+            return now + backoff(action.attempts)
+        case Unknown():
+            return now + backoff(action.copies)
+        case Failed(bad_address=True):
+            return datetime.fromtimestamp(NEVER, UTC)
+        case Sent() | Failed():
+            return None

@@ -234,6 +234,10 @@ def outgoing(
         yield OutgoingMessage.of(invitation, key=key, sender=sender, recipient=recipient)
 
 
+_UNFINISHED = frozenset({Reason.UNKNOWN, Reason.BACKOFF, Reason.BAD_ADDRESS})
+"""Why somebody to whom a message was to go still waits for it."""
+
+
 def exit_code_of(
     plan: Plan,
     ended: Mapping[State, int],
@@ -247,5 +251,5 @@ def exit_code_of(
     if plan.refusals:
         return Exit.GUARD
     unfinished = any(ended.get(state) for state in (State.DEFERRED, State.FAILED, State.UNKNOWN))
-    waiting = any(hold.reason in {Reason.UNKNOWN, Reason.BACKOFF} for hold in plan.held)
+    waiting = any(hold.reason in _UNFINISHED for hold in plan.held)
     return Exit.IN_PART if left_out or unfinished or waiting else Exit.DONE

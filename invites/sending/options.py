@@ -83,4 +83,5 @@ def policy_from(settings: Settings, *, to: str) -> Policy:
         change=settings.guard.change,
         withdraw_after=settings.guard.withdraw_after,
         on_unknown="resend" if to == "folder" else settings.delivery.on_unknown,
+        unknown_copies=settings.delivery.unknown_copies,
     )

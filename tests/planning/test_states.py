@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from invites.model import Status
-from invites.planning.actions import Cause, Reason, Send, backoff
+from invites.planning.actions import NEVER, Cause, Reason, Send, backoff
 from invites.planning.decide import drained
 from invites.planning.state import State
 from tests.peers.planning import (
@@ -215,3 +216,72 @@ def test_backoff_goes_from_five_minutes_to_four_hours() -> None:
     for attempts in range(3):
         assert only_action(world.run(State.DEFERRED)).attempts == attempts
         world.wait(2 * HOUR)
+
+
+def test_a_message_without_an_answer_gets_so_many_copies_and_is_held_then() -> None:
+    """Two more by default, each the very same message; then it is held and reported."""
+    world = World().put(meeting("m", attendee("Ada")))
+    first = only_action(world.run(State.UNKNOWN))
+    for copies in (1, 2):
+        again = only_action(world.wait(5 * HOUR).run(State.UNKNOWN))
+        assert (again.copies, message_id(again)) == (copies, message_id(first))
+    plan = world.wait(5 * HOUR).plan()
+    assert plan.actions == ()
+    assert [hold.reason for hold in plan.held] == [Reason.UNKNOWN]
+    assert only_action(world.plan(unknown_copies=3)).copies == 3
+    assert only_action(world.edit("m", start=NOW + 11 * DAY).plan()).copies == 0
+
+
+def test_a_refusal_for_now_is_no_copy() -> None:
+    """A copy that was deferred on its way is counted once it went out, not before."""
+    world = World().put(meeting("m", attendee("Ada")))
+    world.run(State.UNKNOWN)
+    for _ in range(4):
+        assert only_action(world.wait(5 * HOUR).run(State.DEFERRED)).copies == 1
+    world.wait(5 * HOUR).run(State.UNKNOWN)
+    assert world.entry("m", ADA).copies == 2
+
+
+def test_a_cancel_without_an_answer_gets_so_many_copies_too() -> None:
+    """Told again twice, then held."""
+    world = one(State.SENT).drop_attendee("m", ADA)
+    world.run(State.UNKNOWN, withdraw_now=True)
+    for copies in (1, 2):
+        assert only_action(world.wait(5 * HOUR).run(State.UNKNOWN)).copies == copies
+    plan = world.wait(5 * HOUR).plan()
+    assert (plan.actions, [hold.reason for hold in plan.held]) == ((), [Reason.UNKNOWN])
+
+
+def test_copies_go_out_after_everybody_else() -> None:
+    """Though their meeting is the first: who never answers holds nobody up."""
+    soon = meeting("a", attendee("Ada"), start=NOW + DAY)
+    world = World().put(soon)
+    world.run(State.UNKNOWN)
+    world.put(soon, meeting("z", attendee("Bob"), start=NOW + 9 * DAY)).wait(HOUR)
+    assert [action.facts.id for action in world.plan().actions] == ["z", "a"]
+
+
+def test_a_copy_waits_its_time_by_hand_and_from_the_ledger_alone() -> None:
+    """Between the copies there is a backoff; draining sends them as well."""
+    world = World().put(meeting("m", attendee("Ada")))
+    first = only_action(world.run(State.UNKNOWN))
+    world._change("m", ADA, {"next_attempt": int((NOW + HOUR).timestamp())})
+    (hold,) = world.plan().held
+    assert (hold.reason, hold.until) == (Reason.BACKOFF, int((NOW + HOUR).timestamp()))
+    for hours, count in ((0, 0), (2, 1)):
+        now = NOW + hours * HOUR
+        plan = drained(world.snapshot, now=now, policy=world.policy, terms=TERMS)
+        assert len(plan.actions) == count
+    assert message_id(plan.actions[0]) == message_id(first)
+    hold_all = replace(world.policy, on_unknown="hold")
+    assert drained(world.snapshot, now=now, policy=hold_all, terms=TERMS).actions == ()
+
+
+def test_what_was_refused_for_its_address_waits_for_another_row() -> None:
+    """5.1.x: not tried again as long as the row is the same, but for `--resend`."""
+    world = one(State.FAILED)
+    world._change("m", ADA, {"next_attempt": NEVER})
+    plan = world.plan()
+    assert (plan.actions, [hold.reason for hold in plan.held]) == ((), [Reason.BAD_ADDRESS])
+    assert len(world.plan(resend=True).actions) == 1
+    assert len(world.edit("m", start=NOW + 11 * DAY).plan().actions) == 1
