@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from invites.jitsi.tokens import SigningKey
     from invites.model import Server
+    from invites.settings import Settings
 
 STANDARD_INPUT = "-"
 
@@ -33,7 +34,9 @@ AtOption = Annotated[
 ]
 TimezoneOption = Annotated[
     str | None,
-    typer.Option("--timezone", metavar="ZONE", help="Show times in this IANA zone, not the local."),
+    typer.Option(
+        "--timezone", metavar="ZONE", help="Show times in this IANA zone, not the meeting's."
+    ),
 ]
 
 
@@ -49,16 +52,34 @@ def inspect(
 
         ... | invites inspect -
 
-    The signature is checked where the settings have the secret or key.
-    Exit code 0: admitted (now, or at --at); 4: it would be refused; 2: no token in the input.
-    """
-    from invites.inspection import contents_of, document, inspected, lines
+    The signature is checked where the settings have the secret or key.  What hangs on how the
+    server is set up is said to; JWT_ENABLE_DOMAIN_VERIFICATION and Jitsi's other docker names in
+    the environment decide it.  Times are in the meeting's zone where the message tells it, else in
+    that of [roster], else in the machine's.
 
-    zone = _zone(timezone)
-    instants = [clock(), *([_instant(at, zone)] if at is not None else [])]
+    Exit code 0: admitted (now, or at --at); 4: it would be refused, is not open yet, or depends on
+    the server; 2: no token in the input.
+    """
+    import os
+
+    from invites import settings as all_settings
+    from invites.inspection import contents_of, document, inspected, lines
+    from invites.jitsi.deployment import from_docker
+
+    asked = _zone(timezone)
     contents = contents_of(_octets(what))
-    server, key, why = _expectations(call)
-    inspection = inspected(contents, instants, server=server, key=key, why_no_key=why)
+    settings = all_settings.load(call.config, environ=os.environ)
+    zone = asked or _zone_of(contents.zone) or _zone_of(settings.roster.timezone)
+    instants = [clock(), *([_instant(at, zone)] if at is not None else [])]
+    server, key, why = _expectations(call, settings)
+    inspection = inspected(
+        contents,
+        instants,
+        server=server,
+        key=key,
+        why_no_key=why,
+        deployment=from_docker(os.environ, whole=False),
+    )
     if call.as_json:
         call.document(**document(inspection))
     else:
@@ -105,6 +126,16 @@ def _zone(name: str | None) -> tzinfo | None:
         raise UsageError(f'--timezone: found "{name[:60]}", expected {refused.expected}') from None
 
 
+def _zone_of(name: str | None) -> tzinfo | None:
+    """Return a zone that is named in a message or in the settings, where UTC stands for none."""
+    from invites.times import ZoneRefused, zone
+
+    try:
+        return None if name is None or name == "UTC" else zone(name)
+    except ZoneRefused:
+        return None
+
+
 def _instant(text: str, zone: tzinfo | None) -> datetime:
     from datetime import UTC, datetime
 
@@ -119,16 +150,11 @@ def _instant(text: str, zone: tzinfo | None) -> datetime:
         ) from None
 
 
-def _expectations(call: Call) -> tuple[Server | None, SigningKey | None, str]:
+def _expectations(call: Call, settings: Settings) -> tuple[Server | None, SigningKey | None, str]:
     """Return what the settings say of the server, its key, and why there is none.
 
     Settings that were asked for by name have to be whole; others help as far as they go.
     """
-    import os
-
-    from invites import settings as all_settings
-
-    settings = all_settings.load(call.config, environ=os.environ)
     for warning in settings.warnings:
         call.warn(warning)
     if call.config is not None:

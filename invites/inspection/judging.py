@@ -20,6 +20,7 @@ from invites.jitsi.claims import (
     room_is_pattern,
     shown,
 )
+from invites.jitsi.deployment import UNKNOWN, Deployment
 from invites.jitsi.features import FEATURES
 from invites.jitsi.links import LINK_REFUSE_ABOVE, LINK_WARN_ABOVE
 from invites.jitsi.moderators import Role, roles
@@ -80,33 +81,32 @@ def inspected(
     server: Server | None = None,
     key: SigningKey | None = None,
     why_no_key: str = NO_KEY,
+    deployment: Deployment = UNKNOWN,
 ) -> Inspection:
     """Return what is to be said of every token in `contents` at `instants` (aware, in UTC).
 
-    `server` and `key` are the settings', None where there are none.
+    `server` and `key` are the settings', None where there are none; `deployment` is what is known
+    of how the server is set up.
     """
-    return Inspection(
-        contents=contents,
-        tokens=tuple(
-            _assessed(found, instants, server=server, signature=_signature(found, key, why_no_key))
-            for found in contents.found
-        ),
-    )
 
+    def assessed(found: FoundToken) -> InspectedToken:
+        token, link = found.token, found.link
+        signature = _signature(found, key, why_no_key)
+        verdicts = (
+            admission(token, at, server=server, link=link, deployment=deployment) for at in instants
+        )
+        forged = (
+            (Remark(code="signature", text=signature.text),) if signature.state == "wrong" else ()
+        )
+        return InspectedToken(
+            found=found,
+            signature=signature,
+            verdicts=tuple(replace(each, refusals=forged + each.refusals) for each in verdicts),
+            cautions=cautions(token, server=server, link=link),
+            roles=roles(token.claims),
+        )
 
-def _assessed(
-    found: FoundToken, instants: Sequence[datetime], *, server: Server | None, signature: Signature
-) -> InspectedToken:
-    token, link = found.token, found.link
-    forged = (Remark(code="signature", text=signature.text),) if signature.state == "wrong" else ()
-    verdicts = [admission(token, at, server=server, link=link) for at in instants]
-    return InspectedToken(
-        found=found,
-        signature=signature,
-        verdicts=tuple(replace(each, refusals=forged + each.refusals) for each in verdicts),
-        cautions=cautions(token, server=server, link=link),
-        roles=roles(token.claims),
-    )
+    return Inspection(contents=contents, tokens=tuple(map(assessed, contents.found)))
 
 
 def _signature(found: FoundToken, key: SigningKey | None, why_no_key: str) -> Signature:

@@ -27,6 +27,10 @@ _ESCAPE: Final = re.compile(r"\\([nN,;\\])")
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _TAG: Final = re.compile(r"<[^<>]*>")
 _HREF: Final = re.compile(r"""href\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
+# `DTSTART;TZID=Europe/Berlin:` in a calendar, `(Europe/Berlin, UTC+01:00)` in a mail of ours.
+_ZONE: Final = re.compile(
+    r"^DTSTART;TZID=\"?([\w/+-]{1,60})\"?[;:]|\(([A-Z][a-z]+/[\w/+-]{1,60}), UTC", re.MULTILINE
+)
 _QUOTES: Final = "\"'"
 _GIANT: Final = re.compile(r"&#(?:[xX][0-9a-fA-F]{9,}|[0-9]{9,});?")
 """A reference to no character; Python's `unescape` fails on one with thousands of digits."""
@@ -66,11 +70,13 @@ class Contents:
     """What was found in the input: each distinct link once, and what is odd about the whole.
 
     `disagreement` says where the parts of one message hold other links, or none.
+    `zone` is the IANA name by which a message or calendar tells its times, None where it has none.
     """
 
     kind: Kind
     found: tuple[FoundToken, ...]
     disagreement: tuple[str, ...] = ()
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,14 @@ class _Part:
 
     place: str
     links: tuple[str, ...] = field(repr=False)
+    zone: str | None = None
+
+    @classmethod
+    def of(cls, place: str, text: str) -> _Part:
+        """Return the part that says `text`, with its links and its zone."""
+        zone = _ZONE.search(text)
+        named = zone[1] or zone[2] if zone else None
+        return cls(place=place, links=tuple(links_in(text)), zone=named)
 
 
 def contents_of(octets: bytes) -> Contents:
@@ -97,11 +111,11 @@ def contents_of(octets: bytes) -> Contents:
     if alone := _link_alone(text):
         return Contents(kind="link", found=(_found(alone, ()),))
     if text[:15].upper() == "BEGIN:VCALENDAR":
-        return _contents("calendar", [_Part(place="calendar", links=_in_calendar(octets))])
+        return _contents("calendar", [_Part.of("calendar", _calendar_text(octets))])
     message = _message(octets)
     if _HEADERS & {name.lower() for name in message.keys()}:  # noqa: SIM118 - a message has no iterator of its own
         return _contents("message", list(_parts(message)))
-    return _contents("text", [_Part(place="text", links=tuple(links_in(text)))])
+    return _contents("text", [_Part.of("text", text)])
 
 
 def _message(octets: bytes) -> Message:
@@ -124,15 +138,18 @@ def _message(octets: bytes) -> Message:
 
 
 def _link_alone(text: str) -> str | None:
-    """Return the link that is all of `text`, be it wrapped or with a sentence's end; else None."""
+    """Return the link that is all of `text`, be it wrapped or with a sentence's end; else None.
+
+    What a line end broke is put together again; a blank within a line stands in the link as well.
+    """
     if not re.match(r"https?://", text, re.IGNORECASE):
         return None
-    words = text.split()
-    whole = "".join(words)
-    bare = whole.rstrip(".,;:!")
-    if links_in(bare) == [bare] and (len(words) == 1 or not links_in(text)):
-        return bare
-    return whole if len(words) == 1 else None
+    whole = "".join(line.strip() for line in text.splitlines())
+    squeezed = "".join(whole.split())
+    bare = squeezed.rstrip(".,;:!")
+    if links_in(bare) == [bare] and (squeezed == text or not links_in(text)):
+        return bare if whole == squeezed else whole.rstrip(".,;:!")
+    return whole if text.split() == [whole] else None
 
 
 def _contents(kind: Kind, parts: list[_Part]) -> Contents:
@@ -143,7 +160,8 @@ def _contents(kind: Kind, parts: list[_Part]) -> Contents:
     if not places:
         raise UsageError(f"{kind}: {NOTHING_FOUND}")
     found = tuple(_found(link, tuple(where)) for link, where in places.items())
-    return Contents(kind=kind, found=found, disagreement=tuple(_disagreement(parts)))
+    zone = next((part.zone for part in parts if part.zone), None)
+    return Contents(kind=kind, found=found, disagreement=tuple(_disagreement(parts)), zone=zone)
 
 
 def _disagreement(parts: list[_Part]) -> Iterator[str]:
@@ -167,8 +185,8 @@ def _found(text: str, places: tuple[str, ...]) -> FoundToken:
 
 
 def _as_text(token: str) -> str:
-    """Return a link's token with its dots in place, which the link may have percent-encoded."""
-    return token if looks_like_token(token) else unquote(token)
+    """Return a link's token as it was made, whatever blanks or percent-encoding it has by now."""
+    return token if looks_like_token(token) else "".join(unquote(token).split())
 
 
 def _token(text: str) -> Token:
@@ -193,11 +211,11 @@ def _parts(message: Message) -> Iterator[_Part]:
                 if attached or "name" in f"{kind}{named}".lower()
                 else "calendar part"
             )
-            yield _Part(place=place, links=_in_calendar(octets))
+            yield _Part.of(place, _calendar_text(octets))
         elif main == "text/html":
-            yield _Part(place="HTML part", links=_in_html(_text_of(kind, octets)))
+            yield _Part.of("HTML part", _html_text(_text_of(kind, octets)))
         elif main == "text/plain" and not attached:
-            yield _Part(place="text part", links=tuple(links_in(_text_of(kind, octets))))
+            yield _Part.of("text part", _text_of(kind, octets))
 
 
 def _header(part: Message, name: str) -> str:
@@ -212,15 +230,14 @@ def _text_of(kind: str, octets: bytes) -> str:
         return octets.decode("utf-8", "replace")
 
 
-def _in_calendar(octets: bytes) -> tuple[str, ...]:
-    """Return the links in a calendar's unfolded and unescaped lines (RFC 5545 3.1, 3.3.11)."""
+def _calendar_text(octets: bytes) -> str:
+    """Return a calendar's unfolded and unescaped lines (RFC 5545 3.1, 3.3.11)."""
     text = _FOLD.sub(b"", octets).decode("utf-8-sig", "replace")
-    plain = _ESCAPE.sub(lambda found: "\n" if found[1] in "nN" else found[1], text)
-    return tuple(links_in(plain))
+    return _ESCAPE.sub(lambda found: "\n" if found[1] in "nN" else found[1], text)
 
 
-def _in_html(text: str) -> tuple[str, ...]:
-    """Return the links that a reader of an HTML part can click on or read.
+def _html_text(text: str) -> str:
+    """Return what a reader of an HTML part can click on or read.
 
     Not by HTMLParser, for it is quadratic on unclosed tags and fails on some declarations.
     """
@@ -235,4 +252,4 @@ def _in_html(text: str) -> tuple[str, ...]:
         if not tag[0].lower().startswith("<wbr"):  # it lets a long link break where it is shown
             pieces.append("\n")
     pieces.append(plain[end:])
-    return tuple(links_in(unescape(_GIANT.sub("\ufffd", "".join(pieces)))))
+    return unescape(_GIANT.sub("\ufffd", "".join(pieces)))

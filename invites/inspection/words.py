@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
+from invites.jitsi.admission import State
 from invites.jitsi.claims import (
     in_words,
     instant_text,
@@ -153,8 +154,22 @@ def _local(moment: datetime, zone: tzinfo | None) -> str:
 
 def _verdict_lines(verdict: Admission, zone: tzinfo | None) -> Iterator[str]:
     at = time_words(verdict.at.timestamp(), zone)
-    yield f"{'ADMITTED' if verdict.admitted else 'REFUSED'} at {at}"
-    yield from (f"  - {refusal.text}" for refusal in verdict.refusals)
+    match verdict.state:
+        case State.ADMITTED:
+            yield f"ADMITTED at {at}"
+        case State.DEPENDS:
+            yield f"DEPENDS ON THE SERVER at {at}"
+        case State.OPENS:
+            opens = time_words((verdict.opens or verdict.at).timestamp(), zone)
+            yield f"OPENS at {opens}"
+            yield f"  - It is not open yet at {at}; Jitsi allows no leeway."
+        case State.REFUSED:
+            yield f"REFUSED at {at}"
+            yield from (f"  - {refusal.text}" for refusal in verdict.refusals)
+        case _:
+            assert_never(verdict.state)
+    before = "" if verdict.state is State.DEPENDS else "It depends on the server: "
+    yield from (f"  - {before}{doubt.text}" for doubt in verdict.doubts)
 
 
 def document(inspection: Inspection) -> dict[str, Any]:
@@ -181,7 +196,7 @@ def _token(each: InspectedToken) -> dict[str, Any]:
             {"server": role.server, "moderator": role.moderator, "text": role.text}
             for role in each.roles
         ],
-        "cautions": _sentences(each.cautions),
+        "cautions": _remarks(each.cautions),
         "verdicts": [_verdict(verdict) for verdict in each.verdicts],
     }
 
@@ -200,12 +215,15 @@ def _verdict(verdict: Admission) -> dict[str, Any]:
     return {
         "at": iso_z(verdict.at.replace(microsecond=0)),
         "admitted": verdict.admitted,
-        "reasons": _sentences(verdict.refusals),
+        "state": verdict.state.value,
+        "opens_at": None if verdict.opens is None else iso_z(verdict.opens),
+        "reasons": _remarks(verdict.refusals),
+        "depends_on": _remarks(verdict.doubts),
     }
 
 
-def _sentences(sentences: tuple[Remark, ...]) -> list[dict[str, str]]:
-    return [{"code": each.code, "text": each.text} for each in sentences]
+def _remarks(remarks: tuple[Remark, ...]) -> list[dict[str, str]]:
+    return [{"code": each.code, "text": each.text} for each in remarks]
 
 
 def _time(value: object) -> str | None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -20,17 +21,19 @@ from invites.jitsi.claims import (
     is_number,
     is_text,
     mapping,
+    numeric_date,
     quoted,
     room_is_pattern,
     shown,
     walked,
 )
+from invites.jitsi.deployment import UNKNOWN, Deployment
 from invites.jitsi.rooms import (
     RoomRefused,
     TenantRefused,
     claim_for_text,
     room_from_text,
-    room_on_the_server,
+    room_text,
     tenant_from_path,
 )
 from invites.jitsi.tokens import ALGORITHMS, issuer
@@ -41,51 +44,104 @@ if TYPE_CHECKING:
     from invites.jitsi.links import Link
     from invites.model import Server
 
+_BLANK = re.compile(r"\s|%20|%09", re.IGNORECASE)
+
 REQUEST_LINE_AT_MOST: Final = 8_170
 """Characters of a link past which nginx refuses it."""
 
-# A newline is fine there; other control characters and noncharacters break the XML stanza.
-_HANGS = re.compile("[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+# A newline is fine there; the others hang the join where presence_identity is on.
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f]")
+# These break the XML stanza on every server.
+_NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
+
+_NULLS_THAT_HANG: Final = frozenset({"sub", "context", "context.room", "context.tenant"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """One thing to say about a token: a stable `code` for programs, `text` for people."""
+    """One thing to say about a token: a stable `code` for programs, `text` for people.
+
+    `certain` is false where it hangs on the server, of which too little is known.
+    """
 
     code: str
     text: str
+    certain: bool = True
+
+
+class State(StrEnum):
+    """What a token comes to at an instant, the best first."""
+
+    ADMITTED = "admitted"
+    DEPENDS = "depends"
+    OPENS = "opens"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Whether a token is admitted at an instant (aware, in UTC), and each reason why not."""
+    """Whether a token is admitted at an instant (aware, in UTC), and each reason why not.
+
+    `doubts` are what hangs on the server.
+    `opens` is the token's nbf where that is later than `at`, in UTC.
+    """
 
     at: datetime
     refusals: tuple[Remark, ...]
+    doubts: tuple[Remark, ...] = ()
+    opens: datetime | None = None
+
+    @property
+    def state(self) -> State:
+        """Return what it comes to; a token that is only early opens."""
+        if any(each.code != "early" for each in self.refusals):
+            return State.REFUSED
+        if self.refusals:
+            return State.REFUSED if self.opens is None else State.OPENS
+        return State.DEPENDS if self.doubts else State.ADMITTED
 
     @property
     def admitted(self) -> bool:
-        """Return whether nothing speaks against it."""
-        return not self.refusals
+        """Return whether nothing speaks against it, on no server that is known of."""
+        return self.state is State.ADMITTED
 
 
 def admission(
-    token: Token, at: datetime, *, server: Server | None = None, link: Link | None = None
+    token: Token,
+    at: datetime,
+    *,
+    server: Server | None = None,
+    link: Link | None = None,
+    deployment: Deployment = UNKNOWN,
 ) -> Admission:
     """Return whether `token` is admitted at `at`, and a sentence for each reason why not.
 
-    Without `server` only what holds for every Jitsi server is judged; without `link` any room.
+    Without `server` only what holds for every Jitsi server is judged; without `link` any room;
+    `deployment` decides what hangs on how the server is set up.
     The signature is not judged here.
     """
-    refusals = (
+    if server is not None and server.profile == "jaas":
+        deployment = _JAAS
+    remarks = (
         *_header_refusals(token, server),
-        *_party_refusals(token.claims, server, link),
+        *_party_refusals(token.claims, server, deployment),
+        *_subject_refusals(token.claims, server, link, deployment),
         *_room_refusals(token.claims, link),
         *_time_refusals(token.claims, at),
-        *_context_refusals(token.claims),
+        *_context_refusals(token.claims, deployment),
         *(_link_refusals(link) if link is not None else ()),
     )
-    return Admission(at=at, refusals=refusals)
+    opens = token.claims.get("nbf")
+    is_early = any(each.code == "early" for each in remarks)
+    return Admission(
+        at=at,
+        refusals=tuple(each for each in remarks if each.certain),
+        doubts=tuple(each for each in remarks if not each.certain),
+        opens=numeric_date(opens) if is_early and is_number(opens) else None,
+    )
+
+
+_JAAS: Final = Deployment(audiences=("jitsi",), verifies_domains=True)
 
 
 def _header_refusals(token: Token, server: Server | None) -> Iterator[Remark]:
@@ -121,37 +177,65 @@ def _header_refusals(token: Token, server: Server | None) -> Iterator[Remark]:
 
 
 def _party_refusals(
-    claims: Mapping[str, Any], server: Server | None, link: Link | None
+    claims: Mapping[str, Any], server: Server | None, deployment: Deployment
 ) -> Iterator[Remark]:
-    yield from _required(claims, "iss", issuer(server) if server else None)
-    if isinstance(claims.get("aud"), list):
+    issuers = deployment.issuers or ((issuer(server),) if server else ("*",))
+    yield from _required(claims, "iss", () if "*" in issuers else issuers)
+    audiences, given = deployment.audiences, claims.get("aud")
+    if audiences is not None:
+        if "*" not in audiences or not isinstance(given, list):
+            yield from _required(claims, "aud", () if "*" in audiences else audiences)
+    elif isinstance(given, list):
         yield Remark(
             code="aud",
-            text="aud is a list; Jitsi compares it as a whole and wants one string.",
+            text="aud is a list, which Jitsi compares as a whole: only a server that accepts every "
+            "audience (asap_accepted_audiences, JWT_ACCEPTED_AUDIENCES) admits it.",
+            certain=False,
+        )
+    elif is_text(given) and server is not None and given != server.audience:
+        yield Remark(
+            code="aud",
+            text=f"aud is {shown(claims, 'aud')}, and the settings have {quoted(server.audience)}: "
+            "it hangs on what the server accepts (asap_accepted_audiences, JWT_ACCEPTED_AUDIENCES).",
+            certain=False,
         )
     else:
-        yield from _required(claims, "aud", server.audience if server else None)
-    yield from _required(claims, "sub", None)
+        yield from _required(claims, "aud", ())
+
+
+def _subject_refusals(
+    claims: Mapping[str, Any], server: Server | None, link: Link | None, deployment: Deployment
+) -> Iterator[Remark]:
+    yield from _required(claims, "sub", ())
     subject = claims.get("sub")
-    if not is_text(subject) or subject == "*":
+    # With domain verification off any value passes, though there has to be one.
+    if not is_text(subject) or subject == "*" or deployment.verifies_domains is False:
         return
-    wanted = _subjects(server, link)
+    wanted = _subjects(server, link, deployment)
     if wanted and subject.lower() not in wanted:
+        names = " or ".join(quoted(each) for each in sorted(wanted))
+        certain = deployment.verifies_domains is True
         yield Remark(
             code="sub",
-            text=f"sub is {shown(claims, 'sub')}, and the server wants "
-            f"{' or '.join(quoted(each) for each in sorted(wanted))} "
-            "(unless its domain verification is off).",
+            text=f"sub is {shown(claims, 'sub')}, and the server wants {names}."
+            if certain
+            else f"sub is {shown(claims, 'sub')}, and a server that verifies domains wants {names} "
+            "(JWT_ENABLE_DOMAIN_VERIFICATION: off by default with docker, on with Debian).",
+            certain=certain,
         )
 
 
-def _subjects(server: Server | None, link: Link | None) -> set[str]:
+def _subjects(server: Server | None, link: Link | None, deployment: Deployment) -> set[str]:
     """Return the subjects that domain verification admits, in lower case; empty if not known."""
     tenant = _tenant(link)
+    if tenant and deployment.verifies_domains:
+        return {tenant}
     if tenant:
         return {tenant} | (
             {server.subject.lower()} if server and server.tenant == tenant else set()
         )
+    if deployment.verifies_domains and deployment.domain:
+        return {deployment.domain.lower()}
     return {server.subject.lower()} if server else set()
 
 
@@ -162,30 +246,28 @@ def _tenant(link: Link | None) -> str | None:
         return None
 
 
-def _required(
-    claims: Mapping[str, Any],
-    name: str,
-    wanted: str | None,
-) -> Iterator[Remark]:
+def _required(claims: Mapping[str, Any], name: str, accepted: tuple[str, ...]) -> Iterator[Remark]:
+    """Refuse a claim that is missing, no text, or none of `accepted` (empty: any)."""
     value = claims.get(name)
     if name not in claims:
         yield Remark(code=name, text=f"{name} is missing; Jitsi requires it.")
     elif not is_text(value):
         yield Remark(code=name, text=f"{name} is {shown(claims, name)}, and not a text.")
-    elif wanted is not None and value != wanted:
+    elif accepted and value not in accepted:
         yield Remark(
             code=name,
-            text=f"{name} is {shown(claims, name)}, and the server wants {quoted(wanted)}.",
+            text=f"{name} is {shown(claims, name)}, and the server wants "
+            f"{' or '.join(quoted(each) for each in accepted)}.",
         )
 
 
 def _room_refusals(claims: Mapping[str, Any], link: Link | None) -> Iterator[Remark]:
-    yield from _required(claims, "room", None)
+    yield from _required(claims, "room", ())
     claim = claims.get("room")
     if not is_text(claim) or claim == "*" or room_is_pattern(claims):
         return
     folded = ascii_lower(claim)
-    if room_on_the_server(folded) != folded:
+    if claim_for_text(room_text(folded)) != folded:
         yield Remark(
             code="room",
             text=f"room is {shown(claims, 'room')}, which no link leads to; "
@@ -218,22 +300,40 @@ def _time_refusals(claims: Mapping[str, Any], at: datetime) -> Iterator[Remark]:
         yield Remark(code="window", text="exp is not after nbf: it is never valid.")
 
 
-def _context_refusals(claims: Mapping[str, Any]) -> Iterator[Remark]:
+def _context_refusals(claims: Mapping[str, Any], deployment: Deployment) -> Iterator[Remark]:
     for path, value in walked(claims):
         if value is None:
+            hangs = path in _NULLS_THAT_HANG
             yield Remark(
                 code="null",
-                text=f"{escaped(path)} is null: the server crashes on it and the join hangs.",
+                text=f"{escaped(path)} is null: "
+                + ("the server crashes on it and the join hangs." if hangs else _SOME_VERSIONS),
+                certain=hangs,
             )
-        elif isinstance(value, str) and path.startswith("context") and _HANGS.search(value):
-            yield Remark(
-                code="characters",
-                text=f"{escaped(path)} has a control character or U+FFFE: the join hangs.",
-            )
+        elif isinstance(value, str) and path.startswith("context"):
+            yield from _character_refusals(path, value, deployment)
     context = claims.get("context")
     for name, value in (("context", context), ("context.user", mapping(context).get("user"))):
         if value is not None and not isinstance(value, Mapping):
             yield Remark(code="context", text=f"{name} is not an object, and the server fails.")
+
+
+_SOME_VERSIONS: Final = "some versions of the server's plugins crash on it and the join hangs."
+
+
+def _character_refusals(path: str, value: str, deployment: Deployment) -> Iterator[Remark]:
+    if _NO_XML.search(value):
+        yield Remark(
+            code="characters", text=f"{escaped(path)} has U+FFFE or the like: the join hangs."
+        )
+    elif _CONTROLS.search(value) and deployment.presence_identity is not False:
+        certain = deployment.presence_identity is True
+        yield Remark(
+            code="characters",
+            text=f"{escaped(path)} has a control character: the join hangs"
+            + ("." if certain else " where the server has the module presence_identity."),
+            certain=certain,
+        )
 
 
 def _link_refusals(link: Link) -> Iterator[Remark]:
@@ -250,10 +350,14 @@ def _link_refusals(link: Link) -> Iterator[Remark]:
         yield Remark(
             code="fragment", text="?jwt= stands behind the #, where no web client looks for it."
         )
-    if link.place == "query" and "%" in link.token:
+    if _BLANK.search(link.token):
+        yield Remark(code="blank", text="The token in the link has a blank in it: the join hangs.")
+    elif link.place == "query" and "%" in link.token:
         yield Remark(
             code="encoded",
-            text="The token in the query is percent-encoded, and the web client does not decode it.",
+            text="The token in the query is percent-encoded: Prosody decodes it, and the web client "
+            "does not, which then knows neither name nor features.",
+            certain=False,
         )
     if link.length > REQUEST_LINE_AT_MOST and link.place == "query":
         yield Remark(

@@ -6,7 +6,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -276,7 +276,16 @@ def test_the_document_has_the_facts_of_the_lines() -> None:
     assert token["claims"]["room"] == token["link"]["room"] == "%c3%a9quipe%20sync"
     assert token["not_before"] == "2031-01-07T09:00:00Z"
     assert token["signature"]["state"] == "right"
-    assert token["verdicts"] == [{"at": "2031-01-07T09:00:00Z", "admitted": True, "reasons": []}]
+    assert token["verdicts"] == [
+        {
+            "at": "2031-01-07T09:00:00Z",
+            "admitted": True,
+            "state": "admitted",
+            "opens_at": None,
+            "reasons": [],
+            "depends_on": [],
+        }
+    ]
 
 
 @pytest.mark.parametrize(
@@ -324,11 +333,43 @@ def test_a_whole_link_before_other_words_is_not_joined_with_them() -> None:
     assert reasons(inspection_of(f"{link_of()} tomorrow".encode())) == []
 
 
-def test_a_percent_encoded_token_is_read_and_refused() -> None:
-    """The web client does not decode it, which is the reason to give."""
+def test_a_percent_encoded_token_depends_on_who_decodes_it() -> None:
+    """Prosody does, the web client does not."""
     place, mark, token = link_of().partition("?jwt=")
     encoded = (place + mark + token.replace(".", "%2E")).encode()
-    assert "encoded" in reasons(inspection_of(encoded))
+    inspection = inspection_of(encoded)
+    assert [each.code for each in inspection.tokens[0].verdicts[0].doubts] == ["encoded"]
+    assert not inspection.admitted
+    assert "DEPENDS ON THE SERVER at" in "\n".join(lines(inspection, zone=BERLIN))
+
+
+def test_a_link_that_is_not_open_yet_opens() -> None:
+    """The first line says when, in the reader's zone, and nothing says that it was refused."""
+    early = inspection_of(link_of().encode(), at=START - timedelta(days=3))
+    told = list(lines(early, zone=BERLIN))
+    assert told[0] == "OPENS at Tue 2031-01-07 10:00:00 CET (UTC+01:00) = 2031-01-07 09:00:00 UTC"
+    assert "REFUSED" not in "\n".join(told)
+    (verdict,) = document(early)["tokens"][0]["verdicts"]
+    assert (verdict["state"], verdict["opens_at"]) == ("opens", "2031-01-07T09:00:00Z")
+
+
+def test_a_blank_in_a_link_is_not_taken_for_a_wrapped_line() -> None:
+    """A line end is how mail programs break links; a blank within a line stands in the link."""
+    link = link_of()
+    assert reasons(inspection_of(f"{link[:90]} {link[90:]}".encode())) == ["blank"]
+    assert reasons(inspection_of(f"{link[:90]}\n{link[90:]}".encode())) == []
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        calendar_with(link_of()).replace("END:VE", "DTSTART;TZID=Asia/Tokyo:x\r\nEND:VE").encode(),
+        message_with(f"9:00 (Asia/Tokyo, UTC+09:00) {link_of()}", link_of(), link_of()),
+    ],
+)
+def test_the_meetings_zone_is_read_where_it_is_told(octets: bytes) -> None:
+    """A calendar names it at the start's time, a mail of ours behind its times."""
+    assert contents_of(octets).zone == "Asia/Tokyo"
 
 
 def test_a_token_without_signature_is_told_so() -> None:

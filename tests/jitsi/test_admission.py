@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invites.inspection.judging import cautions
-from invites.jitsi.admission import admission
+from invites.jitsi.admission import State, admission
 from invites.jitsi.claims import NotAToken, token_from
+from invites.jitsi.deployment import UNKNOWN, Deployment, from_docker
 from invites.jitsi.links import link_from, links_in
 from invites.jitsi.moderators import roles
 from invites.jitsi.rooms import room_on_the_server
@@ -54,17 +55,35 @@ def token_text(claims: dict[str, Any], **header: Any) -> str:
     return f"{encoded(whole)}.{encoded(claims)}.c2lnbmF0dXJl"
 
 
+STRICT = Deployment(
+    audiences=("jitsi",), domain="meet.jitsi", verifies_domains=True, presence_identity=True
+)
+"""A server that hangs or refuses wherever one does."""
+
+LAX = Deployment(audiences=("*",), verifies_domains=False, presence_identity=False)
+"""A server that admits wherever one does."""
+
+
 def codes(claims: dict[str, Any], *, server: Server | None = SERVER, **header: Any) -> list[str]:
-    """Return the codes of the reasons why a token is refused."""
+    """Return the codes of the reasons why a strict server refuses a token."""
     token = token_from(token_text(claims, **header))
-    return [each.code for each in admission(token, NOW, server=server).refusals]
+    judged = admission(token, NOW, server=server, deployment=STRICT if server else UNKNOWN)
+    return [each.code for each in judged.refusals]
+
+
+def doubts(claims: dict[str, Any], deployment: Deployment = UNKNOWN) -> list[str]:
+    """Return the codes of what hangs on the server; "refused" is among them if it is."""
+    judged = admission(token_from(token_text(claims)), NOW, server=SERVER, deployment=deployment)
+    return [each.code for each in judged.doubts] + ["refused"] * bool(judged.refusals)
 
 
 def link_codes(link: str, *, server: Server | None = None) -> list[str]:
     """Return the codes of the reasons why a link is refused; TOKEN in it is replaced."""
     link = link.replace("TOKEN", token_text(claims_with()))
     taken = link_from(link)
-    refusals = admission(token_from(taken.token), NOW, server=server, link=taken).refusals
+    refusals = admission(
+        token_from(taken.token), NOW, server=server, link=taken, deployment=STRICT
+    ).refusals
     return [each.code for each in refusals]
 
 
@@ -146,18 +165,20 @@ def test_an_rs_token_needs_a_kid_and_an_hs_token_does_not_mind_one() -> None:
         ({"nbf": SECONDS * 1000}, ["early", "window"]),
         ({"nbf": "0"}, ["nbf"]),
         ({"nbf": SECONDS + 5, "exp": SECONDS + 5}, ["early", "window"]),
-        ({"exp": None}, ["exp", "null"]),
+        ({"exp": None}, ["exp"]),
+        ({"sub": None}, ["sub", "null"]),
         ({"context": MISSING}, []),
         ({"context": None}, ["null"]),
-        ({"context": {"user": None}}, ["null"]),
-        ({"context": {"user": {"name": None}}}, ["null"]),
+        ({"context": {"room": None}}, ["null"]),
+        ({"context": {"tenant": None}}, ["null"]),
+        ({"room": "a*(b)!~"}, []),
+        ({"room": "50%25ab"}, []),
         ({"context": {"user": {"name": "a\nb<&>😀"}}}, []),
         ({"context": {"user": {"name": "a\x00b"}}}, ["characters"]),
         ({"context": {"user": {"name": "a\x07b"}}}, ["characters"]),
         ({"context": {"user": {"email": "a\ufffeb"}}}, ["characters"]),
         ({"context": "text"}, ["context"]),
         ({"context": {"user": ["text"]}}, ["context"]),
-        ({"context": {"list": [None]}}, ["null"]),
         ({"iat": "whatever", "jti": 5}, []),
     ],
 )
@@ -168,11 +189,88 @@ def test_claims_are_judged_as_jitsi_judges_them(
     assert codes(claims_with(**changed)) == expected
 
 
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"sub": "meet.example.com"}, "sub"),
+        ({"aud": "other"}, "aud"),
+        ({"aud": ["jitsi"]}, "aud"),
+        ({"context": {"user": {"name": "a\x00b"}}}, "characters"),
+        ({"context": {"user": {"email": "a\x1fb"}}}, "characters"),
+    ],
+)
+def test_what_hangs_on_the_server_is_said_to(changed: dict[str, Any], code: str) -> None:
+    """Of an unknown server it is a doubt; where the server is known it is refused or admitted."""
+    claims = claims_with(**changed)
+    assert doubts(claims) == [code]
+    assert doubts(claims, LAX) == []
+    assert doubts(claims, STRICT) == ["refused"]
+    judged = admission(token_from(token_text(claims)), NOW, server=SERVER)
+    assert (judged.state, judged.admitted) == (State.DEPENDS, False)
+
+
+@pytest.mark.parametrize(
+    "context", [{"user": {"name": None}}, {"user": None}, {"list": [None]}, {"group": None}]
+)
+def test_other_nulls_hang_the_join_on_some_versions_alone(context: dict[str, Any]) -> None:
+    """Four of them hang it on every version; of the others that is not known."""
+    assert doubts(claims_with(context=context)) == ["null"]
+
+
+def test_jitsis_own_variables_decide_what_hangs_on_the_server() -> None:
+    """Who has docker's environment at hand is not left in doubt."""
+    claims = claims_with(sub="meet.example.com", aud="other")
+    environ = {"JWT_ENABLE_DOMAIN_VERIFICATION": "0", "JWT_ACCEPTED_AUDIENCES": "other,jitsi"}
+    assert doubts(claims, from_docker(environ, whole=False)) == []
+    environ["JWT_ENABLE_DOMAIN_VERIFICATION"] = "true"
+    assert doubts(claims, from_docker(environ, whole=False)) == ["refused"]
+    environ["JWT_ACCEPTED_ISSUERS"] = "another_app"
+    token = token_from(token_text(claims))
+    judged = admission(token, NOW, server=SERVER, deployment=from_docker(environ, whole=False))
+    assert [each.code for each in judged.refusals] == ["iss", "sub"]
+
+
+def test_a_token_that_is_only_early_opens() -> None:
+    """It is not refused: it says when; with another reason it is refused all the same."""
+    early = admission(token_from(token_text(claims_with(nbf=SECONDS + 30))), NOW, server=SERVER)
+    assert (early.state, early.opens) == (State.OPENS, NOW + timedelta(seconds=30))
+    assert not early.admitted
+    wrong = claims_with(nbf=SECONDS + 30, iss="other")
+    assert admission(token_from(token_text(wrong)), NOW, server=SERVER).state is State.REFUSED
+    never = claims_with(nbf=SECONDS * 1000, exp=SECONDS * 2000)
+    assert admission(token_from(token_text(never)), NOW, server=SERVER).state is State.REFUSED
+
+
+def test_of_two_tokens_in_a_link_the_last_counts() -> None:
+    """As the web client reads a query, and a fragment; and the whole link is found in prose."""
+    first, last = token_text(claims_with(room="other")), token_text(claims_with())
+    for link in (
+        f"https://meet.example.com/team%20sync?jwt={first}&jwt={last}",
+        f"https://meet.example.com/team%20sync?jwt={first}&a=b&jwt={last}",
+        f"https://meet.example.com/team%20sync#jwt=%22{first}%22&jwt=%22{last}%22",
+        f"https://meet.example.com/team%20sync?jwt={first}#jwt=%22{last}%22",
+    ):
+        assert link_from(link).token == last
+        assert links_in(f"Join {link}, please") == [link]
+        assert link_codes(link) == []
+
+
+@pytest.mark.parametrize("blank", [" ", "%20", "%09"])
+def test_a_blank_in_the_token_hangs_the_join(blank: str) -> None:
+    """It is no admission, wherever in the token it stands."""
+    text = token_text(claims_with())
+    for at in (10, text.index(".") + 5, len(text) - 3):
+        link = link_from(f"https://meet.example.com/team%20sync?jwt={text[:at]}{blank}{text[at:]}")
+        judged = admission(token_from(text), NOW, server=SERVER, link=link, deployment=LAX)
+        assert "blank" in [each.code for each in judged.refusals]
+
+
 def test_each_reason_has_its_own_sentence() -> None:
     """A token that breaks several rules is told all of them at once."""
     claims = claims_with(aud=["jitsi"], sub=MISSING, exp=SECONDS - 1, room="team sync")
     token = token_from(token_text(claims, typ="jwt"))
-    texts = [each.text for each in admission(token, NOW, server=SERVER).refusals]
+    judged = admission(token, NOW, server=SERVER)
+    texts = [each.text for each in (*judged.refusals, *judged.doubts)]
     assert len(texts) == 5
     assert len(set(texts)) == 5
     assert any('"team%20sync"' in text for text in texts)
@@ -369,7 +467,8 @@ def test_any_claims_can_be_judged(claims: dict[str, Any], header: dict[str, Any]
     text = f"{encoded(header)}.{encoded(claims)}.x"
     token = token_from(text)
     link = link_from(f"https://meet.example.com/a?jwt={text}")
-    for sentence in admission(token, NOW, server=SERVER, link=link).refusals:
+    judged = admission(token, NOW, server=SERVER, link=link)
+    for sentence in (*judged.refusals, *judged.doubts):
         assert sentence.text.endswith((".", ")."))
         assert "\n" not in sentence.text
     cautions(token, server=SERVER, link=link)
