@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from invites.problems import Problem, Warned
 
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
+
+DeliveryName = Literal["folder", "smtp"]
+"""Where messages can go, as settings and flags name it."""
+
+DELIVERIES: tuple[str, ...] = get_args(DeliveryName)
 
 
 class Status(StrEnum):

@@ -134,8 +134,10 @@ class RunFlags:
 
     def __post_init__(self) -> None:
         """Refuse what can be known to be wrong from the options alone."""
-        if self.to not in {None, "folder", "smtp"}:
-            raise UsageError(f'--to: found "{self.to}", expected folder or smtp')
+        from invites.model import DELIVERIES
+
+        if self.to is not None and self.to not in DELIVERIES:
+            raise UsageError(f'--to: found "{self.to}", expected {" or ".join(DELIVERIES)}')
         if self.accept is not None and not _is_code(self.accept):
             raise UsageError(
                 f'--accept: found "{self.accept[:70]}", expected at least {SHORTEST_CODE} hex '

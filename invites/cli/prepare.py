@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 import typer
@@ -15,6 +15,7 @@ import typer
 from invites.cli.common import clock, spare_the_collector
 from invites.cli.options import Call, SendFlags
 from invites.errors import UsageError
+from invites.model import DeliveryName
 
 if TYPE_CHECKING:
     from invites.ledger import Ledger
@@ -33,7 +34,7 @@ class Setup:
     now: datetime
 
     @property
-    def to(self) -> Literal["folder", "smtp"]:
+    def to(self) -> DeliveryName:
         """The delivery's name."""
         return "smtp" if self.options.delivery == "smtp" else "folder"
 

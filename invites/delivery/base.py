@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from invites.errors import SettingsError
-from invites.model import Invitation
+from invites.model import DeliveryName, Invitation
 
 if TYPE_CHECKING:
     from invites.settings import Settings
@@ -197,7 +197,7 @@ def open_delivery(
     *,
     run: str,
     now: datetime,
-    to: Literal["folder", "smtp"] | None = None,
+    to: DeliveryName | None = None,
     sent_since: SentSince = nothing_sent_yet,
     keep_old: bool = False,
     present: Callable[[], datetime] | None = None,

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from invites.errors import Exit
+from invites.model import DeliveryName
 from invites.planning.attempts import Cause, Inputs
 from invites.planning.due import DueRule
 from invites.report.lines import Line, no_lines
@@ -44,7 +45,7 @@ class RunOptions:
     accept_clock: bool = False
     no_final_newline: bool = False
     claimed: tuple[str, ...] = ()
-    to: Literal["folder", "smtp"] | None = None
+    to: DeliveryName | None = None
     dry_run: bool = False
     simulated: bool = False
 
@@ -88,7 +89,7 @@ class WakeUp:
         """What makes messages; SettingsError names all that is missing, TemplateError a fault."""
         return Renderer.from_settings(self.settings)
 
-    def delivery_of(self, job: Job) -> Literal["folder", "smtp"]:
+    def delivery_of(self, job: Job) -> DeliveryName:
         """Return where the job's messages go."""
         return self.options.to or job.deliver
 

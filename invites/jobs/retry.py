@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from invites.jobs.attempt import delivery_opener, summed_up, unsent_line
 from invites.jobs.options import SideOutcome, WakeUp
 from invites.ledger import Ledger
 from invites.ledger.history import Waiting, scopes, waiting
+from invites.model import DeliveryName
 from invites.planning.state import State
 from invites.sending import SendOptions, policy_from, settle
 from invites.sending import drain as drain_scope
@@ -22,7 +22,7 @@ def drain(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
     now = wakeup.now
     if not any(_is_due(one, wakeup) for one in waiting(ledger)):
         return
-    to: Literal["folder", "smtp"] = wakeup.options.to or (
+    to: DeliveryName = wakeup.options.to or (
         "smtp" if wakeup.settings.smtp.host is not None else "folder"
     )
     settle(ledger, delivery_opener(wakeup, ledger, to), now=now)
@@ -45,9 +45,7 @@ def _is_due(one: Waiting, wakeup: WakeUp) -> bool:
     return one.state is State.DEFERRED
 
 
-def _drained(
-    wakeup: WakeUp, ledger: Ledger, scope: str, to: Literal["folder", "smtp"]
-) -> SideOutcome | None:
+def _drained(wakeup: WakeUp, ledger: Ledger, scope: str, to: DeliveryName) -> SideOutcome | None:
     settings = wakeup.settings
     options = SendOptions(
         scope=scope,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from invites.model import DeliveryName
 from invites.settings import paths, types
 from invites.settings.paths import Email, RosterPaths, Secret
 from invites.settings.types import Listen, Names, RateLimit, Switch, Text, WholeNumber, Zone
@@ -108,7 +109,7 @@ class MailSection(Section):
 class DeliverySection(Section):
     """[delivery]: where messages go."""
 
-    to: Literal["folder", "smtp"] = "folder"
+    to: DeliveryName = "folder"
     folder: SettingsPath = Field(Path("outbox"), validate_default=True)
     keep_batches: PositiveDuration = timedelta(days=30)
     on_unknown: Literal["resend", "hold"] = "resend"
@@ -185,7 +186,7 @@ class Job(Section):
     horizon: PositiveDuration | None = None
     invalid: Literal["refuse", "skip"] = "refuse"
     retry_for: Duration = timedelta(hours=12)
-    deliver: Literal["folder", "smtp"] = "folder"
+    deliver: DeliveryName = "folder"
     reminders: Annotated[tuple[timedelta, ...], BeforeValidator(types.reminders)] = ()
     require: Annotated[
         tuple[str, ...], BeforeValidator(types.some_of("digest", "rows", or_none=True))
