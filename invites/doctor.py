@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from invites.errors import GuardError, InvitesError, RosterRefusedError, SettingsError
 from invites.jitsi.deployment import env_file, from_docker, from_prosody
 from invites.jitsi.pitfalls import Finding, Weight, pitfalls
-from invites.jobs.status import missed, status_of
+from invites.jobs.status import late, status_of
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.history import waiting
 from invites.ledger.runs import guard_facts
@@ -194,17 +194,17 @@ def _ledger(installation: Installation, ledger: Ledger) -> Iterator[Finding]:
 def _jobs(installation: Installation, ledger: Ledger) -> Iterator[Finding]:
     for job in installation.settings.jobs:
         status = status_of(ledger, job, now=installation.now)
-        why = missed(status, now=installation.now)
+        why = late(status, now=installation.now)
         if why is not None:
             text, _, remedy = why.partition("; ")
             yield _fault(f"job {job.name}", text, remedy)
             continue
-        done = "" if status.last_done is None else f"last done {_said(status.last_done.started)}, "
-        yield _good(f"job {job.name}", f"{done}next due {_said(status.next_due)}")
-
-
-def _said(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d %H:%M} UTC"
+        done = (
+            ""
+            if status.last_done is None
+            else f"last done {status.said(status.last_done.started)}, "
+        )
+        yield _good(f"job {job.name}", f"{done}next due {status.said(status.next_due)}")
 
 
 def _roster(job: Job, now: datetime) -> Iterator[Finding]:

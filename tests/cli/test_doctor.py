@@ -124,6 +124,58 @@ def test_a_job_that_nobody_woke_up_for_is_missed(invites: Invites) -> None:
     assert "invites schedule" in finding["remedy"]
 
 
+def test_a_due_time_that_is_still_tried_is_late_until_it_completed(
+    invites: Invites, office: Path
+) -> None:
+    """A lock that somebody else holds mends itself, and yet nothing has gone out."""
+    due = NIGHT.replace(hour=2, minute=15)
+    with time_machine.travel(NIGHT, tick=False):
+        invites("run")
+    with (
+        ledger.open_ledger(f"sqlite:///{office / 'invites.db'}", lock=True),
+        time_machine.travel(due, tick=False),
+    ):
+        assert invites("run").code == 75
+    assert looked(invites, due + timedelta(minutes=14), "--jobs").code == 0
+    for minutes in (16, 180):
+        answer = looked(invites, due + timedelta(minutes=minutes), "--jobs")
+        assert answer.code == 5
+        assert "was due 2031-02-01 02:15 UTC" in answer.document()["findings"][0]["text"]
+    with time_machine.travel(due + timedelta(minutes=181), tick=False):
+        assert invites("run").code == 0
+    assert looked(invites, due + timedelta(minutes=182), "--jobs").code == 0
+
+
+def test_due_times_are_told_by_the_jobs_own_clock(invites: Invites, office: Path) -> None:
+    """With its zone, for nobody's nightly run is at that hour in UTC."""
+    write_settings(office, SETTINGS + JOB + 'timezone = "Asia/Kathmandu"\n')
+    with time_machine.travel(NIGHT, tick=False):
+        invites("run")
+    answer = looked(invites, NIGHT, "--jobs")
+    assert "next due 2031-02-02 02:15 Asia/Kathmandu" in answer.document()["findings"][0]["text"]
+
+
+def test_a_missed_night_is_late_until_the_next_one_completed(
+    invites: Invites, office: Path
+) -> None:
+    """Also in the quarter of an hour after the next due time, and while that one is tried."""
+    roster = (office / "roster.csv").read_text(encoding="utf-8")
+    (office / "roster.csv").unlink()
+    due = NIGHT.replace(hour=2, minute=15)
+    for moment in (NIGHT, due, due + timedelta(hours=4)):
+        with time_machine.travel(moment, tick=False):
+            invites("run")
+    following = due + timedelta(days=1)
+    answer = looked(invites, following + timedelta(minutes=2), "--jobs")
+    assert answer.code == 5
+    assert "none has completed since" in answer.document()["findings"][0]["text"]
+    (office / "roster.csv").write_text(roster, encoding="utf-8")
+    os.utime(office / "roster.csv", (following.timestamp() - 3600,) * 2)
+    with time_machine.travel(following + timedelta(minutes=3), tick=False):
+        assert invites("run").code == 0
+    assert looked(invites, following + timedelta(minutes=4), "--jobs").code == 0
+
+
 @pytest.mark.usefixtures("office")
 def test_a_job_that_no_wake_up_has_seen_is_a_fault(invites: Invites) -> None:
     """An installation whose timer was never started is not well."""
