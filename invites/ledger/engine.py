@@ -6,7 +6,8 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,10 +19,19 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from invites.errors import LedgerError, TryAgainError
-from invites.ledger import migrations, schema
-from invites.ledger.faults import named, translated
-from invites.ledger.files import advisory_lock, create_private, file_lock, make_private
+from invites.errors import InvitesError, LedgerError, TryAgainError
+from invites.ledger import checksums, migrations, schema
+from invites.ledger.faults import damaged, from_sqlite, named, translated
+from invites.ledger.files import (
+    SameFile,
+    advisory_lock,
+    create_private,
+    demand_ours,
+    file_lock,
+    make_private,
+)
+from invites.ledger.mark import Mark, read_mark, write_mark
+from invites.ledger.restore import demand_newest, highest_used, mark_of, raise_above
 
 BUSY_TIMEOUT_SECONDS = 5.0
 """How long a reader or writer waits for another transaction of SQLite to end."""
@@ -30,6 +40,8 @@ SQLITE_PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA temp_store = MEMORY",
 )
 
 # Errors say what happened; a driver's own log adds lines, and values that were to be written.
@@ -49,6 +61,11 @@ class Ledger:
         self._connection = engine.connect()
         self.name = named(url)
         self.locked = locked
+        self._path = _path(url) if self.is_sqlite else None
+        self._same_file = None if self._path is None else SameFile(self._path)
+        self._sound = self._path is None
+        self._mark: Mark | None = None
+        self._written: Mark | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -71,23 +88,77 @@ class Ledger:
             yield connection
 
     @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """Run the transaction that brings an older schema here; it has no checksums to look at."""
+        with self._transaction(writes=True, checked=False) as connection:
+            yield connection
+
+    def keep_checksums(self) -> None:
+        """Let this connection write each row's checksum with the row."""
+        if self.is_sqlite:
+            checksums.keep(self._connection)
+            self._connection.commit()
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Run one transaction that reads one consistent state and changes nothing."""
         with self._transaction(writes=False) as connection:
             yield connection
 
     @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+    def _transaction(self, *, writes: bool, checked: bool = True) -> Iterator[Connection]:
+        if writes and checked:
+            # Nothing leaves before something is written: so no message comes of damaged rows, and
+            # a wake-up with nothing to do reads no more than it needs.
+            self.demand_sound()
         try:
             self._begin(writes=writes)
             try:
                 yield self._connection
-                self._connection.commit() if writes else self._connection.rollback()
+                self._end(writes=writes)
             except BaseException:
                 self._undo()
                 raise
         except SQLAlchemyError as error:
             raise translated(error, self.name) from None
+
+    def _end(self, *, writes: bool) -> None:
+        if not writes:
+            self._connection.rollback()
+            return
+        if self._path is None or self._same_file is None or self._mark is None:
+            self._connection.commit()
+            return
+        # The ledger first, then its mark: killed in between, the ledger is ahead, never behind.
+        after = replace(self._mark, generation=self._mark.generation + 1)
+        self._connection.exec_driver_sql(
+            "UPDATE meta SET value = ? WHERE name = 'generation'", (str(after.generation),)
+        )
+        self._connection.commit()
+        self._same_file.demand()
+        self._mark = after
+        written = self._written
+        durable = written is None or (written.sequence, written.dtstamp) != (
+            after.sequence,
+            after.dtstamp,
+        )
+        write_mark(self._path, after, durable=durable)
+        self._written = after
+
+    def will_use(self, *, sequence: int, dtstamp: int) -> None:
+        """Let the mark say, from this transaction on, that messages may have these."""
+        if self._mark is not None:
+            self._mark = self._mark.raised(sequence=sequence, dtstamp=dtstamp)
+
+    def demand_sound(self) -> None:
+        """Raise LedgerError where the database is not what was written; looks once, at all of it."""
+        if self._sound:
+            return
+        with self.reading() as connection:
+            where = checksums.damage(connection)
+        if where:
+            raise damaged(self.name, where)
+        self._sound = True
 
     def _undo(self) -> None:
         """Leave a transaction that failed, at its commit too; a second fault adds nothing."""
@@ -117,12 +188,54 @@ class Ledger:
             with self.reading() as connection:
                 advisory_lock(connection, self.name)
 
-    def checkpoint(self) -> None:
-        """Move SQLite's log into the file and empty it, so that what was erased is nowhere."""
-        if self.is_sqlite:
-            raw = self._connection.connection.driver_connection
-            if raw is not None:
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def begin_marking(self, *, after_restore: bool) -> None:
+        """Hold the ledger against the mark beside it, and keep that mark from now on.
+
+        Raises LedgerError where an older copy was put back, or the end of its log is lost; with
+        `after_restore` the ledger is raised above all that may have been used instead.
+        """
+        try:
+            # Before the ledger is read: a run at work raises the ledger first, then the mark.
+            beside = None if self._path is None else read_mark(self._path)
+        except LedgerError:
+            if not after_restore:
+                raise
+            beside = None
+        with self.reading() as connection:
+            own = mark_of(connection)
+            if self.locked and beside is None:
+                own = highest_used(connection, own)
+        if not after_restore:
+            demand_newest(own, beside, self.name)
+        if not self.locked:
+            return
+        if beside is not None:
+            own = own.raised(sequence=beside.sequence, dtstamp=beside.dtstamp)
+        if after_restore:
+            with self.writing() as connection:
+                restored = raise_above(connection, own, beside)
+                self._mark = None if self._path is None else restored
+        elif self._path is not None:
+            self._mark, self._written = own, beside
+
+    def empty_log(self) -> None:
+        """Write SQLite's file anew and empty its log, so that what was erased is nowhere.
+
+        Raises TryAgainError where another program still reads what was erased.
+        """
+        raw = self._connection.connection.driver_connection
+        if not self.is_sqlite or raw is None:
+            return
+        try:
+            raw.execute("VACUUM")
+            (busy, _, _) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise from_sqlite(error, self.name) from None
+        if busy:
+            raise TryAgainError(
+                f"{self.name}: it is erased, but another program still reads the ledger, and its "
+                "log keeps it until then; run again when that program is done"
+            )
 
     def close(self) -> None:
         """Close the connection; an advisory lock goes with it."""
@@ -150,7 +263,7 @@ def create(url: str) -> None:
     """
     parsed = make_url(url)
     if _is_sqlite(parsed):
-        create_private(_path(parsed), _fill_file)
+        _create_file(_path(parsed))
         return
     engine = _engine(parsed)
     try:
@@ -164,15 +277,28 @@ def create(url: str) -> None:
         engine.dispose()
 
 
-def _fill_file(path: Path) -> None:
-    engine = _sqlite_engine(path, writes=True)
+def _create_file(path: Path) -> None:
+    """Make the file and its mark; above what a ledger that was here before may have sent."""
     try:
-        with engine.begin() as connection:
-            migrations.create_tables(connection)
-    except DBAPIError as error:
-        raise translated(error, str(path)) from None
-    finally:
-        engine.dispose()
+        earlier = read_mark(path)
+    except LedgerError:
+        earlier = None
+
+    def fill(beside: Path) -> None:
+        engine = _sqlite_engine(beside, writes=False)
+        try:
+            with engine.begin() as connection:
+                migrations.create_tables(connection)
+                own = mark_of(connection)
+                if earlier is not None and earlier.dtstamp:
+                    own = raise_above(connection, own, earlier)
+        except DBAPIError as error:
+            raise translated(error, str(path)) from None
+        finally:
+            engine.dispose()
+        write_mark(beside, own, durable=True)
+
+    create_private(path, fill)
 
 
 def exists(url: str) -> bool:
@@ -191,39 +317,52 @@ def exists(url: str) -> bool:
 
 
 @contextmanager
-def open_ledger(url: str, *, lock: bool) -> Iterator[Ledger]:
+def open_ledger(url: str, *, lock: bool, after_restore: bool = False) -> Iterator[Ledger]:
     """Open the ledger at `url`; with `lock` as its one writer, whose schema is brought up to date.
 
-    Without `lock` nothing is changed, and the writer may be at work.
-    Raises LedgerError where it is missing, newer than this program or no ledger, TryAgainError
-    where another run holds the lock or the server is down.
+    Without `lock` nothing is changed, and the writer may be at work.  `after_restore` takes an
+    older copy that was put back, and with `lock` raises it above all that may have been used.
+    Raises LedgerError where it is missing, damaged, older than its mark, newer than this program or
+    no ledger, TryAgainError where another run holds the lock or the server is down.
     """
     parsed = make_url(url)
-    if _is_sqlite(parsed):
-        with _open_file(_path(parsed), parsed, lock=lock) as ledger:
-            yield ledger
-        return
-    with _connected(_engine(parsed), parsed, locked=lock) as ledger:
+    with ExitStack() as stack:
+        if _is_sqlite(parsed):
+            engine = stack.enter_context(_file(_path(parsed), lock=lock))
+        else:
+            engine = _engine(parsed)
+        ledger = stack.enter_context(_connected(engine, parsed, locked=lock))
         if lock:
             ledger.lock()
-        _checked(ledger)
-        yield ledger
+        with _damage_told(ledger):
+            _checked(ledger)
+            ledger.begin_marking(after_restore=after_restore)
+            yield ledger
 
 
 @contextmanager
-def _open_file(path: Path, url: URL, *, lock: bool) -> Iterator[Ledger]:
+def _damage_told(ledger: Ledger) -> Iterator[None]:
+    """Where something failed in a way that nobody foresaw, look whether damaged rows are why."""
+    try:
+        yield
+    except InvitesError:
+        raise
+    except Exception:
+        ledger.demand_sound()
+        raise
+
+
+@contextmanager
+def _file(path: Path, *, lock: bool) -> Iterator[Engine]:
     if not path.is_file() or path.stat().st_size == 0:
         raise missing(str(path))
+    demand_ours(path)
     if not lock:
-        with _connected(_sqlite_engine(path, writes=False), url, locked=False) as ledger:
-            _checked(ledger)
-            yield ledger
+        yield _sqlite_engine(path, writes=False)
         return
     with file_lock(path):
         make_private(path)
-        with _connected(_sqlite_engine(path, writes=True), url, locked=True) as ledger:
-            _checked(ledger)
-            yield ledger
+        yield _sqlite_engine(path, writes=True)
 
 
 def missing(name: str) -> LedgerError:
@@ -253,14 +392,16 @@ def _checked(ledger: Ledger) -> None:
             raise missing(ledger.name)
         version = migrations.version_of(connection, ledger.name)
     if version == schema.SCHEMA_VERSION:
+        ledger.keep_checksums()
         return
     if not ledger.locked:
         raise LedgerError(
             f"{ledger.name}: found schema version {version}, expected {schema.SCHEMA_VERSION}; "
             'the next "invites send" or "invites run" brings it up to date'
         )
-    with ledger.writing() as connection:
+    with ledger.migrating() as connection:
         migrations.migrate(connection, version)
+    ledger.keep_checksums()
 
 
 def _is_sqlite(url: URL) -> bool:
@@ -297,6 +438,7 @@ def _sqlite_engine(path: Path, *, writes: bool) -> Engine:
             timeout=BUSY_TIMEOUT_SECONDS,
             isolation_level=None,
         )
+        checksums.add_function(connection)
         for pragma in SQLITE_PRAGMAS:
             connection.execute(pragma)
         if writes:

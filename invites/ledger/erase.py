@@ -56,7 +56,7 @@ def forget(ledger: Ledger, address: str, *, now: datetime) -> Forgot:
         connection.execute(delete(reminders).where(reminders.c.address == address))
         _forget_host(connection, address)
         forgot = Forgot(invitations=gone.rowcount, messages=log.rowcount)
-    ledger.checkpoint()
+    ledger.empty_log()
     return forgot
 
 
@@ -137,7 +137,9 @@ def _hosted(connection: Connection, address: str, now: datetime) -> list[tuple[s
 
 
 def _forget_host(connection: Connection, address: str) -> None:
-    for digest, text in connection.execute(select(shared_facts)).all():
+    for digest, text in connection.execute(
+        select(shared_facts.c.digest, shared_facts.c.facts)
+    ).all():
         if address not in text.casefold():
             continue
         facts = json.loads(text)

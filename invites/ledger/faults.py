@@ -70,11 +70,20 @@ def translated(error: SQLAlchemyError, name: str) -> Exception:
         return error
     original = error.orig
     if isinstance(original, sqlite3.Error):
-        return _from_sqlite(original, name)
+        return from_sqlite(original, name)
     return _from_postgresql(original, name)
 
 
-def _from_sqlite(error: sqlite3.Error, name: str) -> InvitesError:
+def damaged(name: str, where: str) -> LedgerError:
+    """Return the error for a ledger whose rows or pages are not what was written."""
+    return LedgerError(
+        f"{name}: found {where} damaged, expected what was written; nothing was sent by it; check "
+        "the disk, put back a sound copy, and go on with it by --after-restore"
+    )
+
+
+def from_sqlite(error: sqlite3.Error, name: str) -> InvitesError:
+    """Return our error for one of SQLite's."""
     code = getattr(error, "sqlite_errorname", "")
     family = "_".join(code.split("_")[:2])
     if family in _SQLITE_BUSY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,13 +30,14 @@ def create_private(path: Path, fill: Callable[[Path], None]) -> None:
         beside.chmod(PRIVATE)
         fill(beside)
         _appear(beside, path)
+        Path(f"{beside}.mark").replace(f"{path}.mark")
     except OSError as error:
         raise StorageError(
             f"{path}: {error.strerror or error}; no ledger was made; "
             "make the folder or correct [ledger] url"
         ) from None
     finally:
-        for rest in ("", "-wal", "-shm"):
+        for rest in ("", "-wal", "-shm", "-journal", ".mark"):
             Path(f"{beside}{rest}").unlink(missing_ok=True)
 
 
@@ -54,9 +56,56 @@ def _appear(beside: Path, path: Path) -> None:
         os.close(folder)
 
 
+def demand_ours(path: Path) -> None:
+    """Raise LedgerError where everybody can write the ledger: it may be anybody's by now."""
+    for name in _files(path):
+        try:
+            open_to_all = name.stat().st_mode & stat.S_IWOTH
+        except FileNotFoundError:
+            continue
+        if open_to_all:
+            raise LedgerError(
+                f"{name}: found a file that everybody can write, expected mode 0600; see who "
+                f"changed it and when; if it is as you left it: chmod 600 {name}"
+            )
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    return (path, *(Path(f"{path}{rest}") for rest in ("-wal", "-shm", ".mark")))
+
+
+class SameFile:
+    """Notices that a SQLite ledger's file, or its log, is gone or another one."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` is the ledger's file, open by now."""
+        self._path = path
+        self._file = _identity(path)
+        self._log: tuple[int, int] | None = None
+
+    def demand(self) -> None:
+        """Raise LedgerError where what was just written went to a file without a name."""
+        log = _identity(Path(f"{self._path}-wal"))
+        if _identity(self._path) != self._file or log != (self._log or log):
+            raise LedgerError(
+                f"{self._path}: the ledger or its log was deleted or replaced while this run was "
+                "at work; expected the file that it opened; the run stopped at once; put back the "
+                "latest copy, and go on with it by --after-restore"
+            )
+        self._log = log
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def make_private(path: Path) -> None:
     """Take a copy that came back with wider modes from the eyes of others, where it is ours."""
-    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+    for name in _files(path):
         try:
             status = name.stat()
         except FileNotFoundError:

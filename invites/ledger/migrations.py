@@ -9,24 +9,36 @@ import secrets
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from invites.errors import LedgerError
-from invites.ledger import schema
+from invites.ledger import checksums, schema
 
 FORGET_KEY_OCTETS = 32
+LEDGER_ID_OCTETS = 16
 
 
 def create_tables(connection: Connection) -> None:
     """Make the tables of the present version in an empty database."""
     schema.metadata.create_all(connection)
+    if connection.dialect.name == "sqlite":
+        checksums.keep(connection)
     connection.execute(
         insert(schema.meta),
         [
             {"name": "schema_version", "value": str(schema.SCHEMA_VERSION)},
             {"name": "forget_key", "value": secrets.token_hex(FORGET_KEY_OCTETS)},
+            *_own_facts(),
         ],
     )
+
+
+def _own_facts() -> list[dict[str, str]]:
+    """Return what `ledger.mark` tells one ledger from another by, and a state from an older one."""
+    return [
+        {"name": "ledger_id", "value": secrets.token_hex(LEDGER_ID_OCTETS)},
+        {"name": "generation", "value": "0"},
+    ]
 
 
 def version_of(connection: Connection, name: str) -> int:
@@ -54,6 +66,8 @@ def migrate(connection: Connection, version: int) -> None:
         .where(schema.meta.c.name == "schema_version")
         .values(value=str(schema.SCHEMA_VERSION))
     )
+    if connection.dialect.name == "sqlite":
+        checksums.fill(connection)
 
 
 def _to_1(connection: Connection) -> None:
@@ -66,5 +80,15 @@ def _to_2(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE invitations ADD COLUMN copies INTEGER DEFAULT 0 NOT NULL"))
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({0: _to_1, 1: _to_2})
+def _to_3(connection: Connection) -> None:
+    """Version 2 had no checksums, and nothing to tell an older copy of it by."""
+    for table in checksums.CHECKED:
+        if "checksum" not in {
+            column["name"] for column in inspect(connection).get_columns(table.name)
+        }:
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN checksum BIGINT")
+    connection.execute(insert(schema.meta), _own_facts())
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({0: _to_1, 1: _to_2, 2: _to_3})
 """By the version that a step starts from."""

@@ -181,17 +181,26 @@ def _shared_facts(connection: Connection, entries: list[Entry]) -> Mapping[str, 
     )
     found: dict[str, str] = {}
     for chunk in chunks(digests):
-        rows = connection.execute(select(shared_facts).where(shared_facts.c.digest.in_(chunk)))
+        rows = connection.execute(
+            select(shared_facts.c.digest, shared_facts.c.facts).where(
+                shared_facts.c.digest.in_(chunk)
+            )
+        )
         found.update({row[0]: row[1] for row in rows})
     return MappingProxyType(found)
 
 
 def _forgotten(connection: Connection) -> Forgotten:
     rows = connection.execute(select(forgotten.c.hash, forgotten.c.sequence)).all()
-    if not rows:
+    floor = connection.execute(
+        select(meta.c.value).where(meta.c.name == "sequence_floor")
+    ).scalar_one_or_none()
+    if not rows and floor is None:
         return NOBODY_FORGOTTEN
     return Forgotten(
-        key=forget_key(connection), highest=MappingProxyType({row[0]: row[1] for row in rows})
+        key=forget_key(connection),
+        highest=MappingProxyType({row[0]: row[1] for row in rows}),
+        floor=None if floor is None else int(floor),
     )
 
 

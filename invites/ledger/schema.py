@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from invites.errors import StorageError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by one with each migration (`ledger.migrations`)."""
 
 
@@ -53,14 +53,22 @@ class Plain(TypeDecorator[str]):
 
 metadata = MetaData()
 
+
+def _checksum() -> Column[int]:
+    """Return the column that only `ledger.checksums` writes and reads."""
+    return Column("checksum", BigInteger)
+
+
 meta = Table(
     "meta",
     metadata,
     Column("name", Plain, primary_key=True),
     Column("value", Plain, nullable=False),
+    _checksum(),
 )
-"""Single facts of the ledger itself: schema_version, forget_key, last_run, tz_version, and since when
-another run's lock holds a job up."""
+"""Single facts of the ledger itself: schema_version, forget_key, last_run, tz_version, ledger_id and
+generation (`ledger.mark`), sequence_floor (`ledger.restore`), and since when another run's lock
+holds a job up."""
 
 meetings = Table(
     "meetings",
@@ -72,6 +80,7 @@ meetings = Table(
     Column("missing_times", Integer, nullable=False, server_default=text("0")),
     Column("missing_at", BigInteger),
     Column("missing_due", BigInteger),
+    _checksum(),
     Index("meetings_by_scope", "scope", "last_end"),
 )
 """A meeting belongs to one scope and keeps its UID; `last_end` is the latest end it ever had."""
@@ -81,6 +90,7 @@ shared_facts = Table(
     metadata,
     Column("digest", Plain, primary_key=True),
     Column("facts", Plain, nullable=False),
+    _checksum(),
 )
 """The facts that attendees of a meeting share, kept once."""
 
@@ -117,6 +127,7 @@ invitations = Table(
     Column("missing_due", BigInteger),
     Column("sent_at", BigInteger),
     Column("copies", Integer, nullable=False, server_default=text("0")),
+    _checksum(),
     Index("invitations_by_address", "address"),
 )
 """What each attendee has (`standing_*`) and what is on its way (`pending_*`), see `planning.state`."""
@@ -137,6 +148,7 @@ runs = Table(
     Column("milliseconds", BigInteger),
     Column("exit_code", Integer),
     Column("counts", Plain),
+    _checksum(),
 )
 
 messages = Table(
@@ -164,6 +176,7 @@ forgotten = Table(
     Column("hash", Plain, primary_key=True),
     Column("sequence", Integer, nullable=False),
     Column("until", BigInteger, nullable=False),
+    _checksum(),
 )
 """The highest SEQUENCE that a forgotten person has, under a keyed hash of UID and address."""
 
@@ -172,6 +185,7 @@ jobs = Table(
     metadata,
     Column("name", Plain, primary_key=True),
     Column("state", Plain, nullable=False),
+    _checksum(),
 )
 """Each job's watermark and open due time, as JSON."""
 
@@ -184,6 +198,7 @@ reminders = Table(
     Column("lead", BigInteger, primary_key=True),
     Column("state", Plain, nullable=False),
     Column("at", BigInteger, nullable=False),
+    _checksum(),
 )
 """Reminders that were, or may have been, sent; `lead` in seconds."""
 

@@ -58,7 +58,7 @@ def record_plan(ledger: Ledger, plan: Plan) -> None:
         if plan.actions:
             _add_meetings(connection, plan)
             _add_shared_facts(connection, plan.actions)
-            _add_pending(connection, plan.actions)
+            _add_pending(ledger, connection, plan.actions)
         _mark(connection, plan.marks)
 
 
@@ -105,7 +105,7 @@ NOTHING_PENDING: Mapping[str, str | int | None] = {
 _PENDING = tuple(column.name for column in invitations.c if column.name.startswith("pending_"))
 
 
-def _add_pending(connection: Connection, actions: Sequence[Action]) -> None:
+def _add_pending(ledger: Ledger, connection: Connection, actions: Sequence[Action]) -> None:
     digests = {id(action.facts): action.facts for action in actions}
     content = {key: facts.content_digest for key, facts in digests.items()}
     insert = insert_into(connection, invitations)
@@ -123,6 +123,10 @@ def _add_pending(connection: Connection, actions: Sequence[Action]) -> None:
         },
     )
     rows = [_pending_row(action, content) for action in actions]
+    ledger.will_use(
+        sequence=max(row["pending_sequence"] for row in rows),
+        dtstamp=max(row["latest_dtstamp"] for row in rows),
+    )
     Bulk(statement, rows[0], connection.dialect).execute(connection, rows)
 
 

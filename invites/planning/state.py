@@ -167,14 +167,19 @@ class MeetingState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """The highest SEQUENCE that somebody who was forgotten has, under a keyed hash."""
+    """The highest SEQUENCE that somebody who was forgotten has, under a keyed hash.
+
+    `floor` is the highest that anybody may have whom an older copy of the ledger, put back, forgot.
+    """
 
     key: bytes = field(repr=False)
     highest: Mapping[str, int]
+    floor: int | None = None
 
     def sequence_for(self, uid: str, address: str) -> int | None:
         """Return the highest SEQUENCE that a forgotten person got for this UID, if any."""
-        return self.highest.get(forgotten_hash(self.key, uid, address)) if self.highest else None
+        known = self.highest.get(forgotten_hash(self.key, uid, address)) if self.highest else None
+        return max((one for one in (known, self.floor) if one is not None), default=None)
 
 
 def forgotten_hash(key: bytes, uid: str, address: str) -> str:
