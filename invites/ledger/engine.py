@@ -381,6 +381,9 @@ def _connected(engine: Engine, url: URL, *, locked: bool) -> Iterator[Ledger]:
     except DBAPIError as error:
         engine.dispose()
         raise translated(error, named(url)) from None
+    except UnicodeDecodeError:  # SQLite's own words of a schema that is no text any more
+        engine.dispose()
+        raise damaged(named(url), "its schema") from None
     with ledger:
         yield ledger
 

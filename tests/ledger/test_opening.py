@@ -94,7 +94,7 @@ def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_has(url: str) -
 
 
 def test_no_umask_lets_others_read_the_ledger(tmp_path: Path) -> None:
-    """The file, its log, its shared memory and its lock are 0600 under umask 000."""
+    """The file, its log, its shared memory, its lock and its mark are 0600 under umask 000."""
     path = tmp_path / "invites.db"
     old = os.umask(0)
     try:
@@ -110,6 +110,7 @@ def test_no_umask_lets_others_read_the_ledger(tmp_path: Path) -> None:
         "invites.db-wal": 0o600,
         "invites.db-shm": 0o600,
         "invites.db.lock": 0o600,
+        "invites.db.mark": 0o600,
     }
 
 
