@@ -296,7 +296,8 @@ def _create_file(path: Path) -> None:
             raise translated(error, str(path)) from None
         finally:
             engine.dispose()
-        write_mark(beside, own, durable=True)
+        if earlier is not None:
+            write_mark(beside, own, durable=True)
 
     create_private(path, fill)
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -30,7 +30,8 @@ def create_private(path: Path, fill: Callable[[Path], None]) -> None:
         beside.chmod(PRIVATE)
         fill(beside)
         _appear(beside, path)
-        Path(f"{beside}.mark").replace(f"{path}.mark")
+        with suppress(FileNotFoundError):  # there was no ledger here before
+            Path(f"{beside}.mark").replace(f"{path}.mark")
     except OSError as error:
         raise StorageError(
             f"{path}: {error.strerror or error}; no ledger was made; "

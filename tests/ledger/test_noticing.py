@@ -356,7 +356,6 @@ def test_nobody_is_forgotten_by_halves(place: Place) -> None:
 def test_a_mark_that_cant_be_written_stops_the_run(place: Place) -> None:
     """Without it the next restore would not be noticed."""
     with place.opened() as one:
-        mark_path(place.path).unlink()
         mark_path(place.path).mkdir()
         with pytest.raises(StorageError, match="mark"):
             begin_run(one, START, now=NOW)
