@@ -6,9 +6,13 @@ from sqlalchemy import delete, func, insert, select
 
 from invites.errors import LedgerError
 from invites.ledger.engine import create, exists, open_ledger
+from invites.ledger.restore import highest_used, mark_of
 from invites.ledger.schema import meta, metadata, runs
 
 ROWS_AT_ONCE = 1000
+
+OWN_FACTS = ("ledger_id", "generation")
+"""What each ledger has of its own: the copy is told from what it was made of."""
 
 
 def copy_ledger(source: str, target: str) -> int:
@@ -28,10 +32,15 @@ def copy_ledger(source: str, target: str) -> int:
     ):
         if writing.execute(select(func.count()).select_from(runs)).scalar_one():
             raise LedgerError(f"{new.name}: found runs, expected a ledger without any")
-        writing.execute(delete(meta))
+        writing.execute(delete(meta).where(meta.c.name.not_in(OWN_FACTS)))
         for table in metadata.sorted_tables:
-            found = reading.execute(select(table)).mappings()
+            rows_of = select(table)
+            if table is meta:
+                rows_of = rows_of.where(meta.c.name.not_in(OWN_FACTS))
+            found = reading.execute(rows_of).mappings()
             while rows := found.fetchmany(ROWS_AT_ONCE):
                 writing.execute(insert(table), [dict(row) for row in rows])
                 copied += len(rows)
+        used = highest_used(writing, mark_of(writing))
+        new.will_use(sequence=used.sequence, dtstamp=used.dtstamp)
     return copied
