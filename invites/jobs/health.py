@@ -1,28 +1,22 @@
-"""The health endpoint: `/healthz` for a supervisor, `/metrics` for Prometheus.
+"""What the health endpoint tells: `/healthz` for a supervisor, `/metrics` for Prometheus.
 
-It tells of jobs and counts, of no address, no meeting and no link.
+It is about jobs and counts, and names no address, no meeting and no link.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from invites import __version__
-from invites.errors import SettingsError
 from invites.jobs.options import WakeUpReport
 from invites.jobs.status import LONGEST_RUN, JobStatus, missed
-from invites.report.metrics import Metric, exposition
-
-if TYPE_CHECKING:
-    from invites.settings.types import Listen
 
 ASLEEP_AFTER = timedelta(minutes=15)
 """A program that wakes up every five minutes and has not for this long is not alive."""
@@ -91,45 +85,72 @@ class Health:
         return not trouble, facts
 
     def metrics(self) -> str:
-        """Return what Prometheus scrapes."""
+        """Return what Prometheus scrapes (text format 0.0.4)."""
         now = self._clock()
         with self._lock:
-            own = [
-                Metric("invites_info", "gauge", "The program.", [({"version": __version__}, 1)]),
-                Metric("invites_wake_ups_total", "counter", "Wake-ups.", [({}, self._wake_ups)]),
-                Metric(
-                    "invites_last_wake_up_timestamp_seconds",
-                    "gauge",
-                    "When the last wake-up ended.",
-                    [({}, self._last_wake_up.timestamp())],
-                ),
-                Metric(
-                    "invites_attempts_total",
-                    "counter",
-                    "Attempts at due times by this process.",
-                    [
-                        ({"job": job, "exit_code": str(code)}, count)
-                        for (job, code), count in sorted(self._attempts.items())
-                    ],
-                ),
-                Metric(
-                    "invites_messages_total",
-                    "counter",
-                    "Messages by this process.",
-                    [
-                        ({"job": job, "kind": kind, "outcome": outcome}, count)
-                        for (job, kind, outcome), count in sorted(self._messages.items())
-                    ],
-                ),
-            ]
-            return exposition([*own, *_job_metrics(self._statuses, now)])
+            found = [*self._own_metrics(), *_job_metrics(self._statuses, now)]
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Found([metric for metric in found if metric.samples]))
+        return generate_latest(registry).decode()
+
+    def _own_metrics(self) -> Iterator[Metric]:
+        yield _gauge("info", "The program.", [({"version": __version__}, 1)])
+        yield _counter("wake_ups", "Wake-ups.", [({}, self._wake_ups)])
+        yield _gauge(
+            "last_wake_up_timestamp_seconds",
+            "When the last wake-up ended.",
+            [({}, self._last_wake_up.timestamp())],
+        )
+        yield _counter(
+            "attempts",
+            "Attempts at due times by this process.",
+            [
+                ({"job": job, "exit_code": str(code)}, count)
+                for (job, code), count in sorted(self._attempts.items())
+            ],
+        )
+        yield _counter(
+            "messages",
+            "Messages by this process.",
+            [
+                ({"job": job, "kind": kind, "outcome": outcome}, count)
+                for (job, kind, outcome), count in sorted(self._messages.items())
+            ],
+        )
+
+
+class _Found(Collector):
+    """Metrics that were read off at one moment."""
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+_Samples = Iterable[tuple[Mapping[str, str], float]]
+
+
+def _gauge(name: str, text: str, samples: _Samples) -> Metric:
+    return _filled(GaugeMetricFamily(f"invites_{name}", text, labels=()), samples)
+
+
+def _counter(name: str, text: str, samples: _Samples) -> Metric:
+    return _filled(CounterMetricFamily(f"invites_{name}", text, labels=()), samples, "_total")
+
+
+def _filled(metric: Metric, samples: _Samples, suffix: str = "") -> Metric:
+    for labels, value in samples:
+        metric.add_sample(metric.name + suffix, dict(labels), value)
+    return metric
 
 
 def _job_metrics(statuses: Sequence[JobStatus], now: datetime) -> Iterator[Metric]:
     def each(name: str, text: str, value: Callable[[JobStatus], float | None]) -> Metric:
         values = [({"job": status.job}, value(status)) for status in statuses]
         samples = [(labels, number) for labels, number in values if number is not None]
-        return Metric(f"invites_job_{name}", "gauge", text, samples)
+        return _gauge(f"job_{name}", text, samples)
 
     yield each(
         "last_success_timestamp_seconds",
@@ -165,9 +186,8 @@ def _job_metrics(statuses: Sequence[JobStatus], now: datetime) -> Iterator[Metri
         "1 where the last due time was missed or is held up.",
         lambda status: float(missed(status, now=now) is not None),
     )
-    yield Metric(
-        "invites_job_last_run_count",
-        "gauge",
+    yield _gauge(
+        "job_last_run_count",
         "What the last run's plan and delivery counted.",
         [
             ({"job": status.job, "what": what}, count)
@@ -181,66 +201,3 @@ def _job_metrics(statuses: Sequence[JobStatus], now: datetime) -> Iterator[Metri
 def _ended(run: object) -> float | None:
     finished = getattr(run, "finished", None)
     return finished.timestamp() if isinstance(finished, datetime) else None
-
-
-@contextmanager
-def serving(health: Health, listen: Listen | None) -> Iterator[int | None]:
-    """Answer on `listen` while the block lasts; gives the port, None where nothing listens.
-
-    Raises SettingsError for an address that can't be listened on.
-    """
-    if listen is None:
-        yield None
-        return
-    try:
-        server = _Server((listen.host, listen.port), _handler(health))
-    except OSError as error:
-        raise SettingsError(
-            f"[schedule] listen: {listen.host}:{listen.port} can't be listened on "
-            f"({error.strerror or error}); expected a free address of this machine"
-        ) from None
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="health", daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-
-def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        server_version = "invites"
-        sys_version = ""
-        timeout = 10
-
-        def do_GET(self) -> None:
-            match self.path.partition("?")[0]:
-                case "/healthz":
-                    alive, facts = health.healthz()
-                    status = HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE
-                    self._answer(status, json.dumps(facts) + "\n", "application/json")
-                case "/metrics":
-                    self._answer(HTTPStatus.OK, health.metrics(), "text/plain; version=0.0.4")
-                case _:
-                    self._answer(HTTPStatus.NOT_FOUND, "/healthz or /metrics\n", "text/plain")
-
-        def _answer(self, status: HTTPStatus, text: str, kind: str) -> None:
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", f"{kind}; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing: each scrape would be a line."""
-
-    return Handler

@@ -19,7 +19,8 @@ from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import
 
 from invites.errors import Exit, InvitesError, SettingsError, TryAgainError
 from invites.jobs.attempt import cause_of
-from invites.jobs.health import Health, serving
+from invites.jobs.endpoint import serving
+from invites.jobs.health import Health
 from invites.jobs.notify import notify
 from invites.jobs.options import JobOutcome, WakeUp, WakeUpReport, due_rule
 from invites.jobs.status import JobStatus, status_of

@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import time
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -151,6 +152,8 @@ def faults(
     ]
     for job in jobs if not has_relay else ():
         found += _job_without_relay(job, file)
+    for job in jobs:
+        found += _days_twice(job, file)
     return found + _same_names(jobs, file)
 
 
@@ -243,6 +246,13 @@ def _job_without_relay(job: Job, file: str | None) -> list[Fault]:
     wanting += ['deliver = "smtp"'] if job.deliver == "smtp" else []
     place = f'{file}: [[job]] "{job.name}"'
     return [Fault(place=place, sentence=f"{each} {_NEEDS_RELAY}") for each in wanting]
+
+
+def _days_twice(job: Job, file: str | None) -> list[Fault]:
+    if isinstance(job.at, time) or "days" not in job.model_fields_set:
+        return []
+    sentence = "days: found it beside a cron expression, which says the days itself; remove one"
+    return [Fault(place=f'{file}: [[job]] "{job.name}"', sentence=sentence)]
 
 
 def _same_names(jobs: Sequence[Job], file: str | None) -> list[Fault]:

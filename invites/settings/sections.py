@@ -180,7 +180,7 @@ class Job(Section):
     roster: RosterPaths
     newest: PositiveDuration | None = None
     settle: Duration = timedelta(seconds=60)
-    at: Annotated[time, BeforeValidator(types.clock_time)]
+    at: Annotated[time | str, BeforeValidator(types.due_at)]
     timezone: Zone = "UTC"
     days: Annotated[frozenset[int], BeforeValidator(types.weekdays)] = frozenset(range(7))
     horizon: PositiveDuration | None = None

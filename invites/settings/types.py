@@ -135,12 +135,30 @@ def rate(value: object) -> tuple[RateLimit, ...]:
     )
 
 
-def clock_time(value: object) -> time:
-    """Return the wall time that `02:15` says, without zone."""
-    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+def due_at(value: object) -> time | str:
+    """Return the wall time that `02:15` says, without zone, or a cron expression as it stands."""
+    expected = "a time of day from 00:00 to 23:59 such as 02:15"
+    if not isinstance(value, str):
+        raise Unfit(expected, remedy="write it in quotes")
+    if len(value.split()) > 1:
+        return _cron(value)
+    match = _CLOCK.fullmatch(value)
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
-        raise Unfit("a time of day from 00:00 to 23:59 such as 02:15", remedy="write it in quotes")
+        raise Unfit(f'{expected}, or a cron expression such as "15 2 * * mon-fri"')
     return time(int(match[1]), int(match[2]))
+
+
+def _cron(value: str) -> str:
+    from invites.planning.due import demand_cron  # noqa: PLC0415
+
+    try:
+        demand_cron(value)
+    except ValueError:
+        raise Unfit(
+            "a cron expression with minute, hour, day of the month, month and weekday that comes "
+            'some day, such as "15 2 * * mon-fri"'
+        ) from None
+    return " ".join(value.split())
 
 
 def weekdays(value: object) -> frozenset[int]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -13,7 +17,8 @@ import pytest
 from invites import ledger
 from invites.errors import SettingsError
 from invites.jobs import WakeUpReport
-from invites.jobs.health import Health, serving
+from invites.jobs.endpoint import MOST_CONNECTIONS, serving
+from invites.jobs.health import Health
 from invites.jobs.status import status_of
 from invites.settings.types import Listen
 from tests.jobs.awake import free_port, healthz, metrics
@@ -53,7 +58,7 @@ def test_a_night_shows_in_the_metrics(house: House) -> None:
     assert found[f"invites_job_last_duration_seconds{job}"] >= 0
     assert found['invites_job_last_run_count{job="nightly",what="sent"}'] == 2
     assert found['invites_messages_total{job="nightly",kind="invitation",outcome="sent"}'] == 2
-    assert found['invites_attempts_total{job="nightly",exit_code="0"}'] == 1
+    assert found['invites_attempts_total{exit_code="0",job="nightly"}'] == 1
     assert found[f"invites_job_missed{job}"] == 0
     assert found["invites_wake_ups_total"] == 1
     next_due = datetime(2031, 2, 2, 2, 15, tzinfo=UTC)
@@ -116,3 +121,57 @@ def test_an_address_that_is_taken_is_a_setting_to_correct(house: House) -> None:
         second = serving(health, Listen(host="127.0.0.1", port=port))
         with pytest.raises(SettingsError, match="can't be listened on"), second:
             pass
+
+
+def handles_open() -> int:
+    """Return how many file handles this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_thousand_slow_connections_do_not_keep_a_supervisor_out(house: House) -> None:
+    """Who says nothing makes room for who asks; and takes no file handles from ledger and mail."""
+    house.seen()
+    with ExitStack() as stack, listening(house) as (health, port):
+        slept(health, house, None)
+        handles = handles_open()
+        slow = []
+        for number in range(1000):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            one.sendall(b"GET /healthz HT" if number % 2 else b"")
+            slow.append(one)
+            if len(slow) > 200:
+                slow.pop(0).close()
+        assert healthz(port)[0] == 200
+        assert handles_open() - handles - len(slow) <= MOST_CONNECTIONS + 1
+
+
+def test_a_reset_connection_is_no_line_in_the_log(
+    house: House, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A probe that slams the door leaves no traceback."""
+    house.seen()
+    with listening(house) as (health, port):
+        slept(health, house, None)
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert healthz(port)[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:9108", 200), ("localhost", 200), ("[::1]:9108", 200), ("evil.example", 421)],
+)
+def test_only_who_asks_for_this_machine_gets_an_answer(
+    house: House, host: str, status: int
+) -> None:
+    """A web page whose own name was pointed at loopback reads nothing here."""
+    house.seen()
+    with listening(house) as (health, port):
+        slept(health, house, None)
+        connection = HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/metrics", headers={"Host": host})
+        assert connection.getresponse().status == status
+        connection.close()

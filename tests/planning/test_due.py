@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.planning.due import DueRule, due_instant, due_instants, last_due, next_due
+from invites.planning.due import DueRule, due_instants, last_due, next_due
+from invites.times import zone
 
 SUNDAY = 6
 FRIDAY = 4
@@ -59,7 +60,9 @@ def at(text: str, timezone: str, **more: frozenset[int]) -> DueRule:
 )
 def test_a_day_is_due_at_one_instant(rule: DueRule, day: str, expected: str) -> None:
     """A skipped time is the first instant after the gap, a doubled one its first occurrence."""
-    assert due_instant(rule, date.fromisoformat(day)) == utc(expected)
+    instant, around = utc(expected), timedelta(hours=18)
+    assert list(due_instants(rule, after=instant - around, until=instant + around))[-1] == instant
+    assert abs(datetime.combine(date.fromisoformat(day), rule.at, tzinfo=UTC) - instant) < around
 
 
 @pytest.mark.parametrize(
@@ -69,10 +72,11 @@ def test_a_day_is_due_at_one_instant(rule: DueRule, day: str, expected: str) -> 
 def test_a_day_that_a_zone_skips_has_nothing_due(timezone: str, skipped: date) -> None:
     """A zone that moved over the date line never had that day; its neighbours are due as ever."""
     rule = at("02:15", timezone)
-    before, after = (due_instant(rule, skipped + timedelta(days=n)) for n in (-1, 1))
-    assert due_instant(rule, skipped) is None
+    instant = datetime.combine(skipped, time(0), tzinfo=zone(timezone)).astimezone(UTC)
+    before, after = last_due(rule, instant), next_due(rule, instant)
     assert before is not None
-    assert after is not None
+    assert before.astimezone(zone(timezone)).date() == skipped - timedelta(days=1)
+    assert after.astimezone(zone(timezone)).date() == skipped + timedelta(days=1)
     assert after - before == timedelta(days=1)
     assert list(due_instants(rule, after=before, until=after)) == [after]
 
@@ -137,3 +141,52 @@ def test_due_instants_are_in_order_one_for_each_day_asked_for(rule: DueRule, now
     instants = list(due_instants(rule, after=now, until=now + timedelta(days=28)))
     assert instants == sorted(set(instants))
     assert abs(len(instants) - 4 * len(rule.days)) <= 1
+
+
+def cron(expression: str, timezone: str) -> DueRule:
+    """Return the rule of a job whose `at` is a cron expression."""
+    return DueRule(at=expression, timezone=timezone)
+
+
+@pytest.mark.parametrize(
+    ("expression", "after", "expected"),
+    [
+        pytest.param("15 2 * * *", "2026-03-28T12:00", "2026-03-29T01:00", id="gap"),
+        pytest.param("15 2 * * *", "2026-10-25T00:14", "2026-10-25T00:15", id="fold"),
+        pytest.param("15 2 * * *", "2026-10-25T00:15", "2026-10-26T01:15", id="fold-once"),
+        pytest.param("0 9 1 * *", "2026-03-02T00:00", "2026-04-01T07:00", id="month"),
+        pytest.param("0 9 29 2 *", "2026-03-02T00:00", "2028-02-29T08:00", id="leap-day"),
+        pytest.param("*/30 * * * *", "2026-10-25T00:30", "2026-10-25T01:00", id="in-the-fold"),
+        pytest.param("0 7 * * mon-fri", "2026-11-27T12:00", "2026-11-30T06:00", id="weekdays"),
+    ],
+)
+def test_a_cron_expression_is_due_in_the_zone_of_its_job(
+    expression: str, after: str, expected: str
+) -> None:
+    """Berlin's gaps and folds are met as with a time of day, and no night twice."""
+    rule = cron(expression, "Europe/Berlin")
+    assert next_due(rule, utc(after)) == utc(expected)
+    assert last_due(rule, utc(expected)) == utc(expected)
+
+
+@pytest.mark.parametrize("expression", ["", "* * * *", "0 0 31 2 *", "61 * * * *", "0 0 * * * *"])
+def test_a_cron_expression_that_is_none_or_never_due_is_refused(expression: str) -> None:
+    """Five fields, and some day on which it is due."""
+    with pytest.raises(ValueError, match="cron"):
+        cron(expression, "UTC")
+
+
+@given(
+    expression=st.sampled_from(["*/20 * * * *", "5 */6 * * *", "15 2 * * *", "30 2 1,15 * *"]),
+    timezone=st.sampled_from(ZONES),
+    now=moments,
+)
+def test_due_times_of_a_cron_expression_are_neighbours(
+    expression: str, timezone: str, now: datetime
+) -> None:
+    """Between the last due time and the next there is no other."""
+    rule = cron(expression, timezone)
+    last, upcoming = last_due(rule, now), next_due(rule, now)
+    assert last is not None
+    assert last <= now < upcoming
+    assert list(due_instants(rule, after=last, until=upcoming)) == [upcoming]

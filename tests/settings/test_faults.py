@@ -175,8 +175,8 @@ CASES = {
     "[smtp.m365]\ntenent = 'x'": 'unknown key "tenent" in [smtp.m365]; did you mean "tenant"?',
     "[job]\nname = 'x'": "found job as something else, expected [[job]] above each job's keys",
     '[[job]]\nname = "n"\nroster = "a"\nat = "2:15"': (
-        '[[job]] "n": at: found "2:15", expected a time of day from 00:00 to 23:59 such as 02:15; '
-        "write it in quotes"
+        '[[job]] "n": at: found "2:15", expected a time of day from 00:00 to 23:59 such as 02:15, '
+        'or a cron expression such as "15 2 * * mon-fri"'
     ),
     '[[job]]\nroster = "a"\nat = "02:15"': (
         "[[job]] number 1: name: found nothing, expected a value; add the line"
@@ -194,6 +194,9 @@ CASES = {
     ),
     JOB + 'horizont = "21d"': (
         '[[job]] "nightly": unknown key "horizont" in [[job]]; did you mean "horizon"?'
+    ),
+    '[[job]]\nname = "n"\nroster = "r.csv"\nat = "15 2 * * *"\ndays = "mon"': (
+        '[[job]] "n": days: found it beside a cron expression, which says the days itself; remove one'
     ),
     JOB + 'reminders = ["24h"]': f'[[job]] "nightly": reminders {RELAY}',
     JOB + 'notify = ["ops@example.com"]': f'[[job]] "nightly": notify {RELAY}',

@@ -106,15 +106,22 @@ def test_what_is_no_rate_is_refused(value: object) -> None:
 
 def test_a_time_of_day_has_two_digits_each() -> None:
     """HH:MM from 00:00 to 23:59."""
-    assert types.clock_time("02:15") == time(2, 15)
-    assert types.clock_time("23:59") == time(23, 59)
+    assert types.due_at("02:15") == time(2, 15)
+    assert types.due_at("23:59") == time(23, 59)
+
+
+def test_a_due_time_may_be_a_cron_expression() -> None:
+    """Five fields that come some day, kept as they are but for blanks."""
+    assert types.due_at("15  2 * * mon-fri") == "15 2 * * mon-fri"
+    with pytest.raises(Unfit, match="a cron expression with minute, hour"):
+        types.due_at("0 0 31 2 *")
 
 
 @pytest.mark.parametrize("value", ["24:00", "02:60", "2:15", "0215", "02:15:00", "02.15", 215, ""])
 def test_what_is_no_time_of_day_is_refused(value: object) -> None:
     """Everything else is refused, an hour of one digit too."""
     with pytest.raises(Unfit, match="from 00:00 to 23:59"):
-        types.clock_time(value)
+        types.due_at(value)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Lines of a log and numbers for Prometheus: one line each, whatever the values hold."""
+"""Lines of a log: one line each, whatever the values hold."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from invites.report.lines import Level, Line, as_logfmt, as_sentence
-from invites.report.metrics import Metric, exposition
 
 AT = datetime(2031, 2, 1, 2, 15, tzinfo=UTC)
 
@@ -48,12 +47,3 @@ def test_a_terminal_gets_a_sentence() -> None:
     """The time of day, how bad it is, and the words."""
     line = Line(event="e", text="it failed", level=Level.ERROR)
     assert as_sentence(line, at=AT) == "02:15:00Z  error: it failed"
-
-
-def test_metrics_escape_their_labels() -> None:
-    """A job may be called anything (exposition format 0.0.4)."""
-    metric = Metric("jobs", "gauge", "Jobs.", [({"job": 'a "b"\\\n'}, 1.5), ({}, 2)])
-    empty = Metric("none", "gauge", "Nothing.", [])
-    assert exposition([metric, empty]) == (
-        '# HELP jobs Jobs.\n# TYPE jobs gauge\njobs{job="a \\"b\\"\\\\\\n"} 1.5\njobs 2\n'
-    )
