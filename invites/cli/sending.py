@@ -27,6 +27,7 @@ from invites.cli.stopping import Stop
 from invites.delivery.base import Delivery, nothing_sent_yet, open_delivery
 from invites.errors import GuardError, InvitesError, RosterRefusedError
 from invites.ledger import Ledger, create, open_ledger
+from invites.ledger.note import server_down
 from invites.ledger.runs import sent_since
 from invites.output import manifest
 from invites.planning.actions import Plan
@@ -209,6 +210,7 @@ class Sending:
             sent_since=count,
             keep_old=self.flags.now is not None,
             present=lambda: clock(self.flags.now),
+            in_doubt=ledger is not None and server_down(ledger) is not None,
         )
 
     def _about(self, ready: Prepared) -> dict[str, Any]:

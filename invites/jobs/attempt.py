@@ -17,6 +17,7 @@ from invites.errors import (
 )
 from invites.jobs.options import JobOutcome, WakeUp
 from invites.ledger import Ledger
+from invites.ledger.note import server_down
 from invites.ledger.runs import sent_since
 from invites.model import Roster
 from invites.planning.attempts import Cause, JobState, OpenDue
@@ -158,6 +159,7 @@ def delivery_opener(wakeup: WakeUp, ledger: Ledger, to: str) -> Callable[[str], 
             sent_since=lambda span: sent_since(ledger, span, now=wakeup.now),
             keep_old=wakeup.options.simulated,
             present=wakeup.effects.clock,
+            in_doubt=server_down(ledger) is not None,
         )
 
     return opened

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -17,15 +17,17 @@ from sqlalchemy import (
     Update,
     bindparam,
     case,
+    delete,
     func,
     literal_column,
     null,
+    select,
     update,
 )
 from sqlalchemy.engine.interfaces import Dialect
 
 from invites.ledger.engine import Ledger
-from invites.ledger.schema import invitations, messages
+from invites.ledger.schema import invitations, messages, meta
 from invites.ledger.write import NOTHING_PENDING, THIS_ONE, Bulk, Key, insert_for
 from invites.model import Kind
 from invites.planning.actions import Action
@@ -250,3 +252,57 @@ class Notes:
             "answer": answer,
             "at": at,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerDown:
+    """The mail server lost messages, or had no connection, in the last `times` runs.
+
+    `again` (aware) is when a run that nobody waits for tries it again.
+    """
+
+    times: int
+    again: datetime
+
+
+_DOWN = "server_down"
+"""The single fact in `meta`: how many times, and the second since 1970 of the next attempt."""
+
+
+def server_down(ledger: Ledger) -> ServerDown | None:
+    """Return what is known of a mail server that was down at the last run; None where it was not."""
+    with ledger.reading() as connection:
+        found = connection.execute(
+            select(meta.c.value).where(meta.c.name == _DOWN)
+        ).scalar_one_or_none()
+    if found is None:
+        return None
+    times, again = map(int, found.split())
+    return ServerDown(times=times, again=datetime.fromtimestamp(again, UTC))
+
+
+def record_server(
+    ledger: Ledger, down: ServerDown | None, *, lost: Sequence[Key] = (), now: datetime
+) -> None:
+    """Write down that the mail server is down, or (None) up.
+
+    Each message in `lost` may be tried again from `now`: the server waits, not the message.
+    """
+    with ledger.writing() as connection:
+        if down is None:
+            connection.execute(delete(meta).where(meta.c.name == _DOWN))
+            return
+        insert = insert_for(connection.dialect, meta)
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["name"], set_={"value": insert.excluded.value}
+            ),
+            [{"name": _DOWN, "value": f"{down.times} {int(down.again.timestamp())}"}],
+        )
+        if lost:
+            connection.execute(
+                update(invitations)
+                .where(*THIS_ONE, invitations.c.pending_state == State.DEFERRED.value)
+                .values(next_attempt=int(now.timestamp())),
+                [{"b_meeting": key.meeting_id, "b_address": key.address} for key in lost],
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -207,6 +207,31 @@ NEVER = 253_402_300_799
 def backoff(attempts: int) -> timedelta:
     """Return how long a message waits that was deferred once more after `attempts` before."""
     return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempts, 10)))
+
+
+FIRST_SERVER_WAIT, LONGEST_SERVER_WAIT = timedelta(minutes=1), timedelta(hours=1)
+SERVER_WAIT_BEFORE_THE_DOT = timedelta(minutes=5)
+
+
+def server_backoff(times: int, *, unanswered: bool) -> timedelta:
+    """Return how long a mail server waits that lost messages in `times` runs, one after the other.
+
+    Short beside `backoff`, for the first run that finds it up sends all; longer where whole messages
+    went `unanswered`, for each try may be one more copy for somebody.
+    """
+    longest = LONGEST_SERVER_WAIT if unanswered else SERVER_WAIT_BEFORE_THE_DOT
+    return min(longest, FIRST_SERVER_WAIT * (1 << min(max(times - 1, 0), 10)))
+
+
+def with_probe_first(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """Return the actions with the one first that tells most of a server that was down.
+
+    That is one which was never tried, or seldom: what was lost often may be lost for what it is.
+    """
+    if not actions:
+        return ()
+    probe = min(actions, key=lambda action: (action.copies, action.attempts))
+    return probe, *(action for action in actions if action is not probe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from invites.delivery.base import Deferred, Failed, Outcome, Sent, Unknown
 from invites.delivery.base import Key as DeliveryKey
+from invites.errors import InvitesError, ServerDownError
 from invites.ledger import Ledger
-from invites.ledger.note import Notes, Result
+from invites.ledger.note import Notes, Result, ServerDown, record_server
 from invites.ledger.write import Key
-from invites.planning.actions import NEVER, Action, backoff
+from invites.planning.actions import NEVER, Action, backoff, server_backoff
 from invites.planning.state import State
 from invites.sending.options import Unsent
 
@@ -74,6 +76,7 @@ class LedgerJournal(Tally):
     ) -> None:
         """`actions` are those that `record_plan` wrote down."""
         super().__init__(actions, clock=clock)
+        self._ledger = ledger
         self._notes = Notes(ledger, run_id, actions)
         self._message_ids: dict[Key, str] = {}
         self._on_their_way: set[Key] = set()
@@ -94,6 +97,26 @@ class LedgerJournal(Tally):
         self._on_their_way.difference_update(result.key for result in results)
         self._on_their_way.update(keys)
         self._count_those_on_their_way()
+
+    def note_server(self, trouble: InvitesError | None, before: ServerDown | None) -> None:
+        """Write down whether the mail server is down now; `before` is what the ledger knew.
+
+        What was lost one after the other was lost to the server: none of it waits by itself.
+        """
+        now = self._clock()
+        if isinstance(trouble, ServerDownError):
+            lost = [key for key in trouble.lost if isinstance(key, Key)]
+            answered = self.ended[State.SENT] > 0
+            times = 1 if before is None or answered else before.times + 1
+            # Where no connection came about, trying again costs nobody a copy: no wait.
+            unanswered = any(self._unsent[key].state is State.UNKNOWN for key in lost)
+            again = now + server_backoff(times, unanswered=unanswered) if lost else now
+            record_server(self._ledger, ServerDown(times=times, again=again), lost=lost, now=now)
+            for key in lost:
+                if self._unsent[key].state is State.DEFERRED:
+                    self._unsent[key] = replace(self._unsent[key], next_attempt=now)
+        elif before is not None and self.ended:
+            record_server(self._ledger, None, now=now)
 
     def _count_those_on_their_way(self) -> None:
         """Count what may have left and has no outcome: for good where the ledger fails now."""

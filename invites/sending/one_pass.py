@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from invites.delivery.base import Delivery, OutgoingMessage
-from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError
+from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError, TryAgainError
 from invites.ledger import Ledger
 from invites.ledger.erase import expire
+from invites.ledger.note import server_down
 from invites.ledger.read import snapshot_of
 from invites.ledger.runs import (
     RunStart,
@@ -22,7 +24,7 @@ from invites.ledger.runs import (
 )
 from invites.ledger.write import Key, record_plan
 from invites.model import Roster
-from invites.planning.actions import Plan, Reason
+from invites.planning.actions import LONGEST_SERVER_WAIT, Plan, Reason, with_probe_first
 from invites.planning.decide import claims_needed, plan_for
 from invites.planning.state import Snapshot, State, empty_snapshot
 from invites.sending.journal import LedgerJournal, Tally
@@ -78,7 +80,7 @@ def send(
 
     `delivery_for` opens the delivery of a run by the run's id.
     Raises GuardError, RosterRefusedError (both are in the history then), StorageError before
-    anything went out.
+    anything went out, TryAgainError where the mail server was down a moment ago.
     """
     now = effects.clock()
     try:
@@ -88,6 +90,8 @@ def send(
     except (GuardError, RosterRefusedError) as refusal:
         note_refused(ledger, options, refusal, roster=roster, source=roster.source, now=now)
         raise
+    if plan.actions and (why := server_waits(ledger, options, now)):
+        raise TryAgainError(why)
     effects.on_plan(plan)
     run_id = begin_run(ledger, run_start(options, roster.source, roster.digest), now=now)
     for other in options.claimed:
@@ -112,6 +116,23 @@ def demand_guards(ledger: Ledger, options: SendOptions, *, now: datetime) -> Non
         tz_version=TZDATA_VERSION,
         clock_ahead=options.clock_ahead,
         accept_clock=options.accept_clock,
+    )
+
+
+def server_waits(ledger: Ledger, options: SendOptions, now: datetime) -> str:
+    """Return why nothing is sent by SMTP now: the server was down a moment ago; "" where it is.
+
+    Who calls `send` is not kept waiting; nor is anybody by a clock that was set back.
+    """
+    if options.delivery != "smtp" or options.command == "send":
+        return ""
+    down = server_down(ledger)
+    if down is None or not now < down.again <= now + LONGEST_SERVER_WAIT:
+        return ""
+    runs = "run" if down.times == 1 else f"{down.times} runs"
+    return (
+        f"the mail server was down in the last {runs}; "
+        f"it is tried again from {down.again:%H:%M:%S} UTC"
     )
 
 
@@ -177,12 +198,20 @@ def carry_out(
     began = effects.timer()
     journal = LedgerJournal(ledger, run_id, plan.actions, clock=effects.clock)
     trouble: InvitesError | None = None
+    down = server_down(ledger) if options.delivery == "smtp" else None
+    if down is not None:
+        plan = replace(plan, actions=with_probe_first(plan.actions))
     try:
         record_plan(ledger, plan)
         if plan.actions:
             _deliver(plan, renderer, journal, effects, delivery_for(run_id))
     except InvitesError as error:
         trouble = error
+    try:
+        if options.delivery == "smtp":
+            journal.note_server(trouble, down)
+    except InvitesError as error:
+        raise trouble or error from None
     exit_code = exit_code_of(plan, journal.ended, trouble, left_out=left_out)
     try:
         finish_run(
@@ -231,7 +260,13 @@ def outgoing(
         key = Key.of(action)
         journal.announced(key, invitation.message_id)
         effects.on_message()
-        yield OutgoingMessage.of(invitation, key=key, sender=sender, recipient=recipient)
+        yield OutgoingMessage.of(
+            invitation,
+            key=key,
+            sender=sender,
+            recipient=recipient,
+            tried=action.attempts > 0 or action.copies > 0,
+        )
 
 
 _UNFINISHED = frozenset({Reason.UNKNOWN, Reason.BACKOFF, Reason.BAD_ADDRESS})

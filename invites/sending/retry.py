@@ -16,7 +16,7 @@ from invites.ledger.write import Key, record_plan
 from invites.model import Roster
 from invites.planning.decide import drained
 from invites.planning.state import State
-from invites.sending.one_pass import carry_out, exit_code_of, run_start, send
+from invites.sending.one_pass import carry_out, exit_code_of, run_start, send, server_waits
 from invites.sending.options import Effects, RunReport, SendOptions, Unsent
 from invites.sending.renderer import Renderer
 
@@ -38,6 +38,8 @@ def drain(
     What belongs to a meeting that is over is given up.
     """
     now = effects.clock()
+    if server_waits(ledger, options, now):
+        return None
     snapshot = snapshot_of(ledger, options.scope, meeting_ids=(), now=now)
     plan = drained(snapshot, now=now, policy=options.policy, terms=renderer.terms)
     if not plan.actions:
