@@ -71,3 +71,17 @@ def test_each_link_of_the_documentation_leads_somewhere(page: str) -> None:
     """To a file or folder that is here."""
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text(encoding="utf-8"))
     assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_each_file_that_the_guide_for_contributors_names_is_here() -> None:
+    """Below the root or below invites/; a map of rooms that are gone leads nowhere."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.(?:py|md|toml|lock|j2))`", text))
+    assert len(named) > 40
+    folders = (ROOT, ROOT / "invites")
+    assert [
+        name for name in sorted(named) if not any((one / name).exists() for one in folders)
+    ] == []
+    rooms = {path.stem for path in (ROOT / "invites").iterdir() if not path.name.startswith("_")}
+    for room in rooms - {"py", "addresses", "identity", "languages", "text", "times", "problems"}:
+        assert re.search(rf"^  {room}(/|\.py) ", text, re.MULTILINE), room
