@@ -32,13 +32,17 @@ class RosterRules:
 
     `timezone` is the zone of times where the roster names none.
     `date_format` is `strptime`'s, "" for ISO 8601.
+    `encoding` is what a file may have instead of UTF-8, "" for nothing.
     `columns` maps our names to the file's, `extra` lists columns that are meant as they are.
+    `derived_rooms` refuses the column `room`.
     `special_domains` are address domains that public rules refuse and that are meant.
     `links` weighs join links, None where too little is known of the server for that.
     """
 
     timezone: str = "UTC"
     date_format: str = ""
+    encoding: str = ""
+    derived_rooms: bool = False
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
     special_domains: tuple[str, ...] = ()

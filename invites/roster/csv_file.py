@@ -16,12 +16,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn
 
 from invites.errors import InvitesError, RosterRefusedError, UsageError
 from invites.problems import Problem
 from invites.roster.columns import BY_NAME, folded_name
+from invites.roster.decoding import SAVE_AS, refuse, utf_8_of
 from invites.roster.table import Chunk, Table
 from invites.text import BLANKS, counted
 
@@ -31,40 +33,47 @@ ROWS_AT_ONCE: Final = 5_000
 DELIMITERS: Final = ",;\t"
 STANDARD_INPUT: Final = "standard input"
 
-_BOM: Final = b"\xef\xbb\xbf"
-_SAVE_AS: Final = 'save it as "CSV UTF-8" (Excel, LibreOffice: text CSV, character set UTF-8)'
-_OTHER_FORMATS: Final = (
-    (b"PK\x03\x04", "a workbook (.xlsx or .ods) or another zip archive"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"),
-    (b"\xff\xfe\0\0", "UTF-32 text"),
-    (b"\0\0\xfe\xff", "UTF-32 text"),
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"%PDF-", "a PDF document"),
-)
+ROWS_AT_MOST: Final = 1_000_000
+COLUMNS_AT_MOST: Final = 200
+BYTES_AT_MOST: Final = 1_000_000_000
+"""What a roster may have; beyond it is somebody's mistake, or an attack on the memory."""
 
 
-def read_table(source: Path | str, *, stdin: BinaryIO | None = None) -> Table:
+def read_table(source: Path | str, *, encoding: str = "", stdin: BinaryIO | None = None) -> Table:
     """Return the cells of a roster; `-` reads `stdin`, which is the process's own by default.
 
-    Raises UsageError where there is no such file, RosterRefusedError where it is no CSV in UTF-8.
+    `encoding` is what the file may have instead of UTF-8, "" for nothing.
+    Raises UsageError where there is no such file, RosterRefusedError where it is no CSV.
     Rows with too many or too few cells are in the table's `faults`.
     """
     if source == "-":
         stream = standard_input() if stdin is None else stdin
-        return table_from_bytes(stream.read(), STANDARD_INPUT)
+        return table_from_bytes(_all_of(stream, STANDARD_INPUT), STANDARD_INPUT, encoding)
     if not str(source):
         raise UsageError("ROSTER: found an empty name, expected a file, or - for standard input")
     try:
-        content = Path(source).read_bytes()
+        with Path(source).open("rb") as file:
+            content = _all_of(file, str(source))
     except FileNotFoundError:
         raise UsageError(f"{source}: there is no such roster") from None
     except IsADirectoryError:
         raise UsageError(f"{source} is a folder, expected a roster (CSV)") from None
     except OSError as error:
         raise UsageError(f"{source} can't be read: {error.strerror or error}") from None
-    return table_from_bytes(content, str(source))
+    return table_from_bytes(content, str(source), encoding)
+
+
+def _all_of(stream: BinaryIO, source: str) -> bytes:
+    """Return what a stream holds, unless that is more than any roster has."""
+    content = stream.read(BYTES_AT_MOST + 1)
+    if len(content) > BYTES_AT_MOST:
+        refuse(
+            source,
+            None,
+            f"the file has more than {BYTES_AT_MOST:,} bytes, expected at most as many: is it the "
+            "right file?",
+        )
+    return content
 
 
 def standard_input() -> BinaryIO:
@@ -74,36 +83,29 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def table_from_bytes(content: bytes, source: str) -> Table:
+def table_from_bytes(content: bytes, source: str, encoding: str = "") -> Table:
     """Return the cells of a roster's `content`; `source` is its name for messages.
 
     Raises RosterRefusedError.
     """
     digest = hashlib.sha256(content).hexdigest()
-    _refuse_other_formats(content, source)
-    body = content.removeprefix(_BOM)
+    body = utf_8_of(content, source, encoding)
     if not body.strip():
-        _refuse(source, None, "the file is empty, expected a header and a row for each attendee")
+        refuse(source, None, "the file is empty, expected a header and a row for each attendee")
     with _cells_of_any_length(len(body)):
         delimiter = _delimiter(body)
-        try:
-            _refuse_bare_carriage_returns(body, source, delimiter)
-            survey = _surveyed(body, source, delimiter)
-        except UnicodeDecodeError:
-            _refuse_other_encoding(body, source)
+        _refuse_bare_carriage_returns(body, source, delimiter)
+        survey = _surveyed(body, source, delimiter)
+    chunks = _pandas_chunks if survey.passed_over == {0} else _csv_chunks
     return Table(
         source=source,
         digest=digest,
         header=survey.header,
-        rows=_chunks(body, source, delimiter, survey),
+        rows=chunks(body, source, delimiter, survey),
         faults=tuple(survey.faults),
+        blank_columns=frozenset(survey.blank_columns),
         final_newline=body.endswith(b"\n"),
     )
-
-
-def _refuse(source: str, row: int | None, expected: str) -> NoReturn:
-    problem = Problem(row=row, column=None, found=None, expected=expected, refuses_file=True)
-    raise RosterRefusedError(source, [problem])
 
 
 @contextmanager
@@ -114,38 +116,6 @@ def _cells_of_any_length(size: int) -> Iterator[None]:
         yield
     finally:
         csv.field_size_limit(before)
-
-
-def _refuse_other_formats(content: bytes, source: str) -> None:
-    for start, what in _OTHER_FORMATS:
-        if content.startswith(start):
-            _refuse(source, None, f"the file is {what}, expected CSV in UTF-8; {_SAVE_AS}")
-    sample = content[:1_000]
-    for evens_or_odds in (sample[::2], sample[1::2]):
-        if len(evens_or_odds) > 1 and evens_or_odds.count(0) * 2 > len(evens_or_odds):
-            what = "UTF-16 or UTF-32 text"
-            _refuse(source, None, f"the file is {what}, expected CSV in UTF-8; {_SAVE_AS}")
-
-
-def _refuse_other_encoding(body: bytes, source: str) -> NoReturn:
-    """Refuse bytes that are not UTF-8, naming the row and what the file probably is."""
-    valid, byte = _up_to_the_fault(body)
-    row = sum(1 for _ in csv.reader(io.StringIO(valid + "x", newline="")))
-    shown = bytes([byte]).decode("cp1252", "replace")
-    _refuse(
-        source,
-        row,
-        f'byte 0x{byte:02X} is not UTF-8, expected CSV in UTF-8; in Windows-1252 it is "{shown}"; '
-        f"if the file was not damaged, {_SAVE_AS}",
-    )
-
-
-def _up_to_the_fault(body: bytes) -> tuple[str, int]:
-    """Return the text before the first byte that is not UTF-8, and that byte."""
-    try:
-        return body.decode("utf-8"), 0
-    except UnicodeDecodeError as error:
-        return body[: error.start].decode("utf-8"), body[error.start]
 
 
 def _delimiter(body: bytes) -> str:
@@ -168,37 +138,39 @@ def _first_record(text: str, delimiter: str) -> list[str]:
 
 
 def _refuse_bare_carriage_returns(body: bytes, source: str, delimiter: str) -> None:
-    """Refuse CR alone as a line end; within quotes it is a description's own.
-
-    Raises UnicodeDecodeError for a body that may be something else altogether.
-    """
+    """Refuse CR alone as a line end; within quotes it is a description's own."""
     if body.count(b"\r") == body.count(b"\r\n"):
         return
-    body.decode("utf-8")
     sep = re.escape(delimiter.encode("ascii"))
+    # Possessive, and a quote left open takes all that follows: no byte is looked at twice.
     tokens = re.compile(
-        rb"(?:(?<=[\r\n" + sep + rb'])|\A)"[^"]*(?:""[^"]*)*"|(?P<line>\r\n|\n)|(?P<bare>\r)'
+        rb"(?:(?<=[\r\n" + sep + rb'])|\A)"[^"]*+(?:""[^"]*+)*+(?:"|\Z)'
+        rb"|(?P<line>\r\n|\n)|(?P<bare>\r)"
     )
     row = 1
     for token in tokens.finditer(body):
         if token["bare"]:
-            _refuse(
+            refuse(
                 source,
                 row,
                 "the line ends in CR alone (old Macintosh), expected LF or CRLF; "
-                f"save the file anew, {_SAVE_AS.removeprefix('save it ')}",
+                f"save the file anew, {SAVE_AS.removeprefix('save it ')}",
             )
         row += token["line"] is not None
 
 
 @dataclass(slots=True)
 class _Survey:
-    """What `csv.reader` found: the header, rows with a fault, rows to pass over (from 0)."""
+    """What `csv.reader` found: the header, rows with a fault, rows to pass over (from 0).
+
+    `blank_columns` are columns (from 0) that have no name and no text in any row.
+    """
 
     header: tuple[str, ...] = ()
     records: int = 0
     faults: list[Problem] = field(default_factory=list)
     passed_over: set[int] = field(default_factory=set)
+    blank_columns: set[int] = field(default_factory=set)
 
 
 def _surveyed(body: bytes, source: str, delimiter: str) -> _Survey:
@@ -214,20 +186,37 @@ def _surveyed(body: bytes, source: str, delimiter: str) -> _Survey:
         survey.header = tuple(next(reader))
         index = 0
         width = len(survey.header)
+        _refuse_many_columns(source, width)
         survey.passed_over.add(0)
+        blank = {at for at, cell in enumerate(survey.header) if not cell.strip(BLANKS)}
         for index, cells in enumerate(reader, 1):
             if len(cells) != width:
                 survey.passed_over.add(index)
                 if "".join(cells).strip(BLANKS):
                     survey.faults.append(_ragged(index + 1, len(cells), width))
+            elif blank:
+                blank = {at for at in blank if not cells[at].strip(BLANKS)}
+            if index > ROWS_AT_MOST:
+                refuse(source, None, f"more than {ROWS_AT_MOST:,} rows, expected at most as many")
     except csv.Error as error:
         _refuse_quotes(source, index + 2, str(error), survey)
+    survey.blank_columns = blank
     survey.records = index + 1
     if survey.header and survey.header[0].startswith("sep="):
-        _refuse(source, 1, f"the row is Excel's own {survey.header[0][:5]!r} line; remove it")
+        refuse(source, 1, f"the row is Excel's own {survey.header[0][:5]!r} line; remove it")
     if not "".join(survey.header).strip(BLANKS):
-        _refuse(source, 1, "the row has no text, expected the header with the columns' names")
+        refuse(source, 1, "the row has no text, expected the header with the columns' names")
     return survey
+
+
+def _refuse_many_columns(source: str, width: int) -> None:
+    if width > COLUMNS_AT_MOST:
+        refuse(
+            source,
+            1,
+            f"the header has {width:,} columns, expected at most {COLUMNS_AT_MOST}; take out those "
+            "that are not needed",
+        )
 
 
 def _ragged(row: int, cells: int, width: int) -> Problem:
@@ -253,13 +242,29 @@ def _refuse_quotes(source: str, row: int, error: str, survey: _Survey) -> NoRetu
     raise RosterRefusedError(source, [*survey.faults, problem])
 
 
-def _chunks(body: bytes, source: str, delimiter: str, survey: _Survey) -> Iterator[Chunk]:
-    """Yield the rows that `survey` does not pass over, as pandas reads them."""
+def _csv_chunks(body: bytes, _source: str, delimiter: str, survey: _Survey) -> Iterator[Chunk]:
+    """Yield the rows that `survey` does not pass over, as `csv.reader` reads them.
+
+    pandas has its own mind about rows of another length, and about the lines to skip where a
+    quoted cell has several; a file with such rows is not its to read.
+    """
+    with _cells_of_any_length(len(body)):
+        lines = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8", newline="\n")
+        reader = enumerate(csv.reader(lines, delimiter=delimiter, strict=True))
+        kept = ((at + 1, cells) for at, cells in reader if at not in survey.passed_over)
+        while some := list(islice(kept, ROWS_AT_ONCE)):
+            yield Chunk(
+                [row for row, _ in some], list(zip(*(cells for _, cells in some), strict=True))
+            )
+
+
+def _pandas_chunks(body: bytes, source: str, delimiter: str, survey: _Survey) -> Iterator[Chunk]:
+    """Yield all rows below the header, as pandas reads them."""
     # One thread: OpenBLAS would start more, which spin for work that reading text never has.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import pandas as pd  # noqa: PLC0415 - it takes half a second
 
-    numbers = [row + 1 for row in range(survey.records) if row not in survey.passed_over]
+    numbers = range(2, survey.records + 1)
     if not numbers:
         return
     width = len(survey.header)
@@ -275,7 +280,7 @@ def _chunks(body: bytes, source: str, delimiter: str, survey: _Survey) -> Iterat
         keep_default_na=False,
         na_filter=False,
         skip_blank_lines=False,
-        skiprows=sorted(survey.passed_over),
+        skiprows=1,
         chunksize=ROWS_AT_ONCE,
     )
     read = 0

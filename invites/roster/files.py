@@ -11,6 +11,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from invites.errors import GuardError
+from invites.roster.csv_file import BYTES_AT_MOST
 from invites.roster.sidecars import SUFFIXES, SourceRefusedError, matches_checksum, rows_stated
 
 
@@ -119,6 +120,11 @@ def look(path: Path) -> tuple[int, int]:
         raise SourceRefusedError(str(path), f"can't be read: {error.strerror}") from None
     if not stat.S_ISREG(seen.st_mode):
         raise SourceRefusedError(str(path), "is no plain file; expected a CSV file")
+    if seen.st_size > BYTES_AT_MOST:
+        raise SourceRefusedError(
+            str(path),
+            f"has {seen.st_size:,} bytes, expected at most {BYTES_AT_MOST:,}: is it the right file?",
+        )
     return seen.st_size, seen.st_mtime_ns
 
 

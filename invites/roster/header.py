@@ -48,8 +48,13 @@ class Layout:
         return tuple(place for place in self.places if place.column.name not in BY_NAME)
 
 
-def layout_of(header: tuple[str, ...], rules: RosterRules) -> Layout:
-    """Return what the header says, by our names and those of the settings."""
+def layout_of(
+    header: tuple[str, ...], rules: RosterRules, *, blank: frozenset[int] = frozenset()
+) -> Layout:
+    """Return what the header says, by our names and those of the settings.
+
+    `blank` are the places of columns without name and without any text: they are passed over.
+    """
     theirs = _their_names(rules.columns)
     meant = {folded_name(name) for name in rules.extra}
     places: list[PlacedColumn] = []
@@ -57,21 +62,53 @@ def layout_of(header: tuple[str, ...], rules: RosterRules) -> Layout:
     for index, cell in enumerate(header):
         name = cell.strip(BLANKS)
         folded = folded_name(name)
+        if index in blank:
+            continue
         if not folded:
             problems.append(_problem(f"the header cell of column {letters(index)} has no name"))
         elif (strange := _strange(name)) is not None:
             problems.append(_problem(strange, column=letters(index), found=name))
         else:
             places.append(_place(index, name, folded, theirs))
-    repeated = _repeated(places, header)
     known = {place.column.name for place in places}
+    repeated = _repeated(places, header)
     missing = [column for column in COLUMNS if column.name not in known]
     unknown = [place for place in places if place.column.name not in BY_NAME.keys() | meant]
     misspelt, explained = _misspelt(unknown, missing)
+    if not misspelt and not known & BY_NAME.keys():
+        return _strangers(header)
     absent = [column for column in missing if column.required and column.name not in explained]
     problems += [*repeated, *misspelt, *_absent(absent, header)]
+    if rules.derived_rooms and "room" in known:
+        problems.append(_problem(_NO_ROOMS))
     lacking = any(column.required for column in missing)
     return Layout(places=tuple(places), problems=tuple(problems), usable=not (repeated or lacking))
+
+
+_NO_ROOMS: Final = (
+    'there is a column "room", expected none, for [roster] rooms is "derived": each room follows '
+    "from the meeting_id; take the column out"
+)
+
+
+def _strangers(header: tuple[str, ...]) -> Layout:
+    """Return the layout of a header without any column that we know.
+
+    The file is probably none of ours, and may be anybody's secret: nothing of it is quoted.
+    """
+    problem = _problem(
+        "none of the header's names is a column that is known, expected at least "
+        + ", ".join(column.name for column in COLUMNS if column.required)
+        + "; is it the right file? Other names are given in [roster.columns]"
+        + _one_cell(header)
+    )
+    return Layout(places=(), problems=(problem,), usable=False)
+
+
+def _one_cell(header: tuple[str, ...]) -> str:
+    if len(header) > 1:
+        return ""
+    return "; cells are separated by comma, semicolon or tab, and the header has one cell"
 
 
 def letters(index: int) -> str:
@@ -179,13 +216,10 @@ def edit_distance(one: str, other: str) -> int:
 
 def _absent(columns: Iterable[Column], header: tuple[str, ...]) -> list[Problem]:
     """Return a problem for each required column that the header lacks."""
-    hint = ""
-    if len(header) == 1:
-        hint = "; cells are separated by comma, semicolon or tab, and the header has one cell"
     return [
         _problem(
             f'column "{column.name}" is missing; if it has another name, '
-            f"give it in [roster.columns]{hint}"
+            f"give it in [roster.columns]{_one_cell(header)}"
         )
         for column in columns
     ]

@@ -27,7 +27,7 @@ def parse_roster(table: Table, rules: RosterRules, *, skip_invalid: bool = False
     meeting is `incomplete`; otherwise, and for problems of the file, nothing is taken.
     Raises RosterRefusedError with all problems in row order.
     """
-    layout = layout_of(table.header, rules)
+    layout = layout_of(table.header, rules, blank=table.blank_columns)
     if not layout.usable:
         raise RosterRefusedError(table.source, _in_order([*layout.problems, *table.faults], layout))
     with _no_garbage():

@@ -98,9 +98,11 @@ def read_roster(name: str, rules: RosterRules, *, skip_invalid: bool, now: datet
     path = Path(name)
     if name == STANDARD_INPUT or not path.is_file():
         # A pipe can be read once, so that there is nothing to compare it with.
-        return parse_roster(read_table(name), rules, skip_invalid=skip_invalid)
+        return parse_roster(
+            read_table(name, encoding=rules.encoding), rules, skip_invalid=skip_invalid
+        )
     file = snapshot(path, *look(path), still_at=now)
-    table = _table_of(file)
+    table = read_table(file.path, encoding=rules.encoding)
     _demand_unchanged(file, table, "run again when it is complete", still_at=now)
     roster = parse_roster(_checked(file, table), rules, skip_invalid=skip_invalid)
     return replace(roster, sealed=file.sealed)
@@ -146,7 +148,7 @@ def read_found(
     tables = []
     for file in found.files:
         try:
-            table = _table_of(file)
+            table = read_table(file.path, encoding=rules.encoding)
         except UsageError as error:
             raise SourceRefusedError(str(file.path), str(error)) from None
         still_at = max(now, file.modified) + found.settle
@@ -216,7 +218,7 @@ def _demand_whole(source: str, *, whole: bool) -> None:
 
 def _has(path: Path, address: str, rules: RosterRules, now: datetime) -> bool:
     try:
-        roster = parse_roster(read_table(path), rules, skip_invalid=True)
+        roster = parse_roster(read_table(path, encoding=rules.encoding), rules, skip_invalid=True)
     except InvitesError:
         return False
     return any(
@@ -286,10 +288,6 @@ def _demand_sidecars(file: RosterFile, require: Sequence[str]) -> None:
                 f"{file.path.name}{suffix} is not beside it; expected it (require in the job): see "
                 "why the export did not write it",
             )
-
-
-def _table_of(file: RosterFile) -> Table:
-    return read_table(file.path)
 
 
 def _checked(file: RosterFile, table: Table) -> Table:

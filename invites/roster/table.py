@@ -29,6 +29,7 @@ class Table:
     `source` is the roster's name for messages, `digest` the SHA-256 of the file's bytes in hex.
     `rows` can be gone through once.
     `faults` are the rows with more or fewer cells than the header; `rows` is without them.
+    `blank_columns` are the places (from 0) of columns without name and without any text.
     `final_newline` is false where the file ends without a line end: it may be cut.
     """
 
@@ -37,6 +38,7 @@ class Table:
     header: tuple[str, ...]
     rows: Iterable[Chunk]
     faults: tuple[Problem, ...] = ()
+    blank_columns: frozenset[int] = frozenset()
     final_newline: bool = True
 
 
@@ -87,6 +89,7 @@ def joined(tables: Sequence[Table]) -> Table:
         header=first.header,
         rows=_rows(tables),
         faults=tuple(_faults(tables)),
+        blank_columns=frozenset.intersection(*(table.blank_columns for table in tables)),
         final_newline=all(table.final_newline for table in tables),
     )
 

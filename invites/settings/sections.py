@@ -75,6 +75,8 @@ class RosterSection(Section):
 
     timezone: Zone = "UTC"
     date_format: Annotated[str, BeforeValidator(types.date_format)] = ""
+    encoding: Literal["", "cp1252"] = ""
+    rooms: Literal["any", "derived"] = "any"
     extra: Names = ()
     special_domains: Names = ()
     columns: Annotated[dict[str, tuple[str, ...]], BeforeValidator(types.columns)] = Field(

@@ -172,6 +172,8 @@ class Settings:
         return RosterRules(
             timezone=self.roster.timezone,
             date_format=self.roster.date_format,
+            encoding=self.roster.encoding,
+            derived_rooms=self.roster.rooms == "derived",
             columns=self.roster.columns,
             extra=self.roster.extra,
             special_domains=self.roster.special_domains,

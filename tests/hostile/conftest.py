@@ -54,7 +54,7 @@ def read() -> Callable[..., Roster]:
     ) -> Roster:
         first = content[0]
         body = first if isinstance(first, bytes) else csv_bytes(*content)  # type: ignore[arg-type]
-        table = table_from_bytes(body, "roster.csv")
+        table = table_from_bytes(body, "roster.csv", rules.get("encoding", ""))
         return parse_roster(table, RosterRules(**rules), skip_invalid=skip_invalid)
 
     return reading

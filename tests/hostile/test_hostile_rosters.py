@@ -74,7 +74,7 @@ WHOLE_FILE = {
     "an overlong UTF-8 slash": (after(ROW.replace(b"Ada", b"\xc0\xaf")), 2, "0xC0 is not UTF-8"),
     "a surrogate in UTF-8": (after(ROW.replace(b"Ada", b"\xed\xa0\x80")), 2, "is not UTF-8"),
     "UTF-8 cut within a character": (after(ROW) + b"x,\xc3", 3, "0xC3 is not UTF-8"),
-    "UTF-16 with its mark": (after(ROW).decode().encode("utf-16"), None, "UTF-16"),
+    "UTF-16 that is damaged": (after(ROW).decode().encode("utf-16") + b"\0", None, "UTF-16"),
     "UTF-16 without its mark": (after(ROW).decode().encode("utf-16-le"), None, "UTF-16"),
     "UTF-32": (after(ROW).decode().encode("utf-32-be"), None, "UTF-32"),
     "UTF-32 with its mark": (after(ROW).decode().encode("utf-32"), None, "UTF-32"),
