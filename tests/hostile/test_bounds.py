@@ -110,7 +110,7 @@ def test_only_rooms_that_are_open_at_one_time_are_shared() -> None:
 
 
 def test_a_ragged_row_with_an_empty_cell_and_a_quoted_line_end_is_refused(refused: Refused) -> None:
-    """pandas read it as two rows, which ended in exit 1; now csv alone reads such a file."""
+    """Pandas read it as two rows, which ended in exit 1; now csv alone reads such a file."""
     row = b"m,T,2031-01-01 09:00,2031-01-01 10:00,A,a@example.org\n"
     error = refused(HEADER + row + b',"a\nb"\n' + row)
     assert [problem.row for problem in error.problems] == [3]
