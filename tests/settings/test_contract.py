@@ -27,6 +27,8 @@ skew = "60s"
 longest = "24h"
 [roster]
 timezone = "UTC"
+encoding = ""
+rooms = "any"
 extra = []
 special_domains = []
 [mail]
