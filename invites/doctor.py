@@ -262,7 +262,12 @@ def _jitsi(installation: Installation) -> Iterator[Finding]:
     else:
         deployment = from_docker(installation.environ, whole=False)
     has_file = installation.jitsi_env is not None or installation.prosody is not None
-    yield from pitfalls(server, installation.settings.validity_rule(), deployment, door=has_file)
+    secret = None
+    with suppress(SettingsError):  # `_secret` has said what is missing
+        key = installation.settings.signing_key().key
+        secret = key if isinstance(key, bytes) else None
+    rule = installation.settings.validity_rule()
+    yield from pitfalls(server, rule, deployment, secret=secret, door=has_file)
 
 
 _TIME_ERROR = 5

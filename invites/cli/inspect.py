@@ -10,6 +10,7 @@ import typer
 from invites.cli.common import clock
 from invites.cli.options import Call
 from invites.errors import Exit, SettingsError, UsageError
+from invites.problems import on_one_line
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
@@ -90,17 +91,19 @@ def inspect(
 
 def _octets(what: str) -> bytes:
     """Return what is to be explained; the argument may be the thing itself or name its file."""
+    from invites.inspection.reading import OCTETS_AT_MOST
     from invites.jitsi.links import looks_like_token
     from invites.roster.csv_file import standard_input
 
     if what == STANDARD_INPUT:
-        return standard_input().read()
+        return standard_input().read(OCTETS_AT_MOST + 1)
     if what.lower().startswith(("https://", "http://")):
         return what.encode("utf-8", "surrogateescape")
     file = Path(what)
     try:
         if file.is_file():
-            return file.read_bytes()
+            with file.open("rb") as opened:
+                return opened.read(OCTETS_AT_MOST + 1)
     except ValueError:
         pass  # a NUL, or a token too long for a file name: then it is no file
     except OSError as error:
@@ -167,5 +170,5 @@ def _expectations(call: Call, settings: Settings) -> tuple[Server | None, Signin
     try:
         key = settings.signing_key()
     except SettingsError as fault:
-        why = f"{fault}."
+        why = on_one_line("; ".join(str(fault).splitlines())) + "."
     return server, key, why

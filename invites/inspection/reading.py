@@ -102,7 +102,7 @@ def contents_of(octets: bytes) -> Contents:
     """
     if len(octets) > OCTETS_AT_MOST:
         raise UsageError(
-            f"found {len(octets):,} bytes, expected at most {OCTETS_AT_MOST:,}: a link, a token, "
+            f"found more than {OCTETS_AT_MOST:,} bytes, expected a link, a token, "
             "or an .eml or .ics that holds such a link"
         )
     text = octets.decode("utf-8-sig", "replace").strip()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 DOCKER_DOMAIN: Final = "meet.jitsi"
@@ -31,6 +31,7 @@ class Deployment:
     `issuers` and `audiences` are what it accepts, `*` among them for any; `domain` is Prosody's.
     `takes_tokens` is false where it authenticates otherwise, `lets_in_without` true where it lets
     people in without a token as well.
+    `secret` is the one that the server checks tokens with.
     `auto_owner` and `jicofo_authenticates` are jicofo's; `host_rules` is Prosody's
     `wait_for_host_disable_auto_owners`.
     `modules` are the MUC component's, `presence_identity` the host's module of that name.
@@ -43,6 +44,7 @@ class Deployment:
     verifies_domains: bool | None = None
     key_server: str | None = None
     algorithm: str | None = None
+    secret: bytes | None = field(default=None, repr=False)
     takes_tokens: bool | None = None
     lets_in_without: bool | None = None
     modules: frozenset[str] | None = None
@@ -84,6 +86,7 @@ def from_docker(environ: Mapping[str, str], *, whole: bool) -> Deployment:
         verifies_domains=flag("JWT_ENABLE_DOMAIN_VERIFICATION", default=False),
         key_server=environ.get("JWT_ASAP_KEYSERVER") or None,
         algorithm=environ.get("JWT_SIGN_TYPE") or None,
+        secret=environ.get("JWT_APP_SECRET", "").encode() or None if whole else None,
         takes_tokens=bool(authenticates) and kind == "jwt" if whole else None,
         lets_in_without=(
             flag("JWT_ALLOW_EMPTY", default=False) or flag("ENABLE_GUESTS", default=False)
@@ -150,6 +153,7 @@ def from_prosody(text: str, *, host: str) -> Deployment:
         verifies_domains=options.get("enable_domain_verification", True) is True,
         key_server=next(iter(_strings(options.get("asap_key_server"))), None),
         algorithm=next(iter(_strings(options.get("signature_algorithm"))), None),
+        secret=_secret(options.get("app_secret")),
         takes_tokens=True,
         lets_in_without=options.get("allow_empty_token") is True or _has_guests(sections, common),
         modules=None if rooms is None else frozenset(_strings(room_options.get("modules_enabled"))),
@@ -241,6 +245,11 @@ def _strings(value: _Value | None) -> tuple[str, ...]:
             return value
         case _:
             return ()
+
+
+def _secret(value: _Value | None) -> bytes | None:
+    """Return a secret that is written without escapes; of another one it is not known what it is."""
+    return value.encode() if isinstance(value, str) and "\\" not in value else None
 
 
 def _takes_tokens(section: _Section, common: Mapping[str, _Value]) -> bool:

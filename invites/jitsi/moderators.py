@@ -148,6 +148,13 @@ def _everybody(deployment: Deployment) -> Iterator[Condition]:
 
 def _flag_unread(server: Server, deployment: Deployment) -> Iterator[Condition]:
     modules = deployment.modules
+    if deployment.takes_tokens is False:
+        yield Condition(
+            effect="flag",
+            text="the server does not ask for tokens, and reads none",
+            line=_takes_tokens_line(deployment),
+        )
+        return
     if modules is None or not ROLE_MODULES & modules:
         yield Condition(
             effect="flag",
@@ -174,6 +181,12 @@ def _flag_unread(server: Server, deployment: Deployment) -> Iterator[Condition]:
         )
 
 
+def _takes_tokens_line(deployment: Deployment) -> str:
+    if deployment.names == "docker":
+        return "set ENABLE_AUTH=1 and AUTH_TYPE=jwt in the server's .env"
+    return 'set authentication = "token" for the VirtualHost in Prosody'
+
+
 def _modules_line(deployment: Deployment) -> str:
     if deployment.names == "docker":
         return "XMPP_MUC_MODULES"
@@ -191,6 +204,7 @@ class Person:
     becomes: str
     as_meant: bool | None
     lines: tuple[str, ...] = ()
+    has_token: bool = True
 
 
 def at_the_door(server: Server, deployment: Deployment) -> tuple[Person, ...]:
@@ -235,19 +249,22 @@ def _without_token(deployment: Deployment) -> Person:
     if deployment.takes_tokens is False:
         return Person(
             who=who,
+            has_token=False,
             becomes="joins as everybody else: the server does not ask for tokens",
             as_meant=False,
-            lines=(
-                "set ENABLE_AUTH=1 and AUTH_TYPE=jwt in the server's .env"
-                if docker
-                else 'set authentication = "token" for the VirtualHost in Prosody',
-            ),
+            lines=(_takes_tokens_line(deployment),),
         )
     if deployment.lets_in_without is None:
-        return Person(who=who, becomes="is let in or not, which is not known here", as_meant=None)
+        return Person(
+            who=who,
+            has_token=False,
+            becomes="is let in or not, which is not known here",
+            as_meant=None,
+        )
     if deployment.lets_in_without:
         return Person(
             who=who,
+            has_token=False,
             becomes="joins as a guest, at any time: the token's window holds for nobody else",
             as_meant=None,
             lines=(
@@ -256,4 +273,4 @@ def _without_token(deployment: Deployment) -> Person:
                 else "set allow_empty_token = false, and leave out the guests' VirtualHost",
             ),
         )
-    return Person(who=who, becomes="is not let in", as_meant=True)
+    return Person(who=who, has_token=False, becomes="is not let in", as_meant=True)

@@ -5,7 +5,7 @@ The rules are those of `admission`'s sources; what can't be seen from here is sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -41,22 +41,32 @@ class Finding:
 
 
 def pitfalls(
-    server: Server, rule: ValidityRule, deployment: Deployment, *, door: bool = False
+    server: Server,
+    rule: ValidityRule,
+    deployment: Deployment,
+    *,
+    secret: bytes | None = None,
+    door: bool = False,
 ) -> Iterator[Finding]:
     """Yield what is known to go wrong between tokens as they are set and Jitsi servers.
 
+    `secret` is what tokens are signed with, None for a key pair or where it is not to be had.
     `door` says what each kind of person will be at the server's door, where its set-up is at hand.
     """
     yield from _validity(rule)
     yield from _link(server)
     if server.profile == "jaas":
         return
-    yield from _names(server, deployment)
-    yield from _subject(server, deployment)
+    terms = (
+        *_names(server, deployment),
+        *_subject(server, deployment),
+        *_signature(server, deployment, secret),
+    )
+    yield from terms
     yield from _tenants(deployment)
-    yield from _signature(server, deployment)
     yield from _lobby(server, deployment)
-    yield from _door(server, deployment) if door else _moderators(server, deployment)
+    refusing = [one for one in terms if one.weight is Weight.FAULT]
+    yield from _door(server, deployment, refusing) if door else _moderators(server, deployment)
 
 
 def _fault(text: str, remedy: str) -> Finding:
@@ -153,9 +163,15 @@ def _tenants(deployment: Deployment) -> Iterator[Finding]:
     )
 
 
-def _signature(server: Server, deployment: Deployment) -> Iterator[Finding]:
+def _signature(server: Server, deployment: Deployment, secret: bytes | None) -> Iterator[Finding]:
     shared = server.algorithm.startswith("HS")
     docker = deployment.names == "docker"
+    if shared and secret and deployment.secret and secret != deployment.secret:
+        yield _fault(
+            "tokens are signed with another secret than the server's "
+            f"({'JWT_APP_SECRET' if docker else 'app_secret'}): it refuses every token",
+            "put the server's secret where [jitsi] secret_file (or its kin) points to",
+        )
     if shared and deployment.key_server:
         yield _fault(
             f"tokens are signed with a shared secret ({server.algorithm}), and the server has a "
@@ -210,14 +226,18 @@ def _moderators(server: Server, deployment: Deployment) -> Iterator[Finding]:
     )
 
 
-def _door(server: Server, deployment: Deployment) -> Iterator[Finding]:
+def _door(server: Server, deployment: Deployment, refusing: Sequence[Finding]) -> Iterator[Finding]:
     weights = {True: Weight.GOOD, False: Weight.FAULT, None: Weight.HINT}
     for person in at_the_door(server, deployment):
+        # A server that takes no tokens refuses none, whatever is in them.
+        is_refused = person.has_token and refusing and deployment.takes_tokens is not False
+        lines = (*(one.remedy for one in refusing if is_refused), *person.lines)
+        becomes = f"is not let in: {refusing[0].text}" if is_refused else person.becomes
         yield Finding(
             check="at the door",
-            weight=weights[person.as_meant],
-            text=f"{person.who} {person.becomes}",
-            remedy="; ".join(dict.fromkeys(person.lines)),
+            weight=Weight.FAULT if is_refused else weights[person.as_meant],
+            text=f"{person.who} {becomes}",
+            remedy="; ".join(dict.fromkeys(lines)),
         )
 
 

@@ -280,9 +280,10 @@ def test_prosodys_own_file_is_looked_at(invites: Invites, tmp_path: Path) -> Non
     )
     answer = invites("doctor", "--offline", "--prosody", str(file))
     assert answer.code == 5
-    assert "who is marked moderator in the roster joins as everybody else" in answer.err
-    assert 'the server accepts "other"' in answer.err
-    assert "jicofo.conf" in answer.out
+    said = 'who is marked moderator in the roster is not let in: iss will be "'
+    assert said in answer.err
+    assert '"token_affiliation"' in answer.err
+    assert "jicofo.conf" in answer.err
 
 
 @pytest.mark.usefixtures("office")

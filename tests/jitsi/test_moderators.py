@@ -100,8 +100,8 @@ def test_a_server_that_is_set_up_for_tokens_makes_of_each_what_is_meant() -> Non
         ),
         ({"JWT_ALLOW_EMPTY": "1"}, [True, True, None], "JWT_ALLOW_EMPTY=0"),
         ({"ENABLE_GUESTS": "1"}, [True, True, None], "ENABLE_GUESTS=0"),
-        ({"AUTH_TYPE": ""}, [True, True, False], "AUTH_TYPE=jwt"),
-        ({"ENABLE_AUTH": "0"}, [True, True, False], "ENABLE_AUTH=1"),
+        ({"AUTH_TYPE": ""}, [False, True, False], "AUTH_TYPE=jwt"),
+        ({"ENABLE_AUTH": "0"}, [False, True, False], "ENABLE_AUTH=1"),
     ],
 )
 def test_each_line_of_a_docker_env_that_is_wrong_is_named(
@@ -165,7 +165,7 @@ def test_jicofos_part_is_said_to_be_unknown_in_prosodys_file() -> None:
         ('"token_affiliation";', "", [False, None, True], '"token_affiliation"'),
         ('"token_affiliation";', '"token_affiliation"; "muc_allowners";', [True, False, True], ""),
         ("allow_empty_token = false", "allow_empty_token = true", [True, None, None], "empty"),
-        ('authentication = "token"', 'authentication = "anonymous"', [None, None, False], "token"),
+        ('authentication = "token"', 'authentication = "anonymous"', [False, None, False], "token"),
         (
             'VirtualHost "auth.meet.example.com"\n    authentication = "internal_hashed"',
             'VirtualHost "guest.meet.example.com"\n    authentication = "anonymous"',

@@ -156,3 +156,38 @@ def test_a_lobby_that_moderators_could_pass_and_do_not_is_a_hint() -> None:
     assert found(named, environ) == []
     (hint,) = found(named)
     assert "token_lobby_bypass" in hint.remedy
+
+
+@pytest.mark.parametrize(
+    ("environ", "secret", "line"),
+    [
+        ({"JWT_APP_ID": "other"}, b"s" * 40, "app_id"),
+        ({"JWT_ACCEPTED_AUDIENCES": "other"}, b"s" * 40, "audience"),
+        ({"XMPP_DOMAIN": "x.example.com"}, b"s" * 40, "subject"),
+        ({"JWT_ASAP_KEYSERVER": "https://keys.example.com"}, b"s" * 40, "RS256"),
+        ({}, b"t" * 40, "secret_file"),
+    ],
+)
+def test_who_is_refused_is_nothing_else_at_the_door(
+    environ: dict[str, str], secret: bytes, line: str
+) -> None:
+    """A server that takes no token of ours makes nobody a moderator, whatever its modules."""
+    whole = {**DOCKER, "ENABLE_AUTH": "1", "AUTH_TYPE": "jwt", "JWT_APP_SECRET": "s" * 40}
+    server = replace(SERVER, subject="meet.jitsi")
+
+    def door(**changed: str) -> list[Finding]:
+        deployment = from_docker({**whole, **changed}, whole=True)
+        findings = pitfalls(server, ValidityRule(), deployment, secret=secret, door=True)
+        return [one for one in findings if one.check == "at the door"]
+
+    marked, unmarked, without = door(**environ)
+    assert marked.weight is unmarked.weight is Weight.FAULT
+    assert "is not let in" in marked.text
+    assert line in marked.remedy
+    assert without.weight is Weight.GOOD
+    assert "ssss" not in f"{marked}{unmarked}{deployment_text(whole)}"
+
+
+def deployment_text(environ: dict[str, str]) -> str:
+    """Return all that a deployment says of itself."""
+    return repr(from_docker(environ, whole=True))
