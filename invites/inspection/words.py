@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from invites.jitsi.admission import State
+from invites.jitsi.admission import AdmissionState
 from invites.jitsi.claims import (
     in_words,
     instant_text,
@@ -155,20 +155,20 @@ def _local(moment: datetime, zone: tzinfo | None) -> str:
 def _verdict_lines(verdict: Admission, zone: tzinfo | None) -> Iterator[str]:
     at = time_words(verdict.at.timestamp(), zone)
     match verdict.state:
-        case State.ADMITTED:
+        case AdmissionState.ADMITTED:
             yield f"ADMITTED at {at}"
-        case State.DEPENDS:
+        case AdmissionState.DEPENDS:
             yield f"DEPENDS ON THE SERVER at {at}"
-        case State.OPENS:
+        case AdmissionState.OPENS:
             opens = time_words((verdict.opens or verdict.at).timestamp(), zone)
             yield f"OPENS at {opens}"
             yield f"  - It is not open yet at {at}; Jitsi allows no leeway."
-        case State.REFUSED:
+        case AdmissionState.REFUSED:
             yield f"REFUSED at {at}"
             yield from (f"  - {refusal.text}" for refusal in verdict.refusals)
         case _:
             assert_never(verdict.state)
-    before = "" if verdict.state is State.DEPENDS else "It depends on the server: "
+    before = "" if verdict.state is AdmissionState.DEPENDS else "It depends on the server: "
     yield from (f"  - {before}{doubt.text}" for doubt in verdict.doubts)
 
 

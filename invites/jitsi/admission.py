@@ -69,7 +69,7 @@ class Remark:
     certain: bool = True
 
 
-class State(StrEnum):
+class AdmissionState(StrEnum):
     """What a token comes to at an instant, the best first."""
 
     ADMITTED = "admitted"
@@ -92,18 +92,18 @@ class Admission:
     opens: datetime | None = None
 
     @property
-    def state(self) -> State:
+    def state(self) -> AdmissionState:
         """Return what it comes to; a token that is only early opens."""
         if any(each.code != "early" for each in self.refusals):
-            return State.REFUSED
+            return AdmissionState.REFUSED
         if self.refusals:
-            return State.REFUSED if self.opens is None else State.OPENS
-        return State.DEPENDS if self.doubts else State.ADMITTED
+            return AdmissionState.REFUSED if self.opens is None else AdmissionState.OPENS
+        return AdmissionState.DEPENDS if self.doubts else AdmissionState.ADMITTED
 
     @property
     def admitted(self) -> bool:
         """Return whether nothing speaks against it, on no server that is known of."""
-        return self.state is State.ADMITTED
+        return self.state is AdmissionState.ADMITTED
 
 
 def admission(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from invites.errors import RosterRefusedError
 from invites.inspection import contents_of, inspected
-from invites.jitsi.admission import State
+from invites.jitsi.admission import AdmissionState
 from invites.jitsi.deployment import UNKNOWN, Deployment
 from invites.jitsi.links import LinkLengths
 from invites.jitsi.rooms import tenant_from_path
@@ -95,10 +95,12 @@ def roster_of(rows: list[dict[str, str]], server: Server) -> Roster:
         reject()
 
 
-def states(workshop: Workshop, server: Server, meeting: Meeting, *at: datetime) -> list[State]:
+def states(
+    workshop: Workshop, server: Server, meeting: Meeting, *at: datetime
+) -> list[AdmissionState]:
     """Return what the messages and calendars of a meeting come to at some instants."""
     composer = workshop.composer(server=server)
-    found: list[State] = []
+    found: list[AdmissionState] = []
     for invitation in composer.compose(meeting, workshop.revision):
         for octets in (invitation.eml, invitation.ics):
             for deployment in (UNKNOWN, STRICT):
@@ -127,11 +129,11 @@ def test_whatever_build_makes_is_admitted(
     A minute before the window it opens, and after it it is refused.
     """
     for meeting in roster_of(rows, server).meetings:
-        assert set(states(workshop, server, meeting, meeting.start)) == {State.ADMITTED}
+        assert set(states(workshop, server, meeting, meeting.start)) == {AdmissionState.ADMITTED}
         before = meeting.start - timedelta(minutes=17)
-        assert set(states(workshop, server, meeting, before)) == {State.OPENS}
+        assert set(states(workshop, server, meeting, before)) == {AdmissionState.OPENS}
         after = meeting.end + timedelta(minutes=30)
-        assert set(states(workshop, server, meeting, after)) == {State.REFUSED}
+        assert set(states(workshop, server, meeting, after)) == {AdmissionState.REFUSED}
 
 
 def test_the_zone_of_a_mail_is_its_meetings(workshop: Workshop) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invites.inspection.judging import cautions
-from invites.jitsi.admission import State, admission
+from invites.jitsi.admission import AdmissionState, admission
 from invites.jitsi.claims import NotAToken, token_from
 from invites.jitsi.deployment import UNKNOWN, Deployment, from_docker
 from invites.jitsi.links import link_from, links_in
@@ -206,7 +206,7 @@ def test_what_hangs_on_the_server_is_said_to(changed: dict[str, Any], code: str)
     assert doubts(claims, LAX) == []
     assert doubts(claims, STRICT) == ["refused"]
     judged = admission(token_from(token_text(claims)), NOW, server=SERVER)
-    assert (judged.state, judged.admitted) == (State.DEPENDS, False)
+    assert (judged.state, judged.admitted) == (AdmissionState.DEPENDS, False)
 
 
 @pytest.mark.parametrize(
@@ -233,12 +233,16 @@ def test_jitsis_own_variables_decide_what_hangs_on_the_server() -> None:
 def test_a_token_that_is_only_early_opens() -> None:
     """It is not refused: it says when; with another reason it is refused all the same."""
     early = admission(token_from(token_text(claims_with(nbf=SECONDS + 30))), NOW, server=SERVER)
-    assert (early.state, early.opens) == (State.OPENS, NOW + timedelta(seconds=30))
+    assert (early.state, early.opens) == (AdmissionState.OPENS, NOW + timedelta(seconds=30))
     assert not early.admitted
     wrong = claims_with(nbf=SECONDS + 30, iss="other")
-    assert admission(token_from(token_text(wrong)), NOW, server=SERVER).state is State.REFUSED
+    assert (
+        admission(token_from(token_text(wrong)), NOW, server=SERVER).state is AdmissionState.REFUSED
+    )
     never = claims_with(nbf=SECONDS * 1000, exp=SECONDS * 2000)
-    assert admission(token_from(token_text(never)), NOW, server=SERVER).state is State.REFUSED
+    assert (
+        admission(token_from(token_text(never)), NOW, server=SERVER).state is AdmissionState.REFUSED
+    )
 
 
 def test_of_two_tokens_in_a_link_the_last_counts() -> None:
