@@ -90,6 +90,7 @@ class _Variant:
         notes = letter.notes
         if notes and revision.method is Method.REQUEST:
             notes = ("\n\n", *notes)
+        # A subject without slots, as the shipped ones are, is folded and encoded once.
         has_slots = any(isinstance(piece, Slot) for piece in letter.subject)
         return cls(
             slots=tuple(letter.slots),
@@ -137,6 +138,7 @@ class _MeetingRevision:
         references: Mapping[str, str],
     ) -> Iterator[Invitation]:
         """Yield the messages of a block of attendees; `links` and `variants` are theirs, in order."""
+        # One thing for all, then the next: its code stays in the processor's cache (`mime.BLOCK`).
         values = [
             variant.values(attendee, link)
             for attendee, link, variant in zip(attendees, links, variants, strict=True)
@@ -213,7 +215,7 @@ class Composer:
         text = (
             f"entries of {counted(len(self._crowded), 'meeting')} do not list the others, for "
             f"[mail] show_attendees goes to {OTHERS_AT_MOST} attendees; the largest, "
-            f'"{meeting_id}", has {count:,}'
+            f'"{meeting_id[:60]}", has {count:,}'
         )
         return [*self._links.warnings, Warned(row=row or None, column=None, text=text)]
 

@@ -18,7 +18,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from invites import ledger
 from invites import settings as settings_package
 from invites.errors import Exit
-from invites.jobs import Night, Waking, wake_up
+from invites.jobs import WakeUp, WakeUpReport, wake_up
 from invites.sending import Effects
 from tests.peers.calendar_model import PostOffice
 from tests.receiver.machine import first_start, guest
@@ -86,10 +86,10 @@ class Fortnight:
         ledger.create(self.settings.ledger.url)
         assert self.wake().outcomes == ()
 
-    def wake(self) -> Waking:
+    def wake(self) -> WakeUpReport:
         """Wake up now."""
         around = Effects(clock=lambda: self.now, timer=time.monotonic)
-        return wake_up(Night(settings=self.settings, surroundings=around))
+        return wake_up(WakeUp(settings=self.settings, effects=around))
 
     def night(self, paper: Paper, number: int) -> list[Exit]:
         """Write the roster at one o'clock and wake up at every hour; return how the jobs ended."""
