@@ -12,7 +12,7 @@ from pathlib import Path
 from invites.errors import StorageError, UsageError
 from invites.messages import Composer, Verifier
 from invites.messages.mime import html_of
-from invites.model import Kind, Meeting, Revision, Roster, Status
+from invites.model import Invitation, Kind, Meeting, Revision, Roster, Status
 from invites.output import manifest
 from invites.output.forms import Place, form_named, new_file
 from invites.output.index import Index
@@ -121,18 +121,13 @@ def build(
         index = Index(
             page, invitations=selection.invitations, meetings=len(selection.meetings), demo=demo
         )
-        left = octets_at_most
+        bounded = _bounded(out, octets_at_most)
         for meeting in selection.meetings:
             index.meeting(meeting)
             rows = []
-            for invitation in verifier.passed(composer.compose(meeting, revision)):
-                left -= len(invitation.eml) + len(invitation.ics)
-                if left < 0:
-                    raise StorageError(
-                        f"{out}: the messages take more than {octets_at_most / 1e9:g} GB, expected "
-                        "less; nothing was changed there; build fewer meetings at once (--meeting)"
-                    )
+            for invitation in bounded(verifier.passed(composer.compose(meeting, revision))):
                 place = writer.add(invitation)
+                # A browser opens no member of a tar.
                 index.invitation(invitation, Place("", "") if form == "tar" else place)
                 rows.append(manifest.row_for(invitation, eml=place.eml, ics=place.ics))
                 on_invitation()
@@ -148,6 +143,26 @@ def build(
         read_back=verifier.read_back,
         warnings=tuple(composer.warnings),
     )
+
+
+def _bounded(
+    out: Path, octets_at_most: int
+) -> Callable[[Iterator[Invitation]], Iterator[Invitation]]:
+    """Return what passes invitations on until all together, over all calls, are too large."""
+    left = octets_at_most
+
+    def passing(invitations: Iterator[Invitation]) -> Iterator[Invitation]:
+        nonlocal left
+        for invitation in invitations:
+            left -= len(invitation.eml) + len(invitation.ics)
+            if left < 0:
+                raise StorageError(
+                    f"{out}: the messages take more than {octets_at_most / 1e9:g} GB, expected "
+                    "less; nothing was changed there; build fewer meetings at once (--meeting)"
+                )
+            yield invitation
+
+    return passing
 
 
 @contextmanager

@@ -123,6 +123,7 @@ def _folded(line: bytes, taken: int = 0) -> bytes:
     pieces = []
     start = 0
     while len(line) - start > room:
+        # Bytes 10xxxxxx continue a character (RFC 3629 3): the cut goes before its first byte.
         cut = start + room
         while line[cut] & 0xC0 == 0x80:
             cut -= 1
@@ -238,6 +239,7 @@ class EventSkeleton:
                 _folded(uri, len(_CONFERENCE) - 2),
                 b"\r\n",
             ]
+            # Many calendars show LOCATION alone; a link that Outlook would cut is better not there.
             if len(uri) <= LOCATION_AT_MOST:
                 parts += [b"LOCATION:", _folded(text_value(link).encode(), 9), b"\r\n", self._after]
                 return b"".join(parts)

@@ -46,6 +46,7 @@ def mailbox_field(name: str, display_name: str, mailbox: str) -> bytes:
             "mailbox", name, found="an address of another form", expected="one local@domain, ASCII"
         )
     phrase = one_line(display_name).strip(" ")
+    # Parsers fold blanks between atoms: written as one, the name reads back as it was meant.
     if "  " in phrase:
         phrase = " ".join(filter(None, phrase.split(" ")))
     address = f"<{mailbox}>"
@@ -53,6 +54,7 @@ def mailbox_field(name: str, display_name: str, mailbox: str) -> bytes:
         return f"{name}: {address}\r\n".encode("ascii")
     if not _is_plain(phrase) or len(phrase) > LINE_AT_MOST - len(name) - 4:
         return _with_words(name, phrase)[:-2] + f"\r\n {address}\r\n".encode("ascii")
+    # What opens an encoded word never stands quoted: some decode it there (CVE-2024-6923).
     if _ATOMS.fullmatch(phrase) is None:
         phrase = '"' + _SPECIAL_IN_QUOTED.sub(r"\\\1", phrase) + '"'
     gap = " " if len(name) + len(phrase) + len(address) + 3 <= LINE_AT_MOST else "\r\n "

@@ -151,17 +151,7 @@ class _Reader:
         self.same("DTSTART", event["dtstart"].dt, meeting.start)
         self.same("DTEND", event["dtend"].dt, meeting.end)
         self.same("SUMMARY", _letters(event["summary"]), _letters(meeting.title))
-        attendees = event["attendee"]
-        first = attendees[0] if isinstance(attendees, list) else attendees
-        self.same("ATTENDEE", unquote(first), f"mailto:{invitation.attendee.mailbox}")
-        raw = first == f"mailto:{invitation.attendee.mailbox}"
-        email = None if raw else invitation.attendee.mailbox
-        self.same("EMAIL of ATTENDEE", first.params.get("EMAIL"), email)
-        name = first.params["CN"]
-        self.same("CN of ATTENDEE", _letters(name), _letters(invitation.attendee.name))
-        chair = invitation.attendee.moderator
-        role = "CHAIR" if chair else _ROLES[invitation.attendee.attendance]
-        self.same("ROLE", first.params["ROLE"], role)
+        self.attendee(event)
         self.same("ORGANIZER", unquote(event["organizer"]), f"mailto:{self.expected.mailbox}")
         if meeting.organizer_name:
             name = event["organizer"].params["CN"]
@@ -177,6 +167,20 @@ class _Reader:
         if place != description:
             room = _letters(unquote(invitation.room.claim))
             self.same("LOCATION", room in _letters(place), 1)
+
+    def attendee(self, event: Any) -> None:
+        """Compare the first ATTENDEE, as whom the entry invites this attendee."""
+        attendee, found = self.invitation.attendee, event["attendee"]
+        first = found[0] if isinstance(found, list) else found
+        self.same("ATTENDEE", unquote(first), f"mailto:{attendee.mailbox}")
+        raw = first == f"mailto:{attendee.mailbox}"
+        email = None if raw else attendee.mailbox
+        self.same("EMAIL of ATTENDEE", first.params.get("EMAIL"), email)
+        name = first.params["CN"]
+        self.same("CN of ATTENDEE", _letters(name), _letters(attendee.name))
+        chair = attendee.moderator
+        role = "CHAIR" if chair else _ROLES[attendee.attendance]
+        self.same("ROLE", first.params["ROLE"], role)
 
     def link(self, text: str, markup: str) -> str:
         """Find the link that stands in each part, verify its token; "" where nobody is to join.

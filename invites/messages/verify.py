@@ -79,6 +79,7 @@ class Verifier:
         if invitation.uid != self._uid:
             self._uid = invitation.uid
             self._sampled = set() if _in_sample(invitation.uid) else None
+        # A shape that is new to the run is new to its meeting, too: both sets have to learn it.
         shape = shape_of(invitation)
         is_new = shape not in self._shapes
         self._shapes.add(shape)

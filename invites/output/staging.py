@@ -47,6 +47,7 @@ def staged(target: Path) -> Iterator[int]:
         try:
             _repair(target, old)
             yield folder
+            # Somebody may have put a file into the old build while the new one was written.
             refuse_foreign(target, deep=True)
             _move(new, target, old)
         except BaseException:
@@ -140,6 +141,7 @@ def _no_place(folder: Path) -> InvitesError:
 @contextmanager
 def _own(new: Path) -> Iterator[int]:
     """Yield a descriptor of the folder `new`, made afresh and locked against other builds."""
+    # Another build may make, or remove, the folder between any two of these calls: then again.
     while True:
         _take_over(new)
         try:
@@ -202,6 +204,7 @@ def _unlocked(target: Path) -> Iterator[None]:
 
 
 def _lock(folder: int, new: Path) -> None:
+    # The kernel drops the lock with its holder: one that was killed holds up nobody.
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -242,6 +245,8 @@ def _move(new: Path, target: Path, old: Path) -> None:
     aside = target.exists()
     try:
         if aside:
+            # A folder with files in it can't be replaced in one rename; killed here, the next
+            # start puts the old one back (`_repair`).
             target.rename(old)
         new.rename(target)
     except BaseException:

@@ -1,4 +1,9 @@
-"""Templates and the letters that come of them; the only package that imports Jinja2."""
+"""Templates and the letters that come of them; the only package that imports Jinja2.
+
+A *letter* is what one message says, in its *parts*: subject, text, HTML, and the calendar's notes.
+It is rendered once for all attendees of a meeting who *share* it, with a *slot* for each value that
+is filled in for each of them (`share` has an example).
+"""
 
 from invites.templating.context import LINK, LetterFacts
 from invites.templating.letters import Letter, LetterWriter

@@ -198,6 +198,7 @@ def _located(files: Mapping[str, TemplateFile], error: Exception, *, reason_show
     reason = _reason(error, shown=reason_shown)
     by_path = {str(file.path): file for file in files.values()}
     frames = traceback.walk_tb(error.__traceback__)
+    # The innermost line of a template: what it called, Jinja2's code and ours, says nobody a thing.
     for name, number in reversed([(frame.f_code.co_filename, line) for frame, line in frames]):
         if name in by_path:
             line = _line(by_path[name].source, number)

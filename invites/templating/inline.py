@@ -94,6 +94,7 @@ class Inliner:
 
     def _styles(self, masked: str, elements: list[_Element]) -> dict[int, str]:
         """Return each element's style by its number, as css-inline computes it."""
+        # css-inline writes the whole page anew; the numbers find each element in what it wrote.
         numbered = _numbered(masked, elements)
         context = _CONTEXTS.get(elements[0].name.lower() if elements else "", "{}")
         before, after = context.split("{}")
@@ -114,6 +115,8 @@ def masked_source(source: str) -> tuple[str, list[str]]:
         tags.append(match[0])
         return _WORD.format(len(tags) - 1)
 
+    # A word is right inside of a tag; between tags it would be text, which a table throws out
+    # of itself, so there it becomes a comment.
     words = JINJA_TAG.sub(word, source)
     pieces, end = [], 0
     for match in _ELEMENT.finditer(words):

@@ -115,6 +115,7 @@ class LetterWriter:
 
     def _context(self, kind: Kind, facts: LetterFacts, attendee: Attendee) -> dict[str, object]:
         """Return what does not depend on the attendee, but for the zone; made once for each."""
+        # By identity: a meeting's facts come in a row, and to compare their values would cost more.
         if facts is not self._facts:
             self._facts, self._contexts = facts, {}
         zone = attendee.timezone or facts.meeting.timezone
