@@ -57,7 +57,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """One room: `claim` stands in the token, `segment` in the link (see `core.rooms`)."""
+    """One room: `claim` stands in the token, `segment` in the link (see `jitsi.rooms`)."""
 
     claim: str
     segment: str
@@ -139,6 +139,7 @@ class Roster:
     `complete` is false where a left-out row's meeting can't be known.
     `final_newline` is false where the file ends without a line end: it may be cut, unless it is
     `sealed`: a `.sha256` beside it matches.
+    `columns` are the known columns that the file has, None where nobody knows.
     """
 
     source: str
@@ -154,6 +155,7 @@ class Roster:
     complete: bool = True
     final_newline: bool = True
     sealed: bool = False
+    columns: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

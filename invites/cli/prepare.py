@@ -91,7 +91,6 @@ def prepared(call: Call, flags: SendFlags, setup: Setup) -> Prepared:
         settings, templates=flags.templates, everything=flags.verify == "all"
     )
     call.warn_of(roster)
-    _warn_of_another_code(call, flags, roster)
     return Prepared(
         settings=settings, roster=roster, renderer=renderer, options=setup.options, now=setup.now
     )
@@ -144,15 +143,6 @@ def _scope(call: Call, flags: SendFlags, settings: Settings) -> str:
     return scope.name
 
 
-def _warn_of_another_code(call: Call, flags: SendFlags, roster: Roster) -> None:
-    """Say where a yes was to another roster than this one; it is then no yes."""
-    code = flags.accept
-    if code is not None and not roster.digest.startswith(code.lower()):
-        call.warn(
-            f"--accept: {code[:16]} is another roster's code, and accepts nothing of this one's"
-        )
-
-
 @contextmanager
 def ledger_to_read(settings: Settings, *, new: bool) -> Iterator[Ledger | None]:
     """Open the ledger without its lock; None stands for the empty one that `--new-ledger` means."""
@@ -167,11 +157,9 @@ def ledger_to_read(settings: Settings, *, new: bool) -> Iterator[Ledger | None]:
 
 def acceptance(context: typer.Context, plan: Plan) -> tuple[str, ...]:
     """Return the very command that says yes to what the plan's guards refused, if they did."""
-    codes = dict.fromkeys(refusal.digest[:CODE_SHOWN] for refusal in plan.refusals)
-    return tuple(f"{again(context, without='--accept')} --accept {code}" for code in codes)
-
-
-CODE_SHOWN = 16
+    if not plan.accept_code:
+        return ()
+    return (f"{again(context, without='--accept')} --accept {plan.accept_code}",)
 
 
 def again(context: typer.Context, *, without: str) -> str:
@@ -204,5 +192,10 @@ def warn_of_refusals(call: Call, plan: Plan, commands: tuple[str, ...]) -> None:
     """Say which guards refused what, and by which commands a person says yes."""
     for refusal in plan.refusals:
         call.warn(refusal.text)
+    if plan.other_code:
+        call.warn(
+            f"--accept: {plan.other_code[:16]} is the code of another roster or of other guards, "
+            "and accepts nothing here"
+        )
     for command in commands:
         call.warn(f"to accept: {command}")

@@ -33,9 +33,9 @@ _REMEDIES = {
     Cause.ROSTER: "correct the roster or have it exported anew; "
     "`invites check ROSTER` lists every problem.",
     Cause.SHRINK: "look at the roster. If it is right, run "
-    "`invites run {job} --force --accept {digest}`.",
+    "`invites run {job} --force --accept {code}`.",
     Cause.CHANGE: "look at the plan (`invites plan ROSTER`). If it is right, run "
-    "`invites run {job} --force --accept {digest}`.",
+    "`invites run {job} --force --accept {code}`.",
     Cause.AGE: "see why the export did not come, or raise `newest` in the job.",
 }
 
@@ -49,10 +49,10 @@ def is_told(job: Job, outcome: JobOutcome) -> bool:
 
 def news_of(job: Job, outcome: JobOutcome) -> News:
     """Return what a notice says of an outcome."""
-    digest = outcome.run.plan.roster_digest[:16] if outcome.run is not None else "DIGEST"
+    code = outcome.run.plan.accept_code if outcome.run is not None else "CODE"
     remedy = ""
     if outcome.cause is not None:
-        remedy = _REMEDIES[outcome.cause].format(job=quote(job.name), digest=digest)
+        remedy = _REMEDIES[outcome.cause].format(job=quote(job.name), code=code)
     elif outcome.exit_code is Exit.IN_PART:
         remedy = "see the lines above: correct rows that were left out; `invites history` shows "
         remedy += "what was refused. Deferred messages are tried again by themselves."

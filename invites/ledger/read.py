@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from invites.ledger.engine import Ledger
-from invites.ledger.schema import forgotten, invitations, meetings, meta, shared_facts
+from invites.ledger.schema import forgotten, invitations, meetings, meta, runs, shared_facts
 from invites.model import Kind
 from invites.planning.state import (
     NOBODY_FORGOTTEN,
@@ -35,9 +36,11 @@ def snapshot_of(
     meeting_ids: Collection[str],
     now: datetime,
     claimed: Sequence[str] = (),
+    window: timedelta = timedelta(0),
 ) -> Snapshot:
     """Return what the ledger has of `scope`, and of the scopes that are `claimed` for it.
 
+    `window` is how far back the guards look.
     Left out are meetings that were over at `now` (aware), unless the roster has them: its
     `meeting_ids`.
     """
@@ -51,7 +54,48 @@ def snapshot_of(
             owners=_owners(connection, scopes, meeting_ids),
             meeting_facts=_shared_facts(connection, entries),
             forgotten=_forgotten(connection),
+            first_run=not states and not _ever_had_one(connection, scopes),
+            recent=_recent(connection, scopes, now, window),
+            accepted_at=_accepted_at(connection, scopes, now, window),
         )
+
+
+def _ever_had_one(connection: Connection, scopes: list[str]) -> bool:
+    found = select(meetings.c.id).where(meetings.c.scope.in_(scopes)).limit(1)
+    return connection.execute(found).first() is not None
+
+
+def _recent(connection: Connection, scopes: list[str], now: datetime, window: timedelta) -> int:
+    """Count the invitations that stood until their meetings ended within the window."""
+    end = invitations.c.standing_end
+    count: int = connection.execute(
+        select(func.count())
+        .select_from(invitations)
+        .join(meetings, meetings.c.id == invitations.c.meeting_id)
+        .where(
+            meetings.c.scope.in_(scopes),
+            invitations.c.standing_kind.in_(("invitation", "update")),
+            meetings.c.last_end > int((now - window).timestamp()),
+            end > int((now - window).timestamp()),
+            end <= int(now.timestamp()),
+        )
+    ).scalar_one()
+    return count
+
+
+def _accepted_at(
+    connection: Connection, scopes: list[str], now: datetime, window: timedelta
+) -> int:
+    """Return when the last run ended in the window whose guards a person had said yes to."""
+    rows = connection.execute(
+        select(runs.c.finished, runs.c.counts).where(
+            runs.c.scope.in_(scopes),
+            runs.c.finished.is_not(None),
+            runs.c.started > int((now - window).timestamp()),
+        )
+    )
+    accepted = [ended for ended, counts in rows if json.loads(counts or "{}").get("accepted")]
+    return max(accepted, default=0)
 
 
 def chunks(values: Collection[str]) -> Iterator[list[str]]:

@@ -16,7 +16,7 @@ from invites.planning.state import Entry, MissingCount, Snapshot, State
 COUNT_AGAIN_AFTER = timedelta(hours=12)
 """A `send` by hand counts what is missing again only this long after the last count."""
 
-SHRINK_MEETINGS, SHRINK_ATTENDEES, CHANGE_UPDATES = 2, 5, 20
+SHRINK_MEETINGS, SHRINK_ATTENDEES, CHANGE_UPDATES, NEW_INVITATIONS = 2, 5, 20, 20
 """A guard trips above its share, and only beyond these numbers."""
 
 
@@ -36,6 +36,9 @@ class Cause(StrEnum):
 class Reason(StrEnum):
     """Why nothing goes out to somebody to whom something would."""
 
+    GROWTH = "many new invitations at once"
+    PATTERN = "it looks like a fault of the export"
+    ORGANIZER = "the organizer's mailbox changed"
     SHRINK = "the roster shrank"
     CANCELLATIONS = "many meetings are newly cancelled"
     CHANGE = "many updates at once"
@@ -60,13 +63,16 @@ class Only(NamedTuple):
 class Policy:
     """How this run plans: settings and flags.
 
-    `shrink` and `change` are shares (1/10 is 10 %).  `due` is the due time of the job that runs,
-    None for a `send` by hand: missing ones are counted by it, and the horizon starts there.
-    `accept` is the beginning of the digest of the roster that a person said yes to.
+    `growth`, `shrink` and `change` are shares (1/10 is 10 %), `shrink` of what was live in `window`.
+    `due` is the due time of the job that runs, None for a `send` by hand: missing ones are counted
+    by it, and the horizon starts there.
+    `accept` is the code of the plan whose guards a person said yes to.
     """
 
     namespace: str
+    growth: Fraction = Fraction(1)
     shrink: Fraction = Fraction(1, 10)
+    window: timedelta = timedelta(days=14)
     change: Fraction = Fraction(1, 2)
     withdraw_after: int = 2
     on_unknown: Literal["resend", "hold"] = "resend"
@@ -84,6 +90,13 @@ class Policy:
     def counts_missing(self) -> bool:
         """Tell whether this run sees enough of the roster to count what is missing."""
         return not (self.partial or self.only or self.limit is not None)
+
+    def lets_through(self, meeting_id: str, *addresses: str) -> bool:
+        """Tell whether `--only` lets something of this meeting for one of these people through."""
+        return not self.only or any(
+            meeting_id == only.value if only.what == "meeting" else only.value in addresses
+            for only in self.only
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +261,12 @@ class Situation:
         return int(self.now.timestamp())
 
     @property
+    def window_start(self) -> int:
+        """When the window began over which losses add up; a yes begins it anew."""
+        began = self.seconds - int(self.policy.window.total_seconds())
+        return max(began, self.snapshot.accepted_at)
+
+    @property
     def due(self) -> int | None:
         """The due time of the job that runs, in seconds since 1970."""
         return None if self.policy.due is None else int(self.policy.due.timestamp())
@@ -300,38 +319,84 @@ def order_of(item: Send | Withdraw | Hold) -> tuple[bool, datetime, str, str]:
     return copy, item.draft.facts.start, item.draft.facts.id, item.draft.attendee.address
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """A guard that tripped: `found` of `live` things, where `share` of them is the most allowed."""
+Place = tuple[str, str]
+"""A meeting's id and an attendee's folded address."""
 
-    guard: Literal["shrink", "cancelled", "change"]
+GuardName = Literal[
+    "growth", "shrink", "cancelled", "change", "organizer", "another roster",
+    "other ids", "partners", "same shift", "moderators", "column", "crowd",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrippedGuard:
+    """A guard that holds something back until a person says yes.
+
+    `found` things of `live` ones are `what`; `share` of them is the most allowed, None for a
+    pattern, of which any three are too many.  `examples` are the first three.
+    `detail` is what a yes is bound to beside the roster: it stays while time passes.
+    What goes to `places` or to anybody in `meetings` is held; both empty: the guard holds by kind.
+    """
+
+    guard: GuardName
     what: str
     found: int
     live: int
-    share: Fraction
-    digest: str
+    share: Fraction | None = None
+    examples: tuple[str, ...] = ()
+    detail: str = ""
+    places: frozenset[Place] = frozenset()
+    meetings: frozenset[str] = frozenset()
+
+    @property
+    def reason(self) -> Reason:
+        """Why what it holds does not go out."""
+        match self.guard:
+            case "growth" | "another roster":
+                return Reason.GROWTH
+            case "shrink":
+                return Reason.SHRINK
+            case "cancelled":
+                return Reason.CANCELLATIONS
+            case "change":
+                return Reason.CHANGE
+            case "organizer":
+                return Reason.ORGANIZER
+            case _:
+                return Reason.PATTERN
 
     @property
     def text(self) -> str:
-        """One line: what was found, what is held, and how to say yes."""
-        held, flag = _HELD[self.guard]
-        return (
-            f"{self.guard} guard: {self.found} of {self.live} {self.what}, "
-            f"expected at most {float(self.share):.0%}; {held}. Look at the roster; "
-            f"if it is right, run again with {flag} {self.digest[:16]}"
-        )
+        """One line: what was found, what is held, and examples."""
+        limit = "" if self.share is None else f", expected at most {float(self.share):.0%}"
+        if self.guard == "growth":
+            limit += f" of the {self.live} live ones"
+        counts = str(self.found) if self.guard == "growth" else f"{self.found} of {self.live}"
+        shown = f", such as {'; '.join(self.examples)}" if self.examples else ""
+        return f"{self.guard} guard: {counts} {self.what}{limit}; {self._held}{shown}"
 
-
-_HELD = {
-    "shrink": ("nobody is withdrawn, all else goes out", "--accept"),
-    "cancelled": ("nobody is told of a cancellation, all else goes out", "--accept"),
-    "change": ("no update goes out, all else does", "--accept"),
-}
+    @property
+    def _held(self) -> str:
+        match self.reason:
+            case Reason.GROWTH:
+                return "no new invitation goes out"
+            case Reason.SHRINK:
+                return "nobody is withdrawn, all else goes out"
+            case Reason.CANCELLATIONS:
+                return "nobody is told of a cancellation, all else goes out"
+            case Reason.CHANGE:
+                return "no update goes out, all else does"
+            case _:
+                return "nothing of that kind goes out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Who gets what now: `actions` in the order in which they go out, and what does not go out."""
+    """Who gets what now: `actions` in the order in which they go out, and what does not go out.
+
+    `refusals` are the guards that hold something back, `accept_code` is the one yes to all of
+    them; `accepted` is how many a person said yes to, `other_code` a yes that was to others.
+    """
 
     scope: str
     roster_digest: str
@@ -340,7 +405,10 @@ class Plan:
     held: tuple[Hold, ...] = ()
     dropped: tuple[Drop, ...] = ()
     marks: tuple[Mark, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[TrippedGuard, ...] = ()
+    accept_code: str = ""
+    accepted: int = 0
+    other_code: str = ""
     warnings: tuple[str, ...] = ()
     over: int = 0
 
@@ -358,5 +426,6 @@ class Plan:
             "kept": len(self.kept),
             "held": len(self.held),
             "over": self.over,
+            "accepted": self.accepted,
             "zone_rules": sum(1 for send in sends if send.zone_rules),
         }

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain
 
 from invites.identity import uid_for
 from invites.model import Kind, Meeting, Method, Roster, Status
 from invites.planning.absence import Absence, Withdrawal
 from invites.planning.actions import (
-    CHANGE_UPDATES,
     Action,
     Cause,
     Drop,
@@ -26,9 +24,9 @@ from invites.planning.actions import (
     Plan,
     Policy,
     Reason,
-    Refusal,
     Send,
     Situation,
+    TrippedGuard,
     Withdraw,
     order_of,
 )
@@ -42,11 +40,15 @@ from invites.planning.facts import (
 )
 from invites.planning.guards import (
     Survey,
-    accepts,
+    code_for,
+    holds,
     moved_into_the_past,
-    shrink_refusals,
+    organizer_guard,
+    sending_guards,
+    shrink_guards,
     survey,
 )
+from invites.planning.patterns import Proposal, patterns
 from invites.planning.state import PRESENT, Entry, MeetingState, Recorded, Snapshot, State
 from invites.problems import Problem
 from invites.text import counted
@@ -215,23 +217,52 @@ def plan_for(
     by_id = {draft.facts.id: draft for draft in drafts}
     left_out = frozenset(roster.left_out_meetings)
     found = survey(by_id, left_out, situation)
-    refusals = shrink_refusals(found, roster, policy)
+    sorted_out = _Sorted(situation)
+    for draft in drafts:
+        sorted_out.take(_present_in(draft, found, situation))
+    # All guards are judged before anything is held, so that one yes can stand for all of them;
+    # who is withdrawn is decided after that, for a guard against it counts nothing as missing.
+    proposal = Proposal(
+        situation=situation,
+        roster=roster,
+        drafts=by_id,
+        live=found.live,
+        fresh=tuple(sorted_out.fresh()),
+    )
+    guards = (
+        *shrink_guards(found, roster, policy),
+        *sending_guards(found, proposal),
+        *organizer_guard(proposal),
+        *patterns(proposal),
+    )
+    code = code_for(guards, roster, drafts[0].facts.terms if drafts else None) if guards else ""
+    accepted = policy.accept is not None and policy.accept.lower() == code
+    refusals = () if accepted else guards
+    tripped = {guard.guard for guard in guards}
+    refused = {guard.guard for guard in refusals}
     absence = Absence(
         situation=situation,
         replaced=found.replaced,
         complete=roster.complete,
         left_out=left_out,
-        shrunk=any(refusal.guard == "shrink" for refusal in refusals),
-        cancellations=any(refusal.guard == "cancelled" for refusal in refusals),
-        waived=policy.withdraw_now or accepts(policy.accept, roster),
+        shrunk="shrink" in refused,
+        cancellations="cancelled" in refused,
+        waived=policy.withdraw_now or (accepted and "shrink" in tripped),
     )
-    sorted_out = _Sorted(situation)
-    sorted_out.take(chain.from_iterable(_for_meeting(draft, absence) for draft in by_id.values()))
+    for draft in drafts:
+        sorted_out.take(_absent_from(draft, absence))
     for state in snapshot.meetings.values():
         if state.id not in by_id:
             sorted_out.take(absence.missing_meeting(state))
-    refusals += sorted_out.guard_changes(roster, found)
-    return sorted_out.plan(roster, refusals, _warnings(by_id, sorted_out, situation))
+    sorted_out.hold(refusals)
+    plan = sorted_out.plan(roster, _warnings(by_id, sorted_out, situation))
+    return replace(
+        plan,
+        refusals=refusals,
+        accept_code="" if accepted else code,
+        accepted=len(guards) if accepted else 0,
+        other_code=(policy.accept or "") if refusals else "",
+    )
 
 
 def claims_needed(roster: Roster, snapshot: Snapshot) -> tuple[Problem, ...]:
@@ -252,9 +283,8 @@ def claims_needed(roster: Roster, snapshot: Snapshot) -> tuple[Problem, ...]:
     )
 
 
-def _for_meeting(draft: MeetingDraft, absence: Absence) -> Iterator[Item]:
-    """Decide for everybody in a meeting of the roster."""
-    situation = absence.situation
+def _present_in(draft: MeetingDraft, found: Survey, situation: Situation) -> Iterator[Item]:
+    """Decide for those whom the roster has in this meeting."""
     state = situation.snapshot.meetings.get(draft.facts.id)
     if draft.facts.end.timestamp() <= situation.seconds:
         # Over: nothing, ever; what is still on its way to it is given up.
@@ -263,44 +293,55 @@ def _for_meeting(draft: MeetingDraft, absence: Absence) -> Iterator[Item]:
                 yield Drop(entry.meeting_id, entry.address)
         return
     if draft.meeting.status is Status.CANCELLED:
-        if state is not None:
-            yield from absence.cancelled_meeting(draft, state)
         return
     if state is None:
         uid = uid_for(situation.policy.namespace, draft.facts.id)
         state = MeetingState(id=draft.facts.id, uid=uid, entries={})
     if state.missing.times:
         yield Mark(state.id, None, PRESENT)
-    waits = situation.beyond_horizon(draft.facts.start.timestamp())
-    if waits and not any(state.live(situation.seconds)):
+    if _waits(draft, situation):
         yield from (Hold(draft=one, reason=Reason.HORIZON, cause=Cause.NEW) for one in draft.drafts)
         return
-    yield from _present(draft, state, absence)
-    yield from absence.missing_attendees(draft, state)
+    yield from _attendees_of(draft, state, found, situation)
 
 
-def _present(draft: MeetingDraft, state: MeetingState, absence: Absence) -> Iterator[Item]:
-    """Decide for those whom the roster has in this meeting."""
-    new_for = {
-        new: old for (meeting_id, old), new in absence.replaced.items() if meeting_id == state.id
-    }
-    entries, situation = state.entries, absence.situation
+def _attendees_of(
+    draft: MeetingDraft, state: MeetingState, found: Survey, situation: Situation
+) -> Iterator[Item]:
+    new_for = {new: old for (place, old), new in found.replaced.items() if place == state.id}
     for one in draft.drafts:
-        address = one.attendee.address
-        entry = entries.get(address)
-        if entry is None:
-            entry = Entry(state.id, address)
-        elif not situation.policy.resend and _settled(entry, one):
+        entry = state.entries.get(one.attendee.address)
+        if entry is not None and not situation.policy.resend and _settled(entry, one):
             yield Keep(one)
             continue
         yield from Presence(
             meeting=draft.meeting,
             draft=one,
-            entry=entry,
+            entry=entry or Entry(state.id, one.attendee.address),
             uid=state.uid,
             situation=situation,
-            replaces=new_for.get(address, ""),
+            replaces=new_for.get(one.attendee.address, ""),
         ).items()
+
+
+def _absent_from(draft: MeetingDraft, absence: Absence) -> Iterator[Item]:
+    """Decide for those whom the roster no longer has in this meeting, or whom it calls off."""
+    situation = absence.situation
+    state = situation.snapshot.meetings.get(draft.facts.id)
+    if state is None or draft.facts.end.timestamp() <= situation.seconds:
+        return
+    if draft.meeting.status is Status.CANCELLED:
+        yield from absence.cancelled_meeting(draft, state)
+    elif not _waits(draft, situation):
+        yield from absence.missing_attendees(draft, state)
+
+
+def _waits(draft: MeetingDraft, situation: Situation) -> bool:
+    """Tell whether a meeting waits for the horizon: nobody has an invitation to it yet."""
+    if not situation.beyond_horizon(draft.facts.start.timestamp()):
+        return False
+    state = situation.snapshot.meetings.get(draft.facts.id)
+    return state is None or not any(state.live(situation.seconds))
 
 
 def _settled(entry: Entry, draft: Draft) -> bool:
@@ -345,33 +386,38 @@ class _Sorted:
             case Mark():
                 self.marks.append(item)
 
-    def guard_changes(self, roster: Roster, found: Survey) -> tuple[Refusal, ...]:
-        """Hold the updates where there are too many at once; those begun before go on."""
-        policy = self.situation.policy
-        updates = [action for action in self.actions if _is_new_update(action)]
-        live = found.live_attendees
-        few = len(updates) <= CHANGE_UPDATES or len(updates) <= policy.change * live
-        if few or accepts(policy.accept, roster):
-            return ()
-        self.actions = [action for action in self.actions if not _is_new_update(action)]
-        for update in updates:
-            self.held.append(Hold(draft=update.draft, reason=Reason.CHANGE, cause=Cause.CHANGED))
-            if isinstance(update, Send) and update.supersedes:
-                self.dropped.append(Drop(*_place(update.draft)))
-        return (
-            Refusal(
-                guard="change",
-                what="invitations would be updated",
-                found=len(updates),
-                live=live,
-                share=policy.change,
-                digest=roster.digest,
-            ),
-        )
+    def fresh(self) -> Iterator[Send]:
+        """Yield the invitations and updates that no earlier run began."""
+        for action in self.actions:
+            if isinstance(action, Send) and not action.retry and action.cause in _FRESH:
+                yield action
 
-    def plan(
-        self, roster: Roster, refusals: tuple[Refusal, ...], warnings: tuple[str, ...]
-    ) -> Plan:
+    def hold(self, refusals: Sequence[TrippedGuard]) -> None:
+        """Hold back what a guard refused; an update that it replaces on its way goes to nobody."""
+        if not refusals:
+            return
+        reasons: dict[int, Reason] = {}
+        for action in self.actions:
+            guard = next((guard for guard in refusals if holds(guard, action)), None)
+            if guard is not None:
+                reasons[id(action)] = guard.reason
+        held = {_place(one.draft): reasons[id(one)] for one in self.actions if id(one) in reasons}
+        for action in self.actions:
+            # The old address keeps its invitation while the new one's is held.
+            if isinstance(action, Withdraw) and action.replaced_by:
+                reason = held.get((action.facts.id, action.replaced_by))
+                if reason is not None:
+                    reasons.setdefault(id(action), reason)
+        for action in self.actions:
+            if (reason := reasons.get(id(action))) is None:
+                continue
+            self.held.append(Hold(draft=action.draft, reason=reason, cause=action.cause))
+            if isinstance(action, Send) and action.supersedes:
+                self.dropped.append(Drop(*_place(action.draft)))
+        self.actions = [action for action in self.actions if id(action) not in reasons]
+
+    def plan(self, roster: Roster, warnings: tuple[str, ...]) -> Plan:
+        """Return the plan, in the order in which its messages go out."""
         limit = self.situation.policy.limit
         ordered = sorted(self.actions, key=order_of)
         late = ordered[limit:] if limit is not None else []
@@ -386,7 +432,6 @@ class _Sorted:
             held=tuple(sorted(self.held, key=order_of)),
             dropped=tuple(self.dropped),
             marks=tuple(self.marks),
-            refusals=refusals,
             warnings=warnings,
             over=sum(
                 len(meeting.attendees)
@@ -404,17 +449,10 @@ def _lets_through(policy: Policy, item: Item) -> bool:
     """Tell whether `--only` lets an item through; a presence is written down in any case."""
     if isinstance(item, Mark):
         return policy.counts_missing or not item.missing.times
-    if not policy.only:
-        return True
     if isinstance(item, Drop):
-        meeting_id, addresses = item.meeting_id, {item.address}
-    else:
-        meeting_id, address = _place(item.draft)
-        addresses = {address, _counterpart(item)}
-    return any(
-        meeting_id == only.value if only.what == "meeting" else only.value in addresses
-        for only in policy.only
-    )
+        return policy.lets_through(item.meeting_id, item.address)
+    meeting_id, address = _place(item.draft)
+    return policy.lets_through(meeting_id, address, _counterpart(item))
 
 
 def _counterpart(item: Item) -> str:
@@ -428,8 +466,7 @@ def _counterpart(item: Item) -> str:
             return ""
 
 
-def _is_new_update(action: Action) -> bool:
-    return isinstance(action, Send) and action.cause is Cause.CHANGED and not action.retry
+_FRESH = frozenset({Cause.NEW, Cause.BACK, Cause.CHANGED})
 
 
 def _warnings(

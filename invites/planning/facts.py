@@ -29,18 +29,20 @@ class Terms:
     """What the settings add to what the roster says, where a change of it sends a message.
 
     `server_print` stands for everything of the server that a token or a link depends on, `key` is
-    the keyed fingerprint of the secret (`core.tokens.fingerprint`), and `alarm` is the calendar
+    the keyed fingerprint of the secret (`jitsi.tokens.fingerprint`), and `alarm` is the calendar
     entry's reminder as the settings write it ("" for none).
+    `mailbox` is the organizer's, by which receivers know who may change an invitation.
     """
 
     server_url: str
     server_print: str
     key: str
     alarm: str = ""
+    mailbox: str = ""
 
     @classmethod
-    def of(cls, server: Server, *, key: str, alarm: str = "") -> Terms:
-        """Return the terms for `server`, a key's fingerprint and the alarm's setting."""
+    def of(cls, server: Server, *, key: str, alarm: str = "", mailbox: str = "") -> Terms:
+        """Return the terms for `server`, a key's fingerprint, the alarm and the organizer."""
         parts = (
             server.url,
             server.app_id,
@@ -53,7 +55,13 @@ class Terms:
             *server.moderator_claims,
             server.profile,
         )
-        return cls(server_url=server.url, server_print=_digest(parts), key=key, alarm=alarm)
+        return cls(
+            server_url=server.url,
+            server_print=_digest(parts),
+            key=key,
+            alarm=alarm,
+            mailbox=mailbox,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +150,7 @@ class MeetingFacts:
                 "server_print": self.terms.server_print,
                 "key": self.terms.key,
                 "alarm": self.terms.alarm,
+                "mailbox": self.terms.mailbox,
                 "digest": self.digest,
             },
             ensure_ascii=False,
@@ -253,12 +262,12 @@ def meeting_facts_from(text: str) -> MeetingFacts:
         status=Status(facts.pop("status")),
         room=Room(claim=claim, segment=segment),
         validity=Validity(not_before=not_before, expires=expires),
-        terms=Terms(**{name: facts.pop(name) for name in _TERMS}),
+        terms=Terms(**{name: facts.pop(name, "") for name in _TERMS}),
         **facts,
     )
 
 
-_TERMS = ("server_url", "server_print", "key", "alarm")
+_TERMS = ("server_url", "server_print", "key", "alarm", "mailbox")
 
 
 def _meeting_digest(meeting: Meeting, room: Room, validity: Validity, terms: Terms) -> str:
@@ -279,6 +288,7 @@ def _meeting_digest(meeting: Meeting, room: Room, validity: Validity, terms: Ter
             terms.server_print,
             terms.key,
             terms.alarm,
+            terms.mailbox,
         )
     )
 
@@ -295,6 +305,8 @@ RAISES_SEQUENCE = frozenset(
         "server",
         "validity",
         "key",
+        "organizer",
+        "status",
         "moderator",
         "name",
         "avatar",
@@ -358,6 +370,7 @@ def _texts(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
         ("host", _host(old), _host(new)),
         ("status", old.status.value, new.status.value),
         ("reminder", old.terms.alarm, new.terms.alarm),
+        ("organizer", old.terms.mailbox, new.terms.mailbox),
     )
     for field, before, after in pairs:
         if before != after:

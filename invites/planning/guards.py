@@ -1,15 +1,28 @@
-"""Guards that look at the clock and at the time zone data, against what the ledger remembers."""
+"""Guards: what holds a plan back until a person says yes, and what of clock and zone data."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import blake2b
 
 from invites.model import Roster, Status
-from invites.planning.actions import SHRINK_ATTENDEES, SHRINK_MEETINGS, Policy, Refusal, Situation
-from invites.planning.facts import MeetingDraft
+from invites.planning.actions import (
+    CHANGE_UPDATES,
+    NEW_INVITATIONS,
+    SHRINK_ATTENDEES,
+    SHRINK_MEETINGS,
+    Action,
+    Cause,
+    Policy,
+    Send,
+    Situation,
+    TrippedGuard,
+)
+from invites.planning.facts import MeetingDraft, Terms
+from invites.planning.patterns import PATTERN, Proposal, examples_of
 from invites.planning.state import Entry, MeetingState
 from invites.text import counted
 from invites.times import instant, iso_z
@@ -71,15 +84,20 @@ def _order(release: re.Match[str]) -> tuple[int, int, str]:
 class Survey:
     """What of the scope is live, and what of that the roster no longer has.
 
+    `live` are the standing invitations by meeting; those that wait for the horizon are not counted.
+    `withdrawn_...` were taken back within the window, so that many small losses add up.
     `replaced` maps (meeting id, folded old address) to the folded address that took its place: the
     same `user_id` in the meeting.
     """
 
+    live: dict[str, list[Entry]] = field(default_factory=dict)
     live_meetings: int = 0
     live_attendees: int = 0
     gone_meetings: int = 0
     gone_attendees: int = 0
     newly_cancelled: int = 0
+    withdrawn_meetings: int = 0
+    withdrawn_attendees: int = 0
     replaced: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -93,9 +111,11 @@ def survey(
     found = Survey()
     for state in situation.snapshot.meetings.values():
         live = list(state.live(situation.seconds))
+        draft = drafts.get(state.id)
+        _survey_withdrawn(found, state, live, draft, situation)
         if not live:
             continue
-        draft = drafts.get(state.id)
+        found.live[state.id] = live
         if draft is None:
             _survey_missing(found, live, situation, gone=state.id not in left_out)
         elif draft.facts.end.timestamp() > situation.seconds:
@@ -112,8 +132,9 @@ def _survey_missing(found: Survey, live: list[Entry], situation: Situation, *, g
     found.live_meetings += bool(inside)
     found.live_attendees += len(inside)
     if gone:
-        found.gone_meetings += bool(inside)
-        found.gone_attendees += len(inside)
+        lost = [one for one in inside if situation.policy.lets_through(one.meeting_id, one.address)]
+        found.gone_meetings += bool(lost)
+        found.gone_attendees += len(lost)
 
 
 def _survey_present(
@@ -122,7 +143,8 @@ def _survey_present(
     found.live_meetings += 1
     found.live_attendees += len(live)
     if draft.meeting.status is Status.CANCELLED:
-        found.newly_cancelled += not draft.meeting.incomplete
+        told = any(situation.policy.lets_through(one.meeting_id, one.address) for one in live)
+        found.newly_cancelled += told and not draft.meeting.incomplete
         return
     present = {attendee.address for attendee in draft.meeting.attendees}
     gone = [entry for entry in live if entry.address not in present]
@@ -132,8 +154,48 @@ def _survey_present(
         found.replaced[state.id, old] = new
     if not draft.meeting.incomplete:
         found.gone_attendees += sum(
-            1 for entry in gone if (state.id, entry.address) not in found.replaced
+            1
+            for entry in gone
+            if (state.id, entry.address) not in found.replaced
+            and situation.policy.lets_through(state.id, entry.address)
         )
+
+
+def _survey_withdrawn(
+    found: Survey,
+    state: MeetingState,
+    live: list[Entry],
+    draft: MeetingDraft | None,
+    situation: Situation,
+) -> None:
+    """Count what was taken back since the window began, and is not there again.
+
+    A yes begins the window anew: what a person saw and accepted is not held against later losses.
+    Somebody whose address changed is not gone: the same `user_id` is live in the meeting.
+    """
+    present = {attendee.address for attendee in draft.meeting.attendees} if draft else set()
+    taken = [
+        entry
+        for entry in state.entries.values()
+        if entry.withdrawn is not None
+        and entry.withdrawn.end > situation.seconds
+        and entry.address not in present
+        and (entry.sent_at or 0) > situation.window_start
+        and not situation.beyond_horizon(entry.withdrawn.start)
+    ]
+    if draft is not None and draft.meeting.status is Status.CANCELLED:
+        return
+    if not taken:
+        return
+    found.withdrawn_meetings += not live and draft is None
+    ids = {_user_id(entry, situation) for entry in live} - {""} if live else set()
+    found.withdrawn_attendees += sum(1 for one in taken if _user_id(one, situation) not in ids)
+
+
+def _user_id(entry: Entry, situation: Situation) -> str:
+    if entry.standing is None:
+        return ""
+    return situation.snapshot.known(entry.standing).attendee.user_id
 
 
 def _replacements(
@@ -158,40 +220,143 @@ def _replacements(
             yield old[0], new[0]
 
 
-def shrink_refusals(found: Survey, roster: Roster, policy: Policy) -> tuple[Refusal, ...]:
-    """Return the guards against a roster that lost much; none where nobody can be withdrawn."""
-    if policy.partial or not roster.complete or accepts(policy.accept, roster):
-        return ()
-    meetings, attendees = found.live_meetings, found.live_attendees
-    candidates = (
-        ("shrink", "meetings are no longer in the roster", found.gone_meetings, meetings),
-        ("shrink", "attendees are no longer in the roster", found.gone_attendees, attendees),
-        ("cancelled", "meetings are newly cancelled", found.newly_cancelled, meetings),
+def shrink_guards(found: Survey, roster: Roster, policy: Policy) -> Iterator[TrippedGuard]:
+    """Yield the guards against a roster that lost much; none where nobody can be withdrawn.
+
+    The share is of what was live in the window: what is live and what was taken back in it, so that
+    a little less every night adds up to what a single night may not lose.
+    """
+    if policy.partial or not roster.complete:
+        return
+    meetings = found.live_meetings + found.withdrawn_meetings
+    attendees = found.live_attendees + found.withdrawn_attendees
+    days = f"the last {counted(policy.window.days, 'day')}"
+    rows = (
+        ("shrink", "meetings", found.gone_meetings, found.withdrawn_meetings, meetings),
+        ("shrink", "attendees", found.gone_attendees, found.withdrawn_attendees, attendees),
+        ("cancelled", "meetings", found.newly_cancelled, 0, meetings),
     )
     limits = (SHRINK_MEETINGS, SHRINK_ATTENDEES, SHRINK_MEETINGS)
-    return tuple(
-        Refusal(
-            guard=guard,  # type: ignore[arg-type]  # the words above
-            what=what,
-            found=gone,
-            live=live,
-            share=policy.shrink,
-            digest=roster.digest,
+    for (guard, noun, now, before, live), limit in zip(rows, limits, strict=True):
+        if now and now + before > limit and now + before > policy.shrink * live:
+            words = "are newly cancelled" if guard == "cancelled" else "are no longer in the roster"
+            since = f" ({before} of them withdrawn in {days})" if before else ""
+            yield TrippedGuard(
+                guard=guard,  # type: ignore[arg-type]  # the words above
+                what=f"{noun} {words}{since}",
+                found=now + before,
+                live=live,
+                share=policy.shrink,
+                detail=noun,
+            )
+
+
+def sending_guards(found: Survey, proposal: Proposal) -> Iterator[TrippedGuard]:
+    """Yield the guards against too many new invitations, and too many updates, at once."""
+    policy, snapshot = proposal.situation.policy, proposal.situation.snapshot
+    new, live = proposal.invitations, found.live_attendees
+    # A roster of one week at a time has nothing live on Sunday night: what was live in the window
+    # counts as well.  A scope's first run has nothing to be compared with.
+    before = max(live, snapshot.recent)
+    many = len(new) > NEW_INVITATIONS and len(new) > policy.growth * before
+    if many and not snapshot.first_run:
+        yield TrippedGuard(
+            guard="growth",
+            what="new invitations would go out",
+            found=len(new),
+            live=before,
+            share=policy.growth,
+            examples=examples_of(new),
         )
-        for (guard, what, gone, live), limit in zip(candidates, limits, strict=True)
-        if gone > limit and gone > policy.shrink * live
-    )
+    elif _is_another_roster(found, proposal):
+        yield TrippedGuard(
+            guard="another roster",
+            what="new invitations go to people whom this scope never had, while most who are live "
+            "are no longer in the roster",
+            found=len(_strangers(proposal)),
+            live=len(new),
+            examples=examples_of(_strangers(proposal)),
+        )
+    updates = proposal.updates
+    if len(updates) > CHANGE_UPDATES and len(updates) > policy.change * live:
+        fields = sorted({change.field for send in updates for change in send.changes})
+        yield TrippedGuard(
+            guard="change",
+            what="invitations would be updated",
+            found=len(updates),
+            live=live,
+            share=policy.change,
+            examples=examples_of(updates),
+            detail=",".join(fields),
+        )
 
 
-SHORTEST_DIGEST = 12
-"""Hex digits of a roster's digest that an acceptance must give at least."""
+def _is_another_roster(found: Survey, proposal: Proposal) -> bool:
+    """Tell whether a small roster is another team's: too few for `growth`, and all strangers.
 
-
-def accepts(digest: str | None, roster: Roster) -> bool:
-    """Tell whether a person said yes to this very roster."""
-    if digest is None or len(digest) < SHORTEST_DIGEST:
+    A part of a roster, or one with rows left out, says nothing of those who are gone.
+    """
+    policy, roster = proposal.situation.policy, proposal.roster
+    if policy.partial or not roster.complete or 2 * found.gone_attendees <= found.live_attendees:
         return False
-    return roster.digest.startswith(digest.lower())
+    strangers = len(_strangers(proposal))
+    return strangers >= PATTERN and 2 * strangers > len(proposal.invitations)
+
+
+def _strangers(proposal: Proposal) -> list[Send]:
+    return [
+        send
+        for send in proposal.invitations
+        if send.attendee.address not in proposal.situation.snapshot.addresses
+    ]
+
+
+def organizer_guard(proposal: Proposal) -> Iterator[TrippedGuard]:
+    """Yield the guard against another mailbox: receivers refuse an update of another ORGANIZER."""
+    changed = [
+        send for send in proposal.updates if any(one.field == "organizer" for one in send.changes)
+    ]
+    if changed:
+        change = next(one for one in changed[0].changes if one.field == "organizer")
+        yield TrippedGuard(
+            guard="organizer",
+            what=f"invitations were sent by {change.old}, and the organizer is {change.new} now",
+            found=len(changed),
+            live=sum(len(live) for live in proposal.live.values()),
+            examples=examples_of(changed),
+            detail=str(change.new),
+            meetings=frozenset(send.facts.id for send in changed),
+        )
+
+
+CODE_OCTETS = 6
+
+
+def code_for(guards: Iterable[TrippedGuard], roster: Roster, terms: Terms | None) -> str:
+    """Return the code that says yes to these guards of this roster under these terms.
+
+    It stands for what kinds of guards tripped, not for their counts: those fall while meetings
+    begin, between the night that refused and the morning on which a person says yes.
+    """
+    said = sorted(f"{guard.guard}:{guard.detail}" for guard in guards)
+    text = "\0".join((roster.digest, repr(terms), *said))
+    return blake2b(text.encode(), digest_size=CODE_OCTETS).hexdigest()
+
+
+def holds(guard: TrippedGuard, action: Action) -> bool:
+    """Tell whether a tripped guard holds a message back; what was begun before goes on."""
+    if action.retry:
+        return False
+    match guard.guard:
+        case "growth" | "another roster":
+            return isinstance(action, Send) and action.cause in {Cause.NEW, Cause.BACK}
+        case "change":
+            return isinstance(action, Send) and action.cause is Cause.CHANGED
+        case "shrink" | "cancelled":
+            return False  # held where absence is decided: nothing is counted as missing then
+        case _:
+            place = (action.facts.id, action.attendee.address)
+            return action.facts.id in guard.meetings or place in guard.places
 
 
 def moved_into_the_past(

@@ -196,6 +196,9 @@ class Snapshot:
 
     `owners` names the scope of each meeting id that another scope has; `meeting_facts` holds the
     shared facts by the key that entries name.
+    `first_run` is true where the scope never had a meeting; `recent` counts the invitations whose
+    meetings ended within the guards' window, and `accepted_at` is when a run ended whose guards a
+    person had said yes to (seconds since 1970, 0 for never).
     """
 
     scope: str
@@ -203,7 +206,15 @@ class Snapshot:
     owners: Mapping[str, str] = field(default_factory=dict)
     meeting_facts: Mapping[str, str] = field(default_factory=dict)
     forgotten: Forgotten = NOBODY_FORGOTTEN
+    first_run: bool = False
+    recent: int = 0
+    accepted_at: int = 0
     read: dict[str, MeetingFacts] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The folded addresses of all whom this part of the ledger has."""
+        return frozenset(address for state in self.meetings.values() for address in state.entries)
 
     def known(self, recorded: Recorded) -> Known:
         """Return the facts of a revision of this snapshot."""

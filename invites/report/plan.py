@@ -78,12 +78,13 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "guard": refusal.guard,
                 "found": refusal.found,
                 "live": refusal.live,
-                "share": float(refusal.share),
-                "digest": refusal.digest,
+                "share": None if refusal.share is None else float(refusal.share),
+                "examples": list(refusal.examples),
                 "text": refusal.text,
             }
             for refusal in plan.refusals
         ],
+        "accept_code": plan.accept_code or None,
         "warnings": list(plan.warnings),
     }
 

@@ -79,6 +79,7 @@ def _parsed(table: Table, layout: Layout, rules: RosterRules, *, skip_invalid: b
         warnings=tuple(_warnings(reader, meetings, layout, rules)),
         complete=not reader.strays.refused,
         final_newline=table.final_newline,
+        columns=frozenset(place.column.name for place in layout.places),
     )
 
 

@@ -60,6 +60,7 @@ def snapshot_for(roster: Roster, ledger: Ledger, options: SendOptions, now: date
         meeting_ids=[meeting.id for meeting in roster.meetings],
         now=now,
         claimed=options.claimed,
+        window=options.policy.window,
     )
     problems = claims_needed(roster, snapshot)
     if problems:

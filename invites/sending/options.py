@@ -79,7 +79,9 @@ def policy_from(settings: Settings, *, to: str) -> Policy:
     """Return the policy of the settings, without flags; a folder always knows what it holds."""
     return Policy(
         namespace=settings.namespace(),
+        growth=settings.guard.growth,
         shrink=settings.guard.shrink,
+        window=settings.guard.window,
         change=settings.guard.change,
         withdraw_after=settings.guard.withdraw_after,
         on_unknown="resend" if to == "folder" else settings.delivery.on_unknown,

@@ -48,7 +48,12 @@ class Renderer:
             everything=everything,
             with_others=sender.show_attendees,
         )
-        terms = Terms.of(sender.server, key=fingerprint(key), alarm=_span(sender.alarm))
+        terms = Terms.of(
+            sender.server,
+            key=fingerprint(key),
+            alarm=_span(sender.alarm),
+            mailbox=sender.organizer.email.casefold(),
+        )
         return cls(composer=composer, verifier=verifier, terms=terms)
 
     def drafts(self, roster: Roster) -> list[MeetingDraft]:

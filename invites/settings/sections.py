@@ -159,7 +159,9 @@ class LedgerSection(Section):
 class Guard(Section):
     """[guard]: when a run holds back; shares are from 0 to 1."""
 
+    growth: Share = Fraction(1)
     shrink: Share = Fraction(1, 10)
+    window: PositiveDuration = timedelta(days=14)
     change: Share = Fraction(1, 2)
     withdraw_after: WholeNumber = 2
     clock_ahead: PositiveDuration = timedelta(days=100)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -94,11 +93,12 @@ def test_a_roster_that_lost_nine_tenths_withdraws_nobody_before_a_yes(
     assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.SHRINK)
     assert told.wake("02:20").outcomes == ()
     (notice,) = notices(relay)
-    digest = hashlib.sha256((HEADER + "".join(TWENTY[:2])).encode()).hexdigest()
-    command = f"invites run nightly --force --accept {digest[:16]}"
+    assert outcome.run is not None
+    code = outcome.run.plan.accept_code
+    command = f"invites run nightly --force --accept {code}"
     assert command in notice.get_content()
 
-    outcome = told.one("02:25", jobs=("nightly",), accept=digest[:16])
+    outcome = told.one("02:25", jobs=("nightly",), accept=code)
     assert (outcome.exit_code, outcome.counts["withdrawn"]) == (Exit.DONE, 18)
     assert told.state().open is None
 
@@ -110,13 +110,13 @@ def test_too_many_updates_at_once_want_a_yes(told: House, relay: ScriptedServer)
     told.seen()
     told.wake("02:15")
     told.now += timedelta(days=1)
-    path = told.roster(*[line.replace("Meeting", "Session") for line in many])
+    told.roster(*[line.replace("Meeting", "Session") for line in many])
     outcome = told.one("02:15")
     assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.CHANGE)
     assert "--accept" in notices(relay)[0].get_content()
 
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert told.one("02:20", accept=digest).counts["updated"] == 30
+    assert outcome.run is not None
+    assert told.one("02:20", accept=outcome.run.plan.accept_code).counts["updated"] == 30
 
 
 def test_an_export_that_did_not_come_is_a_finding(told: House, relay: ScriptedServer) -> None:

@@ -274,3 +274,27 @@ def test_keys_name_one_message_of_a_run() -> None:
     """Meeting, address and kind."""
     action = only_action(World().put(meeting("m", attendee("Ada"))).plan())
     assert Key.of(action) == ("m", ADA, Kind.INVITATION)
+
+
+def test_the_guards_know_a_scopes_first_run_and_what_was_live_in_the_window(
+    opened: Ledger,
+) -> None:
+    """A new scope has no past; a meeting that ended counts for as long as the window is."""
+    world = World().put(meeting("m", attendee("Ada"), attendee("Bob")))
+    assert found(opened, world).first_run
+    carry_out(opened, world, world.plan(), lambda _: State.SENT)
+    world.wait(12 * DAY).meetings.clear()
+    later = found(opened, world, window=14 * DAY)
+    assert (later.meetings, later.first_run, later.recent) == ({}, False, 2)
+    assert found(opened, world, window=DAY).recent == 0
+
+
+def test_the_guards_know_when_a_person_last_said_yes(opened: Ledger) -> None:
+    """The window begins anew with it; a yes before the window is forgotten."""
+    world = World()
+    run_id = begun(opened, world)
+    ended = NOW + HOUR
+    finish_run(opened, run_id, exit_code=Exit.DONE, counts={"accepted": 1}, took=HOUR, now=ended)
+    world.wait(DAY)
+    assert found(opened, world, window=14 * DAY).accepted_at == int(ended.timestamp())
+    assert found(opened, world, window=HOUR).accepted_at == 0

@@ -103,6 +103,7 @@ class World:
     states: dict[str, MeetingState] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
     forgotten: Forgotten = NOBODY_FORGOTTEN
+    accepted_at: int = 0
 
     def put(self, *meetings: Meeting) -> World:
         """Write meetings into the roster."""
@@ -144,6 +145,8 @@ class World:
             meetings=dict(self.states),
             meeting_facts=dict(self.shared),
             forgotten=self.forgotten,
+            first_run=not self.states,
+            accepted_at=self.accepted_at,
         )
 
     def plan(self, **flags: Any) -> Plan:
@@ -160,6 +163,8 @@ class World:
         """Plan, write the plan down, and let each message end as `outcome` says."""
         plan = self.plan(**flags)
         self.record(plan)
+        if plan.accepted:
+            self.accepted_at = int(self.now.timestamp())
         for action in plan.actions:
             state = outcome(action) if callable(outcome) else outcome
             self.settle(action, state)

@@ -305,7 +305,7 @@ def _old_address_stays(plan: Plan, _snapshot: Snapshot, _moment: Situation) -> I
 
 @fault("a roster that shrank withdraws those who are gone")
 def _no_shrink_guard(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planning, "shrink_refusals", lambda *_: ())
+    patch.setattr(planning, "shrink_guards", lambda *_: ())
 
 
 @fault("a part of a roster withdraws the others")

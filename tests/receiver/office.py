@@ -25,7 +25,8 @@ from invites.model import Roster
 from invites.planning.actions import Only
 from invites.roster.csv_file import read_table
 from invites.roster.parse import parse_roster
-from invites.sending import Effects, Renderer, RunReport, SendOptions, policy_from, send
+from invites.sending import Effects, Renderer, RunReport, SendOptions, planned, policy_from, send
+from invites.sending.one_pass import settle
 from tests.receiver.carrier import Carrier, Death
 from tests.receiver.truth import House, Paper, Place, Secret, View, as_csv
 from tests.receiver.watch import Showing, Watch, WrongError
@@ -162,12 +163,11 @@ class Office:
         roster = self.roster(shown, rows)
         if roster is None:
             return None
-        if accept:
-            flags |= {"accept": roster.digest}
         if only:
             flags["only"] = (Only("email" if "@" in only else "meeting", only),)
         showing = self._showing(shown, {one[0] for one in broken}, stray, flags, accept, only)
-        return self._send(roster, showing, Carrier(self.watch, list(fates), by), flags)
+        carrier = Carrier(self.watch, list(fates), by)
+        return self._send(roster, showing, carrier, flags, accept=accept)
 
     def _broken_row(self, place: Place) -> dict[str, str]:
         return next(
@@ -189,14 +189,14 @@ class Office:
             broken |= {place[0] for place in self.watch.believed} | set(shown.gatherings)
         limit = flags.get("limit")
         partial = flags.get("partial", False)
-        return Showing(
+        showing = Showing(
             paper=shown,
             house=self.house,
             now=self.now,
             expected=shown.views(self.house, self.watch.rooms),
             broken=frozenset(broken),
             partial=partial,
-            waived=accept or flags.get("withdraw_now", False),
+            waived=flags.get("withdraw_now", False),
             accepted=accept,
             resend=flags.get("resend", False),
             counts=not (partial or only or limit is not None),
@@ -204,17 +204,26 @@ class Office:
             only=only,
             horizon=flags.get("horizon"),
         )
+        shrunk = self.watch.shrunk(replace(showing, accepted=False))
+        return replace(showing, waived=showing.waived or (accept and shrunk))
 
     def _send(
-        self, roster: Roster, showing: Showing, carrier: Carrier, flags: dict[str, Any]
+        self,
+        roster: Roster,
+        showing: Showing,
+        carrier: Carrier,
+        flags: dict[str, Any],
+        *,
+        accept: bool,
     ) -> RunReport | None:
+        """Send; the window is none, for the truth here knows of one night's losses alone."""
         settings, workshop = _workshop(self.house)
         errand = SendOptions(
             scope=flags.pop("scope", "default"),
             claimed=flags.pop("claimed", ()),
             command="send",
             delivery=carrier.name,
-            policy=replace(policy_from(settings, to=carrier.name), **flags),
+            policy=replace(policy_from(settings, to=carrier.name), window=timedelta(0), **flags),
         )
         around = Effects(clock=lambda: self.now, timer=time.monotonic)
 
@@ -228,6 +237,11 @@ class Office:
             errand = replace(errand, accept_clock=True)
         self.watch.begin(showing, by=carrier.name)
         self.last_run = self.now
+        if accept:
+            settle(self.ledger, lambda _: carrier, now=self.now)
+            plan = planned(roster, workshop, self.ledger, errand, now=self.now)
+            policy = replace(errand.policy, accept=plan.accept_code)
+            errand = replace(errand, policy=policy)
         try:
             report = once(errand)
         except Death:

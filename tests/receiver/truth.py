@@ -129,7 +129,7 @@ class View(NamedTuple):
         """Tell whether a new SEQUENCE is a must from the one to the other: the entry or its link."""
         ours, theirs = (
             (
-                (one.start, one.end, one.room, one.opens, one.closes),
+                (one.start, one.end, one.status, one.room, one.opens, one.closes),
                 (one.moderator, one.name, one.user_id, one.secret),
             )
             for one in (self, other)
