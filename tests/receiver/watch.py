@@ -118,7 +118,9 @@ class Watch:
             elif self._replaced(place, showing):
                 self.absent_since[place] = None
             elif place not in present and showing.counts and self._may_count(place, known, showing):
-                self.absent_since.setdefault(place, showing.now)
+                # A run that need not wait and is cut short is finished by the next one.
+                since = showing.now - HALF_A_DAY if showing.waived else showing.now
+                self.absent_since[place] = min(since, self.absent_since.get(place) or since)
 
     def _may_count(self, place: Place, known: Believed, showing: Showing) -> bool:
         far = not showing.shows(place[0]) and showing.far(known.start)
