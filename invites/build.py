@@ -104,7 +104,6 @@ def build(
     as it was before.
     """
     revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=now)
-    demo = composer.sender.demo
     with _disk_in_words(out), staged(out) as folder, ExitStack() as opened:
         listing = opened.enter_context(new_file(folder, manifest.NAME))
         page = opened.enter_context(new_file(folder, "index.html"))
@@ -119,7 +118,11 @@ def build(
         opened.callback(writer.close)
         listing.write(manifest.HEADER)
         index = Index(
-            page, invitations=selection.invitations, meetings=len(selection.meetings), demo=demo
+            page,
+            invitations=selection.invitations,
+            meetings=len(selection.meetings),
+            skew=composer.sender.rule.skew,
+            demo=composer.sender.demo,
         )
         bounded = _bounded(out, octets_at_most)
         for meeting in selection.meetings:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from html import escape
 from typing import BinaryIO
 
-from invites.model import Invitation, Meeting
+from invites.model import Invitation, Meeting, Validity
 from invites.output.forms import Place
 from invites.times import zone
 
@@ -28,9 +28,15 @@ td:last-child { white-space: nowrap; }
 class Index:
     """Writes the page meeting by meeting, so that it never stands in memory as a whole."""
 
-    def __init__(self, file: BinaryIO, *, invitations: int, meetings: int, demo: bool) -> None:
-        """Write the page's beginning; `demo` says loudly that the links admit nobody."""
+    def __init__(
+        self, file: BinaryIO, *, invitations: int, meetings: int, skew: timedelta, demo: bool
+    ) -> None:
+        """Write the page's beginning; `demo` says loudly that the links admit nobody.
+
+        `skew` is the part of a validity's start that only allows for clocks that differ.
+        """
         self._file = file
+        self._skew = skew
         self._rows: list[str] = []
         self._head = ""
         self._zone: tzinfo = UTC
@@ -53,16 +59,23 @@ class Index:
         """Add a row with links to the files that there are."""
         attendee = invitation.attendee
         if not self._rows:
-            opens, closes = (
-                datetime.fromtimestamp(seconds, UTC)
-                for seconds in (invitation.validity.not_before, invitation.validity.expires)
+            opens, closes = self._window(invitation.validity)
+            self._head += (
+                f"<p>The links admit: {self._span(opens, closes)} "
+                f"{escape(invitation.meeting.timezone)}</p>\n"
             )
-            self._head += f"<p>The links admit: {self._span(opens, closes)}</p>\n"
         role = "moderator" if attendee.moderator else attendee.attendance.value
         self._rows.append(
             f'<tr><td dir="auto">{escape(attendee.name)}</td><td>{escape(attendee.email)}</td>'
             f"<td>{role}</td><td>{_anchors(place)}</td></tr>\n"
         )
+
+    def _window(self, validity: Validity) -> tuple[datetime, datetime]:
+        """Return from when to when a link admits, in the full minutes that the mail tells."""
+        opens = validity.not_before + int(self._skew.total_seconds())
+        minutes = -(-opens // 60), validity.expires // 60
+        first, last = (datetime.fromtimestamp(60 * minute, UTC) for minute in minutes)
+        return first, last
 
     def _span(self, start: datetime, end: datetime) -> str:
         """Return two instants in the meeting's zone, the second one's day where it differs."""
