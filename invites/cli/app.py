@@ -38,6 +38,7 @@ COMMANDS = (
     "schedule",
     "inspect",
     "history",
+    "ledger",
     "forget",
     "keygen",
     "doctor",

@@ -127,6 +127,10 @@ class RunFlags:
     accept_clock: Annotated[
         bool, typer.Option("--accept-clock", help="Go on: this machine's clock is right.")
     ] = False
+    after_restore: Annotated[
+        bool,
+        typer.Option("--after-restore", help="Go on with an older ledger, above all it forgot."),
+    ] = False
     no_final_newline: Annotated[
         bool, typer.Option("--no-final-newline", help="The roster is whole, though it ends so.")
     ] = False

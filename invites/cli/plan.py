@@ -25,7 +25,7 @@ def plan(call: Call, context: typer.Context, flags: SendFlags) -> int:
     from invites.sending import planned
 
     ready = prepared(call, flags, set_up(call, flags))
-    with ledger_to_read(ready.settings, new=flags.new_ledger) as ledger:
+    with ledger_to_read(ready.settings, flags) as ledger:
         faults = _faults(ready, flags, ledger)
         found = planned(ready.roster, ready.renderer, ledger, ready.options, now=ready.now)
     _show(call, found, ready, faults, acceptance(context, found))

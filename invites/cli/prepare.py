@@ -13,7 +13,7 @@ from unicodedata import normalize
 import typer
 
 from invites.cli.common import clock, spare_the_collector
-from invites.cli.options import Call, SendFlags
+from invites.cli.options import Call, RunFlags, SendFlags
 from invites.errors import UsageError
 from invites.model import DeliveryName
 
@@ -144,14 +144,19 @@ def _scope(call: Call, flags: SendFlags, settings: Settings) -> str:
 
 
 @contextmanager
-def ledger_to_read(settings: Settings, *, new: bool) -> Iterator[Ledger | None]:
-    """Open the ledger without its lock; None stands for the empty one that `--new-ledger` means."""
+def ledger_to_read(settings: Settings, flags: RunFlags) -> Iterator[Ledger | None]:
+    """Open the ledger without its lock; None stands for the empty one that `--new-ledger` means.
+
+    Raises LedgerError for one that is damaged: nothing is shown, or redirected, that is not so.
+    """
     from invites.ledger import open_ledger
 
-    if new:
+    if flags.new_ledger:
         yield None
         return
-    with open_ledger(settings.ledger.url, lock=False) as ledger:
+    url = settings.ledger.url
+    with open_ledger(url, lock=False, after_restore=flags.after_restore) as ledger:
+        ledger.demand_sound()
         yield ledger
 
 

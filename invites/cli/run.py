@@ -42,6 +42,7 @@ def run(
         force=force,
         accept=flags.accept,
         accept_clock=flags.accept_clock,
+        after_restore=flags.after_restore,
         no_final_newline=flags.no_final_newline,
         claimed=flags.claimed,
         to=flags.to,  # type: ignore[arg-type]  # other words are refused by the flags

@@ -173,12 +173,12 @@ class Sending:
         url = self.setup.settings.ledger.url
         if self.flags.new_ledger:
             create(url)
-        with open_ledger(url, lock=True) as ledger:
+        with open_ledger(url, lock=True, after_restore=self.flags.after_restore) as ledger:
             yield ledger
 
     @contextmanager
     def _ledger_to_read(self) -> Iterator[Ledger | None]:
-        with ledger_to_read(self.setup.settings, new=self.flags.new_ledger) as ledger:
+        with ledger_to_read(self.setup.settings, self.flags) as ledger:
             yield ledger
 
     @contextmanager

@@ -43,6 +43,7 @@ class RunOptions:
     force: bool = False
     accept: str | None = None
     accept_clock: bool = False
+    after_restore: bool = False
     no_final_newline: bool = False
     claimed: tuple[str, ...] = ()
     to: DeliveryName | None = None
@@ -55,6 +56,7 @@ class RunOptions:
         given = (
             self.accept or "",
             "clock" if self.accept_clock else "",
+            "restored" if self.after_restore else "",
             "whole" if self.no_final_newline else "",
             *self.claimed,
         )

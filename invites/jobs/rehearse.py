@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def rehearse(wakeup: WakeUp) -> WakeUpReport:
     """Return what would become of what is due, without the ledger's lock."""
     outcomes = []
-    with open_ledger(wakeup.settings.ledger.url, lock=False) as ledger:
+    url, after_restore = wakeup.settings.ledger.url, wakeup.options.after_restore
+    with open_ledger(url, lock=False, after_restore=after_restore) as ledger:
+        ledger.demand_sound()
         for job in wakeup.jobs:
             state = job_state(ledger, job.name)
             due = _due(wakeup, job, state)

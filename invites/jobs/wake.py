@@ -63,7 +63,13 @@ def wake_up(wakeup: WakeUp) -> WakeUpReport:
         return rehearse(wakeup)
     with ExitStack() as stack:
         try:
-            ledger = stack.enter_context(open_ledger(wakeup.settings.ledger.url, lock=True))
+            ledger = stack.enter_context(
+                open_ledger(
+                    wakeup.settings.ledger.url,
+                    lock=True,
+                    after_restore=wakeup.options.after_restore,
+                )
+            )
         except TryAgainError as held:
             return _locked_out(wakeup, held)
         return _at_work(wakeup, ledger)

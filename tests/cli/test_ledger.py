@@ -1,0 +1,101 @@
+"""`invites ledger copy`, and `--after-restore`, as people use them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.office import ADA, BOB, EVE, Office
+from tests.support import Answer
+
+Invites = Callable[..., Answer]
+
+
+@pytest.fixture
+def office(invites: Invites, tmp_path: Path) -> Office:
+    """Give an office that has invited Ada and Bob."""
+    office = Office(invites, tmp_path).settle_in()
+    office.send([ADA, BOB])
+    return office
+
+
+def test_a_copied_ledger_knows_who_was_invited(office: Office) -> None:
+    """With the settings' url changed, nothing is new; a second copy over it is refused."""
+    answer = office.invites("ledger", "copy", f"sqlite:///{office.folder / 'other.db'}", "--json")
+    assert (answer.code, answer.document()["action"]) == (0, "copy")
+    assert answer.document()["rows"] > 6
+    again = office.invites("ledger", "copy", f"sqlite:///{office.folder / 'other.db'}")
+    assert (again.code, "found runs" in again.err) == (5, True)
+    config = office.folder / "invites.toml"
+    config.write_text(config.read_text() + '\n[ledger]\nurl = "sqlite:///other.db"\n')
+    assert "0 new, 0 updated" in office.plan([ADA, BOB]).out
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("other.db", "no url"),
+        ("mysql://db.example.org/x", '"mysql"'),
+        ("postgresql+psycopg://a:hunter2@db.example.org/x", "found a password"),
+    ],
+)
+def test_where_nothing_can_be_copied_to_is_wrong_usage(
+    office: Office, url: str, words: str
+) -> None:
+    """Exit 2, and no part of a password is shown."""
+    answer = office.invites("ledger", "copy", url)
+    assert (answer.code, words in answer.err) == (2, True)
+    assert "hunter2" not in answer.err
+
+
+def old_copy_put_back(office: Office) -> int:
+    """Put back the ledger as it was before two updates; returns the SEQUENCE that they reached."""
+    older = (office.folder / "invites.db").read_bytes()
+    for end in ("10:00", "10:15"):
+        office.send([ADA.replace("09:30", end), BOB.replace("09:30", end)])
+    (office.folder / "invites.db").write_bytes(older)
+    return max(mail.sequence for mail in office.last())
+
+
+def test_an_older_copy_of_the_ledger_stops_send_and_plan(office: Office) -> None:
+    """Exit 5, what to do, and nothing goes out; history and doctor say so too."""
+    old_copy_put_back(office)
+    batches = len(office.batches())
+    rows = [ADA.replace("09:30", "10:45"), BOB.replace("09:30", "10:45")]
+    for answer in (office.send(rows), office.plan(rows), office.invites("history")):
+        assert (answer.code, "--after-restore" in answer.err) == (5, True)
+    assert len(office.batches()) == batches
+
+
+def test_after_a_restore_calendars_take_what_is_sent(office: Office) -> None:
+    """Above the SEQUENCE of all that was sent; then the ledger is the latest again."""
+    used = old_copy_put_back(office)
+    rows = [ADA.replace("09:30", "10:45"), BOB.replace("09:30", "10:45"), EVE]
+    assert "1 new, 2 updated" in office.plan(rows, "--after-restore").out
+    assert office.send(rows, "--after-restore").code == 0
+    assert {mail.to for mail in office.last()} == {
+        "ada@example.org",
+        "bob@example.org",
+        "eve@example.org",
+    }
+    assert all(mail.sequence > used for mail in office.last())
+    assert office.send(rows).code == 0
+    assert office.history()["runs"][0]["counts"]["kept"] == 3
+
+
+def test_a_flipped_ledger_ends_plan_and_send_before_anything(office: Office) -> None:
+    """Exit 5 for what was changed behind our back, though SQLite finds it sound."""
+    connection = sqlite3.connect(office.folder / "invites.db")
+    with connection:
+        connection.execute("UPDATE meetings SET uid = 'other'")
+    connection.close()
+    batches = len(office.batches())
+    rows = [ADA, BOB, EVE]
+    for answer in (office.send(rows), office.plan(rows), office.send(rows, "--dry-run")):
+        assert (answer.code, "damaged" in answer.err) == (5, True)
+    assert len(office.batches()) == batches
+    assert json.loads(office.invites("history", "--json").out)["runs"]
