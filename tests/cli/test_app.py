@@ -34,6 +34,7 @@ CONTRACT = (
     "preview",
     "inspect",
     "history",
+    "ledger",
     "forget",
     "keygen",
     "doctor",
