@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from invites.model import Room
-from invites.text import slug
+from invites.text import CellRefused, slug
 
 ROOM_BYTES_AT_MOST: Final = 1_023
 """Bytes of a room on the server: XMPP's limit for a localpart (RFC 7622 3.3)."""
@@ -78,22 +78,12 @@ _TENANT = re.compile(r"[a-z0-9_~-]+")
 _LINE_BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
-class RoomRefused(ValueError):  # noqa: N818 - it reads as a verdict, and is caught as one
-    """A text that can't name a room; `expected` says what would do, in words for a problem."""
-
-    def __init__(self, expected: str) -> None:
-        """Take in words that complete "found …, expected …"."""
-        self.expected = expected
-        super().__init__(f"expected {expected}")
+class RoomRefused(CellRefused):
+    """A text that can't name a room."""
 
 
-class TenantRefused(ValueError):  # noqa: N818 - as above
-    """A url whose path can't be a tenant; `expected` says what would do."""
-
-    def __init__(self, expected: str) -> None:
-        """Take in words that complete "found …, expected …"."""
-        self.expected = expected
-        super().__init__(f"expected {expected}")
+class TenantRefused(CellRefused):
+    """A url whose path can't be a tenant."""
 
 
 def room_from_text(text: str, *, tenant: str | None = None) -> Room:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from invites.addresses import Address, parse_address
 from invites.jitsi.features import OFF, switched
-from invites.jitsi.rooms import RoomRefused, room_from_text
+from invites.jitsi.rooms import room_from_text
 from invites.jitsi.validity import ValidityRule
 from invites.languages import language_tag
 from invites.model import Attendance, Room, Status
@@ -104,11 +104,8 @@ def as_moderator(text: str, _rules: RosterRules) -> bool:
 
 def as_room(text: str, rules: RosterRules) -> NamedRoom:
     """Return the room that the text names."""
-    try:
-        tenant = rules.links.tenant if rules.links is not None else None
-        return NamedRoom(text, room_from_text(text, tenant=tenant))
-    except RoomRefused as refusal:
-        raise CellRefused(refusal.expected) from None
+    tenant = rules.links.tenant if rules.links is not None else None
+    return NamedRoom(text, room_from_text(text, tenant=tenant))
 
 
 def as_status(text: str, _rules: RosterRules) -> Status:

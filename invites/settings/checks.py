@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from invites.errors import SettingsError
-from invites.jitsi.rooms import TenantRefused
 from invites.problems import escaped
 from invites.settings.sections import (
     NEVER_SHOWN,
@@ -108,7 +107,7 @@ def expected_of(error: ErrorDetails) -> tuple[str, str]:
     cause = context.get("error")
     if isinstance(cause, Unfit):
         return cause.expected, cause.remedy
-    if isinstance(cause, CellRefused | TenantRefused):
+    if isinstance(cause, CellRefused):
         return cause.expected, ""
     if error["type"] == "literal_error":
         return "one of " + str(context["expected"]).replace("'", '"').replace(" or ", ", "), ""

@@ -67,6 +67,9 @@ SERVERS = st.builds(
 )
 
 
+JAAS = st.just(server_of("/the_app", profile="jaas"))
+
+
 def roster_of(rows: list[dict[str, str]], server: Server) -> Roster:
     """Return the roster of these cells, one meeting a row; what it refuses is no roster."""
     full = [
@@ -114,7 +117,7 @@ def states(
     return found
 
 
-@given(st.lists(ROWS, min_size=1, max_size=3), SERVERS)
+@given(st.lists(ROWS, min_size=1, max_size=3), SERVERS | JAAS)
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
