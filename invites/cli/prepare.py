@@ -70,6 +70,7 @@ def set_up(call: Call, flags: SendFlags) -> Setup:
         delivery=to,
         policy=_policy(flags, settings, to),
         claimed=tuple(name for name in flags.claimed if name != scope),
+        skip_invalid=flags.skip_invalid,
         clock_ahead=settings.guard.clock_ahead,
         accept_clock=flags.accept_clock,
         keep=settings.ledger.keep,

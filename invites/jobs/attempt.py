@@ -141,6 +141,7 @@ def options_for(wakeup: WakeUp, job: Job, due: datetime) -> SendOptions:
         delivery=to,
         policy=policy,
         claimed=tuple(scope for scope in options.claimed if scope != job.name),
+        skip_invalid=job.invalid == "skip",
         clock_ahead=settings.guard.clock_ahead,
         accept_clock=options.accept_clock,
         keep=settings.ledger.keep,

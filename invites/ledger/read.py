@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 from invites.ledger.engine import Ledger
 from invites.ledger.schema import forgotten, invitations, meetings, meta, runs, shared_facts
 from invites.model import Kind
+from invites.planning.facts import meeting_facts_from
 from invites.planning.state import (
     NOBODY_FORGOTTEN,
     Entry,
@@ -37,10 +38,11 @@ def snapshot_of(
     now: datetime,
     claimed: Sequence[str] = (),
     window: timedelta = timedelta(0),
+    rooms: Collection[str] = (),
 ) -> Snapshot:
     """Return what the ledger has of `scope`, and of the scopes that are `claimed` for it.
 
-    `window` is how far back the guards look.
+    `window` is how far back the guards look, `rooms` are the claims that the roster itself names.
     Left out are meetings that were over at `now` (aware), unless the roster has them: its
     `meeting_ids`.
     """
@@ -54,6 +56,7 @@ def snapshot_of(
             owners=_owners(connection, scopes, meeting_ids),
             meeting_facts=_shared_facts(connection, entries),
             forgotten=_forgotten(connection),
+            rooms=_rooms_elsewhere(connection, scopes, frozenset(rooms), now),
             first_run=not states and not _ever_had_one(connection, scopes),
             recent=_recent(connection, scopes, now, window),
             accepted_at=_accepted_at(connection, scopes, now, window),
@@ -217,6 +220,23 @@ def _owners(
         )
         found.update({row[0]: row[1] for row in rows})
     return MappingProxyType(found)
+
+
+def _rooms_elsewhere(
+    connection: Connection, scopes: list[str], rooms: frozenset[str], now: datetime
+) -> Mapping[str, str]:
+    """Return the scope of each of these rooms that is live in another scope."""
+    if not rooms:
+        return MappingProxyType({})
+    rows = connection.execute(
+        select(meetings.c.scope, shared_facts.c.facts)
+        .join(invitations, meetings.c.id == invitations.c.meeting_id)
+        .join(shared_facts, shared_facts.c.digest == invitations.c.standing_facts)
+        .where(meetings.c.scope.not_in(scopes), standing_condition(now))
+        .distinct()
+    )
+    found = {meeting_facts_from(facts).room.claim: scope for scope, facts in rows}
+    return MappingProxyType({room: scope for room, scope in found.items() if room in rooms})
 
 
 def _shared_facts(connection: Connection, entries: list[Entry]) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from invites.model import Attendee, Change, Kind, Meeting, Revision
 from invites.planning.facts import Draft, MeetingFacts
 from invites.planning.state import Entry, MissingCount, Snapshot, State
+from invites.problems import Problem
 
 COUNT_AGAIN_AFTER = timedelta(hours=12)
 """A `send` by hand counts what is missing again only this long after the last count."""
@@ -396,6 +397,7 @@ class Plan:
 
     `refusals` are the guards that hold something back, `accept_code` is the one yes to all of
     them; `accepted` is how many a person said yes to, `other_code` a yes that was to others.
+    `left_out` are problems of rows that the ledger knew of, beside the roster's own.
     """
 
     scope: str
@@ -409,6 +411,7 @@ class Plan:
     accept_code: str = ""
     accepted: int = 0
     other_code: str = ""
+    left_out: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     over: int = 0
 

@@ -194,7 +194,8 @@ NOBODY_FORGOTTEN = Forgotten(key=b"", highest=MappingProxyType({}))
 class Snapshot:
     """One scope's part of the ledger.
 
-    `owners` names the scope of each meeting id that another scope has; `meeting_facts` holds the
+    `owners` names the scope of each meeting id that another scope has, `rooms` the scope of each
+    room's claim that is live in another scope; `meeting_facts` holds the
     shared facts by the key that entries name.
     `first_run` is true where the scope never had a meeting; `recent` counts the invitations whose
     meetings ended within the guards' window, and `accepted_at` is when a run ended whose guards a
@@ -206,6 +207,7 @@ class Snapshot:
     owners: Mapping[str, str] = field(default_factory=dict)
     meeting_facts: Mapping[str, str] = field(default_factory=dict)
     forgotten: Forgotten = NOBODY_FORGOTTEN
+    rooms: Mapping[str, str] = field(default_factory=dict)
     first_run: bool = False
     recent: int = 0
     accepted_at: int = 0

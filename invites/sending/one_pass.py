@@ -25,7 +25,7 @@ from invites.ledger.runs import (
 from invites.ledger.write import Key, record_plan
 from invites.model import Roster
 from invites.planning.actions import LONGEST_SERVER_WAIT, Plan, Reason, with_probe_first
-from invites.planning.decide import claims_needed, plan_for
+from invites.planning.decide import claims_needed, plan_for, rooms_of_others, without_meetings
 from invites.planning.state import Snapshot, State, empty_snapshot
 from invites.sending.journal import LedgerJournal, Tally
 from invites.sending.options import Effects, RunReport, SendOptions
@@ -43,13 +43,20 @@ def planned(
 ) -> Plan:
     """Return what a send would do now, changing nothing; None plans against an empty ledger.
 
-    Raises RosterRefusedError for meetings that another scope has.
+    Raises RosterRefusedError for meetings that another scope has, and for its rooms.
     """
     if ledger is None:
         snapshot = empty_snapshot(options.scope)
     else:
         snapshot = snapshot_for(roster, ledger, options, now)
-    return plan_for(roster, renderer.drafts(roster), snapshot, now=now, policy=options.policy)
+    taken = rooms_of_others(roster, snapshot, now)
+    if taken and not options.skip_invalid:
+        raise RosterRefusedError(roster.source, taken, rows_read=roster.rows_read)
+    if taken:
+        roster = without_meetings(roster, taken)
+    plan = plan_for(roster, renderer.drafts(roster), snapshot, now=now, policy=options.policy)
+    told = tuple(problem.text(roster.source) for problem in taken)
+    return replace(plan, left_out=taken, warnings=(*plan.warnings, *told))
 
 
 def snapshot_for(roster: Roster, ledger: Ledger, options: SendOptions, now: datetime) -> Snapshot:
@@ -61,6 +68,7 @@ def snapshot_for(roster: Roster, ledger: Ledger, options: SendOptions, now: date
         now=now,
         claimed=options.claimed,
         window=options.policy.window,
+        rooms=[one.room.claim for one in roster.meetings if one.room is not None],
     )
     problems = claims_needed(roster, snapshot)
     if problems:
@@ -288,4 +296,4 @@ def exit_code_of(
         return Exit.GUARD
     unfinished = any(ended.get(state) for state in (State.DEFERRED, State.FAILED, State.UNKNOWN))
     waiting = any(hold.reason in _UNFINISHED for hold in plan.held)
-    return Exit.IN_PART if left_out or unfinished or waiting else Exit.DONE
+    return Exit.IN_PART if left_out or plan.left_out or unfinished or waiting else Exit.DONE

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendOptions:
-    """Whose roster is sent how: `command` is `send` or `run`, `claimed` scopes are moved over."""
+    """Whose roster is sent how: `command` is `send` or `run`, `claimed` scopes are moved over.
+
+    `skip_invalid` leaves out rows that the ledger finds a problem with, instead of refusing.
+    """
 
     scope: str
     command: str
     delivery: str
     policy: Policy
     claimed: tuple[str, ...] = ()
+    skip_invalid: bool = False
     clock_ahead: timedelta = timedelta(days=100)
     accept_clock: bool = False
     keep: timedelta = timedelta(days=400)

@@ -577,3 +577,19 @@ def test_quiet_says_nothing_where_all_is_well(office: Office) -> None:
     answer = office.send(many(3), "-q", "--scope", "s")
     assert (answer.code, answer.out) == (6, "")
     assert "to accept:" in answer.err
+
+
+def test_a_room_that_is_live_in_another_scope_is_a_problem_of_the_row(office: Office) -> None:
+    """Else an attendee of one team could be made moderator in another's room."""
+    office.header += ",room"
+    office.send([f"{ADA},Board room"], "--scope", "board")
+    another = EVE.replace("review,", "audit,").replace("eve@", "bob@")
+    rows = [f"{EVE},BOARD ROOM", f"{another},Cellar"]
+    answer = office.send(rows, "--scope", "guests")
+    assert answer.code == 3
+    assert "row 2, column room: found" in answer.err
+    assert 'scope "board" has live meetings in this one' in answer.err
+    skipped = office.send(rows, "--scope", "guests", "--skip-invalid")
+    assert skipped.code == 4
+    assert "row 2, column room: found" in skipped.err
+    assert [mail.to for mail in office.last()] == ["bob@example.org"]
