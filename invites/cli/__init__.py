@@ -1,4 +1,4 @@
-"""Arguments in, exit code out: the only package that exits, and with `nightly` reads the clock."""
+"""Arguments in, exit code out: the only package that exits, and with `jobs` reads the clock."""
 
 from __future__ import annotations
 
