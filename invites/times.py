@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -86,14 +87,27 @@ def _zone_expected(name: str) -> str:
     return f"an IANA time zone such as Europe/Berlin{hint}"
 
 
-def parse_time(text: str, date_format: str = "") -> datetime:
+NAMED_FORMATS: Final = {
+    "iso": (),
+    "de": ("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S"),
+    "us": ("%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S"),
+    "excel": (),
+}
+"""What `[roster] date_format` can name: forms of `strptime`; "iso" and "excel" have code."""
+
+_SERIAL = re.compile(r"[1-9]\d{4,6}(?:[.,]\d{1,15})?", re.ASCII)
+_SERIAL_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - a wall time, whose zone is another column's
+"""Day 0 of a spreadsheet's dates; day 61 is 1900-03-01 (ECMA-376 18.17.4.1)."""
+
+
+def parse_time(text: str, date_format: tuple[str, ...] = ()) -> datetime:
     """Return the time that `text` writes: aware where it has an offset, else without zone.
 
-    Read are `2026-12-01 09:00`, also with seconds, `T`, an offset or `Z`; with `date_format`
-    (as `strptime` has it) only what it describes.
+    Read are `2026-12-01 09:00`, also with seconds, `T`, an offset or `Z`; with `date_format` only
+    what it names or (as `strptime` has it) describes, the first that fits.
     Raises TimeRefused; a day that does not exist is refused like any other text.
     """
-    parsed = _by_format(text, date_format) if date_format else _by_iso(text)
+    parsed = _by_formats(text, date_format) if date_format else _by_iso(text)
     if not FIRST_YEAR <= parsed.year <= LAST_YEAR:
         raise TimeRefused(f"a year from {FIRST_YEAR} to {LAST_YEAR}")
     return parsed
@@ -117,14 +131,45 @@ def _iso_offset(offset: str | None) -> str:
     return offset + ":00" if len(offset) == len("+01") else offset
 
 
-def _by_format(text: str, date_format: str) -> datetime:
-    try:
-        return datetime.strptime(text, date_format)  # noqa: DTZ007 - its zone is another column's
-    except ValueError:
-        example = datetime(2026, 1, 31, 10, tzinfo=UTC).strftime(date_format)
-        raise TimeRefused(
-            f"a date and time such as {example} ([roster] date_format is {date_format})"
-        ) from None
+def _by_formats(text: str, date_format: tuple[str, ...]) -> datetime:
+    for form in date_format:
+        try:
+            return _by_format(text, form)
+        except TimeRefused:  # another form may fit
+            continue
+    examples = " or ".join(_example_of(form) for form in date_format)
+    raise TimeRefused(
+        f"a date and time such as {examples} ([roster] date_format is {', '.join(date_format)})"
+    )
+
+
+def _by_format(text: str, form: str) -> datetime:
+    if form == "iso":
+        return _by_iso(text)
+    if form == "excel":
+        return _by_serial(text)
+    for pattern in NAMED_FORMATS.get(form, (form,)):
+        try:
+            return datetime.strptime(text, pattern)  # noqa: DTZ007 - its zone is another column's
+        except ValueError:
+            continue
+    raise TimeRefused(_example_of(form))
+
+
+def _by_serial(text: str) -> datetime:
+    if not _SERIAL.fullmatch(text):
+        raise TimeRefused(_example_of("excel"))
+    days = Decimal(text.replace(",", "."))
+    return _SERIAL_ZERO + timedelta(seconds=round(days * 86_400))
+
+
+def _example_of(form: str) -> str:
+    if form == "iso":
+        return "2026-01-31 10:00"
+    if form == "excel":
+        return "46053.416667"
+    pattern = NAMED_FORMATS.get(form, (form,))[0]
+    return datetime(2026, 1, 31, 10, tzinfo=UTC).strftime(pattern)
 
 
 def _why_not_iso(text: str) -> str:

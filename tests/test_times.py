@@ -150,10 +150,39 @@ def test_each_form_of_a_time_is_read(text: str) -> None:
 
 def test_a_date_format_is_the_only_form_that_is_read() -> None:
     """With date_format set, ISO 8601 is refused and the message shows an example of the form."""
-    assert parse_time("01.12.2026 09:00", "%d.%m.%Y %H:%M") == datetime(2026, 12, 1, 9)
+    assert parse_time("01.12.2026 09:00", ("%d.%m.%Y %H:%M",)) == datetime(2026, 12, 1, 9)
     with pytest.raises(TimeRefused) as refused:
-        parse_time("2026-12-01 09:00", "%d.%m.%Y %H:%M")
+        parse_time("2026-12-01 09:00", ("%d.%m.%Y %H:%M",))
     assert "such as 31.01.2026 10:00" in refused.value.expected
+
+
+@pytest.mark.parametrize(
+    ("form", "texts"),
+    [
+        ("iso", ["2026-12-01 09:00", "2026-12-01T09:00:00"]),
+        ("de", ["01.12.2026 09:00", "1.12.2026 9:00", "01.12.2026 09:00:00"]),
+        ("us", ["12/01/2026 9:00 AM", "12/1/2026 09:00", "12/01/2026 09:00:00"]),
+        ("excel", ["46357.375", "46357,375", "46357.3750000001"]),
+    ],
+)
+def test_a_named_date_format_reads_its_own_form_alone(form: str, texts: list[str]) -> None:
+    """And beside another one both are read."""
+    for text in texts:
+        assert parse_time(text, (form,)) == datetime(2026, 12, 1, 9)
+        assert parse_time(text, ("%Y%m%d %H%M", form)) == datetime(2026, 12, 1, 9)
+        others = {"iso", "de", "us", "excel"} - {form}
+        with pytest.raises(TimeRefused) as refused:
+            parse_time(text, tuple(sorted(others)))
+        assert refused.value.expected.count(" or ") == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["46357.375.1", "-46357", "1e5", "0.5", "46357.", "31.02.2026 09:00"]
+)
+def test_what_no_date_format_knows_is_refused(text: str) -> None:
+    """No number in another form, and no day that does not exist."""
+    with pytest.raises(TimeRefused):
+        parse_time(text, ("excel", "de"))
 
 
 @pytest.mark.parametrize("name", ["", "europe/berlin", "../UTC", "Europe", "tzdata.zi", "a\0b"])

@@ -22,8 +22,8 @@ from invites.times import parse_time, zone
 if TYPE_CHECKING:
     from invites.jitsi.links import LinkLengths
 
-_TRUE: Final = frozenset({"true", "yes", "y", "1", "x"})
-_FALSE: Final = frozenset({"false", "no", "n", "0"})
+TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1", "x"})
+FALSE_WORDS: Final = frozenset({"false", "no", "n", "0"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,8 @@ class RosterRules:
     """What the settings say about reading a roster.
 
     `timezone` is the zone of times where the roster names none.
-    `date_format` is `strptime`'s, "" for ISO 8601.
+    `date_format` are names or forms of `strptime`, none for ISO 8601.
+    `yes` and `no` are further words for true and false, case-folded.
     `encoding` is what a file may have instead of UTF-8, "" for nothing.
     `columns` maps our names to the file's, `extra` lists columns that are meant as they are.
     `derived_rooms` refuses the column `room`.
@@ -40,7 +41,9 @@ class RosterRules:
     """
 
     timezone: str = "UTC"
-    date_format: str = ""
+    date_format: tuple[str, ...] = ()
+    yes: frozenset[str] = frozenset()
+    no: frozenset[str] = frozenset()
     encoding: str = ""
     derived_rooms: bool = False
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -92,12 +95,12 @@ def as_address(text: str, rules: RosterRules) -> Address:
     return parse_address(text, special_domains=rules.special_domains)
 
 
-def as_moderator(text: str, _rules: RosterRules) -> bool:
-    """Return a yes or no in one of the ways that spreadsheets have it."""
+def as_moderator(text: str, rules: RosterRules) -> bool:
+    """Return a yes or no in one of the ways that spreadsheets have it, or the settings name."""
     folded = text.casefold()
-    if folded in _TRUE:
+    if folded in TRUE_WORDS or folded in rules.yes:
         return True
-    if folded in _FALSE:
+    if folded in FALSE_WORDS or folded in rules.no:
         return False
     raise CellRefused("true or false, yes or no, y or n, 1 or 0, x or an empty cell")
 

@@ -225,7 +225,8 @@ def _times(start: object, end: object, zone_name: str, rules: RosterRules) -> Ti
 def _instant(moment: object, zone_name: str, rules: RosterRules) -> datetime | RefusedCell:
     if not isinstance(moment, datetime):
         return RefusedCell("")
-    how = f"%z in [roster] date_format ({rules.date_format}) reads one" if rules.date_format else ""
+    forms = ", ".join(rules.date_format)
+    how = f"%z in [roster] date_format ({forms}) reads one" if forms else ""
     try:
         return in_utc(moment, zone(zone_name), with_offset=how)
     except TimeRefused as refusal:

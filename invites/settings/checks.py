@@ -14,12 +14,14 @@ from urllib.parse import unquote, urlsplit
 
 from invites.errors import SettingsError
 from invites.problems import escaped
+from invites.roster.cells import FALSE_WORDS, TRUE_WORDS
 from invites.settings.sections import (
     NEVER_SHOWN,
     DeliverySection,
     Jitsi,
     Job,
     KeyPath,
+    RosterSection,
     Smtp,
     ValiditySection,
     key_name,
@@ -186,6 +188,31 @@ def _validity(validity: ValiditySection) -> Broken:
         yield ("validity", "longest"), sentence
 
 
+def _roster(roster: RosterSection) -> Broken:
+    """Refuse words for true and false that mean the other, or both: one would win unseen."""
+    for key, words, other in (("yes", roster.yes, FALSE_WORDS), ("no", roster.no, TRUE_WORDS)):
+        for word in words:
+            if word.casefold() in other:
+                meant = "false" if key == "yes" else "true"
+                yield (
+                    ("roster", key),
+                    (
+                        f'found "{escaped(word)}", which means {meant} already, expected further '
+                        "words alone"
+                    ),
+                )
+    yes = set(map(str.casefold, roster.yes))
+    for word in roster.no:
+        if word.casefold() in yes:
+            yield (
+                ("roster", "no"),
+                (
+                    f'found "{escaped(word)}", which [roster] yes has too, expected each word in one '
+                    "of them"
+                ),
+            )
+
+
 def _smtp(smtp: Smtp) -> Broken:
     if smtp.host is None:
         return
@@ -269,6 +296,7 @@ def _same_names(jobs: Sequence[Job], file: str | None) -> list[Fault]:
 
 _RULES: Final[Mapping[str, Any]] = {
     "jitsi": _jitsi,
+    "roster": _roster,
     "validity": _validity,
     "smtp": _smtp,
 }

@@ -32,6 +32,8 @@ CREDENTIALS: Final[dict[str, KeyPath]] = {
 EMPTY_SAYS_SOMETHING: Final = frozenset(
     {
         ("roster", "date_format"),
+        ("roster", "yes"),
+        ("roster", "no"),
         ("roster", "extra"),
         ("roster", "special_domains"),
         ("mail", "templates"),

@@ -74,7 +74,9 @@ class RosterSection(Section):
     """[roster]: how a roster is read; `columns` maps our names to theirs."""
 
     timezone: Zone = "UTC"
-    date_format: Annotated[str, BeforeValidator(types.date_format)] = ""
+    date_format: Annotated[tuple[str, ...], BeforeValidator(types.date_formats)] = ()
+    yes: Names = ()
+    no: Names = ()
     encoding: Literal["", "cp1252"] = ""
     rooms: Literal["any", "derived"] = "any"
     extra: Names = ()

@@ -172,6 +172,8 @@ class Settings:
         return RosterRules(
             timezone=self.roster.timezone,
             date_format=self.roster.date_format,
+            yes=frozenset(map(str.casefold, self.roster.yes)),
+            no=frozenset(map(str.casefold, self.roster.no)),
             encoding=self.roster.encoding,
             derived_rooms=self.roster.rooms == "derived",
             columns=self.roster.columns,

@@ -23,7 +23,7 @@ from invites.jitsi.rooms import tenant_from_path
 from invites.languages import language_tag
 from invites.problems import escaped
 from invites.text import CellRefused, check_line, refuse_encoded_words
-from invites.times import zone
+from invites.times import NAMED_FORMATS, zone
 
 UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 """Seconds in each unit of a duration or rate, largest first."""
@@ -217,14 +217,15 @@ def _split(value: str, expected: str) -> list[str]:
         raise Unfit(expected, remedy="close the quotes in it") from None
 
 
-def date_format(value: object) -> str:
-    """Return a `strptime` form that keeps day, month, year, hour and minute, or empty text."""
-    expected = 'a form with day, month, year, hour and minute such as "%d.%m.%Y %H:%M", or ""'
-    if not isinstance(value, str):
-        raise Unfit(expected)
-    if value and not _keeps_the_minute(value):
-        raise Unfit(expected)
-    return value
+def date_formats(value: object) -> tuple[str, ...]:
+    """Return names of date formats, or `strptime` forms that keep day, year, hour and minute."""
+    found = names([value] if isinstance(value, str) and value else value or [])
+    if not all(form in NAMED_FORMATS or _keeps_the_minute(form) for form in found):
+        raise Unfit(
+            f"a list of {', '.join(NAMED_FORMATS)} or forms with day, month, year, hour and "
+            'minute such as "%d.%m.%Y %H:%M"'
+        )
+    return found
 
 
 def _keeps_the_minute(form: str) -> bool:

@@ -123,6 +123,15 @@ def test_each_way_to_say_no_moderator(cell: str) -> None:
     assert only(read({"moderator": cell})).attendees[0].moderator is False
 
 
+def test_further_words_say_moderator_where_the_settings_name_them() -> None:
+    """In any case, beside ours; unnamed they are refused."""
+    words = {"yes": frozenset({"ja"}), "no": frozenset({"nein"})}
+    for cell, moderator in (("JA", True), ("nein", False), ("yes", True), ("", False)):
+        (attendee,) = only(read({"moderator": cell}, **words)).attendees
+        assert attendee.moderator is moderator
+    assert "true or false" in refused({"moderator": "ja"}).problems[0].expected
+
+
 @pytest.mark.parametrize(
     "header",
     ["E-Mail", " e mail ", "EMAIL", "e_mail", "\u00a0Email"],

@@ -27,6 +27,9 @@ skew = "60s"
 longest = "24h"
 [roster]
 timezone = "UTC"
+date_format = []
+yes = []
+no = []
 encoding = ""
 rooms = "any"
 extra = []
@@ -76,7 +79,7 @@ notify_always = false
 UNSET = {
     "jitsi": {"url", "app_id", "secret", "secret_file", "secret_env", "secret_command", "subject"}
     | {"room_key_file", "private_key_file", "key_id"},
-    "roster": {"columns", "date_format"},
+    "roster": {"columns"},
     "organizer": {"name", "email"},
     "calendar": {"namespace"},
     "smtp": {"host", "username", "password_file", "password_env", "password_command"}

@@ -75,8 +75,14 @@ CASES = {
         "Europe/Berlin; did you mean Europe/Berlin?"
     ),
     '[roster]\ndate_format = "DD.MM.YYYY"': (
-        '[roster] date_format: found "DD.MM.YYYY", expected a form with day, month, year, hour '
-        'and minute such as "%d.%m.%Y %H:%M", or ""'
+        '[roster] date_format: found "DD.MM.YYYY", expected a list of iso, de, us, excel or forms '
+        'with day, month, year, hour and minute such as "%d.%m.%Y %H:%M"'
+    ),
+    '[roster]\nyes = ["Ja", "nein"]\nno = ["NEIN"]': (
+        '[roster] no: found "NEIN", which [roster] yes has too, expected each word in one of them'
+    ),
+    '[roster]\nyes = ["No"]': (
+        '[roster] yes: found "No", which means false already, expected further words alone'
     ),
     '[roster]\nextra = ["a", "a"]': (
         '[roster] extra: found ["a", "a"], expected a list that has no value twice'

@@ -183,13 +183,14 @@ def test_a_namespace_needs_no_mailbox(load: Load) -> None:
 def test_the_rules_for_rosters_and_windows_are_those_of_the_settings(load: Load) -> None:
     """Every key of [roster] and [validity] arrives."""
     found = load(
-        '[roster]\ntimezone = "Europe/Berlin"\ndate_format = "%d.%m.%Y %H:%M"\nextra = ["emial"]\n'
+        '[roster]\ntimezone = "Europe/Berlin"\ndate_format = ["de", "%Y%m%d %H%M"]\nyes = ["Ja"]\nno = ["Nein"]\nextra = ["emial"]\n'
         'special_domains = ["clinic.local"]\n[roster.columns]\nemail = ["Mail", "E-Post"]\n'
         '[validity]\nopens_before = "1m"\ncloses_after = "2m"\nskew = "3s"\nlongest = "4h"\n'
     )
     rules = found.roster_rules()
     assert rules.timezone == "Europe/Berlin"
-    assert rules.date_format == "%d.%m.%Y %H:%M"
+    assert rules.date_format == ("de", "%Y%m%d %H%M")
+    assert (rules.yes, rules.no) == ({"ja"}, {"nein"})
     assert (rules.extra, rules.special_domains) == (("emial",), ("clinic.local",))
     assert rules.columns == {"email": ("Mail", "E-Post")}
     assert rules.validity == found.validity_rule()

@@ -176,11 +176,16 @@ def test_what_is_no_command_is_refused(value: object) -> None:
 
 def test_a_date_format_keeps_day_month_year_hour_and_minute() -> None:
     """What `strptime` would lose is refused before a roster is read by it."""
-    for form in ("", "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d.%m.%y %H.%M.%S", "%Y%m%dT%H%M%z"):
-        assert types.date_format(form) == form
-    for form in ("%d.%m.%Y", "%H:%M", "%d.%m. %H:%M", "%Q", "DD.MM.YYYY", "%d.%m.%Y %I:%M", 7):
-        with pytest.raises(Unfit, match="a form with day, month, year, hour and minute"):
-            types.date_format(form)
+    for form in ("%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d.%m.%y %H.%M.%S", "%Y%m%dT%H%M%z"):
+        assert types.date_formats(form) == types.date_formats([form]) == (form,)
+    assert types.date_formats(["iso", "de", "us", "excel"]) == ("iso", "de", "us", "excel")
+    assert types.date_formats([]) == types.date_formats("") == ()
+    for form in ("%d.%m.%Y", "%H:%M", "%d.%m. %H:%M", "%Q", "DD.MM.YYYY", "%d.%m.%Y %I:%M", "DE"):
+        with pytest.raises(Unfit, match="a list of iso, de, us, excel or forms with day"):
+            types.date_formats([form])
+    for value in (7, [7], ["de", "de"], [""]):
+        with pytest.raises(CellRefused):
+            types.date_formats(value)
 
 
 def test_a_language_is_a_tag() -> None:
