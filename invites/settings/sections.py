@@ -161,7 +161,7 @@ class LedgerSection(Section):
 class Guard(Section):
     """[guard]: when a run holds back; shares are from 0 to 1."""
 
-    growth: Share = Fraction(1)
+    growth: Annotated[Fraction, BeforeValidator(types.growth)] = Fraction(1)
     shrink: Share = Fraction(1, 10)
     window: PositiveDuration = timedelta(days=14)
     change: Share = Fraction(1, 2)

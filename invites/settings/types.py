@@ -108,13 +108,19 @@ def duration_or_none(value: object) -> timedelta | None:
     return None if value == "" else duration(value)
 
 
-def share(value: object) -> Fraction:
-    """Return the share from 0 to 1 that a percentage such as `10%` says, without rounding."""
+def share(value: object, at_most: int = 100) -> Fraction:
+    """Return the share that a percentage such as `10%` says, without rounding; `at_most` in %."""
     match = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
     parsed = Fraction(match[1]) / 100 if match else None
-    if parsed is None or parsed > 1:
-        raise Unfit("a percentage from 0% to 100% such as 10%", remedy="write it in quotes")
+    if parsed is None or parsed * 100 > at_most:
+        expected = f"a percentage from 0% to {at_most}% such as 10%"
+        raise Unfit(expected, remedy="write it in quotes")
     return parsed
+
+
+def growth(value: object) -> Fraction:
+    """Return a share that may be more than all there is: twice as many is a growth of 100%."""
+    return share(value, at_most=900)
 
 
 def rate(value: object) -> tuple[RateLimit, ...]:

@@ -59,6 +59,8 @@ data_timeout = "10m"
 url = "sqlite:///invites.db"
 keep = "400d"
 [guard]
+growth = "100%"
+window = "14d"
 shrink = "10%"
 change = "50%"
 withdraw_after = 2

@@ -275,3 +275,11 @@ def test_a_mail_server_is_a_name_or_an_address_alone() -> None:
     for value in ("smtp.example.com:587", "smtp://smtp.example.com", "me@example.com", "a b"):
         with pytest.raises(Unfit, match="a host name or address"):
             types.host_name(value)
+
+
+def test_a_growth_may_be_more_than_all_there_is() -> None:
+    """A scope that triples at each term's start sets 250%."""
+    assert types.growth("250%") == Fraction(5, 2)
+    for value in ("901%", "-1%", "2", 2):
+        with pytest.raises(Unfit, match="a percentage from 0% to 900%"):
+            types.growth(value)
