@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from invites.text import counted
 
 FOUND_AT_MOST = 60
 """Characters of a cell that a problem shows."""
+
+ROWS_NAMED = 5
+"""Rows that are named of problems that are alike; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,25 @@ class Problem:
             "expected": self.expected,
             "refuses_file": self.refuses_file,
         }
+
+
+def lines_of(problems: Iterable[Problem], source: str) -> list[str]:
+    """Return a line for each problem, for alike ones one: the first, and the rows of the others.
+
+    Alike are problems of one column with one expectation, whatever was found.
+    """
+    alike: dict[tuple[str | None, str], list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault((problem.column, problem.expected), []).append(problem)
+    return [first.text(source) + _and_more(others) for first, *others in alike.values()]
+
+
+def _and_more(others: Sequence[Problem]) -> str:
+    if not others:
+        return ""
+    rows = ", ".join(str(problem.row) for problem in others[:ROWS_NAMED])
+    dots = ", …" if len(others) > ROWS_NAMED else ""
+    return f" (and in {counted(len(others), 'more row')}: {rows}{dots})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

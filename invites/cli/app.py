@@ -19,7 +19,7 @@ from invites import __version__
 from invites.cli.options import Call, spread
 from invites.cli.stopping import STOPPING
 from invites.errors import Exit, InvitesError, RosterRefusedError
-from invites.problems import on_one_line
+from invites.problems import lines_of, on_one_line
 from invites.text import without_tokens
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _refused(error: InvitesError, call: Call) -> int:
     problems: Sequence[Problem] = ()
     if isinstance(error, RosterRefusedError):
         problems = error.problems
-        call.problems(problem.text(error.source) for problem in problems)
+        call.problems(lines_of(problems, error.source))
     call.fail(error)
     kind = type(error).__name__.removesuffix("Error")
     _document(call, kind, str(error), error.exit_code, problems)

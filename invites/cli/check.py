@@ -9,7 +9,7 @@ import typer
 from invites.cli.common import clock
 from invites.cli.options import Call, NowOption, RosterArgument
 from invites.errors import Exit, RosterRefusedError
-from invites.problems import Warned
+from invites.problems import Warned, lines_of
 from invites.text import counted
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def check(
 
 def _refused(call: Call, refusal: RosterRefusedError, *, links_weighed: bool) -> int:
     """Say why the roster was refused, and return the exit code."""
-    call.problems(problem.text(refusal.source) for problem in refusal.problems)
+    call.problems(lines_of(refusal.problems, refusal.source))
     _show_table(call, refusal.problems)
     call.document(
         command="check",

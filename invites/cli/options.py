@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from invites.errors import UsageError
-from invites.problems import printable, printable_json
+from invites.problems import lines_of, printable, printable_json
 
 if TYPE_CHECKING:
     from invites.model import Roster
@@ -94,7 +94,7 @@ class Call:
 
     def warn_of(self, roster: Roster, further: Iterable[Warned] = ()) -> None:
         """Say on stderr what was left out of the roster, and what somebody should look at."""
-        self.problems(problem.text(roster.source) for problem in roster.left_out)
+        self.problems(lines_of(roster.left_out, roster.source))
         for warning in (*roster.warnings, *further):
             self.warn(warning.line(roster.source))
 

@@ -34,6 +34,7 @@ def plan(call: Call, context: typer.Context, flags: SendFlags) -> int:
 
 def _faults(ready: Prepared, flags: SendFlags, ledger: Ledger | None) -> list[str]:
     """Return why `send` would not even begin, as lines."""
+    from invites.problems import lines_of
     from invites.roster.source import demand_whole
     from invites.sending import demand_guards
 
@@ -41,7 +42,7 @@ def _faults(ready: Prepared, flags: SendFlags, ledger: Ledger | None) -> list[st
     try:
         demand_whole(ready.roster, accepted=flags.no_final_newline)
     except RosterRefusedError as refusal:
-        faults += [problem.text(refusal.source) for problem in refusal.problems]
+        faults += lines_of(refusal.problems, refusal.source)
     if ledger is not None:
         try:
             demand_guards(ledger, ready.options, now=ready.now)

@@ -21,6 +21,7 @@ from invites.ledger.note import server_down
 from invites.ledger.runs import sent_since
 from invites.model import Roster
 from invites.planning.attempts import Cause, JobState, OpenDue
+from invites.problems import lines_of
 from invites.roster.files import RosterMovesError
 from invites.roster.source import (
     RosterTooOldError,
@@ -191,7 +192,7 @@ def _sent(
 
 def ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, wakeup: WakeUp) -> JobOutcome:
     """Return the outcome of a run that got as far as a plan."""
-    lines = [problem.text(roster.source) for problem in roster.left_out]
+    lines = lines_of(roster.left_out, roster.source)
     lines += [refusal.text for refusal in report.plan.refusals]
     lines += [unsent_line(one) for one in report.unsent]
     lines += report.plan.warnings
@@ -231,7 +232,7 @@ def refused(outcome: JobOutcome, error: InvitesError, *, stopped: bool) -> JobOu
         cause=cause,
         exit_code=cause.exit_code,
         text=str(error),
-        lines=(*(problem.text(source) for problem in problems), *outcome.lines),
+        lines=(*lines_of(problems, source), *outcome.lines),
         source=source or outcome.source,
     )
 

@@ -65,9 +65,19 @@ class MeetingParser:
     """Parses meetings by one roster's rules and header; what cells mean is kept between meetings."""
 
     def __init__(
-        self, places: Sequence[PlacedColumn], rules: RosterRules, *, email_shown: str
+        self,
+        places: Sequence[PlacedColumn],
+        rules: RosterRules,
+        *,
+        email_shown: str,
+        skip_invalid: bool,
     ) -> None:
-        """Parse meetings whose own cells are at `places`; problems name the addresses' column."""
+        """Parse meetings whose own cells are at `places`; problems name the addresses' column.
+
+        With `skip_invalid` a meeting whose rows disagree is left out with all of them, for nobody
+        can tell which of them are right.
+        """
+        self._skip_invalid = skip_invalid
         self._rules = rules
         self._email_shown = email_shown
         self._places = {place.column.name: (at, place) for at, place in enumerate(places)}
@@ -157,23 +167,34 @@ class MeetingParser:
                     self._refuse(parsed, group.rows, name, group.cells, value.expected)
 
     def _compare(self, parsed: ParsedMeeting, alike: Sequence[_AlikeRows], name: str) -> None:
-        """Note a problem of the file for each value that differs from the first row's."""
+        """Note a problem for each value that differs from the first row's.
+
+        Where faulty rows are left out, all rows of the meeting are: each has the problem then.
+        """
         at, place = self._places[name]
         stated = [group for group in alike if group.values.get(name) is not None]
-        seen = {_key(stated[0].values[name])} if stated else set()
-        for group in stated[1:]:
-            key = _key(group.values[name])
-            if key not in seen:
-                seen.add(key)
-                parsed.problems.append(
-                    Problem(
-                        row=group.row,
-                        column=place.shown,
-                        found=group.cells[at],
-                        expected=_as_in(stated[0], at),
-                        refuses_file=True,
-                    )
-                )
+        firsts: dict[object, _AlikeRows] = {}
+        for group in stated:
+            firsts.setdefault(_key(group.values[name]), group)
+        if len(firsts) < 2:
+            return
+        first, *others = firsts.values()
+        if self._skip_invalid:
+            expected = _one_value(first, others[0], at)
+            for group in alike:
+                self._refuse(parsed, group.rows, name, group.cells, expected)
+            return
+        expected = _as_in(first, at)
+        parsed.problems += [
+            Problem(
+                row=group.row,
+                column=place.shown,
+                found=group.cells[at],
+                expected=expected,
+                refuses_file=True,
+            )
+            for group in others
+        ]
 
     def _refuse_long_links(
         self, parsed: ParsedMeeting, said: MeetingRows, alike: Sequence[_AlikeRows]
@@ -252,6 +273,13 @@ def _key(value: object) -> object:
 
 def _as_in(first: _AlikeRows, at: int) -> str:
     return f'"{escaped(first.cells[at])}" as in row {first.row} of the same meeting'
+
+
+def _one_value(first: _AlikeRows, other: _AlikeRows, at: int) -> str:
+    return (
+        f'one value in all rows of the meeting (row {first.row} has "{escaped(first.cells[at])}", '
+        f'row {other.row} "{escaped(other.cells[at])}"); all of them are left out'
+    )
 
 
 def _agreed(alike: Iterable[_AlikeRows], name: str) -> Any:

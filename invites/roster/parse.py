@@ -55,7 +55,7 @@ def _parsed(table: Table, layout: Layout, rules: RosterRules, *, skip_invalid: b
         reader.read(chunk)
     rows_read = reader.rows_read + len(table.faults)
     problems = [*layout.problems, *table.faults, *reader.problems, *_no_rows(rows_read)]
-    parsed = _parsed_meetings(reader, layout, rules)
+    parsed = _parsed_meetings(reader, layout, rules, skip_invalid=skip_invalid)
     problems += [problem for one in parsed for problem in one.problems]
     spellings = (spelling for one in parsed for spelling in one.spellings)
     problems += second_spellings(spellings, _shown(layout, "room"))
@@ -83,8 +83,12 @@ def _parsed(table: Table, layout: Layout, rules: RosterRules, *, skip_invalid: b
     )
 
 
-def _parsed_meetings(reader: RowReader, layout: Layout, rules: RosterRules) -> list[ParsedMeeting]:
-    parser = MeetingParser(reader.meeting_places, rules, email_shown=_shown(layout, "email"))
+def _parsed_meetings(
+    reader: RowReader, layout: Layout, rules: RosterRules, *, skip_invalid: bool
+) -> list[ParsedMeeting]:
+    parser = MeetingParser(
+        reader.meeting_places, rules, email_shown=_shown(layout, "email"), skip_invalid=skip_invalid
+    )
     return [parser.parse(said) for said in (*reader.meetings.values(), reader.strays)]
 
 

@@ -108,13 +108,27 @@ WHOLE_FILE = {
     "bare CR line ends": (after(ROW).replace(b"\n", b"\r"), 1, "CR alone"),
     "one bare CR line end": (HEADER + ROW.replace(b"\n", b"\r") + OTHER, 2, "CR alone"),
     "a doubled CR": (after(ROW).replace(b"\n", b"\r\r\n"), 1, "CR alone"),
-    "conflicting start": (
-        after(ROW, OTHER.replace(b"09:00", b"09:30")),
-        3,
-        '"2031-03-03 09:00" as in row 2 of the same meeting',
-    ),
-    "conflicting title": (after(ROW, OTHER.replace(b"Weekly", b"Daily")), 3, '"Weekly" as in row'),
 }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b"09:00", b"09:30", '"2031-03-03 09:00" as in row 2 of the same meeting'),
+        (b"Weekly", b"Daily", '"Weekly" as in row'),
+    ],
+    ids=["start", "title"],
+)
+def test_rows_of_a_meeting_that_disagree_refuse_the_file_or_are_left_out(
+    read: Read, refused: Refused, old: bytes, new: bytes, words: str
+) -> None:
+    """Without --skip-invalid nothing is taken; with it nothing of that meeting is."""
+    content = after(ROW, OTHER.replace(old, new))
+    (problem,) = refused(content).problems
+    assert (problem.row, problem.refuses_file) == (3, True)
+    assert words in problem.expected
+    roster = read(content, skip_invalid=True)
+    assert (roster.meetings, roster.rejected, roster.left_out_meetings) == ((), 2, ("weekly",))
 
 
 @pytest.mark.parametrize(("content", "row", "words"), WHOLE_FILE.values(), ids=WHOLE_FILE.keys())

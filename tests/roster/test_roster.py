@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from invites.errors import RosterRefusedError
 from invites.jitsi.validity import ValidityRule
 from invites.model import Attendance, Meeting, Roster, Status
+from invites.problems import lines_of
 from invites.roster.columns import COLUMNS
 from invites.roster.parse import RosterRules, parse_roster
 from invites.roster.table import Chunk, Table
@@ -489,3 +490,34 @@ def test_the_order_of_rows_is_irrelevant(
         assert without_rows(one) == without_rows(other)
     else:
         assert one == other
+
+
+def test_a_meeting_whose_rows_disagree_is_left_out_with_all_of_them() -> None:
+    """Nobody can tell which row is right; the other meetings are read, and nobody is missed."""
+    rows = (
+        {"email": "a@example.org"},
+        {"email": "b@example.org", "start": "2031-03-03 09:30"},
+        {"email": "c@example.org"},
+        {"meeting_id": "other"},
+    )
+    roster = read(*rows, skip_invalid=True)
+    assert [meeting.id for meeting in roster.meetings] == ["other"]
+    assert (roster.accepted, roster.rejected, roster.rows_read) == (1, 3, 4)
+    assert roster.left_out_meetings == ("weekly",)
+    assert [(one.row, one.column, one.refuses_file) for one in roster.left_out] == [
+        (row, "start", False) for row in (2, 3, 4)
+    ]
+    assert 'row 2 has "2031-03-03 09:00", row 3 "2031-03-03 09:30"' in roster.left_out[0].expected
+    assert len(lines_of(roster.left_out, "r.csv")) == 1
+    assert refused(*rows).problems[0].refuses_file
+
+
+def test_problems_that_are_alike_are_told_once() -> None:
+    """At the first of them, with the count and the first rows of the others."""
+    rows = [{"email": f"a{number}@example.org", "moderator": "ja"} for number in range(2_000)]
+    error = refused(*rows, {"email": "nobody"})
+    assert len(error.problems) == 2_001
+    lines = lines_of(error.problems, "r.csv")
+    assert len(lines) == 2
+    assert lines[0].startswith('r.csv: row 2, column moderator: found "ja", expected true or')
+    assert lines[0].endswith(" (and in 1,999 more rows: 3, 4, 5, 6, 7, …)")
