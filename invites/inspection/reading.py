@@ -112,6 +112,7 @@ def contents_of(octets: bytes) -> Contents:
         return Contents(kind="link", found=(_found(alone, ()),))
     if text[:15].upper() == "BEGIN:VCALENDAR":
         return _contents("calendar", [_Part.of("calendar", _calendar_text(octets))])
+    # Almost any text parses as a message; one that is meant has one of the usual headers.
     message = _message(octets)
     if _HEADERS & {name.lower() for name in message.keys()}:  # noqa: SIM118 - a message has no iterator of its own
         return _contents("message", list(_parts(message)))
@@ -144,6 +145,7 @@ def _link_alone(text: str) -> str | None:
     """
     if not re.match(r"https?://", text, re.IGNORECASE):
         return None
+    # Mail programs break long links at line ends; they never put a blank into one.
     whole = "".join(line.strip() for line in text.splitlines())
     squeezed = "".join(whole.split())
     bare = squeezed.rstrip(".,;:!")

@@ -181,6 +181,7 @@ def _party_refusals(
 ) -> Iterator[Remark]:
     issuers = deployment.issuers or ((issuer(server),) if server else ("*",))
     yield from _required(claims, "iss", () if "*" in issuers else issuers)
+    # The plugin's own default accepts every audience; many set-ups narrow it, and none says so.
     audiences, given = deployment.audiences, claims.get("aud")
     if audiences is not None:
         if "*" not in audiences or not isinstance(given, list):
@@ -266,6 +267,7 @@ def _room_refusals(claims: Mapping[str, Any], link: Link | None) -> Iterator[Rem
     claim = claims.get("room")
     if not is_text(claim) or claim == "*" or room_is_pattern(claims):
         return
+    # The server lowers A to Z alone before it compares, so that É in a claim never matches.
     folded = ascii_lower(claim)
     if claim_for_text(room_text(folded)) != folded:
         yield Remark(

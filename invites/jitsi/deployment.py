@@ -71,9 +71,11 @@ def from_docker(environ: Mapping[str, str], *, whole: bool) -> Deployment:
 
     if not whole and not any(environ.get(name) for name in (*_DOCKER, *_SAID_ALONE)):
         return UNKNOWN
+    # jicofo.conf takes ENABLE_AUTH where JICOFO_ENABLE_AUTH is not named: the usual trap.
     authenticates = flag("ENABLE_AUTH", default=False)
     kind = environ.get("AUTH_TYPE") or ("internal" if whole else None)
     modules = _listed(environ, "XMPP_MUC_MODULES")
+    # Without a list the plugin accepts its own app id alone, and every audience.
     issuers = _listed(environ, "JWT_ACCEPTED_ISSUERS") or _listed(environ, "JWT_APP_ID")
     audiences = _listed(environ, "JWT_ACCEPTED_AUDIENCES") or (["*"] if whole else [])
     named = whole or any(environ.get(name) for name in _DOCKER)
@@ -176,7 +178,7 @@ class _Section:
 
 
 _LUA_TOKEN: Final = re.compile(
-    r"""--\[\[.*?\]\]|--[^\n]*+                      # comments
+    r"""--\[\[(?:.*?\]\]|.*+)|--[^\n]*+             # comments
     |"((?:\\.|[^"\\\n])*+)"|'((?:\\.|[^'\\\n])*+)'   # strings
     |([A-Za-z_]\w*+)|([={}])                         # names and what assigns""",
     re.DOTALL | re.VERBOSE,
@@ -201,6 +203,7 @@ def _sections(text: str) -> tuple[dict[str, _Value], list[_Section]]:
             options = {}
             plugin = names[1] if word == "Component" and len(names) > 1 else ""
             sections.append(_Section(word, names[0] if names else "", plugin, options))
+        # A table's inner names (`ssl = { key = … }`) never come here: the value swallows them.
         elif kind == "name" and following[:1] == [("mark", "=")] and len(following) == 2:
             at, options[word] = _lua_value(tokens, at + 2)
             continue
@@ -265,6 +268,7 @@ def _has_guests(sections: list[_Section], common: Mapping[str, _Value]) -> bool:
 def _rooms_of(sections: list[_Section], host: _Section) -> _Section | None:
     """Return the MUC component of the meetings: it verifies tokens, or has the host's name."""
     components = [one for one in sections if one.plugin == "muc"]
+    # The breakout rooms, the lobby and jicofo's own rooms are MUC components as well.
     for one in components:
         if "token_verification" in _strings(one.options.get("modules_enabled")):
             return one

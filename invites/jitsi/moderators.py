@@ -124,6 +124,7 @@ def _everybody(deployment: Deployment) -> Iterator[Condition]:
                 text=f"the server has the module {name}: everybody is a moderator",
                 line=f"take {name} out of {_modules_line(deployment)}",
             )
+    # Jicofo grants ownership on its own account, before Prosody's modules and auto-owner count.
     if deployment.jicofo_authenticates is not False:
         yield Condition(
             effect="all",
@@ -215,6 +216,7 @@ def at_the_door(server: Server, deployment: Deployment) -> tuple[Person, ...]:
 
 def _marked(found: tuple[Condition, ...]) -> Person:
     who = "who is marked moderator in the roster"
+    # Where everybody is made a moderator, it does not matter that nobody reads the flag.
     unread = [one for one in found if one.effect == "flag"]
     if any(one.effect == "all" and one.certain for one in found) or not unread:
         return Person(who=who, becomes="joins as a moderator", as_meant=True)

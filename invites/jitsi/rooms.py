@@ -193,6 +193,7 @@ def derived_room(meeting_id: str, key: bytes) -> Room:
     """
     digest = hmac.digest(key, meeting_id.encode(), hashlib.sha256)
     code = b32encode(digest[:10]).decode("ascii").lower()
+    # Below a tenant the web server answers rooms that begin so; the code keeps the room unique.
     shown = slug(meeting_id, SLUG_AT_MOST, otherwise="meeting")
     if shown.startswith(BEGINNINGS_WITH_TENANT):
         shown = "meeting"
