@@ -63,12 +63,13 @@ def history(
     )
     if call.as_json or call.quiet:
         return Exit.DONE
+    timezone = settings.roster.timezone
     if messages:
-        _print(shown.message_table(messages))
+        _print(shown.message_table(messages, timezone=timezone))
     else:
         call.say("No message was sent" + (" that this is about." if whole else " yet."))
     if waiting:
-        _print(shown.waiting_table(waiting))
+        _print(shown.waiting_table(waiting, timezone=timezone))
     if runs:
         _print(shown.run_table(runs))
     if not whole and len(messages) == MESSAGES_AT_MOST:

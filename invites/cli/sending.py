@@ -24,7 +24,7 @@ from invites.cli.prepare import (
 )
 from invites.cli.progress import bar, no_bar
 from invites.cli.stopping import Stop
-from invites.delivery.base import Delivery, nothing_sent_yet, open_delivery
+from invites.delivery.base import Delivery, clean_up_outbox, nothing_sent_yet, open_delivery
 from invites.errors import GuardError, InvitesError, RosterRefusedError
 from invites.ledger import Ledger, create, open_ledger
 from invites.ledger.note import server_down
@@ -82,6 +82,7 @@ class Sending:
         """Carry the plan out and record it."""
         ready = self._recorded_preparation()
         with self._ledger_to_write() as ledger, self._effects() as effects:
+            clean_up_outbox(ready.settings, now=ready.now, keep_old=self.flags.now is not None)
             report = send_and_wait(
                 ready.roster,
                 ready.renderer,

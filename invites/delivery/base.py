@@ -8,6 +8,7 @@ A new backend is a module here, one line in `open_delivery`, and a subclass of t
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -190,6 +191,15 @@ SentSince = Callable[[timedelta], int]
 def nothing_sent_yet(span: timedelta) -> int:  # noqa: ARG001 - the signature is SentSince's
     """Stand in for the ledger's count where there is no ledger."""
     return 0
+
+
+def clean_up_outbox(settings: Settings, *, now: datetime, keep_old: bool = False) -> None:
+    """Remove old batches whatever the delivery is now; what can't be looked at stays as it is."""
+    from invites.delivery.folder import clean_up  # noqa: PLC0415
+
+    with suppress(OSError):
+        keep = None if keep_old else settings.delivery.keep_batches
+        clean_up(settings.delivery.folder, now=now, keep=keep)
 
 
 def open_delivery(

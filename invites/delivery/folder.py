@@ -69,7 +69,7 @@ class FolderDelivery:
         """
         with _storage_faults(self._folder):
             self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            self._clean_up()
+            clean_up(self._folder, now=self._now, keep=self._keep)
             beside = self._folder / f"{_BESIDE}{self._run}"
             shutil.rmtree(beside, ignore_errors=True)
             try:
@@ -131,17 +131,23 @@ class FolderDelivery:
             place = self._folder / f"{self._run}-{number}"
         return place, earlier
 
-    def _clean_up(self) -> None:
-        if self._keep is not None:
-            for batch in batches_in(self._folder):
-                if self._age(batch / "manifest.csv") > self._keep:
-                    shutil.rmtree(batch, ignore_errors=True)
-        for left in self._folder.glob(f"{_BESIDE}*"):
-            if self._age(left) > ABANDONED_AFTER:
-                shutil.rmtree(left, ignore_errors=True)
 
-    def _age(self, path: Path) -> timedelta:
-        return self._now - datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+def clean_up(folder: Path, *, now: datetime, keep: timedelta | None) -> None:
+    """Remove batches older than `keep` (None keeps all), and what interrupted runs left behind.
+
+    They hold live links, so each run does this, also one that has nothing to send.
+    """
+    if keep is not None:
+        for batch in batches_in(folder):
+            if _age(batch / manifest.NAME, now) > keep:
+                shutil.rmtree(batch, ignore_errors=True)
+    for left in folder.glob(f"{_BESIDE}*"):
+        if _age(left, now) > ABANDONED_AFTER:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _age(path: Path, now: datetime) -> timedelta:
+    return now - datetime.fromtimestamp(path.lstat().st_mtime, UTC)
 
 
 def _sent(key: Key, answer: str) -> Sent:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from invites.delivery.base import clean_up_outbox
 from invites.errors import Exit, GuardError, InvitesError, TryAgainError
 from invites.jobs.attempt import DueNow, attempted, cause_of
 from invites.jobs.notify import is_told, notify, notify_of_side
@@ -76,6 +77,7 @@ def wake_up(wakeup: WakeUp) -> WakeUpReport:
 
 
 def _at_work(wakeup: WakeUp, ledger: Ledger) -> WakeUpReport:
+    clean_up_outbox(wakeup.settings, now=wakeup.now, keep_old=wakeup.options.simulated)
     outcomes: list[JobOutcome] = []
     sides: list[SideOutcome] = []
     for job in wakeup.jobs:

@@ -23,14 +23,16 @@ from invites.times import instant
 class PastMessage:
     """One message of one run; `at` (aware, UTC) is when its state was last written.
 
-    `answer` is the server's, without links and tokens; `title` is the meeting's as the attendee
-    has it, "" where nothing stands.
+    `answer` is the server's, without links and tokens; `title`, `start` and `timezone` are the
+    meeting's as the attendee has it, "" and None where nothing stands.
     """
 
     run_id: str
     at: datetime
     meeting_id: str
     title: str
+    start: datetime | None
+    timezone: str
     address: str
     kind: str
     sequence: int
@@ -118,12 +120,14 @@ def past_messages(
 
 def _message(row: Row[*tuple[Any, ...]]) -> PastMessage:
     found = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
-    facts = found["facts"]
+    facts = json.loads(found["facts"]) if found["facts"] else None
     return PastMessage(
         run_id=found["run_id"],
         at=instant(found["at"]),
         meeting_id=found["meeting_id"],
-        title=json.loads(facts)["title"] if facts else "",
+        title=facts["title"] if facts else "",
+        start=instant(facts["start"]) if facts else None,
+        timezone=facts["timezone"] if facts else "",
         address=found["address"],
         kind=found["kind"],
         sequence=found["sequence"],

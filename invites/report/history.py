@@ -1,18 +1,17 @@
-"""History as a JSON document and as tables: what was sent to whom, and how each run went.
-
-The rows are the ledger's own values; their attributes are read here, so that a report needs no SQL.
-"""
+"""History as a JSON document and as tables: what was sent to whom, and how each run went."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from invites.times import iso_z
+from invites.times import iso_z, zone
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from invites.ledger.history import PastMessage, PastRun, Waiting
 
 EXIT_WORDS: Final[Mapping[int, str]] = {
     0: "done",
@@ -26,71 +25,10 @@ EXIT_WORDS: Final[Mapping[int, str]] = {
 }
 
 
-class Sent(Protocol):
-    """A message of the past, as the ledger has it."""
-
-    @property
-    def at(self) -> datetime: ...  # noqa: D102 - the ledger says
-    @property
-    def meeting_id(self) -> str: ...  # noqa: D102
-    @property
-    def title(self) -> str: ...  # noqa: D102
-    @property
-    def address(self) -> str: ...  # noqa: D102
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def sequence(self) -> int: ...  # noqa: D102
-    @property
-    def state(self) -> str: ...  # noqa: D102
-    @property
-    def answer(self) -> str: ...  # noqa: D102
-
-
-class Ran(Protocol):
-    """A run of the past, as the ledger has it."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def scope(self) -> str: ...  # noqa: D102
-    @property
-    def started(self) -> datetime: ...  # noqa: D102
-    @property
-    def took(self) -> timedelta | None: ...  # noqa: D102
-    @property
-    def exit_code(self) -> int | None: ...  # noqa: D102
-    @property
-    def counts(self) -> Mapping[str, int]: ...  # noqa: D102
-    @property
-    def roster_digest(self) -> str: ...  # noqa: D102
-    @property
-    def tz_version(self) -> str: ...  # noqa: D102
-
-
-class Waits(Protocol):
-    """A revision that is planned and not accepted yet, as the ledger has it."""
-
-    @property
-    def meeting_id(self) -> str: ...  # noqa: D102 - the ledger says
-    @property
-    def address(self) -> str: ...  # noqa: D102
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def sequence(self) -> int: ...  # noqa: D102
-    @property
-    def state(self) -> str: ...  # noqa: D102
-    @property
-    def attempts(self) -> int: ...  # noqa: D102
-    @property
-    def next_attempt(self) -> datetime | None: ...  # noqa: D102
-
-
-def waiting_table(waiting: Sequence[Waits]) -> Table:
-    """Return what is on its way, a row per message."""
+def waiting_table(waiting: Sequence[Waiting], *, timezone: str) -> Table:
+    """Return what is on its way, a row per message; times are on the clock of `timezone`."""
     columns = ("to", "meeting", "what", "seq", "state", "attempts", "next attempt")
-    table = _table("not accepted yet", columns)
+    table = _table(f"not accepted yet (times in {timezone})", columns)
     for one in waiting:
         table.add_row(
             *_cells(
@@ -100,22 +38,25 @@ def waiting_table(waiting: Sequence[Waits]) -> Table:
                 str(one.sequence),
                 str(one.state),
                 str(one.attempts),
-                "" if one.next_attempt is None else _when(one.next_attempt),
+                "" if one.next_attempt is None else _when(one.next_attempt, timezone),
             )
         )
     return table
 
 
-def message_table(messages: Sequence[Sent]) -> Table:
-    """Return what was sent, a row per message; nothing in a cell is taken for markup."""
-    table = _table("messages", ("when", "to", "meeting", "what", "seq", "outcome", "answer"))
+def message_table(messages: Sequence[PastMessage], *, timezone: str) -> Table:
+    """Return what was sent, a row per message; nothing in a cell is taken for markup.
+
+    Times of sending are on the clock of `timezone`, that of a meeting on its own.
+    """
+    columns = ("sent", "to", "meeting", "what", "seq", "outcome", "answer")
+    table = _table(f"messages (times in {timezone})", columns)
     for one in messages:
-        name = one.title or one.meeting_id
         table.add_row(
             *_cells(
-                _when(one.at),
+                _when(one.at, timezone),
                 one.address,
-                name,
+                _meeting(one),
                 one.kind,
                 str(one.sequence),
                 str(one.state),
@@ -125,7 +66,7 @@ def message_table(messages: Sequence[Sent]) -> Table:
     return table
 
 
-def run_table(runs: Sequence[Ran]) -> Table:
+def run_table(runs: Sequence[PastRun]) -> Table:
     """Return how runs went, a row per run."""
     table = _table("runs", ("run", "scope", "took", "outcome", "counts", "roster", "zone data"))
     for run in runs:
@@ -173,8 +114,16 @@ def _outcome(exit_code: int | None) -> str:
     return f"{EXIT_WORDS.get(exit_code, 'unknown')} ({exit_code})"
 
 
-def _when(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+def _meeting(message: PastMessage) -> str:
+    """Return a meeting's title, its start on its own clock, and its id, as far as they are kept."""
+    if message.start is None:
+        return message.meeting_id
+    local = message.start.astimezone(zone(message.timezone))
+    return f"{message.title}, {local:%Y-%m-%d %H:%M} {message.timezone} ({message.meeting_id})"
+
+
+def _when(moment: datetime, timezone: str) -> str:
+    return moment.astimezone(zone(timezone)).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:

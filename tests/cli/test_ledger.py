@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,3 +101,17 @@ def test_a_flipped_ledger_ends_plan_and_send_before_anything(office: Office) -> 
         assert (answer.code, "damaged" in answer.err) == (5, True)
     assert len(office.batches()) == batches
     assert json.loads(office.invites("history", "--json").out)["runs"]
+
+
+def test_old_batches_go_at_each_run_that_of_another_delivery_too(office: Office) -> None:
+    """They hold live links; a run with nothing to send removes them, and what a killed one left."""
+    outbox = office.folder / "outbox"
+    (batch,) = outbox.iterdir()
+    left = outbox / ".invites-new-20310101T000000Z"
+    left.mkdir()
+    past = time.time() - 31 * 24 * 3600
+    for path in (left, batch / "manifest.csv"):
+        os.utime(path, (past, past))
+    office.invites("send", office.write(ADA, BOB), "--accept-clock")
+    assert not batch.exists()
+    assert not left.exists()

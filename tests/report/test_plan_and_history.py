@@ -136,6 +136,8 @@ def test_history_is_a_table_and_a_document() -> None:
         at=NOW,
         meeting_id="m",
         title="[bold]Title",
+        start=NOW,
+        timezone="Europe/Berlin",
         address="ada@example.org",
         kind="invitation",
         sequence=0,
@@ -159,8 +161,10 @@ def test_history_is_a_table_and_a_document() -> None:
         exit_code=None,
         counts={"sent": 2, "sent_again": 0},
     )
-    printed = _printed(message_table([message]))
-    assert "[bold]Title" in printed
+    printed = _printed(message_table([message], timezone="America/New_York"))
+    assert "[bold]Title, 2031-01-01 03:15 Europe/Berlin (m)" in printed
+    assert "messages (times in America/New_York)" in printed
+    assert "2030-12-31 21:15:00" in printed
     assert "250 ok" in printed
     assert "cut short" in _printed(run_table([run]))
     document = json.loads(json.dumps(document_of([message, run])))
