@@ -320,7 +320,7 @@ class Composer:
                 skew=sender.rule.skew,
                 earlier_until=earlier_until,
                 demo=sender.demo,
-                now=revision.dtstamp,
+                now=revision.dtstamp if revision.kind is Kind.REMINDER else None,
             ),
             message=message,
             event=event,

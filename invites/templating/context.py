@@ -86,7 +86,7 @@ class LetterFacts:
     shows the link as opening that much later.
     `earlier_until` is when a link that was sent earlier stops admitting, in seconds since 1970.
     `demo` is true where links are signed with a throw-away secret.
-    `now` (aware) is when the letter is written, from which a reminder counts.
+    `now` (aware) is when a reminder is written, from which it counts; None for other letters.
     """
 
     meeting: Meeting

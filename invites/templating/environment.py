@@ -158,6 +158,8 @@ def letter_environment(
 
 def wrapped(text: str) -> str:
     """Return `text` with its lines broken at blanks; a long word, such as a link, stays whole."""
+    if len(text) <= LINE_AT_MOST:
+        return text
     return "\n".join(
         line if len(line) <= LINE_AT_MOST else _WRAPPER.fill(line) for line in text.split("\n")
     )
