@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 
 import pytest
 
@@ -331,3 +332,82 @@ def test_zone_data_older_than_the_ledgers_or_unknown_are_refused(
 ) -> None:
     """Older rules would move meetings back to where they are not."""
     assert bool(zone_data_fault(recorded, current)) is fault
+
+
+def test_many_new_invitations_at_once_are_held_and_updates_go_out() -> None:
+    """More than are live, and more than twenty: none is sent before a yes."""
+    world = meetings_of(21).edit("m000", title="Another")
+    world.put(*(meeting(f"n{number}", attendee(f"New{number}")) for number in range(22)))
+    plan = world.plan()
+    (refusal,) = plan.refusals
+    assert (refusal.guard, refusal.found, refusal.live) == ("growth", 22, 21)
+    assert len(refusal.examples) == 3
+    assert [kind for _, kind, _ in said(plan)] == ["update"]
+    assert {hold.reason for hold in plan.held} == {Reason.GROWTH}
+    assert len(world.plan(accept=plan.accept_code).actions) == 23
+
+
+def test_a_scopes_first_run_is_no_growth() -> None:
+    """There is nothing yet to be compared with."""
+    world = World().put(*(meeting(f"m{n}", attendee(f"P{n}")) for n in range(200)))
+    assert len(world.plan().actions) == 200
+
+
+def test_a_new_address_that_is_held_leaves_the_old_one_its_invitation() -> None:
+    """Both messages of a changed address go out, or none."""
+    people = [attendee(f"P{number}", user_id=f"u{number}") for number in range(21)]
+    world = World().put(meeting("m", *people))
+    world.run()
+    moved = [
+        replace(one, address=f"new-{one.address}", email=f"new-{one.address}") for one in people
+    ]
+    world.wait(DAY).edit("m", attendees=tuple(moved))
+    plan = world.plan(growth=Fraction(1, 2))
+    assert [refusal.guard for refusal in plan.refusals] == ["growth"]
+    assert plan.actions == ()
+    assert len(world.plan(growth=Fraction(1, 2), accept=plan.accept_code).actions) == 42
+
+
+def test_another_organizers_mailbox_sends_nothing_to_those_invited_before_a_yes() -> None:
+    """Receivers refuse an update by another organizer: a person is to look first."""
+    world = meetings_of(2, attendees=2).put(meeting("new", attendee("Eve")))
+    world.terms = replace(world.terms, mailbox="other@example.com")
+    plan = world.plan()
+    (refusal,) = plan.refusals
+    assert (refusal.guard, refusal.found) == ("organizer", 4)
+    assert said(plan) == [("eve@example.org", "invitation", 0)]
+    assert len(world.plan(accept=plan.accept_code).actions) == 5
+
+
+def test_a_yes_is_to_these_guards_under_these_settings() -> None:
+    """The code stays while counts fall, and is another one under another secret."""
+    world = meetings_of(30).put(meeting("soon", attendee("Eve"), start=NOW + DAY + HOUR))
+    world.run()
+    for meeting_id in list(world.meetings):
+        world.edit(meeting_id, title="Another")
+    code = world.plan().accept_code
+    assert world.wait(2 * HOUR).plan().accept_code == code
+    world.terms = replace(world.terms, alarm="5m")
+    assert world.plan().accept_code != code
+
+
+def test_only_one_persons_loss_is_no_shrink() -> None:
+    """What `--only` leaves out is neither sent nor guarded."""
+    world = lose(meetings_of(20), 3)
+    assert world.plan(withdraw_now=True, only=(Only("meeting", "m000"),)).refusals == ()
+    assert len(world.plan(withdraw_now=True, only=(Only("meeting", "m000"),)).actions) == 1
+
+
+def test_all_guards_of_a_plan_are_told_together_and_one_code_says_yes_to_them() -> None:
+    """Losses, new ones and updates at once: three refusals, one yes."""
+    world = lose(meetings_of(60), 10)
+    for meeting_id in list(world.meetings):
+        world.edit(meeting_id, title=f"Another {meeting_id}")
+    world.put(*(meeting(f"n{number}", attendee(f"New{number}")) for number in range(70)))
+    plan = world.plan()
+    tripped = {refusal.guard for refusal in plan.refusals}
+    assert {"shrink", "growth", "change"} <= tripped
+    assert said(plan) == []
+    accepted = world.plan(accept=plan.accept_code)
+    assert (accepted.refusals, accepted.accepted) == ((), len(plan.refusals))
+    assert len(accepted.actions) == 130
