@@ -9,15 +9,17 @@ says in which fields (none: then only what does not count has changed).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from invites.model import Attendance, Attendee, Change, Meeting, Room, Server, Status, Validity
+from invites.roster.columns import COLUMNS, Scope, compared
 from invites.times import zone
 
 DIGEST_OCTETS = 16
@@ -194,23 +196,27 @@ def drafted(meeting: Meeting, *, room: Room, validity: Validity, terms: Terms) -
     return MeetingDraft(meeting=meeting, facts=facts, drafts=drafts)
 
 
+_PERSON = compared(Scope.ATTENDEE)
+"""The attendee's columns whose change sends a message: digest, JSON and changes follow from them."""
+_FIELDS = tuple(column.field or column.name for column in _PERSON)
+_values_of: Callable[[Attendee], tuple[Any, ...]] = attrgetter(*_FIELDS)
+
+
+_told_of: Callable[[Attendee], tuple[Any, ...]] = attrgetter(
+    *(field for field in _FIELDS if field != "attendance")
+)
+
+
 def attendee_digest(meeting_digest: str, attendee: Attendee) -> str:
     """Return the digest of everything that counts for this attendee in this meeting."""
-    text = "\0".join(
-        (
-            meeting_digest,
-            attendee.name,
-            "1" if attendee.moderator else "0",
-            attendee.avatar,
-            attendee.user_id,
-            attendee.group,
-            " ".join(attendee.features),
-            expected_as(attendee),
-            attendee.language or "",
-            attendee.timezone or "",
-        )
-    )
-    return blake2b(text.encode(), digest_size=DIGEST_OCTETS).hexdigest()
+    return _digest((meeting_digest, expected_as(attendee), *map(_as_text, _told_of(attendee))))
+
+
+def _as_text(value: Any) -> str:
+    """Return a column's value as people read it; two values differ exactly where this does."""
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return "" if value is None else str(value)
 
 
 def expected_as(attendee: Attendee) -> str:
@@ -221,29 +227,22 @@ def expected_as(attendee: Attendee) -> str:
 def attendee_json(attendee: Attendee) -> str:
     """Return the attendee as one line of JSON; columns of the user's own are for the templates."""
     facts: dict[str, Any] = {
-        "name": attendee.name,
         "email": attendee.email,
         "mailbox": attendee.mailbox,
         "address": attendee.address,
     }
-    optional: dict[str, Any] = {
-        "moderator": attendee.moderator,
-        "avatar": attendee.avatar,
-        "language": attendee.language,
-        "timezone": attendee.timezone,
-        "features": attendee.features,
-        "user_id": attendee.user_id,
-        "group": attendee.group,
-        "columns": dict(attendee.columns),
+    facts |= {
+        field: value
+        for column, field, value in zip(_PERSON, _FIELDS, _values_of(attendee), strict=True)
+        if value and value != column.empty
     }
-    if attendee.attendance is not Attendance.REQUIRED:
-        facts["attendance"] = attendee.attendance.value
-    facts.update({name: value for name, value in optional.items() if value})
+    if attendee.columns:
+        facts["columns"] = dict(attendee.columns)
     return json.dumps(facts, ensure_ascii=False)
 
 
 def attendee_from(text: str) -> Attendee:
-    """Return the attendee that `attendee_json` wrote."""
+    """Return the attendee that `attendee_json` wrote; what JSON has no word for comes back."""
     facts: dict[str, Any] = json.loads(text)
     facts["attendance"] = Attendance(facts.get("attendance", Attendance.REQUIRED.value))
     facts["features"] = tuple(facts.get("features", ()))
@@ -298,22 +297,8 @@ def _digest(parts: tuple[str, ...]) -> str:
 
 
 RAISES_SEQUENCE = frozenset(
-    {
-        "start",
-        "end",
-        "room",
-        "server",
-        "validity",
-        "key",
-        "organizer",
-        "status",
-        "moderator",
-        "name",
-        "avatar",
-        "user_id",
-        "group",
-        "features",
-    }
+    {column.told for column in COLUMNS if column.raises_sequence}
+    | {"server", "validity", "key", "organizer"}
 )
 """The fields whose change moves the entry (RFC 5546 2.1.4), its link or its token: SEQUENCE + 1.
 
@@ -399,22 +384,18 @@ def _link(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
 
 
 def _person(old: Attendee, new: Attendee) -> Iterator[Change]:
-    if old.moderator != new.moderator:
-        yield Change(field="moderator", old=old.moderator, new=new.moderator)
-    elif expected_as(old) != expected_as(new):
-        yield Change(field="attendance", old=old.attendance.value, new=new.attendance.value)
-    pairs = (
-        ("name", old.name, new.name),
-        ("avatar", old.avatar, new.avatar),
-        ("user_id", old.user_id, new.user_id),
-        ("group", old.group, new.group),
-        ("features", " ".join(old.features), " ".join(new.features)),
-        ("language", old.language, new.language),
-        ("attendee_timezone", old.timezone, new.timezone),
-    )
-    for field, before, after in pairs:
-        if before != after:
-            yield Change(field=field, old=before, new=after)
+    for column, before, after in zip(_PERSON, _values_of(old), _values_of(new), strict=True):
+        if column.name == "attendance":
+            # A moderator is CHAIR whatever the cell says; a new flag is told by itself.
+            differs = old.moderator == new.moderator and expected_as(old) != expected_as(new)
+        else:
+            differs = before != after
+        if differs:
+            yield Change(field=column.told, old=_shown(before), new=_shown(after))
+
+
+def _shown(value: Any) -> str | bool | None:
+    return value if value is None or isinstance(value, bool) else _as_text(value)
 
 
 def changes_json(changes: tuple[Change, ...]) -> str | None:
