@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from invites.model import Attendance, Kind, Status
 from invites.planning.facts import RAISES_SEQUENCE
+from invites.roster.columns import folded_name
 from invites.templating.dates import (
     DEFAULT_LANGUAGE,
     LocalTime,
@@ -161,6 +162,8 @@ class ChangeView:
 class Columns:
     """`columns` in a template: the roster's own columns, by attribute or by name in brackets.
 
+    A column is found under the header's own spelling (`columns["Room No"]`) as well as under the
+    name that the roster has it by (`columns.room_no`).
     Has no public attributes, so that a column may be called `items`.
     """
 
@@ -172,11 +175,11 @@ class Columns:
 
     def __getitem__(self, name: str) -> str:
         """Return the cell's text; KeyError where the roster has no such column."""
-        return self._values[name]
+        return self._values[name if name in self._values else folded_name(name)]
 
     def __contains__(self, name: object) -> bool:
         """Tell whether the roster has the column."""
-        return name in self._values
+        return isinstance(name, str) and (name in self._values or folded_name(name) in self._values)
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the columns' names."""

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from jinja2 import nodes
 
 from invites.errors import TemplateError
+from invites.roster.columns import folded_name
 from invites.templating.context import LINK, MARKERS, TEXT_FIELDS, one_line, part_files, plain
 from invites.templating.sources import is_html
 
@@ -299,7 +300,8 @@ def _path(node: nodes.Node) -> Path | None:
             nodes.Getattr(node=nodes.Name(name=root), attr=name)
             | nodes.Getitem(node=nodes.Name(name=root), arg=nodes.Const(value=str(name)))
         ) if root in {ATTENDEE, COLUMNS}:
-            return (root, name)
+            # One column in two spellings is one use: a slot here and computed with there is none.
+            return (root, folded_name(name) if root == COLUMNS else name)
         case _:
             return None
 

@@ -12,6 +12,7 @@ import pytest
 from invites.errors import Exit, TemplateError
 from invites.model import Attendee, Kind
 from invites.templating import LetterFacts, LetterWriter, Templates, shipped_folder
+from invites.templating.share import filled
 
 Folder = Callable[[dict[str, str]], Path]
 LINK = "https://meet.example.com/r?jwt=aaa.bbb.ccc"
@@ -158,6 +159,29 @@ def test_a_column_that_the_roster_lacks_is_an_error_with_file_and_line(
         writer.shared(Kind.INVITATION, facts, attendee, LINK)
     known = replace(attendee, columns={"phone": "+49 30 1"})
     assert "+49 30 1" in writer.letter(Kind.INVITATION, facts, known, LINK).text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{{ columns["Room No"] }}',
+        "{{ columns.Room_No }}",
+        "{{ columns.ROOM_NO }}",
+        '{% if "Room No" in columns %}{{ columns.room_no }}{% endif %}',
+        '{{ columns["Room No"] }}{% if columns.room_no == "B 12" %}!{% endif %}',
+    ],
+)
+def test_a_column_is_found_under_its_headers_own_spelling(
+    folder_of: Folder, facts: LetterFacts, attendee: Attendee, said: str
+) -> None:
+    """As people copy it from the header, filled in for each or computed with, and shared alike."""
+    folder = folder_of({"invitation.txt.j2": "{{ link }} " + said})
+    writer = LetterWriter(Templates.load(folder))
+    known = replace(attendee, columns={"room_no": "B 12"})
+    alone = writer.letter(Kind.INVITATION, facts, known, LINK).text
+    assert "B 12" in alone
+    shared = writer.shared(Kind.INVITATION, facts, known, LINK)
+    assert filled(shared.text, known, LINK) == alone
 
 
 def test_an_error_with_the_link_in_its_reason_does_not_show_it(
