@@ -148,6 +148,8 @@ class MessageQueue:
         match outcome:
             case Unknown() | Deferred(lost=True):
                 self._lost.append(outcome.key)
+                if isinstance(self.error, ServerDownError):  # another worker's, a moment later
+                    self.error.lost = (*self.error.lost, outcome.key)
             case _:
                 self._lost.clear()
                 self._in_doubt = False  # whatever it said, it is there

@@ -293,6 +293,16 @@ def test_a_dead_server_is_told_by_one_that_was_never_tried(journal: Recorder) ->
     assert set(journal.kinds().values()) == {"Deferred"}
 
 
+def test_all_that_several_connections_lost_to_a_dead_server_is_named(journal: Recorder) -> None:
+    """Also what the other workers had in hand when the fifth was lost."""
+    with ScriptedServer(faults=[Fault("RCPT", "drop")]) as server:
+        delivery = SmtpDelivery(plain_relay(server, connections=3))
+        with pytest.raises(ServerDownError) as down:
+            delivery.deliver(messages(60), journal, stop=never)
+    assert set(down.value.lost) == set(journal.outcomes)
+    assert len(down.value.lost) == len(journal.outcomes) <= 8
+
+
 def test_a_session_that_does_not_open_ends_the_run_whatever_was_tried(journal: Recorder) -> None:
     """Nothing was said of a message yet: five tried ones tell enough."""
     with ScriptedServer(faults=[Fault("EHLO", "drop")]) as server:
