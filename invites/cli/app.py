@@ -80,19 +80,29 @@ class _Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, _context: object, name: str) -> Any:
-        if name not in COMMANDS:
-            return None
-        function = getattr(import_module(f"invites.cli.{name}"), name)
-        alone = typer.Typer(context_settings=_SETTINGS, rich_markup_mode=None, add_completion=False)
-        summary = (function.__doc__ or "").partition("\n")[0]
-        alone.command(name, short_help=summary)(spread(function))
-        return get_command(alone)
+        return _command(name) if name in COMMANDS else None
+
+
+def _command(name: str) -> Any:
+    function = getattr(import_module(f"invites.cli.{name}"), name)
+    alone = typer.Typer(context_settings=_SETTINGS, rich_markup_mode=None, add_completion=False)
+    summary = (function.__doc__ or "").partition("\n")[0]
+    alone.command(name, short_help=summary)(spread(function))
+    return get_command(alone)
 
 
 _SETTINGS = {"help_option_names": ["--help", "-h"], "max_content_width": 100}
 
 
-def _command_line() -> typer.Typer:
+def _called(arguments: list[str]) -> Any:
+    """Call the command, directly where its name comes first: the way by the table costs 50 ms."""
+    if arguments and arguments[0] in COMMANDS and "_INVITES_COMPLETE" not in os.environ:
+        name, *rest = arguments
+        return _command(name)(rest, prog_name=f"invites {name}", standalone_mode=False)
+    return _table()(arguments, prog_name="invites", standalone_mode=False)
+
+
+def _table() -> typer.Typer:
     app = typer.Typer(
         name="invites",
         cls=_Commands,
@@ -122,7 +132,7 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
         as_json="--json" in arguments, verbose=not {"-v", "--verbose"}.isdisjoint(arguments)
     )
     try:
-        outcome = _command_line()(list(arguments), prog_name="invites", standalone_mode=False)
+        outcome = _called(list(arguments))
     except InvitesError as error:
         return _refused(error, call)
     except typer.TyperException as error:
