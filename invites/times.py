@@ -201,6 +201,11 @@ def iso_z(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def local(moment: datetime, in_zone: str) -> str:
+    """Return an instant as people of a zone (an IANA name) read it, with that zone's name."""
+    return f"{moment.astimezone(zone(in_zone)):%Y-%m-%d %H:%M} ({in_zone})"
+
+
 def in_utc(moment: datetime, in_zone: ZoneInfo, *, with_offset: str = "") -> datetime:
     """Return `moment` in UTC; where it has no offset, clocks in `in_zone` show it.
 

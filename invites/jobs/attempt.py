@@ -22,6 +22,7 @@ from invites.ledger.runs import sent_since
 from invites.model import Roster
 from invites.planning.attempts import Cause, JobState, OpenDue
 from invites.problems import lines_of
+from invites.report.lines import Line
 from invites.roster.files import RosterMovesError
 from invites.roster.source import (
     RosterTooOldError,
@@ -99,7 +100,7 @@ def _read_or_noted(
     options = options_for(wakeup, job, due)
     try:
         demand_guards(ledger, options, now=wakeup.now)
-        return read(wakeup, job, tried)
+        return _read_when_still(wakeup, job, tried)
     except (GuardError, RosterRefusedError) as refusal:
         cause = cause_of(refusal, stopped=False)
         known = tried is not None and tried.due == due and tried.cause is cause
@@ -107,6 +108,29 @@ def _read_or_noted(
             source = " + ".join(place.text for place in job.roster)
             note_refused(ledger, options, refusal, source=source, now=wakeup.now)
         raise
+
+
+WAITS_FOR_ROSTER = timedelta(minutes=10)
+"""How long `--force` waits for a roster that is still being written: somebody sits there."""
+
+_LOOKS = 5
+
+
+def _read_when_still(wakeup: WakeUp, job: Job, tried: OpenDue | None) -> Roster:
+    """Read the roster; with `--force` wait until it is still, instead of for the next wake-up."""
+    until = wakeup.now + WAITS_FOR_ROSTER
+    for _ in range(_LOOKS if wakeup.options.force else 0):
+        try:
+            return read(wakeup, job, tried)
+        except RosterMovesError as moves:
+            if wakeup.effects.stop() or moves.still_at > until:
+                raise
+            text = (
+                f"job {job.name}: waits until the roster is still, at {moves.still_at:%H:%M:%S} UTC"
+            )
+            wakeup.tell(Line(event="roster_moves", text=text, facts={"job": job.name}))
+            wakeup.effects.pause(max(moves.still_at - wakeup.now, timedelta(seconds=1)))
+    return read(wakeup, job, tried)
 
 
 def read(wakeup: WakeUp, job: Job, tried: OpenDue | None) -> Roster:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from shlex import quote
@@ -14,6 +15,7 @@ from invites.planning.attempts import Again, Cause
 from invites.planning.state import State
 from invites.report.lines import Level, Line
 from invites.report.notice import News, Notice, notice_message, notice_of
+from invites.times import local
 
 if TYPE_CHECKING:
     from invites.settings import Job
@@ -40,6 +42,10 @@ _REMEDIES = {
 }
 
 
+_CLAIM = re.compile(r"--claim \S+")
+"""How a problem of the file names the scope that a meeting belongs to."""
+
+
 def is_told(job: Job, outcome: JobOutcome) -> bool:
     """Tell whether people hear of a due time that is completed or closed; open ones have patience."""
     if outcome.missed or outcome.caught_up or job.notify_always:
@@ -51,7 +57,13 @@ def news_of(job: Job, outcome: JobOutcome) -> News:
     """Return what a notice says of an outcome."""
     code = outcome.run.plan.accept_code if outcome.run is not None else "CODE"
     remedy = ""
-    if outcome.cause is not None:
+    claimed = next((found for line in outcome.lines if (found := _CLAIM.search(line))), None)
+    if claimed is not None:
+        remedy = (
+            "earlier sends by hand made these meetings another scope's. If they are this job's, run "
+            f"`invites run {quote(job.name)} --force {claimed[0]}` once."
+        )
+    elif outcome.cause is not None:
         remedy = _REMEDIES[outcome.cause].format(job=quote(job.name), code=code)
     elif outcome.exit_code is Exit.IN_PART:
         remedy = "see the lines above: correct rows that were left out; `invites history` shows "
@@ -67,7 +79,7 @@ def news_of(job: Job, outcome: JobOutcome) -> News:
         what=_verdict(outcome),
         why=outcome.text,
         remedy=remedy,
-        then=_next(outcome),
+        then=_next(outcome, job.timezone),
         lines=outcome.lines,
         facts=facts,
     )
@@ -97,12 +109,12 @@ def _late(outcome: JobOutcome) -> str:
     return f", for {outcome.caught_up} earlier {earlier} as well, which did not happen"
 
 
-def _next(outcome: JobOutcome) -> str:
+def _next(outcome: JobOutcome, timezone: str) -> str:
     if outcome.missed:
         return "this due time is not tried again; the next one runs as set."
     if outcome.cause is None or outcome.until is None:
         return ""
-    until = f"{outcome.until:%Y-%m-%d %H:%M} UTC"
+    until = local(outcome.until, timezone)
     if outcome.cause.again is Again.EVERY_WAKE_UP:
         return f"it is tried again at every wake-up until {until}."
     return (
@@ -126,7 +138,10 @@ def notify(wakeup: WakeUp, job: Job, outcome: JobOutcome) -> bool:
 
     What goes wrong here is told to the log alone, and changes nothing else.
     """
-    return _mailed(wakeup, job, news_of(job, outcome))
+    # What lasts, and a relay that is down for messages and notices alike, is told once in the log.
+    quiet = outcome.repeated or outcome.cause is Cause.SERVER
+    level = Level.INFO if quiet else Level.WARNING
+    return _mailed(wakeup, job, news_of(job, outcome), level=level)
 
 
 def notify_of_side(wakeup: WakeUp, side: SideOutcome) -> None:
@@ -147,10 +162,10 @@ def notify_of_side(wakeup: WakeUp, side: SideOutcome) -> None:
         lines=side.lines,
         facts={name: str(count) for name, count in side.ended.items() if count},
     )
-    _mailed(wakeup, job, news)
+    _mailed(wakeup, job, news, level=Level.WARNING)
 
 
-def _mailed(wakeup: WakeUp, job: Job, news: News) -> bool:
+def _mailed(wakeup: WakeUp, job: Job, news: News, *, level: Level) -> bool:
     if not job.notify or wakeup.options.simulated or wakeup.options.dry_run:
         return True
     try:
@@ -162,14 +177,14 @@ def _mailed(wakeup: WakeUp, job: Job, news: News) -> bool:
                 _messages_of(wakeup, job, notice, now), journal, stop=wakeup.effects.stop
             )
     except InvitesError as error:
-        wakeup.tell(_not_told(job, str(error)))
+        wakeup.tell(_not_told(job, str(error), level))
         return False
     except Exception as error:  # noqa: BLE001 - a notice never changes what became of a run
-        wakeup.tell(_not_told(job, f"unexpected failure: {type(error).__name__}"))
+        wakeup.tell(_not_told(job, f"unexpected failure: {type(error).__name__}", level))
         return False
     unsent = [one for one in journal.outcomes if not isinstance(one, Sent)]
     for one in unsent:
-        wakeup.tell(_not_told(job, one.answer))
+        wakeup.tell(_not_told(job, one.answer, level))
     return len(unsent) < len(journal.outcomes)
 
 
@@ -192,10 +207,10 @@ def _messages_of(wakeup: WakeUp, job: Job, notice: Notice, now: datetime) -> lis
     return messages
 
 
-def _not_told(job: Job, why: str) -> Line:
+def _not_told(job: Job, why: str, level: Level) -> Line:
     return Line(
         event="notice_failed",
-        level=Level.WARNING,
+        level=level,
         text=f"job {job.name}: the notice could not be sent: {why}",
         facts={"job": job.name},
     )

@@ -118,7 +118,8 @@ class JobOutcome:
     what to do, `lines` are problems and refusals, one line each.
     `run` is None where nothing was planned.  `missed` where the due time was closed without having
     been completed, `caught_up` counts the earlier due times that this run stood for.
-    `until` is up to when an open due time is tried again.
+    `until` is up to when an open due time is tried again; `repeated` where the attempt before
+    ended with the same cause, so that it is no news.
     """
 
     job: str
@@ -133,6 +134,7 @@ class JobOutcome:
     missed: bool = False
     caught_up: int = 0
     until: datetime | None = None
+    repeated: bool = False
 
     @property
     def counts(self) -> Mapping[str, int]:

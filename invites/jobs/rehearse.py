@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from invites.errors import Exit, InvitesError
 from invites.jobs.attempt import ended, options_for, read, refused
-from invites.jobs.options import JobOutcome, WakeUp, WakeUpReport, due_rule, inputs_of
+from invites.jobs.attend import due_but_left
+from invites.jobs.options import JobOutcome, WakeUp, WakeUpReport
 from invites.jobs.tell import tell_job
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.jobs import job_state
-from invites.planning.attempts import Cause, CloseAsMissed, Run, decide
-from invites.planning.due import last_due
+from invites.planning.attempts import Cause
 from invites.sending import RunReport
 from invites.sending import rehearse as rehearse_send
 
@@ -29,23 +29,13 @@ def rehearse(wakeup: WakeUp) -> WakeUpReport:
     with open_ledger(url, lock=False, after_restore=after_restore) as ledger:
         ledger.demand_sound()
         for job in wakeup.jobs:
-            state = job_state(ledger, job.name)
-            due = _due(wakeup, job, state)
+            due = due_but_left(wakeup, ledger, job)
             if due is not None:
+                state = job_state(ledger, job.name)
                 outcome = _rehearsed(wakeup, ledger, job, due, state)
                 tell_job(wakeup, outcome)
                 outcomes.append(outcome)
     return WakeUpReport(at=wakeup.now, outcomes=tuple(outcomes))
-
-
-def _due(wakeup: WakeUp, job: Job, state: JobState | None) -> datetime | None:
-    rule, now = due_rule(job), wakeup.now
-    inputs = inputs_of(wakeup, job)
-    match decide(state, rule, now=now, retry_for=job.retry_for, inputs=inputs):
-        case Run(due=due) | CloseAsMissed(due=due):
-            return due
-        case _:
-            return last_due(rule, now) if wakeup.options.force else None
 
 
 def _rehearsed(

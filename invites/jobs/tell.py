@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from invites.errors import Exit
 from invites.jobs.options import JobOutcome, SideOutcome, WakeUp
+from invites.planning.attempts import Again
 from invites.report.lines import Level, Line
+from invites.times import local
 
 
 def tell_job(wakeup: WakeUp, outcome: JobOutcome) -> None:
@@ -22,9 +24,25 @@ def tell_job(wakeup: WakeUp, outcome: JobOutcome) -> None:
         "took": outcome.took,
         **{name: count for name, count in outcome.counts.items() if count},
     }
-    text = f"job {outcome.job}: {outcome.text}"
-    wakeup.tell(Line(event=_event(outcome), level=_level(outcome), text=text, facts=facts))
-    _tell_details(wakeup, outcome.job, outcome.lines)
+    text = f"job {outcome.job}: {outcome.text}{_what_ends_it(wakeup, outcome)}"
+    level = _level(outcome)
+    wakeup.tell(Line(event=_event(outcome), level=level, text=text, facts=facts))
+    details = Level.INFO if outcome.repeated else Level.WARNING
+    _tell_details(wakeup, outcome.job, outcome.lines, level=details)
+
+
+def _what_ends_it(wakeup: WakeUp, outcome: JobOutcome) -> str:
+    """Say of an open due time which one it is, until when it is open, and what ends it."""
+    job = next((job for job in wakeup.settings.jobs if job.name == outcome.job), None)
+    if job is None or outcome.cause is None or outcome.until is None:
+        return ""
+    due, until = local(outcome.due, job.timezone), local(outcome.until, job.timezone)
+    ends = (
+        "the next wake-up tries it again"
+        if outcome.cause.again is Again.EVERY_WAKE_UP
+        else "the first wake-up after the roster, the settings or an acceptance changed tries it again"
+    )
+    return f"; due {due}, open until {until}: {ends}"
 
 
 def _event(outcome: JobOutcome) -> str:
@@ -38,7 +56,8 @@ def _level(outcome: JobOutcome) -> Level:
     if outcome.missed:
         return Level.ERROR
     if outcome.cause is not None:
-        return Level.INFO if outcome.cause.patience else Level.ERROR
+        # Under cron each line is a mail: a state that lasts is told when it begins.
+        return Level.INFO if outcome.cause.patience or outcome.repeated else Level.ERROR
     return Level.INFO if outcome.exit_code is Exit.DONE else Level.WARNING
 
 
@@ -56,9 +75,9 @@ def tell_side(wakeup: WakeUp, side: SideOutcome) -> None:
             facts={"scope": side.scope, "exit": int(side.exit_code), **side.ended},
         )
     )
-    _tell_details(wakeup, side.scope, side.lines)
+    _tell_details(wakeup, side.scope, side.lines, level=Level.WARNING)
 
 
-def _tell_details(wakeup: WakeUp, job: str, lines: Iterable[str]) -> None:
+def _tell_details(wakeup: WakeUp, job: str, lines: Iterable[str], *, level: Level) -> None:
     for line in lines:
-        wakeup.tell(Line(event="detail", level=Level.WARNING, text=line, facts={"job": job}))
+        wakeup.tell(Line(event="detail", level=level, text=line, facts={"job": job}))

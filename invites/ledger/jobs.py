@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
+from invites.errors import Exit
 from invites.ledger.engine import Ledger
 from invites.ledger.read import standing_condition
 from invites.ledger.schema import (
@@ -22,7 +23,7 @@ from invites.ledger.schema import (
     shared_facts,
 )
 from invites.ledger.write import insert_into
-from invites.planning.attempts import Cause, Inputs, JobState, OpenDue
+from invites.planning.attempts import Cause, Inputs, JobState, OpenDue, Untold
 from invites.planning.facts import Known, attendee_from, meeting_facts_from
 from invites.planning.reminders import Reminder, Standing
 from invites.planning.state import State
@@ -95,6 +96,10 @@ def _state_json(state: JobState) -> dict[str, Any]:
             "inputs": [tried.inputs.roster, tried.inputs.settings, tried.inputs.acceptance],
             "noticed": sorted(cause.value for cause in tried.noticed),
         },
+        "untold": [
+            [_seconds(end.due), int(end.exit_code), None if end.cause is None else end.cause.value]
+            for end in state.untold
+        ],
     }
 
 
@@ -103,6 +108,15 @@ def _state_from(kept: Mapping[str, Any]) -> JobState:
         watermark=instant(kept["watermark"]),
         missed=None if kept["missed"] is None else instant(kept["missed"]),
         open=None if kept["open"] is None else _open_from(kept["open"]),
+        untold=tuple(_untold_from(*end) for end in kept.get("untold", ())),
+    )
+
+
+def _untold_from(due: int, exit_code: int, cause: str | None) -> Untold:
+    return Untold(
+        due=instant(due),
+        exit_code=Exit(exit_code),
+        cause=None if cause is None else Cause(cause),
     )
 
 

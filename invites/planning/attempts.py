@@ -121,16 +121,31 @@ class OpenDue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Untold:
+    """How a due time ended of which nobody could be told; `cause` is None where it was completed."""
+
+    due: datetime
+    exit_code: Exit
+    cause: Cause | None = None
+
+
+UNTOLD_AT_MOST = 30
+"""So many ends of due times wait to be told; of more, the latest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
     """What the ledger remembers of a job's due times.
 
     `watermark` is the last due time that was completed or closed as missed, or the moment at which
     the job was seen for the first time.  `missed` is the last due time that was closed as missed.
+    `untold` are ends whose notice could not be sent, the earliest first.
     """
 
     watermark: datetime
     open: OpenDue | None = None
     missed: datetime | None = None
+    untold: tuple[Untold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +279,11 @@ def noticed(state: JobState) -> JobState:
         return state
     tried = replace(state.open, noticed=state.open.noticed | {state.open.cause})
     return replace(state, open=tried)
+
+
+def with_untold(state: JobState, end: Untold) -> JobState:
+    """Return the state after the notice of a due time's end could not be sent."""
+    return replace(state, untold=(*state.untold, end)[-UNTOLD_AT_MOST:])
 
 
 def completes(exit_code: Exit) -> bool:

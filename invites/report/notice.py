@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from zoneinfo import ZoneInfo
 
 from invites.messages.headers import date_field, mailbox_field, unstructured
-from invites.times import zone
+from invites.times import local, zone
 
 LINES_AT_MOST = 25
 """Problems and refusals that a notice lists; the rest is counted."""
@@ -52,7 +51,7 @@ def notice_of(news: News) -> Notice:
     tz = zone(news.timezone)
     subject = f"invites: job {news.job} of {news.due.astimezone(tz):%Y-%m-%d} {news.what}"
     parts = [
-        f"The job {news.job}, due {_said(news.due, tz)}, {news.what}.",
+        f"The job {news.job}, due {local(news.due, news.timezone)}, {news.what}.",
         news.why,
         _listed(news.lines),
         f"What to do: {news.remedy}" if news.remedy else "",
@@ -85,10 +84,6 @@ def notice_message(
         + b"Content-Transfer-Encoding: base64\r\n\r\n"
     )
     return message_id, header + body
-
-
-def _said(due: datetime, tz: ZoneInfo) -> str:
-    return f"{due.astimezone(tz):%Y-%m-%d %H:%M} ({tz.key})"
 
 
 def _listed(lines: Sequence[str]) -> str:

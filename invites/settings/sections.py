@@ -197,6 +197,7 @@ class Job(Section):
     require: Annotated[
         tuple[str, ...], BeforeValidator(types.some_of("digest", "rows", or_none=True))
     ] = ()
+    ping: Annotated[str, BeforeValidator(types.ping)] = ""
     notify: Annotated[tuple[str, ...], BeforeValidator(paths.emails)] = ()
     notify_always: Switch = False
 
@@ -245,6 +246,7 @@ NEVER_SHOWN: Final = frozenset(
         ("smtp", "password_command"),
         ("smtp", "token_command"),
         ("ledger", "url"),
+        ("job", "ping"),
     }
 )
 """Keys whose value no error shows: it is a secret, may hold one, or is one by mistake."""

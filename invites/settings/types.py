@@ -167,6 +167,21 @@ def _cron(value: str) -> str:
     return " ".join(value.split())
 
 
+def ping(value: object) -> str:
+    """Return a dead man's switch's URL, which may be a secret; empty text for none."""
+    if value == "":
+        return ""
+    if isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value:
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            parts = urlsplit("")
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        if fits and not (parts.query or parts.fragment or parts.username):
+            return value
+    raise Unfit("an http or https address without user, query and fragment, or nothing")
+
+
 def weekdays(value: object) -> frozenset[int]:
     """Return the days of `mon-sun`, `mon,wed` or `fri-mon` as `datetime.weekday()` numbers."""
     if not isinstance(value, str):

@@ -167,3 +167,10 @@ def test_the_image_copies_what_is_there() -> None:
     for name in sources:
         assert f"!{name}" in allowed
         assert (DEPLOY.parent / name).exists(), name
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_service_leaves_no_core_file_and_has_bounds(unit: str) -> None:
+    """The secret is in memory; a fault is to end the service, not the machine."""
+    lines = (SYSTEMD / unit).read_text("utf-8").splitlines()
+    assert {"LimitCORE=0", "MemoryMax=2G", "TasksMax=64"} <= set(lines)

@@ -93,6 +93,7 @@ class House:
                 timer=time.monotonic,
                 stop=lambda: self.stop,
                 on_message=self.on_message,
+                pause=self.pause,
             ),
             options=RunOptions(**options),
             tell=self.lines.append,
@@ -102,6 +103,10 @@ class House:
         # Compiling templates is most of a quiet wake-up's work; jobs make no difference to it.
         vars(wakeup)["renderer"] = _WORKSHOPS[self.sections]
         return wakeup
+
+    def pause(self, span: timedelta) -> None:
+        """Let time pass."""
+        self.now += span
 
     def wake(self, at: datetime | str | None = None, **options: Any) -> WakeUpReport:
         """Wake up, at this time of the day (UTC) or at this instant."""

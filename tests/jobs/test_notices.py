@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from invites import ledger
+from invites import settings as settings_package
 from invites.errors import Exit
 from invites.planning.attempts import Cause
+from invites.report.lines import Level
 from tests.jobs.conftest import OPERATORS, House, notices, row, subjects
 from tests.peers.smtp_server import Fault, ScriptedServer
 
@@ -45,7 +47,7 @@ def test_a_notice_says_what_happened_and_what_to_do(told: House, relay: Scripted
     assert notice["Auto-Submitted"] == "auto-generated"
     assert 'row 2, column email: found "nobody"' in text
     assert "What to do: correct the roster" in text
-    assert "until 2031-02-01 14:15 UTC" in text
+    assert "until 2031-02-01 14:15 (UTC)" in text
     assert "jwt=" not in text
 
 
@@ -134,3 +136,81 @@ def test_a_lock_that_is_held_leaves_the_job_due_and_its_state_alone(
         assert told.state() == before
     assert subjects(relay) == ["invites: job nightly of 2031-02-01 waits for another run"]
     assert told.one("09:05").exit_code is Exit.DONE
+
+
+def test_a_night_that_mail_itself_kept_from_happening_is_told_when_mail_works_again(
+    told: House, relay: ScriptedServer
+) -> None:
+    """Closed as missed while nobody could be told; the first wake-up with mail tells it, once."""
+    told.job += '\nretry_for = "1h"'
+    told.load()
+    told.seen()
+    told.roster(row(1))
+    relay.faults = [Fault("banner", "554")]
+    for at in ("02:15", "02:45", "03:20"):
+        told.wake(at)
+    assert subjects(relay) == []
+    assert told.state().missed is not None
+    relay.faults = []
+    told.wake("03:25")
+    told.wake("03:30")
+    assert subjects(relay) == ["invites: job nightly of 2031-02-01 did not happen"]
+    assert told.state().untold == ()
+
+
+def test_a_run_in_part_whose_notice_failed_is_told_later(
+    told: House, relay: ScriptedServer
+) -> None:
+    """A run that needs somebody is not forgotten because its notice met a server that was down."""
+    told.deliver, told.job = "folder", told.job + '\ninvalid = "skip"'
+    told.load()
+    told.seen()
+    told.roster(row(1), row(2).replace("ada@example.org", "nobody"))
+    relay.faults = [Fault("banner", "554")]
+    assert told.one("02:15").exit_code is Exit.IN_PART
+    relay.faults = []
+    told.wake("02:20")
+    assert subjects(relay) == ["invites: job nightly of 2031-02-01 is done in part"]
+
+
+def test_a_state_that_lasts_is_one_line_for_cron_and_not_one_each_five_minutes(
+    told: House, relay: ScriptedServer
+) -> None:
+    """What -q prints is cron's mail: the change of state, with the due time and what ends it."""
+    told.roster(row(1))
+    told.seen()
+    relay.faults = [Fault("banner", "554")]
+    for at in ("02:15", "02:20", "02:25"):
+        told.wake(at)
+    loud = [line for line in told.lines if line.level in {Level.WARNING, Level.ERROR}]
+    assert [line.event for line in loud] == ["job_open"]
+    assert "due 2031-02-01 02:15 (UTC), open until 2031-02-01 14:15 (UTC)" in loud[0].text
+
+
+def test_a_missing_roster_names_the_open_due_time_and_what_ends_it(told: House) -> None:
+    """Whoever reads the log knows which night waits, for what, and until when."""
+    told.seen()
+    told.wake("02:15")
+    (line,) = [line for line in told.lines if line.event == "job_open"]
+    assert line.text.endswith(
+        "; due 2031-02-01 02:15 (UTC), open until 2031-02-01 14:15 (UTC): the first wake-up after "
+        "the roster, the settings or an acceptance changed tries it again"
+    )
+
+
+def test_a_first_night_after_sends_by_hand_is_told_what_moves_their_meetings(
+    told: House, relay: ScriptedServer
+) -> None:
+    """The meetings are another scope's; "what to do" is the very command that moves them over."""
+    told.roster(row(1))
+    told.seen()
+    told.wake("02:15")
+    path = told.folder / "invites.toml"
+    renamed = path.read_text("utf-8").replace('name = "nightly"', 'name = "weekly"')
+    path.write_text(renamed, "utf-8")
+    told.settings = settings_package.load(path, environ={})
+    told.wake("02:20")
+    told.wake(told.now + DAY)
+    (notice,) = notices(relay)
+    assert "run `invites run weekly --force --claim nightly` once" in notice.get_content()
+    assert told.one(jobs=("weekly",), force=True, claimed=("nightly",)).exit_code is Exit.DONE

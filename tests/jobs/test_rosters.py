@@ -11,7 +11,7 @@ from invites.errors import Exit
 from invites.planning.attempts import Cause
 from invites.roster.csv_file import read_table
 from invites.roster.table import Table
-from tests.jobs.conftest import HEADER, House, notices, row, subjects
+from tests.jobs.conftest import HEADER, START, House, notices, row, subjects
 from tests.peers.smtp_server import ScriptedServer
 
 MINUTES = timedelta(minutes=1)
@@ -257,3 +257,13 @@ def test_the_horizon_counts_from_the_due_time(house: House) -> None:
     house.seen()
     outcome = house.one("23:00")
     assert (outcome.counts["new"], outcome.counts["held"]) == (0, 1)
+
+
+def test_force_waits_for_a_roster_that_is_still_being_written(house: House) -> None:
+    """Whoever runs a job by hand waits out `settle`, and need not call again."""
+    house.seen()
+    house.now = START + timedelta(hours=3)
+    house.roster(row(1), age=timedelta(seconds=20))
+    outcome = house.one(jobs=("nightly",), force=True)
+    assert outcome.exit_code is Exit.DONE
+    assert house.now == START + timedelta(hours=3, seconds=40)
