@@ -114,14 +114,21 @@ def _policy(flags: SendFlags, settings: Settings, to: str) -> Policy:
 
 
 def _only(text: str, settings: Settings) -> Only:
-    """Return what one `--only` names: a folded address, or a meeting id as rosters have them."""
+    """Return what one `--only` names: a folded address, or a meeting id as rosters have them.
+
+    A bare address is one: `ada@example.org` as well as `email:ada@example.org`.
+    """
     from invites.addresses import AddressRefused, parse_address
     from invites.planning.actions import Only
 
     what, colon, value = text.partition(":")
+    if not colon and "@" in text:
+        what, colon, value = "email", ":", text
     value = value.strip()
     if not colon or not value or what not in {"email", "meeting"}:
-        raise UsageError(f'--only: found "{text[:60]}", expected email:ADDRESS or meeting:ID')
+        raise UsageError(
+            f'--only: found "{text[:60]}", expected an address, email:ADDRESS or meeting:ID'
+        )
     if what == "meeting":
         return Only("meeting", normalize("NFC", value))
     try:

@@ -243,13 +243,22 @@ class Sending:
         )
         self._say_plan(plan)
         at_most = None if call.verbose else words.LINES_AT_MOST
-        call.say(words.ended_line(report.ended, len(plan.actions), ready.options.delivery))
+        call.say(
+            words.ended_line(
+                report.ended, len(plan.actions), ready.options.delivery, batch=self._batch(run)
+            )
+        )
         call.problems(words.unsent_lines(report.unsent, at_most=at_most))
         for line in words.advice(report.ended, on_unknown=ready.options.policy.on_unknown):
             call.say(line)
         warn_of_refusals(call, plan, commands)
         if report.trouble is not None:
             call.fail(report.trouble)
+
+    def _batch(self, run: str | None) -> Path | None:
+        """Return the folder that this run's batch lies in, where it went to a folder."""
+        folder = self.setup.settings.delivery.folder
+        return folder / run if run and self.setup.to == "folder" else None
 
     def _say_plan(self, plan: Plan) -> None:
         call = self.call

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from invites.planning.actions import Action, Plan, Reason
 from invites.planning.state import State
+from invites.problems import on_one_line
 from invites.report.plan import action_line, place_of, who_and_what
 from invites.text import counted
 from invites.times import iso_z
@@ -36,12 +38,16 @@ _SENT: Final[Mapping[str, str]] = {
 }
 
 
-def ended_line(ended: Mapping[State, int], planned: int, to: str) -> str:
-    """Return how many messages ended how."""
+def ended_line(
+    ended: Mapping[State, int], planned: int, to: str, *, batch: Path | None = None
+) -> str:
+    """Return how many messages ended how; `batch` is the folder that a folder delivery made."""
     if not planned:
         return "Nothing to send."
     tried = sum(ended.values())
-    parts = [f"{ended.get(State.SENT, 0):,} of {counted(planned, 'message')} sent ({_SENT[to]})"]
+    sent = ended.get(State.SENT, 0)
+    where = f"in the batch {on_one_line(str(batch))}" if batch is not None and sent else _SENT[to]
+    parts = [f"{sent:,} of {counted(planned, 'message')} sent ({where})"]
     parts += [
         f"{ended[state]:,} {state.value}"
         for state in (State.DEFERRED, State.FAILED, State.UNKNOWN)

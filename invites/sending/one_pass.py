@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from invites.delivery.base import Delivery, OutgoingMessage
-from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError, TryAgainError
+from invites.errors import (
+    Exit,
+    GuardError,
+    InvitesError,
+    RosterRefusedError,
+    TryAgainError,
+    UsageError,
+)
 from invites.ledger import Ledger
 from invites.ledger.erase import expire
 from invites.ledger.note import server_down
@@ -24,7 +31,7 @@ from invites.ledger.runs import (
 )
 from invites.ledger.write import Key, record_plan
 from invites.model import Roster
-from invites.planning.actions import LONGEST_SERVER_WAIT, Plan, Reason, with_probe_first
+from invites.planning.actions import LONGEST_SERVER_WAIT, Only, Plan, Reason, with_probe_first
 from invites.planning.decide import claims_needed, plan_for, rooms_of_others, without_meetings
 from invites.planning.state import Snapshot, State, empty_snapshot
 from invites.sending.journal import LedgerJournal, Tally
@@ -43,12 +50,14 @@ def planned(
 ) -> Plan:
     """Return what a send would do now, changing nothing; None plans against an empty ledger.
 
-    Raises RosterRefusedError for meetings that another scope has, and for its rooms.
+    Raises RosterRefusedError for meetings that another scope has and for its rooms, UsageError for
+    an `--only` that matches nobody in roster and ledger.
     """
     if ledger is None:
         snapshot = empty_snapshot(options.scope)
     else:
         snapshot = snapshot_for(roster, ledger, options, now)
+    _demand_matches(options.policy.only, roster, snapshot)
     taken = rooms_of_others(roster, snapshot, now)
     if taken and not options.skip_invalid:
         raise RosterRefusedError(roster.source, taken, rows_read=roster.rows_read)
@@ -57,6 +66,24 @@ def planned(
     plan = plan_for(roster, renderer.drafts(roster), snapshot, now=now, policy=options.policy)
     told = tuple(problem.text(roster.source) for problem in taken)
     return replace(plan, left_out=taken, warnings=(*plan.warnings, *told))
+
+
+def _demand_matches(only: Iterable[Only], roster: Roster, snapshot: Snapshot) -> None:
+    """Raise UsageError for what would let nobody through: a slip of the pen looks like success."""
+    for one in only:
+        if one.what == "meeting":
+            ids = (meeting.id for meeting in roster.meetings)
+            found = one.value in snapshot.meetings or one.value in ids
+        else:
+            people = (person for meeting in roster.meetings for person in meeting.attendees)
+            found = one.value in snapshot.addresses or any(
+                one.value == person.address for person in people
+            )
+        if not found:
+            raise UsageError(
+                f'--only: found {one.what} "{one.value[:60]}", which neither this roster nor the '
+                f'ledger of scope "{snapshot.scope}" has; expected one that is there'
+            )
 
 
 def snapshot_for(roster: Roster, ledger: Ledger, options: SendOptions, now: datetime) -> Snapshot:

@@ -147,6 +147,7 @@ def test_another_scopes_meeting_is_a_problem_of_the_file(office: Office) -> None
     [
         (("--only", "meeting:review"), "1 new"),
         (("--only", "email:bob@example.org"), "1 new"),
+        (("--only", "bob@example.org"), "1 new"),
         (("--limit", "2"), "2 new"),
         (("--partial",), "3 new"),
     ],

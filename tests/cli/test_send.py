@@ -54,7 +54,8 @@ def test_everybody_is_invited_once(office: Office) -> None:
     """By meeting start; the second run sends nothing, whatever the order of rows."""
     first = office.send([EVE, ADA, BOB])
     assert (first.code, first.err) == (0, "")
-    assert "3 of 3 messages sent (in a batch in the folder)." in first.out
+    (batch,) = (office.folder / "outbox").iterdir()
+    assert f"3 of 3 messages sent (in the batch {batch})." in first.out
     second = office.send([BOB, EVE, ADA])
     assert (second.code, second.err) == (0, "")
     assert "Nothing to send." in second.out
@@ -184,11 +185,21 @@ def test_only_sends_to_a_person_or_a_meeting(office: Office) -> None:
     assert [mail.to for mail in office.last()] == ["ada@example.org"]
 
 
+@pytest.mark.parametrize("only", ["zoe@example.org", "email:zoe@example.org", "meeting:absent"])
+def test_only_that_matches_nobody_is_wrong_usage(office: Office, only: str) -> None:
+    """A slip of the pen that sends nothing would look like success; who was sent to is known."""
+    office.send([ADA, EVE])
+    answer = office.send([ADA], "--only", only)
+    assert (answer.code, len(office.batches())) == (2, 1)
+    assert "which neither this roster nor the ledger of scope" in answer.err
+    assert office.send([ADA], "--only", "eve@example.org").code == 0
+
+
 def test_resend_sends_the_same_revision_anew(office: Office) -> None:
     """For a person who lost the mail: same SEQUENCE, another Message-ID, no word of an update."""
     office.send([ADA, BOB])
     first = office.last()[0]
-    office.send([ADA, BOB], "--resend", "--only", "email:ada@example.org")
+    office.send([ADA, BOB], "--resend", "--only", "Ada@example.org")
     (mail,) = office.last()
     assert mail.brief == first.brief
     assert mail.message_id != first.message_id
@@ -198,7 +209,7 @@ def test_resend_sends_the_same_revision_anew(office: Office) -> None:
 @pytest.mark.parametrize(
     "flags",
     [
-        ("--only", "ada@example.org"),
+        ("--only", "ada"),
         ("--only", "email:ada"),
         ("--only", "meeting:"),
         ("--to", "pigeon"),
