@@ -135,7 +135,19 @@ def _tell(call: Call, settings: Settings, report: WakeUpReport, names: Sequence[
     )
     if not report.outcomes:
         looked_at = names or [job.name for job in settings.jobs]
-        call.say(f"nothing is due: {', '.join(looked_at)}; next at {_said(report.again)}")
+        call.say(f"nothing is due: {', '.join(looked_at)}{_next(settings, report)}")
+
+
+def _next(settings: Settings, report: WakeUpReport) -> str:
+    """Say when something is due next, as the clock of the job that is due shows it."""
+    from invites.jobs.options import due_rule
+    from invites.planning.due import next_due
+    from invites.times import local
+
+    for job in settings.jobs:
+        if next_due(due_rule(job), report.at) == report.again:
+            return f"; next: {job.name}, {local(report.again, job.timezone)}"
+    return ""
 
 
 def _said(instant: Any) -> str | None:
