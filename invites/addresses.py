@@ -93,10 +93,13 @@ def _ascii_domain(domain: str, special_domains: tuple[str, ...]) -> str:
     try:
         checked = validate_email(f"x@{stands_in}", check_deliverability=False)
     except EmailNotValidError as refusal:
-        raise AddressRefused(f"{_EXAMPLE}; {_reason(str(refusal))}") from None
+        hint = _MEANT if "special-use" in str(refusal) else ""
+        raise AddressRefused(f"{_EXAMPLE}; {_reason(str(refusal))}{hint}") from None
     ascii_domain = str(checked.ascii_domain).lower()
     return ascii_domain if stands_in is domain else ascii_domain.removesuffix(_PUBLIC)
 
+
+_MEANT: Final = "; if the domain is meant, list it in [roster] special_domains"
 
 _PUBLIC: Final = ".example.com"
 """Put after a special domain, so that it is held to all rules but the one on special names."""

@@ -102,7 +102,10 @@ def as_moderator(text: str, rules: RosterRules) -> bool:
         return True
     if folded in FALSE_WORDS or folded in rules.no:
         return False
-    raise CellRefused("true or false, yes or no, y or n, 1 or 0, x or an empty cell")
+    raise CellRefused(
+        "true or false, yes or no, y or n, 1 or 0, x or an empty cell; other words are given in "
+        "[roster] yes and no"
+    )
 
 
 def as_room(text: str, rules: RosterRules) -> NamedRoom:

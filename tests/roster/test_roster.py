@@ -521,3 +521,15 @@ def test_problems_that_are_alike_are_told_once() -> None:
     assert len(lines) == 2
     assert lines[0].startswith('r.csv: row 2, column moderator: found "ja", expected true or')
     assert lines[0].endswith(" (and in 1,999 more rows: 3, 4, 5, 6, 7, …)")
+
+
+def test_a_problem_names_the_setting_that_would_mend_it() -> None:
+    """Words of another language, names that public rules refuse, another order of the date."""
+    error = refused(
+        {"moderator": "ja"},
+        {"email": "b@clinic.local"},
+        {"meeting_id": "b", "start": "03.03.2031 09:00"},
+    )
+    told = " ".join(lines_of(error.problems, "r.csv"))
+    for setting in ("[roster] yes and no", "[roster] special_domains", "[roster] date_format"):
+        assert setting in told
