@@ -81,7 +81,7 @@ class Proposal:
 
 def patterns(proposal: Proposal) -> Iterator[TrippedGuard]:
     """Yield each pattern that is found, with what it holds back."""
-    if not proposal.live:
+    if not proposal.live or len(proposal.fresh) < PATTERN:
         return
     for pattern in (other_ids, partners, same_shift):
         for tripped in pattern(proposal):

@@ -32,7 +32,8 @@ from invites.ledger.runs import (
 from invites.ledger.write import Key, record_plan
 from invites.model import Roster
 from invites.planning.actions import LONGEST_SERVER_WAIT, Only, Plan, Reason, with_probe_first
-from invites.planning.decide import claims_needed, plan_for, rooms_of_others, without_meetings
+from invites.planning.decide import plan_for
+from invites.planning.ownership import claims_needed, rooms_of_others, without_meetings
 from invites.planning.state import Snapshot, State, empty_snapshot
 from invites.sending.journal import LedgerJournal, Tally
 from invites.sending.options import Effects, RunReport, SendOptions

@@ -604,3 +604,20 @@ def test_a_room_that_is_live_in_another_scope_is_a_problem_of_the_row(office: Of
     assert skipped.code == 4
     assert "row 2, column room: found" in skipped.err
     assert [mail.to for mail in office.last()] == ["bob@example.org"]
+
+
+def test_renumbered_meetings_are_mailed_to_nobody_until_accepted(office: Office) -> None:
+    """Exit 6 before the first message, all guards with examples, one command for all of them."""
+    rows = many(12, meetings=4)
+    office.send(rows)
+    renumbered = [f"9{row}" for row in rows]
+    answer = office.send(renumbered)
+    assert answer.code == 6
+    assert "other ids guard: 12 of 12 messages" in answer.err
+    assert "shrink guard: 12 of 12" in answer.err
+    assert "such as person0@example.org in " in answer.err
+    assert answer.err.count("to accept: ") == 1
+    assert len(office.batches()) == 1
+    accepted = office.send(renumbered, *accepting(answer))
+    assert accepted.code == 0, accepted.err
+    assert {mail.method for mail in office.last()} == {"REQUEST", "CANCEL"}

@@ -10,8 +10,8 @@ import pytest
 
 from invites.model import Status
 from invites.planning.actions import Only, Reason
-from invites.planning.decide import claims_needed
 from invites.planning.guards import clock_fault, zone_data_fault
+from invites.planning.ownership import claims_needed
 from invites.planning.state import Forgotten, State, forgotten_hash
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting, only_action, said
 
