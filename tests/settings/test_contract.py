@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from invites import settings
-from invites.settings.sections import SECTIONS, SUBSECTIONS
+from invites.settings.sections import SECTIONS, SUBSECTIONS, Job
 
 Load = Callable[..., settings.Settings]
 
@@ -76,6 +76,7 @@ invalid = "refuse"
 retry_for = "12h"
 reminders = []
 require = []
+ping = ""
 notify_always = false
 """
 UNSET = {
@@ -101,6 +102,12 @@ def test_there_is_no_other_key() -> None:
     found = {name: set(model.model_fields) for name, model in SECTIONS.items()}
     assert found == {name: {*promised.get(name, {}), *UNSET.get(name, set())} for name in SECTIONS}
     assert set(SUBSECTIONS) == {("roster", "columns"), ("smtp", "m365")}
+
+
+def test_a_job_has_no_other_key() -> None:
+    """Those above, those that name it, and those that are unset."""
+    shown = tomllib.loads(JOB + JOB_DEFAULTS)["job"][0]
+    assert set(Job.model_fields) == {*shown, "newest", "horizon", "deliver", "notify"}
 
 
 def test_a_limit_that_is_unset_is_no_limit(load: Load) -> None:
