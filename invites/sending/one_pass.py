@@ -241,7 +241,7 @@ def carry_out(
     try:
         record_plan(ledger, plan)
         if plan.actions:
-            _deliver(plan, renderer, journal, effects, delivery_for(run_id))
+            deliver_messages(plan, renderer, journal, effects, delivery_for(run_id))
     except InvitesError as error:
         trouble = error
     try:
@@ -272,26 +272,29 @@ def carry_out(
     )
 
 
-def _deliver(
+def deliver_messages(
     plan: Plan,
     renderer: Renderer,
     journal: Tally,
     effects: Effects,
     delivery: Delivery,
+    *,
+    recipient: str | None = None,
 ) -> None:
+    """Deliver the plan's messages, all to `recipient` if given; raises what ends the delivery."""
     with delivery:
-        delivery.deliver(outgoing(plan, renderer, journal, effects), journal, stop=effects.stop)
+        messages = _outgoing(plan, renderer, journal, effects, recipient)
+        delivery.deliver(messages, journal, stop=effects.stop)
 
 
-def outgoing(
+def _outgoing(
     plan: Plan,
     renderer: Renderer,
     journal: Tally,
     effects: Effects,
-    *,
-    recipient: str | None = None,
+    recipient: str | None,
 ) -> Iterator[OutgoingMessage]:
-    """Yield what a delivery carries, composed when it is asked for; all to `recipient` if given."""
+    # Composed when the delivery asks for it: a roster of 100,000 is never in memory as messages.
     sender = renderer.composer.sender.organizer.email
     for action, invitation in composed(plan.actions, renderer):
         key = Key.of(action)

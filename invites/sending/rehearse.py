@@ -11,7 +11,7 @@ from invites.ledger import Ledger
 from invites.model import Roster
 from invites.planning.actions import Plan
 from invites.sending.journal import Tally
-from invites.sending.one_pass import demand_guards, exit_code_of, outgoing, planned
+from invites.sending.one_pass import deliver_messages, demand_guards, exit_code_of, planned
 from invites.sending.options import Effects, RunReport, SendOptions
 from invites.sending.renderer import Renderer, composed
 
@@ -74,12 +74,8 @@ def redirect(
     trouble: InvitesError | None = None
     try:
         if plan.actions:
-            with delivery_for("redirected") as delivery:
-                delivery.deliver(
-                    outgoing(plan, renderer, journal, effects, recipient=recipient),
-                    journal,
-                    stop=effects.stop,
-                )
+            delivery = delivery_for("redirected")
+            deliver_messages(plan, renderer, journal, effects, delivery, recipient=recipient)
     except InvitesError as error:
         trouble = error
     left_out = roster.rejected > 0
