@@ -143,3 +143,26 @@ def test_settings_without_a_job_are_an_error(invites: Invites, tmp_path: Path) -
     answer = invites("run")
     assert answer.code == 5
     assert "found no [[job]]" in answer.err
+
+
+@pytest.mark.parametrize("fault", ["a symbolic link", "not UTF-8"])
+def test_a_planted_file_refuses_its_job_and_never_the_others(
+    invites: Invites, office: Path, fault: str
+) -> None:
+    """One such file in a folder stopped every job, or had any file of the account read."""
+    folder = office / "in"
+    folder.mkdir()
+    secret = office / "planted"
+    secret.write_text("hunter2\n")
+    if fault == "not UTF-8":
+        secret.rename(os.fsdecode(os.fsencode(folder) + b"/M\xe4r.csv"))
+    else:
+        (folder / "b.csv").symlink_to(secret)
+    settings = SETTINGS + JOBS + '[[job]]\nname = "third"\nroster = "in/*.csv"\nat = "02:15"\n'
+    write_settings(office, settings)
+    invites("run", *at("2031-02-01T02:20:00Z"))  # the first look at a new job
+    answer = invites("run", *at("2031-02-02T02:20:00Z"), "--json")
+    found = {job["job"]: job["exit_code"] for job in answer.document()["jobs"]}
+    assert (answer.code, found) == (3, {"nightly": 0, "third": 3})
+    assert fault in answer.err + answer.out
+    assert "hunter2" not in answer.err + answer.out
