@@ -30,7 +30,7 @@ from invites.ledger.files import (
     file_lock,
     make_private,
 )
-from invites.ledger.mark import Mark, read_mark, write_mark
+from invites.ledger.mark import HighWaterMark, read_mark, write_mark
 from invites.ledger.restore import demand_newest, highest_used, mark_of, raise_above
 
 BUSY_TIMEOUT_SECONDS = 5.0
@@ -64,8 +64,8 @@ class Ledger:
         self._path = _path(url) if self.is_sqlite else None
         self._same_file = None if self._path is None else SameFile(self._path)
         self._sound = self._path is None
-        self._mark: Mark | None = None
-        self._written: Mark | None = None
+        self._mark: HighWaterMark | None = None
+        self._written: HighWaterMark | None = None
 
     @property
     def dialect(self) -> Dialect:

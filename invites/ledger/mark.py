@@ -21,7 +21,7 @@ _LINE = re.compile(rb"invites ledger ([0-9a-f]{32}) (\d{20}) (\d{10}) (\d{12}) (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class HighWaterMark:
     """How far the ledger with this id has come; `dtstamp` in seconds since 1970."""
 
     ledger: str
@@ -29,7 +29,7 @@ class Mark:
     sequence: int = 0
     dtstamp: int = 0
 
-    def raised(self, *, sequence: int, dtstamp: int) -> Mark:
+    def raised(self, *, sequence: int, dtstamp: int) -> HighWaterMark:
         """Return a mark that is not below these."""
         return replace(
             self,
@@ -48,7 +48,7 @@ def mark_path(ledger: Path) -> Path:
     return ledger.with_name(ledger.name + ".mark")
 
 
-def read_mark(ledger: Path) -> Mark | None:
+def read_mark(ledger: Path) -> HighWaterMark | None:
     """Return the mark of the ledger at `ledger`, None where there is none.
 
     Raises LedgerError for one that is damaged.
@@ -61,7 +61,7 @@ def read_mark(ledger: Path) -> Mark | None:
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}; expected the ledger's mark") from None
     if found is not None:
-        mark = Mark(
+        mark = HighWaterMark(
             ledger=found[1].decode(),
             generation=int(found[2]),
             sequence=int(found[3]),
@@ -80,7 +80,7 @@ AFTER_RESTORE = (
 )
 
 
-def write_mark(ledger: Path, mark: Mark, *, durable: bool) -> None:
+def write_mark(ledger: Path, mark: HighWaterMark, *, durable: bool) -> None:
     """Write the mark; `durable` where messages may leave by it.
 
     Without, a power cut may leave an older one, which is never a false alarm.

@@ -5,20 +5,20 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from invites.errors import LedgerError
-from invites.ledger.mark import AFTER_RESTORE, Mark
+from invites.ledger.mark import AFTER_RESTORE, HighWaterMark
 from invites.ledger.schema import invitations, meta
 
 BEYOND = 100
 """How much a restore raises SEQUENCE above the highest known, for what no mark knows of."""
 
 
-def mark_of(connection: Connection) -> Mark:
+def mark_of(connection: Connection) -> HighWaterMark:
     """Return the mark that this ledger's own rows ask for."""
     facts = {row[0]: row[1] for row in connection.execute(select(meta.c.name, meta.c.value))}
-    return Mark(ledger=facts["ledger_id"], generation=int(facts["generation"]))
+    return HighWaterMark(ledger=facts["ledger_id"], generation=int(facts["generation"]))
 
 
-def highest_used(connection: Connection, mark: Mark) -> Mark:
+def highest_used(connection: Connection, mark: HighWaterMark) -> HighWaterMark:
     """Return the mark raised to the highest SEQUENCE and DTSTAMP that the ledger knows."""
     sequence, pending, dtstamp = connection.execute(
         select(
@@ -30,7 +30,7 @@ def highest_used(connection: Connection, mark: Mark) -> Mark:
     return mark.raised(sequence=max(sequence, pending), dtstamp=dtstamp)
 
 
-def demand_newest(own: Mark, beside: Mark | None, name: str) -> None:
+def demand_newest(own: HighWaterMark, beside: HighWaterMark | None, name: str) -> None:
     """Raise LedgerError where the ledger is not the one that the mark beside it knows."""
     if beside is None:
         return
@@ -47,7 +47,9 @@ def demand_newest(own: Mark, beside: Mark | None, name: str) -> None:
         )
 
 
-def raise_above(connection: Connection, own: Mark, beside: Mark | None) -> Mark:
+def raise_above(
+    connection: Connection, own: HighWaterMark, beside: HighWaterMark | None
+) -> HighWaterMark:
     """Raise all that the next messages go above, and return the mark that the ledger has then.
 
     SEQUENCE, DTSTAMP and the clock's last run go to the highest that the mark or the ledger knows;
@@ -78,4 +80,6 @@ def raise_above(connection: Connection, own: Mark, beside: Mark | None) -> Mark:
     generation = own.generation
     if beside is not None and beside.ledger == own.ledger:
         generation = max(generation, beside.generation)
-    return Mark(ledger=own.ledger, generation=generation, sequence=sequence, dtstamp=known.dtstamp)
+    return HighWaterMark(
+        ledger=own.ledger, generation=generation, sequence=sequence, dtstamp=known.dtstamp
+    )

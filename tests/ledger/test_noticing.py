@@ -19,7 +19,7 @@ from invites import ledger
 from invites.errors import InvitesError, LedgerError, StorageError, TryAgainError
 from invites.ledger import Ledger
 from invites.ledger.erase import forget
-from invites.ledger.mark import Mark, mark_path, read_mark
+from invites.ledger.mark import HighWaterMark, mark_path, read_mark
 from invites.ledger.runs import begin_run
 from invites.ledger.write import record_plan
 from tests.ledger.test_forgetting import send, withdrawn
@@ -164,7 +164,7 @@ def test_a_mark_that_is_behind_or_gone_is_no_alarm(place: Place) -> None:
     mark_path(place.path).unlink()
     assert place.sent(later(world, 3)) == [(ADA, "update", 3)]
     mark = read_mark(place.path)
-    assert isinstance(mark, Mark)
+    assert isinstance(mark, HighWaterMark)
     assert mark.sequence == 3
 
 
