@@ -54,7 +54,9 @@ def wake_up(wakeup: WakeUp) -> WakeUpReport:
 
 
 def _at_work(wakeup: WakeUp, ledger: Ledger) -> WakeUpReport:
-    clean_up_outbox(wakeup.settings, now=wakeup.now, keep_old=wakeup.options.simulated)
+    if _clock_is_trusted(wakeup, ledger):
+        # By a clock that lies, every batch may look old, and its messages would be gone.
+        clean_up_outbox(wakeup.settings, now=wakeup.now, keep_old=wakeup.options.simulated)
     outcomes: list[JobOutcome] = []
     for job in wakeup.jobs:
         if wakeup.effects.stop():
@@ -112,8 +114,17 @@ def _told(wakeup: WakeUp, side: SideOutcome) -> SideOutcome:
 
 def _beside(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
     """Send due reminders and what was deferred, where clock and zone data can be trusted."""
-    if wakeup.effects.stop():
-        return
+    if wakeup.effects.stop() or not _clock_is_trusted(wakeup, ledger):
+        return  # the due jobs say so; and nothing goes out by a clock that may be wrong
+    yield from _reminders(wakeup, ledger)
+    try:
+        yield from drain(wakeup, ledger)
+    except InvitesError as error:
+        yield _trouble(wakeup, "deferred", "", error)
+
+
+def _clock_is_trusted(wakeup: WakeUp, ledger: Ledger) -> bool:
+    """Tell whether this clock and these zone data pass the ledger's guards."""
     try:
         check_guards(
             ledger,
@@ -123,12 +134,8 @@ def _beside(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
             accept_clock=wakeup.options.accept_clock,
         )
     except GuardError:
-        return  # the due jobs say so; and nothing goes out by a clock that may be wrong
-    yield from _reminders(wakeup, ledger)
-    try:
-        yield from drain(wakeup, ledger)
-    except InvitesError as error:
-        yield _trouble(wakeup, "deferred", "", error)
+        return False
+    return True
 
 
 def _reminders(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from invites.identity import uid_for
 from invites.model import Method, Status
-from invites.planning.actions import Action
+from invites.planning.actions import Action, Plan, Reason
 from invites.planning.decide import plan_for
 from invites.planning.state import State
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, drafts_of, meeting
@@ -77,7 +78,8 @@ class Receivers:
     """Calendars that apply what comes as RFC 5546 2.1.5 says: SEQUENCE first, then DTSTAMP."""
 
     def __init__(self) -> None:
-        """Begin with nothing in any calendar."""
+        """Begin with nothing in any calendar; `unanswered` counts copies without an answer."""
+        self.unanswered: Counter[tuple[str, str]] = Counter()
         self.holds: dict[tuple[str, str], tuple[int, int, Method, str, str]] = {}
         self.asked: set[tuple[str, str]] = set()
 
@@ -125,7 +127,14 @@ def expected(world: World) -> dict[tuple[str, str], tuple[str, str]]:
     }
 
 
-def night(world: World, receivers: Receivers, ends: list[State], *, arrives: bool) -> None:
+def night(
+    world: World,
+    receivers: Receivers,
+    ends: list[State],
+    *,
+    arrives: bool,
+    accept: str | None = None,
+) -> Plan:
     """Run once; an unknown message has arrived or not."""
     left = list(ends)
 
@@ -133,15 +142,15 @@ def night(world: World, receivers: Receivers, ends: list[State], *, arrives: boo
         state = left.pop(0) if len(left) > 1 else left[0]
         if state in {State.SENT, State.UNKNOWN}:
             receivers.may_get(action)
+        receivers.unanswered[action.uid, action.attendee.address] += state is State.UNKNOWN
         if state is State.SENT or (state is State.UNKNOWN and arrives):
             receivers.get(action)
         return state
 
-    addressed = [
-        (action.uid, action.attendee.address)
-        for action in world.run(outcome, due=world.now).actions
-    ]
+    plan = world.run(outcome, due=world.now, accept=accept)
+    addressed = [(action.uid, action.attendee.address) for action in plan.actions]
     assert len(addressed) == len(set(addressed)), "two messages to one person in one run"
+    return plan
 
 
 @settings(max_examples=120, deadline=None)
@@ -164,9 +173,19 @@ def test_receivers_end_with_exactly_what_the_roster_says(nights: Any) -> None:
         night(world, receivers, ends, arrives=arrives)
         world.wait(DAY)
     for _ in range(3):
-        night(world, receivers, [State.SENT], arrives=True)
+        yes = world.plan(due=world.now).accept_code
+        plan = night(world, receivers, [State.SENT], arrives=True, accept=yes)
         world.wait(DAY)
-    assert receivers.standing() == expected(world)
+    # Whom a person has to look at: no answer to the message and to both of its copies.
+    held = {
+        (uid_for("example.com", hold.draft.facts.id), hold.draft.attendee.address)
+        for hold in plan.held
+        if hold.reason is Reason.UNKNOWN
+    }
+    assert all(receivers.unanswered[place] > world.policy.unknown_copies for place in held)
+    found, right = receivers.standing(), expected(world)
+    for place in (found.keys() | right.keys()) - held:
+        assert found.get(place) == right.get(place)
 
 
 @settings(max_examples=60, deadline=None)

@@ -246,8 +246,28 @@ class Office:
             report = once(errand)
         except Death:
             return None
+        except UsageError:
+            self._expect_nobody(errand.policy.only, roster)
+            return None
         self._compare(report)
         return report
+
+    def _expect_nobody(self, only: Sequence[Only], roster: Roster) -> None:
+        """See that a refused `--only` named nobody who is in the roster, or holds an invitation."""
+        places = {
+            (meeting.id, person.address)
+            for meeting in roster.meetings
+            for person in meeting.attendees
+        }
+        held = {
+            place
+            for place, known in self.watch.believed.items()
+            if known.invited and known.end > self.now
+        }
+        for one in only:
+            for meeting_id, address in places | held:
+                if one.value == (meeting_id if one.what == "meeting" else address):
+                    raise WrongError(f"--only {one.value} was refused, which is there")
 
     def _refused(self, once: Any, errand: SendOptions) -> None:
         try:
