@@ -11,12 +11,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from invites.cli.app import STOPPING, run_command_line
 from invites.templating import Templates
 from tests.support import NOW, SAMPLE, SECRET, Answer, SampleBuild, write_settings
 from tests.workshop import Workshop
+
+# A landing is judged by the same examples each time; whoever works here searches for new ones.
+hypothesis.settings.register_profile("landing", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None)
+hypothesis.settings.load_profile("landing" if os.environ.get("CI") == "true" else "search")
 
 _OURS_OR_JITSIS = ("INVITES_", "JWT_", "XMPP_DOMAIN", "PUBLIC_URL", "SOURCE_DATE_EPOCH")
 _FOR_THE_TESTS = ("INVITES_NO_SKIPS", "INVITES_NIGHTS")
