@@ -178,16 +178,20 @@ def test_a_fault_at_some_calls_loses_nothing(
 
 
 def test_a_message_whose_outcome_could_not_be_recorded_is_told_apart(bench: Bench) -> None:
-    """It was handed over: neither sent for certain nor untried."""
-    ended = bench.once("smtp", Injection("fdatasync", "EIO", 6))
+    """It was handed over: neither sent for certain nor untried.
+
+    The tenth flush is that of the first outcome; those before are the run's, the plan's and the
+    first message's.
+    """
+    ended = bench.once("smtp", Injection("fdatasync", "EIO", 10))
     assert ended.code == 1
     assert "0 of 3 messages sent" in ended.out
     assert "1 in doubt (handed over, outcome not recorded), 2 not tried" in ended.out
 
 
 def test_a_batch_that_is_there_but_not_confirmed_is_not_said_to_be_gone(bench: Bench) -> None:
-    """The folder's flush fails after the rename."""
-    ended = bench.once("folder", Injection("fsync", "EIO", 2))
+    """The folder's flush fails after the rename; the two before the batch's are the mark's."""
+    ended = bench.once("folder", Injection("fsync", "EIO", 4))
     assert ended.code == 1
     assert "the batch is there" in ended.err
 
