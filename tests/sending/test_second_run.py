@@ -1,4 +1,4 @@
-"""A second run over an unchanged roster is cheap."""
+"""A second run over an unchanged roster sends nothing."""
 
 from __future__ import annotations
 
