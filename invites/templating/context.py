@@ -159,6 +159,11 @@ class ChangeView:
     shown: bool
 
 
+def column_of(values: Mapping[str, str], name: str) -> str | None:
+    """Return the column that a template calls `name`, in the header's own spelling or folded."""
+    return values[name] if name in values else values.get(folded_name(name))
+
+
 class Columns:
     """`columns` in a template: the roster's own columns, by attribute or by name in brackets.
 

@@ -29,8 +29,15 @@ from typing import TYPE_CHECKING
 from jinja2 import nodes
 
 from invites.errors import TemplateError
-from invites.roster.columns import folded_name
-from invites.templating.context import LINK, MARKERS, TEXT_FIELDS, one_line, part_files, plain
+from invites.templating.context import (
+    LINK,
+    MARKERS,
+    TEXT_FIELDS,
+    column_of,
+    one_line,
+    part_files,
+    plain,
+)
 from invites.templating.sources import is_html
 
 if TYPE_CHECKING:
@@ -64,7 +71,11 @@ class Slot:
         if self.name == LINK:
             return link
         if self.name.startswith(COLUMN):
-            return plain(attendee.columns[self.name.removeprefix(COLUMN)])
+            name = self.name.removeprefix(COLUMN)
+            text = column_of(attendee.columns, name)
+            if text is None:
+                raise KeyError(name)
+            return plain(text)
         return one_line(getattr(attendee, self.name))
 
 
@@ -162,7 +173,7 @@ class Sharing:
             return key
         if not self.columns:
             return key, tuple(attendee.columns.items())
-        return key, tuple([attendee.columns.get(name) for name in self.columns])
+        return key, tuple([column_of(attendee.columns, name) for name in self.columns])
 
 
 def sharing_of(kind: Kind, trees: Trees) -> Sharing:
@@ -300,8 +311,7 @@ def _path(node: nodes.Node) -> Path | None:
             nodes.Getattr(node=nodes.Name(name=root), attr=name)
             | nodes.Getitem(node=nodes.Name(name=root), arg=nodes.Const(value=str(name)))
         ) if root in {ATTENDEE, COLUMNS}:
-            # One column in two spellings is one use: a slot here and computed with there is none.
-            return (root, folded_name(name) if root == COLUMNS else name)
+            return (root, name)
         case _:
             return None
 
