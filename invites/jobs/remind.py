@@ -159,7 +159,7 @@ def _composed(wakeup: WakeUp, same: Sequence[StandingInvitation]) -> Iterator[In
     composer = wakeup.renderer.composer
     return wakeup.renderer.verifier.passed(
         composer.compose(
-            facts.meeting(attendees),
+            facts.meeting_of(*attendees),
             revision,
             attendees,
             uid=uid,

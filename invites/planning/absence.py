@@ -95,7 +95,7 @@ class Withdrawal:
         replaced_by: str = "",
     ) -> Withdraw:
         return Withdraw(
-            meeting=draft.facts.meeting((draft.attendee,)),
+            meeting=draft.facts.meeting_of(draft.attendee),
             uid=self.uid,
             draft=draft,
             revision=revision,

@@ -371,7 +371,7 @@ def _tried_again(entry: Entry, uid: str, situation: Situation, terms: Terms) -> 
     elif known.facts.terms == terms:
         update = again.kind is Kind.UPDATE
         yield Send(
-            meeting=known.facts.meeting((known.attendee,)),
+            meeting=known.facts.meeting_of(known.attendee),
             uid=uid,
             draft=draft,
             revision=again.revision,

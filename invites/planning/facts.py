@@ -9,17 +9,18 @@ says in which fields (none: then only what does not count has changed).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
+from itertools import groupby
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
-from invites.model import Attendance, Attendee, Change, Meeting, Room, Server, Status, Validity
-from invites.roster.columns import COLUMNS, Scope, compared
+from invites.model import Attendee, Change, Meeting, Room, Server, Validity
+from invites.roster.columns import COLUMNS, Column, Holder, Use, compared
 from invites.times import zone
 
 DIGEST_OCTETS = 16
@@ -70,62 +71,57 @@ class Terms:
 class MeetingFacts:
     """The part of the facts that all attendees of a meeting share.
 
-    `start` and `end` are aware and in UTC; `wall_start` is the start as the clock on the wall of
-    `timezone` shows it, by which a change of the zone's rules is told from a moved meeting.
+    `meeting` is as the roster has it, without attendees and row, in its `room`, derived or not.
+    `wall_start` is the start as the clock on the wall of its zone shows it, by which a change of
+    the zone's rules is told from a moved meeting.
     `digest` stands for all of it that counts.
     """
 
-    id: str
-    title: str
-    start: datetime
-    end: datetime
-    timezone: str
-    wall_start: str
-    description: str
-    organizer_name: str
-    organizer_email: str
-    status: Status
+    meeting: Meeting
     room: Room
     validity: Validity
     terms: Terms
+    wall_start: str
     digest: str
 
     @classmethod
     def of(cls, meeting: Meeting, *, room: Room, validity: Validity, terms: Terms) -> MeetingFacts:
         """Return the facts of `meeting`; `room` is the one it takes place in, derived or not."""
         local = meeting.start.astimezone(zone(meeting.timezone)).replace(tzinfo=None)
+        stated = replace(meeting, attendees=(), room=room, incomplete=False, row=0)
+        parts = (
+            *(part for column in _MEETING for part in _digested(column, stated)),
+            str(validity.not_before),
+            str(validity.expires),
+            *(getattr(terms, name) for name in _TERMS[1:]),
+        )
         return cls(
-            id=meeting.id,
-            title=meeting.title,
-            start=meeting.start,
-            end=meeting.end,
-            timezone=meeting.timezone,
-            wall_start=local.isoformat(),
-            description=meeting.description,
-            organizer_name=meeting.organizer_name,
-            organizer_email=meeting.organizer_email,
-            status=meeting.status,
+            meeting=stated,
             room=room,
             validity=validity,
             terms=terms,
-            digest=_meeting_digest(meeting, room, validity, terms),
+            wall_start=local.isoformat(),
+            digest=_digest(parts),
         )
 
-    def meeting(self, attendees: tuple[Attendee, ...]) -> Meeting:
+    @property
+    def id(self) -> str:
+        """The meeting's id in the roster."""
+        return self.meeting.id
+
+    @property
+    def start(self) -> datetime:
+        """When the meeting starts: aware, in UTC."""
+        return self.meeting.start
+
+    @property
+    def end(self) -> datetime:
+        """When the meeting ends: aware, in UTC."""
+        return self.meeting.end
+
+    def meeting_of(self, *attendees: Attendee) -> Meeting:
         """Return the meeting as these facts have it, for composing from the ledger alone."""
-        return Meeting(
-            id=self.id,
-            title=self.title,
-            start=self.start,
-            end=self.end,
-            timezone=self.timezone,
-            attendees=attendees,
-            room=self.room,
-            description=self.description,
-            organizer_name=self.organizer_name,
-            organizer_email=self.organizer_email,
-            status=self.status,
-        )
+        return replace(self.meeting, attendees=attendees)
 
     @property
     def content_digest(self) -> str:
@@ -137,22 +133,10 @@ class MeetingFacts:
         return json.dumps(
             {
                 "id": self.id,
-                "title": self.title,
-                "start": int(self.start.timestamp()),
-                "end": int(self.end.timestamp()),
-                "timezone": self.timezone,
+                **_written(_MEETING, self.meeting),
                 "wall_start": self.wall_start,
-                "description": self.description,
-                "organizer_name": self.organizer_name,
-                "organizer_email": self.organizer_email,
-                "status": self.status.value,
-                "room": [self.room.claim, self.room.segment],
                 "validity": [self.validity.not_before, self.validity.expires],
-                "server_url": self.terms.server_url,
-                "server_print": self.terms.server_print,
-                "key": self.terms.key,
-                "alarm": self.terms.alarm,
-                "mailbox": self.terms.mailbox,
+                **{name: getattr(self.terms, name) for name in _TERMS},
                 "digest": self.digest,
             },
             ensure_ascii=False,
@@ -196,27 +180,25 @@ def drafted(meeting: Meeting, *, room: Room, validity: Validity, terms: Terms) -
     return MeetingDraft(meeting=meeting, facts=facts, drafts=drafts)
 
 
-_PERSON = compared(Scope.ATTENDEE)
-"""The attendee's columns whose change sends a message: digest, JSON and changes follow from them."""
-_FIELDS = tuple(column.field or column.name for column in _PERSON)
-_values_of: Callable[[Attendee], tuple[Any, ...]] = attrgetter(*_FIELDS)
-
-
-_told_of: Callable[[Attendee], tuple[Any, ...]] = attrgetter(
-    *(field for field in _FIELDS if field != "attendance")
+_MEETING = tuple(
+    sorted(
+        compared(Holder.MEETING),
+        key=lambda column: (Use.TIME not in column.uses, Use.TEXT not in column.uses),
+    )
 )
+_PERSON = compared(Holder.ATTENDEE)
+"""The columns whose change sends a message, in the order in which changes are told: times before
+texts, texts before what moves the link.  Digest, JSON and changes follow from them.
+"""
+_told_of: Callable[[Attendee], tuple[Any, ...]] = attrgetter(
+    *(column.attribute for column in _PERSON if column.name != "attendance")
+)
+_TERMS = ("server_url", "server_print", "key", "alarm", "mailbox")
 
 
 def attendee_digest(meeting_digest: str, attendee: Attendee) -> str:
     """Return the digest of everything that counts for this attendee in this meeting."""
     return _digest((meeting_digest, expected_as(attendee), *map(_as_text, _told_of(attendee))))
-
-
-def _as_text(value: Any) -> str:
-    """Return a column's value as people read it; two values differ exactly where this does."""
-    if isinstance(value, tuple):
-        return " ".join(value)
-    return "" if value is None else str(value)
 
 
 def expected_as(attendee: Attendee) -> str:
@@ -230,11 +212,7 @@ def attendee_json(attendee: Attendee) -> str:
         "email": attendee.email,
         "mailbox": attendee.mailbox,
         "address": attendee.address,
-    }
-    facts |= {
-        field: value
-        for column, field, value in zip(_PERSON, _FIELDS, _values_of(attendee), strict=True)
-        if value and value != column.empty
+        **_written(_PERSON, attendee, if_any=True),
     }
     if attendee.columns:
         facts["columns"] = dict(attendee.columns)
@@ -242,10 +220,9 @@ def attendee_json(attendee: Attendee) -> str:
 
 
 def attendee_from(text: str) -> Attendee:
-    """Return the attendee that `attendee_json` wrote; what JSON has no word for comes back."""
+    """Return the attendee that `attendee_json` wrote."""
     facts: dict[str, Any] = json.loads(text)
-    facts["attendance"] = Attendance(facts.get("attendance", Attendance.REQUIRED.value))
-    facts["features"] = tuple(facts.get("features", ()))
+    facts |= _read(_PERSON, facts)
     facts["columns"] = MappingProxyType(facts.get("columns", {}))
     return Attendee(**facts)
 
@@ -253,57 +230,74 @@ def attendee_from(text: str) -> Attendee:
 def meeting_facts_from(text: str) -> MeetingFacts:
     """Return the facts that `MeetingFacts.as_json` wrote."""
     facts: dict[str, Any] = json.loads(text)
-    claim, segment = facts.pop("room")
-    not_before, expires = facts.pop("validity")
+    meeting = Meeting(id=facts["id"], attendees=(), **_read(_MEETING, facts))
+    not_before, expires = facts["validity"]
     return MeetingFacts(
-        start=datetime.fromtimestamp(facts.pop("start"), UTC),
-        end=datetime.fromtimestamp(facts.pop("end"), UTC),
-        status=Status(facts.pop("status")),
-        room=Room(claim=claim, segment=segment),
+        meeting=meeting,
+        room=cast("Room", meeting.room),
         validity=Validity(not_before=not_before, expires=expires),
-        terms=Terms(**{name: facts.pop(name, "") for name in _TERMS}),
-        **facts,
+        terms=Terms(**{name: facts.get(name, "") for name in _TERMS}),
+        wall_start=facts["wall_start"],
+        digest=facts["digest"],
     )
 
 
-_TERMS = ("server_url", "server_print", "key", "alarm", "mailbox")
+def _written(
+    columns: Iterable[Column], holder: Meeting | Attendee, *, if_any: bool = False
+) -> dict[str, object]:
+    """Return the values of these columns as the ledger keeps them; `if_any`: no empty ones."""
+    values = ((column, column.value_of(holder)) for column in columns)
+    return {
+        column.attribute: column.kept.written(value)
+        for column, value in values
+        if not if_any or (value and value != column.empty)
+    }
 
 
-def _meeting_digest(meeting: Meeting, room: Room, validity: Validity, terms: Terms) -> str:
-    return _digest(
-        (
-            str(int(meeting.start.timestamp())),
-            str(int(meeting.end.timestamp())),
-            meeting.timezone,
-            meeting.title,
-            meeting.description,
-            meeting.organizer_name,
-            meeting.organizer_email,
-            meeting.status.value,
-            room.claim,
-            room.segment,
-            str(validity.not_before),
-            str(validity.expires),
-            terms.server_print,
-            terms.key,
-            terms.alarm,
-            terms.mailbox,
-        )
-    )
+def _read(columns: Iterable[Column], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that `_written` wrote; one that is not there is the model's default."""
+    named = ((column, column.attribute) for column in columns)
+    return {name: column.kept.read(kept[name]) for column, name in named if name in kept}
+
+
+def _digested(column: Column, meeting: Meeting) -> Iterable[str]:
+    kept = column.kept.written(column.value_of(meeting))
+    return map(str, kept) if isinstance(kept, list) else (_as_text(kept),)
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as people read it; two values of a column differ exactly where this does."""
+    match value:
+        case None:
+            return ""
+        case tuple():
+            return " ".join(value)
+        case Room():
+            return unquote(value.claim)
+        case _:
+            return str(value)
 
 
 def _digest(parts: tuple[str, ...]) -> str:
     return blake2b("\0".join(parts).encode(), digest_size=DIGEST_OCTETS).hexdigest()
 
 
-RAISES_SEQUENCE = frozenset(
-    {column.told for column in COLUMNS if column.raises_sequence}
-    | {"server", "validity", "key", "organizer"}
-)
-"""The fields whose change moves the entry (RFC 5546 2.1.4), its link or its token: SEQUENCE + 1.
+_USES: Mapping[str, Use] = {
+    "reminder": Use.CALENDAR,
+    "organizer": Use.CALENDAR | Use.SEQUENCE,
+    **dict.fromkeys(("server", "validity", "key"), Use.TOKEN | Use.SEQUENCE),
+    **{column.told: column.uses for column in COLUMNS},
+}
+"""What each change does, by its name: those of the settings, and those of the columns."""
+
+RAISES_SEQUENCE = frozenset(name for name, uses in _USES.items() if Use.SEQUENCE in uses)
+"""The changes that move the entry (RFC 5546 2.1.4), its link or its token: SEQUENCE + 1.
 
 Every other change is sent with the same SEQUENCE and a new DTSTAMP.
 """
+
+MOVES_LINK = frozenset(name for name, uses in _USES.items() if Use.TOKEN in uses)
+"""The changes by which the link of earlier mails is replaced."""
 
 
 class Difference(NamedTuple):
@@ -325,77 +319,54 @@ class Difference(NamedTuple):
 
 def difference(known: Known, draft: Draft) -> Difference:
     """Return what differs between what the attendee has and what it is to have."""
+    old, new = known.facts, draft.facts
     changes = (
-        *_times(known.facts, draft.facts),
-        *_texts(known.facts, draft.facts),
-        *_link(known.facts, draft.facts),
-        *_person(known.attendee, draft.attendee),
+        *_told(_MEETING, old.meeting, new.meeting),
+        *_settings(old, new),
+        *_told(_PERSON, known.attendee, draft.attendee),
     )
-    return Difference(changes, _zone_moved(known.facts, draft.facts))
+    same_wall = (old.meeting.timezone, old.wall_start) == (new.meeting.timezone, new.wall_start)
+    return Difference(changes, same_wall and old.start != new.start)
 
 
-def _zone_moved(old: MeetingFacts, new: MeetingFacts) -> bool:
-    same_wall = (old.timezone, old.wall_start) == (new.timezone, new.wall_start)
-    return same_wall and old.start != new.start
-
-
-def _times(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
-    if old.start != new.start:
-        yield Change(field="start", old=old.start, new=new.start)
-    if old.end != new.end:
-        yield Change(field="end", old=old.end, new=new.end)
-    if old.timezone != new.timezone:
-        yield Change(field="timezone", old=old.timezone, new=new.timezone)
-
-
-def _texts(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
-    pairs = (
-        ("title", old.title, new.title),
-        ("description", old.description, new.description),
-        ("host", _host(old), _host(new)),
-        ("status", old.status.value, new.status.value),
-        ("reminder", old.terms.alarm, new.terms.alarm),
-        ("organizer", old.terms.mailbox, new.terms.mailbox),
-    )
-    for field, before, after in pairs:
-        if before != after:
-            yield Change(field=field, old=before, new=after)
-
-
-def _host(facts: MeetingFacts) -> str:
-    if facts.organizer_name and facts.organizer_email:
-        return f"{facts.organizer_name} <{facts.organizer_email}>"
-    return facts.organizer_name or facts.organizer_email
-
-
-def _link(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
-    """Yield what moves the link; a window that only follows the meeting is no change of its own."""
-    moved = old.start != new.start or old.end != new.end
-    if old.room != new.room:
-        yield Change(field="room", old=unquote(old.room.claim), new=unquote(new.room.claim))
-    if old.terms.server_url != new.terms.server_url:
-        yield Change(field="server", old=old.terms.server_url, new=new.terms.server_url)
-    elif old.terms.server_print != new.terms.server_print:
-        yield Change(field="server", old=None, new=None)
-    if old.validity != new.validity and not moved:
-        yield Change(field="validity", old=None, new=None)
-    if old.terms.key != new.terms.key:
-        yield Change(field="key", old=None, new=None)
-
-
-def _person(old: Attendee, new: Attendee) -> Iterator[Change]:
-    for column, before, after in zip(_PERSON, _values_of(old), _values_of(new), strict=True):
-        if column.name == "attendance":
+def _told(
+    columns: Iterable[Column], old: Meeting | Attendee, new: Meeting | Attendee
+) -> Iterator[Change]:
+    """Yield a change for each column that differs; two that are told as one (the host) are one."""
+    for name, together in groupby(columns, key=lambda column: column.told):
+        alike = tuple(together)
+        before, after = (tuple(column.value_of(one) for column in alike) for one in (old, new))
+        if name == "attendance" and isinstance(old, Attendee) and isinstance(new, Attendee):
             # A moderator is CHAIR whatever the cell says; a new flag is told by itself.
             differs = old.moderator == new.moderator and expected_as(old) != expected_as(new)
         else:
             differs = before != after
         if differs:
-            yield Change(field=column.told, old=_shown(before), new=_shown(after))
+            yield Change(field=name, old=_shown(*before), new=_shown(*after))
 
 
-def _shown(value: Any) -> str | bool | None:
-    return value if value is None or isinstance(value, bool) else _as_text(value)
+def _shown(value: Any, mailbox: str = "") -> Value:
+    if value and mailbox:
+        return f"{value} <{mailbox}>"
+    keeps = value is None or isinstance(value, bool | datetime)
+    return value if keeps else _as_text(value) or mailbox
+
+
+def _settings(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
+    """Yield what changed in the settings; a window that only follows the meeting is no change."""
+    before, after = old.terms, new.terms
+    if before.alarm != after.alarm:
+        yield Change(field="reminder", old=before.alarm, new=after.alarm)
+    if before.mailbox != after.mailbox:
+        yield Change(field="organizer", old=before.mailbox, new=after.mailbox)
+    if before.server_url != after.server_url:
+        yield Change(field="server", old=before.server_url, new=after.server_url)
+    elif before.server_print != after.server_print:
+        yield Change(field="server", old=None, new=None)
+    if old.validity != new.validity and (old.start, old.end) == (new.start, new.end):
+        yield Change(field="validity", old=None, new=None)
+    if before.key != after.key:
+        yield Change(field="key", old=None, new=None)
 
 
 def changes_json(changes: tuple[Change, ...]) -> str | None:

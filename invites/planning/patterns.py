@@ -17,7 +17,7 @@ from invites.planning.actions import Cause, Place, Send, Situation, TrippedGuard
 from invites.planning.facts import Known, MeetingDraft, MeetingFacts
 from invites.planning.state import Entry
 from invites.problems import escaped
-from invites.roster.columns import Column, Scope, compared
+from invites.roster.columns import Column, Holder, compared
 from invites.times import zone
 
 PATTERN = 3
@@ -61,7 +61,7 @@ class Proposal:
         return tuple(
             draft
             for draft in self.drafts.values()
-            if draft.facts.end > self.situation.now and draft.facts.status is not Status.CANCELLED
+            if draft.facts.end > self.situation.now and draft.meeting.status is not Status.CANCELLED
         )
 
     @cached_property
@@ -119,7 +119,11 @@ def other_ids(proposal: Proposal) -> Iterator[TrippedGuard]:
         draft = proposal.drafts[meeting_id]
         own = proposal.live_facts.get(meeting_id)
         new = draft.facts
-        if own is not None and (own.title, own.start, own.end) == (new.title, new.start, new.end):
+        if own is not None and (own.meeting.title, own.start, own.end) == (
+            new.meeting.title,
+            new.start,
+            new.end,
+        ):
             continue  # the meeting is what it was under this id
         for other in at_time.get((new.start, new.end), ()):
             if other != meeting_id and _alike(proposal, draft, other):
@@ -142,7 +146,7 @@ def _alike(proposal: Proposal, draft: MeetingDraft, other: str) -> bool:
     theirs = {entry.address for entry in proposal.live[other]}
     ours = {attendee.address for attendee in draft.meeting.attendees}
     facts = proposal.live_facts[other]
-    same_title = facts.title.casefold() == draft.facts.title.casefold()
+    same_title = facts.meeting.title.casefold() == draft.meeting.title.casefold()
     same_room = draft.meeting.room is not None and facts.room == draft.facts.room
     return bool(ours & theirs) and (same_title or same_room or (ours == theirs and len(ours) > 1))
 
@@ -193,7 +197,8 @@ def same_shift(proposal: Proposal) -> Iterator[TrippedGuard]:
         old = proposal.live_facts.get(send.facts.id)
         if old is None or send.zone_rules or old.start == send.facts.start:
             continue
-        zone_alone = old.wall_start == send.facts.wall_start and old.timezone != send.facts.timezone
+        same_zone = old.meeting.timezone == send.meeting.timezone
+        zone_alone = old.wall_start == send.facts.wall_start and not same_zone
         span = "zone" if zone_alone else send.facts.start - old.start
         groups[span].setdefault(send.facts.id, send)
     moved = {
@@ -209,7 +214,7 @@ def same_shift(proposal: Proposal) -> Iterator[TrippedGuard]:
             found=len(moved),
             live=len(proposal.live),
             examples=tuple(
-                f'"{escaped(send.facts.title)}" {_when(proposal.live_facts[meeting_id])}'
+                f'"{escaped(send.meeting.title)}" {_when(proposal.live_facts[meeting_id])}'
                 f" → {_when(send.facts)}"
                 for meeting_id, send in list(moved.items())[:EXAMPLES]
             ),
@@ -243,13 +248,13 @@ def emptied_columns(proposal: Proposal) -> Iterator[TrippedGuard]:
 
     Of a meeting's column three meetings are wanted, unless the file has no such column at all.
     """
-    for column in (*compared(Scope.MEETING), *compared(Scope.ATTENDEE)):
+    for column in (*compared(Holder.MEETING), *compared(Holder.ATTENDEE)):
         changed = [send for send in proposal.updates if _changes(send, column.told)]
         if column.required or column.name == "moderator" or len(changed) < PATTERN:
             continue
         gone = proposal.roster.columns is not None and column.name not in proposal.roster.columns
         meetings = {send.facts.id for send in changed}
-        enough = gone or column.scope is Scope.ATTENDEE or len(meetings) >= PATTERN
+        enough = gone or column.holder is Holder.ATTENDEE or len(meetings) >= PATTERN
         if enough and (gone or _is_empty(column, proposal)):
             yield TrippedGuard(
                 guard="column",
@@ -260,7 +265,7 @@ def emptied_columns(proposal: Proposal) -> Iterator[TrippedGuard]:
                 examples=examples_of(changed),
                 detail=column.name,
                 # Somebody new in such a meeting would get what the others are not to get.
-                meetings=frozenset(meetings if column.scope is Scope.MEETING else ()),
+                meetings=frozenset(meetings if column.holder is Holder.MEETING else ()),
                 places=frozenset(_place(send) for send in changed),
             )
 
@@ -268,7 +273,7 @@ def emptied_columns(proposal: Proposal) -> Iterator[TrippedGuard]:
 def _is_empty(column: Column, proposal: Proposal) -> bool:
     holders = (
         (draft.meeting for draft in proposal.coming)
-        if column.scope is Scope.MEETING
+        if column.holder is Holder.MEETING
         else (one.attendee for draft in proposal.coming for one in draft.drafts)
     )
     return all(not value or value == column.empty for value in map(column.value_of, holders))
@@ -307,12 +312,12 @@ def examples_of(sends: Iterable[Send]) -> tuple[str, ...]:
 
 
 def _example(send: Send) -> str:
-    return f'{send.attendee.email} in "{escaped(send.facts.title)}" {_when(send.facts)}'
+    return f'{send.attendee.email} in "{escaped(send.meeting.title)}" {_when(send.facts)}'
 
 
 def _when(facts: MeetingFacts) -> str:
-    local = facts.start.astimezone(zone(facts.timezone))
-    return f"{local:%Y-%m-%d %H:%M} {facts.timezone}"
+    local = facts.start.astimezone(zone(facts.meeting.timezone))
+    return f"{local:%Y-%m-%d %H:%M} {facts.meeting.timezone}"
 
 
 def _changes(send: Send, field: str) -> bool:

@@ -102,8 +102,8 @@ def change_words(change: Change, timezone: str) -> str:
 def who_and_what(draft: Draft) -> str:
     """Return a person and a meeting, with its time on the clock of its zone."""
     facts = draft.facts
-    when = f"{_local(facts.start, facts.timezone)} {facts.timezone}"
-    return f'{draft.attendee.email}, "{escaped(facts.title)}" {when}'
+    when = f"{_local(facts.start, facts.meeting.timezone)} {facts.meeting.timezone}"
+    return f'{draft.attendee.email}, "{escaped(facts.meeting.title)}" {when}'
 
 
 def _action_words(action: Action) -> str:
@@ -119,7 +119,7 @@ def _send_words(send: Send) -> str:
     if send.replaces:
         words = [f"in place of {send.replaces}"]
     if send.cause is Cause.CHANGED:
-        words = [change_words(change, send.facts.timezone) for change in send.changes]
+        words = [change_words(change, send.facts.meeting.timezone) for change in send.changes]
     if send.zone_rules:
         words.append("the rules of its time zone changed")
     if send.admits_until is not None:
@@ -183,9 +183,9 @@ def place_of(draft: Draft) -> dict[str, Any]:
     facts: MeetingFacts = draft.facts
     return {
         "meeting_id": facts.id,
-        "title": facts.title,
+        "title": facts.meeting.title,
         "start": iso_z(facts.start),
-        "timezone": facts.timezone,
+        "timezone": facts.meeting.timezone,
         "email": draft.attendee.email,
     }
 

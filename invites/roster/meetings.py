@@ -14,6 +14,7 @@ from invites.jitsi.validity import fits, validity_for
 from invites.model import Attendee, Meeting, Status
 from invites.problems import Problem, escaped
 from invites.roster.cells import NamedRoom, RosterRules
+from invites.roster.columns import Holder, compared
 from invites.roster.header import PlacedColumn
 from invites.roster.rows import CellReader, Cells, MeetingRows, RefusedCell
 from invites.times import TimeRefused, in_utc, zone
@@ -335,25 +336,27 @@ def _meeting(
     refused: set[int],
 ) -> Meeting:
     """Return the meeting on which all its rows agree, those left out for another fault included."""
-    named = _agreed(alike, "room")
+    stated = ((one.attribute, _stated(alike, one.name)) for one in compared(Holder.MEETING))
+    given = {name: value for name, value in stated if value is not None}
     return Meeting(
         id=said.meeting_id,
-        title=_agreed(alike, "title"),
-        start=_agreed(alike, "start"),
-        end=_agreed(alike, "end"),
-        timezone=zone_name,
         attendees=attendees,
-        room=named.room if named else None,
-        description=_agreed(alike, "description") or "",
-        organizer_name=_agreed(alike, "organizer_name") or "",
-        organizer_email=_organizer_email(alike),
-        status=_agreed(alike, "status") or Status.CONFIRMED,
         incomplete=bool(refused),
         row=min(row for one in alike for row in one.rows if row not in refused),
+        **given | {"timezone": zone_name},
     )
 
 
-def _organizer_email(alike: Iterable[_AlikeRows]) -> str:
-    """Return the host's address; of several spellings the first in code-point order."""
-    stated = (group.values.get("organizer_email") for group in alike)
-    return min((value.mailbox for value in stated if value is not None), default="")
+def _stated(alike: Iterable[_AlikeRows], name: str) -> Any:
+    """Return the meeting's value in a column, None where no row has one.
+
+    Of an address in several spellings it is the first in code-point order.
+    """
+    values = [value for group in alike if (value := group.values.get(name)) is not None]
+    match values:
+        case [NamedRoom() as named, *_]:
+            return named.room
+        case [Address(), *_]:
+            return min(value.mailbox for value in values)
+        case _:
+            return values[0] if values else None

@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 
 from invites.addresses import Address
 from invites.jitsi.features import is_known
-from invites.model import NO_COLUMNS, Attendance, Attendee
+from invites.model import NO_COLUMNS, Attendee
 from invites.problems import Problem
 from invites.roster.cells import RosterRules
-from invites.roster.columns import BY_NAME, Column, Scope
+from invites.roster.columns import BY_NAME, Column, Holder
 from invites.roster.header import Layout, PlacedColumn
 from invites.roster.table import Chunk
 from invites.text import BLANKS, CellRefused
@@ -87,14 +87,9 @@ class MeetingRows:
 
 @dataclass(frozen=True, slots=True)
 class _OptionCells:
-    """What the attendee columns other than those in `_ALONE` say."""
+    """What the attendee columns other than those in `_ALONE` say, by the attendee's attribute."""
 
-    moderator: bool = False
-    attendance: Attendance = Attendance.REQUIRED
-    language: str | None = None
-    timezone: str | None = None
-    features: tuple[str, ...] = ()
-    group: str = ""
+    values: Mapping[str, Any]
     unknown: tuple[str, ...] = ()
     refused: tuple[tuple[PlacedColumn, str, str], ...] = ()
 
@@ -109,14 +104,14 @@ class RowReader:
         self.meetings: dict[str, MeetingRows] = {}
         self.strays = MeetingRows("")
         self.unknown_features: dict[str, list[int]] = {}
-        self.meeting_places = [p for p in layout.places if p.column.scope is Scope.MEETING]
+        self.meeting_places = [p for p in layout.places if p.column.holder is Holder.MEETING]
         self._rules = rules
         self._id = layout.place_of("meeting_id")
         self._alone = [layout.place_of(name) for name in _ALONE]
         self._option_places = [
             place
             for place in layout.places
-            if place.column.scope is Scope.ATTENDEE
+            if place.column.holder is Holder.ATTENDEE
             and place.column.name in BY_NAME
             and place.column.name not in _ALONE
         ]
@@ -202,16 +197,11 @@ class RowReader:
             email=address.email,
             mailbox=address.mailbox,
             address=address.address,
-            moderator=options.moderator,
-            attendance=options.attendance,
             avatar=avatar,
-            language=options.language,
-            timezone=options.timezone,
-            features=options.features,
             user_id=user_id,
-            group=options.group,
             columns=extra[0],
             row=number,
+            **options.values,
         )
         if meeting.attendees.setdefault(address.address, attendee) is not attendee:
             meeting.add_again(attendee)
@@ -247,10 +237,8 @@ class RowReader:
 
     def _read_options(self, cells: Cells) -> _OptionCells:
         values, refused = self._read_together(self._option_places, cells)
-        if "attendee_timezone" in values:
-            values["timezone"] = values.pop("attendee_timezone")
         unknown = tuple(name for name in values.get("features", ()) if not is_known(name))
-        options = _OptionCells(**values, unknown=unknown, refused=refused)
+        options = _OptionCells(values, unknown, refused)
         self._options[cells] = options
         return options
 
@@ -263,7 +251,7 @@ class RowReader:
     def _read_together(
         self, places: Sequence[PlacedColumn], cells: Cells
     ) -> tuple[dict[str, Any], tuple[tuple[PlacedColumn, str, str], ...]]:
-        """Return the values by column, and the place, text and expectation of each refused cell."""
+        """Return the values by attribute, and the place, text and expectation of each refused cell."""
         values = {}
         refused = []
         for place, cell in zip(places, cells, strict=True):
@@ -271,7 +259,7 @@ class RowReader:
             if isinstance(value, RefusedCell):
                 refused.append((place, cell, value.expected))
             else:
-                values[place.column.name] = value
+                values[place.column.attribute] = value
         return values, tuple(refused)
 
     def _note_unknown(self, number: int, names: Iterable[str]) -> None:

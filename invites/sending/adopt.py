@@ -277,7 +277,7 @@ def _calendar_fault(row: Listed, send: Send, ours: bytes) -> Problem | None:
     attendee = now[b"ATTENDEE"][0]
     if attendee not in then.get(b"ATTENDEE", []):
         differing.append("name or role")
-    description = text_value(send.facts.description.strip()).encode()
+    description = text_value(send.meeting.description.strip()).encode()
     if description and description not in b"".join(then.get(b"DESCRIPTION", [])):
         differing.append("description")
     if not differing:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from invites.model import Attendance, Kind, Status
-from invites.planning.facts import RAISES_SEQUENCE
+from invites.planning.facts import MOVES_LINK
 from invites.roster.columns import folded_name
 from invites.templating.dates import (
     DEFAULT_LANGUAGE,
@@ -215,9 +215,6 @@ NAMES = frozenset(
 )
 """Everything that a template may name, besides what it sets itself and Jinja2's own."""
 
-_MOVES_LINK = RAISES_SEQUENCE - {"status"}
-"""The fields whose change moves the link."""
-
 LINK_NAMES = frozenset({"link", "opens", "closes"})
 """What only kinds with a link have."""
 
@@ -271,7 +268,7 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
         "host": PersonView(name=one_line(host_name) or host_email, email=host_email),
         "server": one_line(facts.server),
         "demo": facts.demo,
-        "new_link": any(change.field in _MOVES_LINK for change in facts.changes),
+        "new_link": any(change.field in MOVES_LINK for change in facts.changes),
     }
 
 

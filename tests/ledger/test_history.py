@@ -100,7 +100,7 @@ def test_reminders_come_from_the_ledgers_facts_and_go_out_once(opened: Ledger) -
     now = NOW + 9 * DAY + HOUR
     (one,) = standing_invitations(opened, "default", until=now + DAY, now=now)
     assert (one.meeting_id, one.known.attendee.name) == ("m", "Ada")
-    assert one.known.facts.meeting((one.known.attendee,)).title == "Meeting m"
+    assert one.known.facts.meeting_of(one.known.attendee).title == "Meeting m"
     (reminder,) = due_reminders(
         [DAY], [one.standing], sent=sent_reminders(opened, now=now), now=now
     )

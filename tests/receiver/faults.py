@@ -110,7 +110,7 @@ def _again(
     entry = state.entries[draft.attendee.address]
     stamp = max(moment.seconds, entry.latest_dtstamp + 1)
     return Send(
-        meeting=draft.facts.meeting((draft.attendee,)),
+        meeting=draft.facts.meeting_of(draft.attendee),
         uid=state.uid,
         draft=draft,
         revision=Revision(
@@ -226,7 +226,7 @@ def _withdrawn_before_it_was_sent(
     draft = Draft(known.facts, known.attendee, pending.digest)
     stamp = datetime.fromtimestamp(entry.latest_dtstamp + 1, UTC)
     return Withdraw(
-        meeting=known.facts.meeting((known.attendee,)),
+        meeting=known.facts.meeting_of(known.attendee),
         uid=state.uid,
         draft=draft,
         revision=Revision(kind=Kind.WITHDRAWN, sequence=pending.sequence + 1, dtstamp=stamp),
@@ -375,7 +375,7 @@ def _superseded_goes_out(patch: pytest.MonkeyPatch) -> None:
                 pending = recorded(entry.pending)
                 known = snapshot.known(pending)
                 draft = Draft(known.facts, known.attendee, pending.digest)
-                meeting = known.facts.meeting((known.attendee,))
+                meeting = known.facts.meeting_of(known.attendee)
                 stale.append(replace(action, draft=draft, meeting=meeting))
             else:
                 stale.append(action)

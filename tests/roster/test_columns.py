@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import fields
 
 from invites.model import Attendee, Meeting
-from invites.roster.columns import COLUMNS, Scope, Use, compared
+from invites.roster.columns import COLUMNS, Holder, Use, compared
 
-_HOLDERS = {Scope.IDENTITY: Meeting, Scope.MEETING: Meeting, Scope.ATTENDEE: Attendee}
+_HOLDERS = {Holder.IDENTITY: Meeting, Holder.MEETING: Meeting, Holder.ATTENDEE: Attendee}
 
 
 def test_every_column_that_is_compared_is_an_attribute_of_its_holder() -> None:
     """`value_of` finds what the roster said in the meeting or the attendee."""
-    for column in (*compared(Scope.MEETING), *compared(Scope.ATTENDEE)):
-        names = {field.name for field in fields(_HOLDERS[column.scope])}
-        assert (column.field or column.name) in names
+    for column in (*compared(Holder.MEETING), *compared(Holder.ATTENDEE)):
+        names = {field.name for field in fields(_HOLDERS[column.holder])}
+        assert column.attribute in names
 
 
 def test_what_the_token_holds_raises_sequence() -> None:
