@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.common import clock, spare_the_collector
-from invites.cli.options import Call, NowOption, RosterArgument
+from invites.cli import spare_the_collector
+from invites.cli.options import (
+    Call,
+    NowOption,
+    RosterArgument,
+    SkipInvalidOption,
+    TemplatesOption,
+    VerifyOption,
+    clock,
+    demand_verify,
+)
+from invites.cli.output import bar, show, sits_at_terminal
 from invites.errors import Exit, UsageError
 from invites.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Sequence
 
     from invites.build import BuildReport
     from invites.model import Meeting, Roster
@@ -34,17 +43,9 @@ def build(
     form: Annotated[
         str, typer.Option("--as", metavar="files|mbox|tar", help="The form of the messages.")
     ] = "files",
-    skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Leave faulty rows out instead of refusing.")
-    ] = False,
-    templates: Annotated[
-        Path | None,
-        typer.Option("--templates", metavar="DIR", help="Templates found before the shipped ones."),
-    ] = None,
-    verify: Annotated[
-        str | None,
-        typer.Option("--verify", metavar="all", help="Read every message back, not a sample."),
-    ] = None,
+    skip_invalid: SkipInvalidOption = False,
+    templates: TemplatesOption = None,
+    verify: VerifyOption = None,
     html: Annotated[
         bool,
         typer.Option(
@@ -61,8 +62,7 @@ def build(
         raise UsageError(f'--as: found "{form[:40]}", expected files, mbox or tar')
     if html and form != "files":
         raise UsageError(f'--html: found "--as {form}", expected --as files, which alone has pages')
-    if verify not in {None, "all"}:
-        raise UsageError(f'--verify: found "{verify}", expected all')
+    demand_verify(verify)
     from invites.output.staging import repair
 
     repair(out)
@@ -88,7 +88,7 @@ def build(
         with_others=composer.sender.show_attendees,
     )
     total = selection.invitations
-    with _progress(call, total) as advance:
+    with bar(call, "Building invitations", total) as advance:
         report = build_folder(
             selection,
             out=out,
@@ -122,25 +122,15 @@ def _settings(call: Call, *, demo: bool) -> Settings:
     return settings
 
 
-def _progress(call: Call, total: int) -> AbstractContextManager[Callable[[], None]]:
-    """Return a progress bar on a terminal where the work is long, else nothing to see."""
-    from invites.cli.progress import bar, no_bar
-
-    return no_bar() if call.quiet else bar("Building invitations", total)
-
-
 def _show_table(call: Call, meetings: Sequence[Meeting]) -> None:
     """Show what was made as a table where somebody sits at a terminal."""
-    import sys
-
-    if not meetings or call.as_json or call.quiet or not sys.stdout.isatty():
+    if not meetings or not sits_at_terminal(call):
         return
-    from rich.console import Console
+    from shutil import get_terminal_size
 
-    from invites.report.built import meeting_table
+    from invites.report.tables import meeting_table
 
-    console = Console()
-    console.print(meeting_table(meetings, columns=console.width))
+    show(meeting_table(meetings, columns=get_terminal_size().columns))
 
 
 def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: bool) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from invites.cli.common import clock
-from invites.cli.options import Call, NowOption, RosterArgument
+from invites.cli.options import Call, NowOption, RosterArgument, SkipInvalidOption, clock
+from invites.cli.output import show, sits_at_terminal
 from invites.errors import Exit, RosterRefusedError
 from invites.problems import Warned, lines_of
 from invites.text import counted
@@ -32,9 +30,7 @@ _NOT_WEIGHED = (
 def check(
     call: Call,
     roster: RosterArgument,
-    skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Leave faulty rows out instead of refusing.")
-    ] = False,
+    skip_invalid: SkipInvalidOption = False,
     now: NowOption = None,
 ) -> int:
     """Read and validate a roster; print every problem, change nothing."""
@@ -115,12 +111,7 @@ def _tell(
 
 def _show_table(call: Call, problems: Sequence[Problem]) -> None:
     """Show the problems as a table as well where somebody sits at a terminal."""
-    import sys
+    if problems and sits_at_terminal(call):
+        from invites.report.tables import problem_table
 
-    if not problems or call.as_json or call.quiet or not sys.stdout.isatty():
-        return
-    from rich.console import Console
-
-    from invites.report.problems import problem_table
-
-    Console().print(problem_table(problems))
+        show(problem_table(problems))

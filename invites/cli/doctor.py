@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from invites.cli.common import clock
-from invites.cli.options import Call
+from invites.cli.options import Call, clock
 from invites.errors import Exit, UsageError
 from invites.problems import on_one_line
 from invites.text import counted

@@ -8,16 +8,14 @@ from unicodedata import normalize
 import typer
 
 from invites.cli.options import Call
+from invites.cli.output import show
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from invites.settings import Settings
 
 MESSAGES_AT_MOST, RUNS_AT_MOST = 100, 20
 """Rows that the tables show where nobody asked for a person or a meeting; `-v` shows all."""
-WIDTH_OF_PIPES = 160
 
 
 def history(
@@ -35,7 +33,7 @@ def history(
     from invites import settings as settings_package
     from invites.ledger import history as kept
     from invites.ledger import open_ledger
-    from invites.report import history as shown
+    from invites.report import tables as shown
 
     settings = settings_package.load(call.config, environ=os.environ)
     meeting_id = None if meeting is None else normalize("NFC", meeting.strip())
@@ -65,13 +63,13 @@ def history(
         return Exit.DONE
     timezone = settings.roster.timezone
     if messages:
-        _print(shown.message_table(messages, timezone=timezone))
+        show(shown.message_table(messages, timezone=timezone))
     else:
         call.say("No message was sent" + (" that this is about." if whole else " yet."))
     if waiting:
-        _print(shown.waiting_table(waiting, timezone=timezone))
+        show(shown.waiting_table(waiting, timezone=timezone))
     if runs:
-        _print(shown.run_table(runs))
+        show(shown.run_table(runs))
     if not whole and len(messages) == MESSAGES_AT_MOST:
         call.say(f"The latest {MESSAGES_AT_MOST} messages; -v shows all, --json too.")
     return Exit.DONE
@@ -86,13 +84,3 @@ def folded(text: str, flag: str, settings: Settings) -> str:
     except AddressRefused as refused:
         raise UsageError(f'{flag}: found "{text[:60]}", expected {refused.expected}') from None
     return found.address
-
-
-def _print(table: Table) -> None:
-    """Print a table; what is piped somewhere has no width of its own."""
-    import sys
-
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else WIDTH_OF_PIPES
-    Console(width=width).print(table)

@@ -11,8 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from datetime import UTC, datetime
 from inspect import Parameter, Signature, signature
 from pathlib import Path
+from string import hexdigits
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -139,12 +141,15 @@ class RunFlags:
     def __post_init__(self) -> None:
         """Refuse what can be known to be wrong from the options alone."""
         from invites.model import DELIVERIES
+        from invites.planning.guards import CODE_OCTETS
 
         if self.to is not None and self.to not in DELIVERIES:
             raise UsageError(f'--to: found "{self.to}", expected {" or ".join(DELIVERIES)}')
-        if self.accept is not None and not _is_code(self.accept):
+        if self.accept is not None and (
+            len(self.accept) < 2 * CODE_OCTETS or set(self.accept.lower()) - set(hexdigits)
+        ):
             raise UsageError(
-                f'--accept: found "{self.accept[:70]}", expected at least {SHORTEST_CODE} hex '
+                f'--accept: found "{self.accept[:70]}", expected at least {2 * CODE_OCTETS} hex '
                 "digits, the code that plan shows with the guards"
             )
 
@@ -152,13 +157,6 @@ class RunFlags:
     def claimed(self) -> tuple[str, ...]:
         """The scopes to move over, each once."""
         return tuple(dict.fromkeys(self.claim or ()))
-
-
-SHORTEST_CODE = 12
-
-
-def _is_code(text: str) -> bool:
-    return len(text) >= SHORTEST_CODE and not set(text.lower()) - set("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +198,51 @@ def demand_verify(given: str | None) -> None:
     """Raise UsageError for a `--verify` that is not `all`."""
     if given not in {None, "all"}:
         raise UsageError(f'--verify: found "{given[:40]}", expected all')
+
+
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+"""What `--now` can be: a NumericDate is not negative, and arithmetic needs a day to spare."""
+
+
+def clock(given: str | None = None, *, reproducible: bool = False) -> datetime:
+    """Return the present in UTC and whole seconds, or what stands in for it.
+
+    `given` is `--now`.  With `reproducible` (`check`, `build`) SOURCE_DATE_EPOCH does the same.
+    Raises UsageError for a time without offset or of no known form.
+    """
+    if given is not None:
+        return _instant(given)
+    epoch = os.environ.get("SOURCE_DATE_EPOCH") if reproducible else None
+    if epoch:
+        if not epoch.isascii() or not epoch.isdigit():
+            raise UsageError(
+                f'SOURCE_DATE_EPOCH: found "{epoch[:40]}", expected whole seconds since 1970'
+            )
+        if len(epoch) > 11 or (instant := datetime.fromtimestamp(int(epoch), UTC)).year > LAST_YEAR:
+            raise UsageError(
+                f'SOURCE_DATE_EPOCH: found "{epoch[:40]}", expected a time up to {LAST_YEAR}'
+            )
+        return instant
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _instant(text: str) -> datetime:
+    expected = "a time with offset such as 2026-12-01T09:00:00+01:00 or 2026-12-01T08:00:00Z"
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f'--now: found "{text[:60]}", expected {expected}') from None
+    if instant.tzinfo is None:
+        raise UsageError(f'--now: found "{text[:60]}" without offset, expected {expected}')
+    try:
+        instant = instant.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        instant = datetime.min.replace(tzinfo=UTC)
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise UsageError(
+            f'--now: found "{text[:60]}", expected a time from {FIRST_YEAR} to {LAST_YEAR}'
+        )
+    return instant
 
 
 def spread(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,8 +12,8 @@ from unicodedata import normalize
 
 import typer
 
-from invites.cli.common import clock, spare_the_collector
-from invites.cli.options import Call, RunFlags, SendFlags
+from invites.cli import spare_the_collector
+from invites.cli.options import Call, RunFlags, SendFlags, clock
 from invites.errors import UsageError
 from invites.model import DeliveryName
 

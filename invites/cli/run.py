@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from invites.cli.common import clock, spare_the_collector
-from invites.cli.options import Call, RunFlags
+from invites.cli import spare_the_collector
+from invites.cli.options import Call, RunFlags, clock
 from invites.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def _woken(
 ) -> WakeUpReport:
     import time
 
-    from invites.cli.loglines import printer
-    from invites.cli.stopping import Stop
+    from invites.cli.output import log_of
+    from invites.cli.signals import Stop
     from invites.jobs import WakeUp, wake_up
     from invites.ledger import create
     from invites.sending import Effects
@@ -118,7 +118,7 @@ def _woken(
             clock=lambda: clock(now), timer=time.monotonic, stop=stop, pause=stop.pause
         ),
         options=options,
-        tell=printer(call),
+        tell=log_of(call),
     )
     return wake_up(wakeup)
 

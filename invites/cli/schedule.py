@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from invites.cli.common import clock
-from invites.cli.options import Call
+from invites.cli.options import Call, clock
 from invites.errors import Exit
 
 if TYPE_CHECKING:
@@ -19,22 +18,23 @@ def schedule(
 
     SIGTERM finishes the message in hand and ends: 0, or 75 where a run has to go on later.
     """
+    import logging
     import os
     import time
 
     from invites import settings as settings_package
-    from invites.cli.loglines import printer
+    from invites.cli.output import log_of
     from invites.cli.signals import Signals
     from invites.jobs.schedule import Schedule
-    from invites.report.lines import Level, Line
+    from invites.report.log import record
     from invites.sending import Effects
 
-    tell = printer(call)
+    tell = log_of(call)
 
     def load() -> Settings:
         settings = settings_package.load(call.config, environ=os.environ)
         for warning in settings.warnings:
-            tell(Line(event="setting", level=Level.WARNING, text=warning))
+            tell(record("setting", warning, level=logging.WARNING))
         return settings
 
     calls = Signals()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from invites.cli.common import clock
-from invites.cli.options import Call, SendFlags
+from invites.cli.options import Call, SendFlags, clock
+from invites.cli.output import bar
 from invites.cli.prepare import (
     Prepared,
     Setup,
@@ -22,8 +22,7 @@ from invites.cli.prepare import (
     prepared,
     warn_of_refusals,
 )
-from invites.cli.progress import bar, no_bar
-from invites.cli.stopping import Stop
+from invites.cli.signals import Stop
 from invites.delivery.base import Delivery, clean_up_outbox, nothing_sent_yet, open_delivery
 from invites.errors import GuardError, InvitesError, RosterRefusedError
 from invites.ledger import Ledger, create, open_ledger
@@ -54,14 +53,13 @@ if TYPE_CHECKING:
 class Progress:
     """A progress bar that begins once the plan is known."""
 
-    quiet: bool
+    call: Call
     stack: ExitStack
     _step: Callable[[], None] = field(default=lambda: None)
 
     def begin(self, plan: Plan) -> None:
         """Show a bar for a plan of many messages."""
-        shown = no_bar() if self.quiet else bar("Sending", len(plan.actions))
-        self._step = self.stack.enter_context(shown)
+        self._step = self.stack.enter_context(bar(self.call, "Sending", len(plan.actions)))
 
     def advance(self) -> None:
         """Move the bar, where there is one, by a message."""
@@ -185,7 +183,7 @@ class Sending:
     @contextmanager
     def _effects(self) -> Iterator[Effects]:
         with ExitStack() as stack:
-            progress = Progress(self.call.quiet, stack)
+            progress = Progress(self.call, stack)
             yield Effects(
                 clock=lambda: clock(self.flags.now),
                 timer=time.monotonic,

@@ -22,7 +22,7 @@ from invites.ledger.runs import sent_since
 from invites.model import Roster
 from invites.planning.attempts import Cause, JobState, OpenDue
 from invites.problems import lines_of
-from invites.report.lines import Line
+from invites.report.log import record
 from invites.roster.files import RosterMovesError
 from invites.roster.source import (
     RosterTooOldError,
@@ -128,7 +128,7 @@ def _read_when_still(wakeup: WakeUp, job: Job, tried: OpenDue | None) -> Roster:
             text = (
                 f"job {job.name}: waits until the roster is still, at {moves.still_at:%H:%M:%S} UTC"
             )
-            wakeup.tell(Line(event="roster_moves", text=text, facts={"job": job.name}))
+            wakeup.tell(record("roster_moves", text, facts={"job": job.name}))
             wakeup.effects.pause(max(moves.still_at - wakeup.now, timedelta(seconds=1)))
     return read(wakeup, job, tried)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +14,7 @@ from invites.errors import Exit, InvitesError
 from invites.jobs.options import JobOutcome, SideOutcome, WakeUp
 from invites.planning.attempts import Again, Cause
 from invites.planning.state import State
-from invites.report.lines import Level, Line
+from invites.report.log import record
 from invites.report.notice import News, Notice, notice_message, notice_of
 from invites.times import local
 
@@ -140,7 +141,7 @@ def notify(wakeup: WakeUp, job: Job, outcome: JobOutcome) -> bool:
     """
     # What lasts, and a relay that is down for messages and notices alike, is told once in the log.
     quiet = outcome.repeated or outcome.cause is Cause.SERVER
-    level = Level.INFO if quiet else Level.WARNING
+    level = logging.INFO if quiet else logging.WARNING
     return _mailed(wakeup, job, news_of(job, outcome), level=level)
 
 
@@ -162,10 +163,10 @@ def notify_of_side(wakeup: WakeUp, side: SideOutcome) -> None:
         lines=side.lines,
         facts={name: str(count) for name, count in side.ended.items() if count},
     )
-    _mailed(wakeup, job, news, level=Level.WARNING)
+    _mailed(wakeup, job, news, level=logging.WARNING)
 
 
-def _mailed(wakeup: WakeUp, job: Job, news: News, *, level: Level) -> bool:
+def _mailed(wakeup: WakeUp, job: Job, news: News, *, level: int) -> bool:
     if not job.notify or wakeup.options.simulated or wakeup.options.dry_run:
         return True
     try:
@@ -207,8 +208,8 @@ def _messages_of(wakeup: WakeUp, job: Job, notice: Notice, now: datetime) -> lis
     return messages
 
 
-def _not_told(job: Job, why: str, level: Level) -> Line:
-    return Line(
+def _not_told(job: Job, why: str, level: int) -> logging.LogRecord:
+    return record(
         event="notice_failed",
         level=level,
         text=f"job {job.name}: the notice could not be sent: {why}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from invites.errors import Exit
 from invites.model import DeliveryName
 from invites.planning.attempts import Cause, Inputs
 from invites.planning.due import DueRule
-from invites.report.lines import Line, no_lines
+from invites.report.log import tell_nobody
 from invites.roster.source import fingerprint
 from invites.sending import Effects, Renderer, RunReport
 
@@ -73,7 +74,7 @@ class WakeUp:
     settings: Settings
     effects: Effects
     options: RunOptions = field(default_factory=RunOptions)
-    tell: Callable[[Line], None] = no_lines
+    tell: Callable[[logging.LogRecord], None] = tell_nobody
 
     @property
     def now(self) -> datetime:

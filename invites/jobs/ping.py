@@ -5,6 +5,7 @@ Whoever listens there notices what no mail can tell: that nothing runs any more.
 
 from __future__ import annotations
 
+import logging
 import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from invites import __version__
-from invites.report.lines import Level, Line
+from invites.report.log import record
 
 if TYPE_CHECKING:
     from invites.jobs.options import WakeUp
@@ -48,9 +49,9 @@ def ping(wakeup: WakeUp, job: Job, signal: Signal) -> None:
         failures.append(f"no answer within {TIMEOUT_SECONDS:.0f} seconds")
     if failures:
         wakeup.tell(
-            Line(
+            record(
                 event="ping_failed",
-                level=Level.INFO,
+                level=logging.INFO,
                 text=f"job {job.name}: ping could not be told: {failures[0]}",
                 facts={"job": job.name},
             )

@@ -27,7 +27,7 @@ from invites.jobs.status import JobStatus, status_of
 from invites.jobs.wake import wake_up
 from invites.ledger import open_ledger
 from invites.planning.due import last_due
-from invites.report.lines import Level, Line
+from invites.report.log import record
 from invites.sending import Effects, Renderer
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Schedule:
         *,
         effects: Effects,
         calls: Calls,
-        tell: Callable[[Line], None],
+        tell: Callable[[logging.LogRecord], None],
     ) -> None:
         """Read the settings; raises SettingsError, TemplateError, LedgerError where they lack.
 
@@ -95,7 +95,7 @@ class Schedule:
                 self._wait()
             finally:
                 self._end()
-            self._tell(Line(event="stopped", text="stopped by a signal"))
+            self._tell(record("stopped", "stopped by a signal"))
         return self._interrupted
 
     def _wait(self) -> None:
@@ -119,7 +119,7 @@ class Schedule:
             with open_ledger(self._settings.ledger.url, lock=False):
                 pass
         except TryAgainError as error:
-            self._tell(Line(event="ledger_down", level=Level.WARNING, text=str(error)))
+            self._tell(record("ledger_down", str(error), level=logging.WARNING))
 
     def _reload(self) -> None:
         """Read the settings again; what is wrong with them keeps the old ones."""
@@ -128,21 +128,19 @@ class Schedule:
             self._settings = checked(self._load())
         except InvitesError as error:
             text = f"the settings were not taken, the old ones stay: {error}"
-            self._tell(Line(event="reload_refused", level=Level.ERROR, text=text))
+            self._tell(record("reload_refused", text, level=logging.ERROR))
             return
         jobs = ", ".join(job.name for job in self._settings.jobs)
-        self._tell(Line(event="reloaded", text=f"the settings were read again; jobs: {jobs}"))
+        self._tell(record("reloaded", f"the settings were read again; jobs: {jobs}"))
         if self._settings.schedule.listen != listen:
             text = "[schedule] listen changed; it counts from the next start on"
-            self._tell(Line(event="reloaded", level=Level.WARNING, text=text))
+            self._tell(record("reloaded", text, level=logging.WARNING))
         self._wake_at(datetime.now(UTC), "now")
 
     def _say_started(self, port: int | None) -> None:
         jobs = ", ".join(job.name for job in self._settings.jobs)
         at = "" if port is None else f"; health on port {port}"
-        self._tell(
-            Line(event="started", text=f"awake for the jobs {jobs}{at}", facts={"port": port})
-        )
+        self._tell(record("started", f"awake for the jobs {jobs}{at}", facts={"port": port}))
 
     def _wake_at(self, instant: datetime, name: str) -> None:
         self._scheduler.add_job(self._wake, DateTrigger(instant), id=name, replace_existing=True)
@@ -176,7 +174,7 @@ class Schedule:
             failure = error
         except Exception as error:  # noqa: BLE001 - the next wake-up may do better
             failure = InvitesError(f"unexpected failure: {type(error).__name__}")
-        self._tell(Line(event="wake_up_failed", level=Level.ERROR, text=str(failure)))
+        self._tell(record("wake_up_failed", str(failure), level=logging.ERROR))
         self._tell_people(wakeup, failure)
         return None, str(failure)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from invites.errors import Exit
 from invites.jobs.options import JobOutcome, SideOutcome, WakeUp
 from invites.planning.attempts import Again
-from invites.report.lines import Level, Line
+from invites.report.log import record
 from invites.times import local
 
 
@@ -26,8 +27,8 @@ def tell_job(wakeup: WakeUp, outcome: JobOutcome) -> None:
     }
     text = f"job {outcome.job}: {outcome.text}{_what_ends_it(wakeup, outcome)}"
     level = _level(outcome)
-    wakeup.tell(Line(event=_event(outcome), level=level, text=text, facts=facts))
-    details = Level.INFO if outcome.repeated else Level.WARNING
+    wakeup.tell(record(_event(outcome), text, level=level, facts=facts))
+    details = logging.INFO if outcome.repeated else logging.WARNING
     _tell_details(wakeup, outcome.job, outcome.lines, level=details)
 
 
@@ -51,14 +52,14 @@ def _event(outcome: JobOutcome) -> str:
     return "job_done" if outcome.cause is None else "job_open"
 
 
-def _level(outcome: JobOutcome) -> Level:
+def _level(outcome: JobOutcome) -> int:
     """Return how much it matters; what is expected to go away by itself is no bad news."""
     if outcome.missed:
-        return Level.ERROR
+        return logging.ERROR
     if outcome.cause is not None:
         # Under cron each line is a mail: a state that lasts is told when it begins.
-        return Level.INFO if outcome.cause.patience or outcome.repeated else Level.ERROR
-    return Level.INFO if outcome.exit_code is Exit.DONE else Level.WARNING
+        return logging.INFO if outcome.cause.patience or outcome.repeated else logging.ERROR
+    return logging.INFO if outcome.exit_code is Exit.DONE else logging.WARNING
 
 
 def tell_side(wakeup: WakeUp, side: SideOutcome) -> None:
@@ -68,16 +69,16 @@ def tell_side(wakeup: WakeUp, side: SideOutcome) -> None:
     place = f"{side.what} of {side.scope}" if side.scope else side.what
     text = f"{place}: {'; '.join(filter(None, (said, trouble)))}"
     wakeup.tell(
-        Line(
+        record(
             event=side.what,
-            level=Level.INFO if side.exit_code is Exit.DONE else Level.WARNING,
+            level=logging.INFO if side.exit_code is Exit.DONE else logging.WARNING,
             text=text,
             facts={"scope": side.scope, "exit": int(side.exit_code), **side.ended},
         )
     )
-    _tell_details(wakeup, side.scope, side.lines, level=Level.WARNING)
+    _tell_details(wakeup, side.scope, side.lines, level=logging.WARNING)
 
 
-def _tell_details(wakeup: WakeUp, job: str, lines: Iterable[str], *, level: Level) -> None:
+def _tell_details(wakeup: WakeUp, job: str, lines: Iterable[str], *, level: int) -> None:
     for line in lines:
-        wakeup.tell(Line(event="detail", level=level, text=line, facts={"job": job}))
+        wakeup.tell(record("detail", line, level=level, facts={"job": job}))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import policy as email_policy
 from email.message import EmailMessage
+from logging import LogRecord
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from invites import settings as settings_package
 from invites.jobs import JobOutcome, RunOptions, WakeUp, WakeUpReport, wake_up
 from invites.ledger.jobs import job_state
 from invites.planning.attempts import JobState
-from invites.report.lines import Line
 from invites.sending import Effects, Renderer
 from invites.settings import Settings
 from tests.peers.smtp_server import ScriptedServer
@@ -53,7 +53,7 @@ class House:
     deliver: str = "folder"
     url: str = "sqlite:///invites.db"
     stop: bool = False
-    lines: list[Line] = field(default_factory=list)
+    lines: list[LogRecord] = field(default_factory=list)
     on_message: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from invites.cli.common import clock
+from invites.cli.options import clock
 from invites.errors import Exit
 from invites.times import zone
 from tests.jobs.conftest import House, row

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from invites import ledger
 from invites import settings as settings_package
 from invites.errors import Exit
 from invites.planning.attempts import Cause
-from invites.report.lines import Level
 from tests.jobs.conftest import OPERATORS, House, notices, row, subjects
 from tests.peers.smtp_server import Fault, ScriptedServer
 
@@ -182,9 +182,9 @@ def test_a_state_that_lasts_is_one_line_for_cron_and_not_one_each_five_minutes(
     relay.faults = [Fault("banner", "554")]
     for at in ("02:15", "02:20", "02:25"):
         told.wake(at)
-    loud = [line for line in told.lines if line.level in {Level.WARNING, Level.ERROR}]
+    loud = [line for line in told.lines if line.levelno >= logging.WARNING]
     assert [line.event for line in loud] == ["job_open"]
-    assert "due 2031-02-01 02:15 (UTC), open until 2031-02-01 14:15 (UTC)" in loud[0].text
+    assert "due 2031-02-01 02:15 (UTC), open until 2031-02-01 14:15 (UTC)" in loud[0].getMessage()
 
 
 def test_a_missing_roster_names_the_open_due_time_and_what_ends_it(told: House) -> None:
@@ -192,7 +192,7 @@ def test_a_missing_roster_names_the_open_due_time_and_what_ends_it(told: House) 
     told.seen()
     told.wake("02:15")
     (line,) = [line for line in told.lines if line.event == "job_open"]
-    assert line.text.endswith(
+    assert line.getMessage().endswith(
         "; due 2031-02-01 02:15 (UTC), open until 2031-02-01 14:15 (UTC): the first wake-up after "
         "the roster, the settings or an acceptance changed tries it again"
     )

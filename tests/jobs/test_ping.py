@@ -95,7 +95,7 @@ def test_a_switch_that_hangs_does_not_hold_the_run_up(
     house.roster(row(1))
     house.seen()
     assert house.one("02:15").exit_code is Exit.DONE
-    failed = [line.text for line in house.lines if line.event == "ping_failed"]
+    failed = [line.getMessage() for line in house.lines if line.event == "ping_failed"]
     assert len(failed) == 2
     assert not any("s3cret" in text for text in failed)
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from invites.ledger.history import PastMessage, PastRun
 from invites.model import Room, Status
 from invites.planning.state import State
-from invites.report.history import document_of, message_table, run_table
 from invites.report.plan import plan_document, plan_lines, plan_summary
+from invites.report.tables import document_of, message_table, run_table
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting
 
 

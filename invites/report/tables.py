@@ -1,4 +1,4 @@
-"""History as a JSON document and as tables: what was sent to whom, and how each run went."""
+"""Tables for a terminal: a build's meetings, a roster's problems, the history of messages and runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from invites.problems import Problem, escaped
+from invites.text import counted
 from invites.times import iso_z, zone
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from invites.ledger.history import PastMessage, PastRun, Waiting
+    from invites.model import Meeting
+
+MEETINGS_AT_MOST: Final = 30
+"""Meetings that a table shows; index.html and manifest.csv have them all."""
+
+PROBLEMS_AT_MOST: Final = 200
+"""Problems that a table shows; the lines on stderr have them all."""
+
+ZONE_FROM: Final = 80
+"""Columns of a terminal from which the zones have room beside the titles."""
 
 EXIT_WORDS: Final[Mapping[int, str]] = {
     0: "done",
@@ -23,6 +36,43 @@ EXIT_WORDS: Final[Mapping[int, str]] = {
     6: "a guard refused",
     75: "to be run again",
 }
+
+
+def meeting_table(meetings: Sequence[Meeting], *, columns: int) -> Table:
+    """Return a table of the meetings that were built, for a terminal of so many columns."""
+    rest = len(meetings) - MEETINGS_AT_MOST
+    table = _table()
+    table.caption = f"and {counted(rest, 'meeting')} more" if rest > 0 else None
+    with_zone = columns >= ZONE_FROM
+    table.add_column("start", min_width=len("2031-03-03"), max_width=len("2031-03-03 09:00"))
+    if with_zone:
+        table.add_column("zone", overflow="fold")
+    table.add_column("meeting", overflow="fold", min_width=12)
+    table.add_column("invited", justify="right", no_wrap=True)
+    if with_zone:
+        table.add_column("moderators", justify="right", no_wrap=True)
+    for meeting in meetings[:MEETINGS_AT_MOST]:
+        start = f"{meeting.start.astimezone(zone(meeting.timezone)):%Y-%m-%d %H:%M}"
+        invited = f"{len(meeting.attendees):,}"
+        moderators = f"{sum(attendee.moderator for attendee in meeting.attendees):,}"
+        wide = (start, meeting.timezone, meeting.title, invited, moderators)
+        table.add_row(*_cells(*(wide if with_zone else (start, meeting.title, invited))))
+    return table
+
+
+def problem_table(problems: Sequence[Problem]) -> Table:
+    """Return a table of a roster's problems."""
+    shown = f", the first {PROBLEMS_AT_MOST} of them" if len(problems) > PROBLEMS_AT_MOST else ""
+    table = _table(f"{counted(len(problems), 'problem')}{shown}")
+    table.add_column("row", justify="right", no_wrap=True)
+    table.add_column("column", no_wrap=True)
+    table.add_column("found", overflow="fold")
+    table.add_column("expected", overflow="fold", ratio=1)
+    for problem in problems[:PROBLEMS_AT_MOST]:
+        row = "file" if problem.row is None else str(problem.row)
+        found = "" if problem.found is None else escaped(problem.found)
+        table.add_row(*_cells(row, escaped(problem.column or ""), found, problem.expected))
+    return table
 
 
 def waiting_table(waiting: Sequence[Waiting], *, timezone: str) -> Table:
@@ -45,7 +95,7 @@ def waiting_table(waiting: Sequence[Waiting], *, timezone: str) -> Table:
 
 
 def message_table(messages: Sequence[PastMessage], *, timezone: str) -> Table:
-    """Return what was sent, a row per message; nothing in a cell is taken for markup.
+    """Return what was sent, a row per message.
 
     Times of sending are on the clock of `timezone`, that of a meeting on its own.
     """
@@ -126,7 +176,7 @@ def _when(moment: datetime, timezone: str) -> str:
     return moment.astimezone(zone(timezone)).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
+def _table(title: str | None = None, columns: Sequence[str] = ()) -> Table:
     from rich.table import Table  # noqa: PLC0415 - only where somebody looks
 
     table = Table(title=title, title_justify="left")
@@ -135,7 +185,8 @@ def _table(title: str, columns: Sequence[str]) -> Table:
     return table
 
 
-def _cells(*values: str) -> list[Any]:
+def _cells(*values: str) -> list[Text]:
+    """Return cells none of which is taken for markup, or moves the cursor."""
     from rich.text import Text  # noqa: PLC0415 - only where somebody looks
 
     return [

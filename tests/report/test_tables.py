@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from invites.report.built import meeting_table
+from invites.report.tables import meeting_table
 from tests.workshop import Workshop
 
 

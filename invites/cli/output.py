@@ -1,0 +1,89 @@
+"""What a command shows besides its lines: tables and a progress bar on a terminal, a job's log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from invites.cli.options import Call
+
+LONG_WORK = 500
+"""Fewer steps are done before a bar could be read."""
+
+WIDTH_OF_PIPES = 160
+
+
+def sits_at_terminal(call: Call) -> bool:
+    """Tell whether somebody looks at standard output, and asked for more than what went wrong."""
+    return not call.as_json and not call.quiet and sys.stdout.isatty()
+
+
+def show(table: Table) -> None:
+    """Print a table; what is piped somewhere has no width of its own."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else WIDTH_OF_PIPES).print(table)
+
+
+@contextmanager
+def bar(call: Call, title: str, total: int) -> Iterator[Callable[[], None]]:
+    """Yield a step that moves a bar of `total` steps; nothing to see without a terminal."""
+    if call.quiet or total < LONG_WORK or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(title, total=total)
+        done = 0
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            if done % 100 == 0 or done == total:
+                shown.update(task, completed=done)
+
+        yield advance
+
+
+def log_of(call: Call) -> Callable[[logging.LogRecord], None]:
+    """Return what writes a job's log records.
+
+    Warnings and errors go to stderr, all else to stdout (with `--json` to stderr); `-q` leaves the
+    good news out, and records of level debug need `-v`.
+    """
+    from invites.report.log import LOG
+
+    LOG.handlers = [
+        _handler(sys.stderr if call.as_json else sys.stdout, good=True),
+        _handler(sys.stderr, good=False),
+    ]
+    LOG.propagate = False
+    lowest = logging.DEBUG if call.verbose else logging.INFO
+    LOG.setLevel(logging.WARNING if call.quiet else lowest)
+    return lambda record: LOG.handle(record) if LOG.isEnabledFor(record.levelno) else None
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes lines; a stream that is closed or full ends the command, as with any other line."""
+
+    def handleError(self, _record: logging.LogRecord) -> NoReturn:  # noqa: N802 - logging's name
+        """Raise what `emit` met."""
+        raise  # noqa: PLE0704 - logging calls this while it handles the exception
+
+
+def _handler(stream: TextIO, *, good: bool) -> logging.Handler:
+    from invites.report.log import LogFormatter
+
+    handler = _Lines(stream)
+    handler.setFormatter(LogFormatter(for_terminal=stream.isatty()))
+    handler.addFilter(lambda record: (record.levelno < logging.WARNING) is good)
+    return handler
