@@ -21,12 +21,11 @@ from invites.jobs.status import late, status_of
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.history import waiting
 from invites.ledger.runs import guard_facts
-from invites.planning.guards import clock_fault, zone_data_fault
 from invites.roster.files import RosterMovesError
 from invites.roster.source import find
 from invites.settings import Settings
 from invites.text import counted
-from invites.times import TZDATA_VERSION
+from invites.times import TZDATA_VERSION, clock_fault, zone_data_fault
 
 if TYPE_CHECKING:
     from invites.settings import Job

@@ -140,8 +140,8 @@ def _tell(call: Call, settings: Settings, report: WakeUpReport, names: Sequence[
 
 def _next(settings: Settings, report: WakeUpReport) -> str:
     """Say when something is due next, as the clock of the job that is due shows it."""
+    from invites.due.rule import next_due
     from invites.jobs.options import due_rule
-    from invites.planning.due import next_due
     from invites.times import local
 
     for job in settings.jobs:

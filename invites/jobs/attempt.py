@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from invites.delivery.base import Delivery, open_delivery
+from invites.due.attempts import JobState, Obstacle, OpenDue
 from invites.errors import (
     Exit,
     GuardError,
@@ -20,9 +21,9 @@ from invites.ledger import Ledger
 from invites.ledger.note import server_down
 from invites.ledger.runs import sent_since
 from invites.model import Roster
-from invites.planning.attempts import Cause, JobState, OpenDue
 from invites.problems import lines_of
 from invites.report.log import record
+from invites.report.sending import Unsent
 from invites.roster.files import RosterMovesError
 from invites.roster.source import (
     RosterTooOldError,
@@ -33,7 +34,6 @@ from invites.roster.source import (
 from invites.sending import (
     RunReport,
     SendOptions,
-    Unsent,
     demand_guards,
     note_refused,
     policy_from,
@@ -83,7 +83,7 @@ def attempted(
     except Exception as error:  # noqa: BLE001 - one job's fault is not the others'
         outcome = replace(
             blank,
-            cause=Cause.FAILED,
+            cause=Obstacle.FAILED,
             exit_code=Exit.FAILED,
             text=f"unexpected failure: {type(error).__name__}; run it by hand with -v to see where",
         )
@@ -104,7 +104,7 @@ def _read_or_noted(
     except (GuardError, RosterRefusedError) as refusal:
         cause = cause_of(refusal, stopped=False)
         known = tried is not None and tried.due == due and tried.cause is cause
-        if not known and cause is not Cause.ROSTER_MOVES:
+        if not known and cause is not Obstacle.ROSTER_MOVES:
             source = " + ".join(place.text for place in job.roster)
             note_refused(ledger, options, refusal, source=source, now=wakeup.now)
         raise
@@ -227,7 +227,7 @@ def ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, wakeup: Wak
         return refused(outcome, report.trouble, stopped=wakeup.effects.stop())
     if report.plan.refusals:
         guards = {refusal.guard for refusal in report.plan.refusals}
-        cause = Cause.CHANGE if guards == {"change"} else Cause.SHRINK
+        cause = Obstacle.CHANGE if guards == {"change"} else Obstacle.SHRINK
         return replace(outcome, cause=cause, exit_code=cause.exit_code)
     return outcome
 
@@ -261,24 +261,24 @@ def refused(outcome: JobOutcome, error: InvitesError, *, stopped: bool) -> JobOu
     )
 
 
-def cause_of(error: InvitesError, *, stopped: bool) -> Cause:
+def cause_of(error: InvitesError, *, stopped: bool) -> Obstacle:
     """Return why an attempt did not complete its due time; `stopped` where a signal came."""
     match error:
         case RosterMovesError():
-            return Cause.ROSTER_MOVES
+            return Obstacle.ROSTER_MOVES
         case RosterTooOldError():
-            return Cause.AGE
+            return Obstacle.AGE
         case ZoneDataError():
-            return Cause.ZONE_DATA
+            return Obstacle.ZONE_DATA
         case _ if error.exit_code is Exit.TRY_AGAIN:
-            return Cause.STOPPED if stopped else Cause.SERVER
+            return Obstacle.STOPPED if stopped else Obstacle.SERVER
         case _:
-            return _CAUSES.get(error.exit_code, Cause.FAILED)
+            return _CAUSES.get(error.exit_code, Obstacle.FAILED)
 
 
 _CAUSES = {
-    Exit.ROSTER: Cause.ROSTER,
-    Exit.USAGE: Cause.ROSTER,
-    Exit.SETTINGS: Cause.SETTINGS,
-    Exit.GUARD: Cause.CLOCK,
+    Exit.ROSTER: Obstacle.ROSTER,
+    Exit.USAGE: Obstacle.ROSTER,
+    Exit.SETTINGS: Obstacle.SETTINGS,
+    Exit.GUARD: Obstacle.CLOCK,
 }

@@ -12,19 +12,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from invites.errors import Exit, InvitesError
-from invites.jobs.attempt import DueNow, attempted, cause_of
-from invites.jobs.notify import is_told, notify
-from invites.jobs.options import JobOutcome, WakeUp, due_rule, inputs_of
-from invites.jobs.ping import Signal, ping
-from invites.ledger import Ledger
-from invites.ledger.jobs import held_state, job_state, save_held_state, save_job_state
-from invites.planning.attempts import (
-    Cause,
+from invites.due.attempts import (
     ClockBehind,
     CloseAsMissed,
     Inputs,
     JobState,
+    Obstacle,
     Run,
     Untold,
     Wait,
@@ -37,7 +30,14 @@ from invites.planning.attempts import (
     noticed,
     with_untold,
 )
-from invites.planning.due import last_due, next_due
+from invites.due.rule import last_due, next_due
+from invites.errors import Exit, InvitesError
+from invites.jobs.attempt import DueNow, attempted, cause_of
+from invites.jobs.notify import is_told, notify
+from invites.jobs.options import JobOutcome, WakeUp, due_rule, inputs_of
+from invites.jobs.ping import Signal, ping
+from invites.ledger import Ledger
+from invites.ledger.jobs import held_state, job_state, save_held_state, save_job_state
 
 if TYPE_CHECKING:
     from invites.settings import Job
@@ -99,7 +99,7 @@ def left_by_stop(wakeup: WakeUp, ledger: Ledger, job: Job) -> Iterator[JobOutcom
             job=job.name,
             due=due,
             exit_code=Exit.TRY_AGAIN,
-            cause=Cause.STOPPED,
+            cause=Obstacle.STOPPED,
             text="stopped by a signal before it began; run again",
         )
 
@@ -268,17 +268,17 @@ def _clock_behind(
     outcome = JobOutcome(
         job=job.name,
         due=due,
-        exit_code=Cause.CLOCK.exit_code,
-        cause=Cause.CLOCK,
+        exit_code=Obstacle.CLOCK.exit_code,
+        cause=Obstacle.CLOCK,
         text=f"clock: it is {minutes:.0f} minutes behind the last due time that was done; expected "
         "a clock that is right; set it, or give --accept-clock if it is",
     )
     if state is not None:
         earlier = state.open
-        state = after_attempt(state, due, cause=Cause.CLOCK, inputs=inputs, now=now)
+        state = after_attempt(state, due, cause=Obstacle.CLOCK, inputs=inputs, now=now)
         save_job_state(ledger, job.name, state)
         _notify_once(wakeup, ledger, job, state, outcome)
-        repeated = earlier is not None and (earlier.due, earlier.cause) == (due, Cause.CLOCK)
+        repeated = earlier is not None and (earlier.due, earlier.cause) == (due, Obstacle.CLOCK)
         outcome = replace(outcome, repeated=repeated)
     return outcome
 
@@ -292,11 +292,11 @@ def left_locked(wakeup: WakeUp, ledger: Ledger, job: Job, text: str) -> JobOutco
     if due is None:
         return None
     outcome = JobOutcome(
-        job=job.name, due=due, exit_code=Exit.TRY_AGAIN, cause=Cause.LOCK, text=text
+        job=job.name, due=due, exit_code=Exit.TRY_AGAIN, cause=Obstacle.LOCK, text=text
     )
     before = held_state(ledger, job.name) or JobState(watermark=due - _INSTANT)
     inputs = Inputs(roster="", settings="")
-    state = after_attempt(before, due, cause=Cause.LOCK, inputs=inputs, now=wakeup.now)
+    state = after_attempt(before, due, cause=Obstacle.LOCK, inputs=inputs, now=wakeup.now)
     tried = state.open
     if tried is not None and notice_due(tried, wakeup.now) and notify(wakeup, job, outcome):
         state = noticed(state)

@@ -10,9 +10,9 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from invites.delivery.base import Key, Outcome, OutgoingMessage, Sent, open_delivery
+from invites.due.attempts import Again, Obstacle
 from invites.errors import Exit, InvitesError
 from invites.jobs.options import JobOutcome, SideOutcome, WakeUp
-from invites.planning.attempts import Again, Cause
 from invites.planning.state import State
 from invites.report.log import record
 from invites.report.notice import News, Notice, notice_message, notice_of
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from invites.settings import Job
 
 _REMEDIES = {
-    Cause.FAILED: "see the error above; `invites history` shows what went out before it.",
-    Cause.SETTINGS: "correct the settings; `invites doctor` checks them. "
+    Obstacle.FAILED: "see the error above; `invites history` shows what went out before it.",
+    Obstacle.SETTINGS: "correct the settings; `invites doctor` checks them. "
     "`systemctl reload invites` (SIGHUP) reads them again.",
-    Cause.LOCK: "see what holds the ledger: `invites history` shows the run that began last, "
+    Obstacle.LOCK: "see what holds the ledger: `invites history` shows the run that began last, "
     "`fuser` beside the ledger's file which process it is.",
-    Cause.SERVER: "see whether the mail server or the database is up.",
-    Cause.STOPPED: "start it again: it goes on where it stopped.",
-    Cause.CLOCK: "set this machine's clock; if it is right, run "
+    Obstacle.SERVER: "see whether the mail server or the database is up.",
+    Obstacle.STOPPED: "start it again: it goes on where it stopped.",
+    Obstacle.CLOCK: "set this machine's clock; if it is right, run "
     "`invites run {job} --force --accept-clock` once.",
-    Cause.ZONE_DATA: "update the tzdata package.",
-    Cause.ROSTER_MOVES: "see why the export is still being written.",
-    Cause.ROSTER: "correct the roster or have it exported anew; "
+    Obstacle.ZONE_DATA: "update the tzdata package.",
+    Obstacle.ROSTER_MOVES: "see why the export is still being written.",
+    Obstacle.ROSTER: "correct the roster or have it exported anew; "
     "`invites check ROSTER` lists every problem.",
-    Cause.SHRINK: "look at the roster. If it is right, run "
+    Obstacle.SHRINK: "look at the roster. If it is right, run "
     "`invites run {job} --force --accept {code}`.",
-    Cause.CHANGE: "look at the plan (`invites plan ROSTER`). If it is right, run "
+    Obstacle.CHANGE: "look at the plan (`invites plan ROSTER`). If it is right, run "
     "`invites run {job} --force --accept {code}`.",
-    Cause.AGE: "see why the export did not come, or raise `newest` in the job.",
+    Obstacle.AGE: "see why the export did not come, or raise `newest` in the job.",
 }
 
 
@@ -89,7 +89,7 @@ def news_of(job: Job, outcome: JobOutcome) -> News:
 def _verdict(outcome: JobOutcome) -> str:
     if outcome.missed:
         return "did not happen"
-    if outcome.cause is Cause.LOCK:
+    if outcome.cause is Obstacle.LOCK:
         return "waits for another run"
     return _VERDICTS.get(outcome.exit_code, "failed") + _late(outcome)
 
@@ -140,7 +140,7 @@ def notify(wakeup: WakeUp, job: Job, outcome: JobOutcome) -> bool:
     What goes wrong here is told to the log alone, and changes nothing else.
     """
     # What lasts, and a relay that is down for messages and notices alike, is told once in the log.
-    quiet = outcome.repeated or outcome.cause is Cause.SERVER
+    quiet = outcome.repeated or outcome.cause is Obstacle.SERVER
     level = logging.INFO if quiet else logging.WARNING
     return _mailed(wakeup, job, news_of(job, outcome), level=level)
 

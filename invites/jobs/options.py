@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from invites.due.attempts import Inputs, Obstacle
+from invites.due.rule import DueRule
 from invites.errors import Exit
 from invites.model import DeliveryName
-from invites.planning.attempts import Cause, Inputs
-from invites.planning.due import DueRule
 from invites.report.log import tell_nobody
 from invites.roster.source import fingerprint
 from invites.sending import Effects, Renderer, RunReport
@@ -127,7 +127,7 @@ class JobOutcome:
     due: datetime
     exit_code: Exit
     text: str
-    cause: Cause | None = None
+    cause: Obstacle | None = None
     lines: tuple[str, ...] = ()
     run: RunReport | None = None
     source: str = ""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from invites.due.attempts import Obstacle
 from invites.errors import Exit, InvitesError
 from invites.jobs.attempt import ended, options_for, read, refused
 from invites.jobs.attend import due_but_left
@@ -13,12 +14,11 @@ from invites.jobs.options import JobOutcome, WakeUp, WakeUpReport
 from invites.jobs.tell import tell_job
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.jobs import job_state
-from invites.planning.attempts import Cause
 from invites.sending import RunReport
 from invites.sending import rehearse as rehearse_send
 
 if TYPE_CHECKING:
-    from invites.planning.attempts import JobState
+    from invites.due.attempts import JobState
     from invites.settings import Job
 
 
@@ -55,5 +55,5 @@ def _rehearsed(
         outcome = refused(outcome, error, stopped=wakeup.effects.stop())
     except Exception as error:  # noqa: BLE001 - one job's fault is not the others'
         text = f"unexpected failure: {type(error).__name__}"
-        outcome = replace(outcome, cause=Cause.FAILED, exit_code=Exit.FAILED, text=text)
+        outcome = replace(outcome, cause=Obstacle.FAILED, exit_code=Exit.FAILED, text=text)
     return replace(outcome, took=timedelta(seconds=wakeup.effects.timer() - began))

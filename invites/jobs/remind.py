@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from invites.delivery.base import Key, Outcome, OutgoingMessage
+from invites.due.reminders import Reminder, due_reminders
 from invites.errors import Exit, InvitesError
 from invites.jobs.attempt import delivery_opener
 from invites.jobs.options import SideOutcome, WakeUp
@@ -24,7 +25,6 @@ from invites.ledger.jobs import (
 from invites.ledger.runs import RunStart, begin_run, finish_run
 from invites.model import Invitation, Kind, Revision
 from invites.planning.facts import Known
-from invites.planning.reminders import Reminder, due_reminders
 from invites.planning.state import State
 from invites.sending.journal import state_of
 from invites.times import TZDATA_VERSION

@@ -17,6 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler  # type: ignor
 from apscheduler.triggers.date import DateTrigger  # type: ignore[import-untyped]
 from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]
 
+from invites.due.rule import last_due
 from invites.errors import Exit, InvitesError, SettingsError, TryAgainError
 from invites.jobs.attempt import cause_of
 from invites.jobs.endpoint import serving
@@ -26,7 +27,6 @@ from invites.jobs.options import JobOutcome, WakeUp, WakeUpReport, due_rule
 from invites.jobs.status import JobStatus, status_of
 from invites.jobs.wake import wake_up
 from invites.ledger import open_ledger
-from invites.planning.due import last_due
 from invites.report.log import record
 from invites.sending import Effects, Renderer
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from invites.due.attempts import Again, OpenDue
+from invites.due.rule import last_due, next_due
 from invites.jobs.options import due_rule
 from invites.ledger import Ledger
 from invites.ledger.history import PastRun, last_run
 from invites.ledger.jobs import job_state
-from invites.planning.attempts import Again, OpenDue
-from invites.planning.due import last_due, next_due
 from invites.times import zone
 
 if TYPE_CHECKING:

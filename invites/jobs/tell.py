@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from invites.due.attempts import Again
 from invites.errors import Exit
 from invites.jobs.options import JobOutcome, SideOutcome, WakeUp
-from invites.planning.attempts import Again
 from invites.report.log import record
 from invites.times import local
 

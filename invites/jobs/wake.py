@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from datetime import datetime
 
 from invites.delivery.base import clean_up_outbox
+from invites.due.rule import next_due
 from invites.errors import GuardError, InvitesError, TryAgainError
 from invites.jobs.attempt import cause_of
 from invites.jobs.attend import attended, left_by_stop, left_locked, tell_untold
@@ -22,7 +23,6 @@ from invites.jobs.retry import drain
 from invites.jobs.tell import tell_job, tell_side
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.runs import check_guards
-from invites.planning.due import next_due
 from invites.times import TZDATA_VERSION
 
 REMIND_EVERY_SECONDS = 60.0

@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
+from invites.due.backoff import NEVER
 from invites.errors import Exit
 from invites.ledger.engine import Ledger
 from invites.ledger.schema import invitations, meetings, messages, runs, shared_facts
-from invites.planning.actions import NEVER
 from invites.planning.state import State
 from invites.times import instant
 

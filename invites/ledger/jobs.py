@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
+from invites.due.attempts import Inputs, JobState, Obstacle, OpenDue, Untold
+from invites.due.reminders import Reminder, Standing
 from invites.errors import Exit
 from invites.ledger.engine import Ledger
 from invites.ledger.read import standing_condition
@@ -23,9 +25,7 @@ from invites.ledger.schema import (
     shared_facts,
 )
 from invites.ledger.write import insert_into
-from invites.planning.attempts import Cause, Inputs, JobState, OpenDue, Untold
 from invites.planning.facts import Known, attendee_from, meeting_facts_from
-from invites.planning.reminders import Reminder, Standing
 from invites.planning.state import State
 from invites.times import instant
 
@@ -116,7 +116,7 @@ def _untold_from(due: int, exit_code: int, cause: str | None) -> Untold:
     return Untold(
         due=instant(due),
         exit_code=Exit(exit_code),
-        cause=None if cause is None else Cause(cause),
+        cause=None if cause is None else Obstacle(cause),
     )
 
 
@@ -127,10 +127,10 @@ def _open_from(kept: Mapping[str, Any]) -> OpenDue:
         first_attempt=instant(kept["first_attempt"]),
         last_attempt=instant(kept["last_attempt"]),
         attempts=kept["attempts"],
-        cause=Cause(kept["cause"]),
+        cause=Obstacle(kept["cause"]),
         since=instant(kept["since"]),
         inputs=Inputs(roster=roster, settings=settings, acceptance=acceptance),
-        noticed=frozenset(Cause(cause) for cause in kept["noticed"]),
+        noticed=frozenset(Obstacle(cause) for cause in kept["noticed"]),
     )
 
 

@@ -16,8 +16,8 @@ from invites.ledger.note import Result, record_state
 from invites.ledger.schema import invitations, meetings, messages, meta, runs
 from invites.ledger.write import Key, insert_into
 from invites.model import Kind
-from invites.planning.guards import clock_fault, zone_data_fault
 from invites.planning.state import State
+from invites.times import clock_fault, zone_data_fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

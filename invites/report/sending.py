@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from invites.planning.actions import Action, Plan, Reason
 from invites.planning.state import State
@@ -19,17 +20,17 @@ LINES_AT_MOST: Final = 20
 """Persons that a summary names one by one; `-v` names all."""
 
 
-class Unsent(Protocol):
-    """A message that was tried and did not go out, as a run reports it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """A message that was tried and did not go out, or of which nobody knows.
 
-    @property
-    def action(self) -> Action: ...  # noqa: D102 - the run says
-    @property
-    def state(self) -> State: ...  # noqa: D102
-    @property
-    def answer(self) -> str: ...  # noqa: D102
-    @property
-    def next_attempt(self) -> datetime | None: ...  # noqa: D102
+    `answer` is the server's, without links and tokens; `next_attempt` (aware) for a deferred one.
+    """
+
+    action: Action
+    state: State
+    answer: str
+    next_attempt: datetime | None = None
 
 
 _SENT: Final[Mapping[str, str]] = {

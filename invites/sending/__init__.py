@@ -14,7 +14,7 @@ from invites.sending.one_pass import (
     send,
     settle,
 )
-from invites.sending.options import Effects, RunReport, SendOptions, Unsent, policy_from
+from invites.sending.options import Effects, RunReport, SendOptions, policy_from
 from invites.sending.rehearse import Rehearsal, redirect, rehearse
 from invites.sending.renderer import Renderer, composed
 from invites.sending.retry import drain, send_and_wait
@@ -26,7 +26,6 @@ __all__ = [
     "Renderer",
     "RunReport",
     "SendOptions",
-    "Unsent",
     "adopt",
     "carry_out",
     "composed",

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 
 from invites.delivery.base import Deferred, Failed, Outcome, Sent, Unknown
 from invites.delivery.base import Key as DeliveryKey
+from invites.due.backoff import NEVER, backoff, server_backoff
 from invites.errors import InvitesError, ServerDownError
 from invites.ledger import Ledger
 from invites.ledger.note import Notes, Result, ServerDown, record_server
 from invites.ledger.write import Key
-from invites.planning.actions import NEVER, Action, backoff, server_backoff
+from invites.planning.actions import Action
 from invites.planning.state import State
-from invites.sending.options import Unsent
+from invites.report.sending import Unsent
 
 
 class Tally:

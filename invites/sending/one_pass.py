@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from invites.delivery.base import Delivery, OutgoingMessage
+from invites.due.backoff import LONGEST_SERVER_WAIT
 from invites.errors import (
     Exit,
     GuardError,
@@ -31,13 +32,13 @@ from invites.ledger.runs import (
 )
 from invites.ledger.write import Key, record_plan
 from invites.model import Roster
-from invites.planning.actions import LONGEST_SERVER_WAIT, Only, Plan, Reason, with_probe_first
+from invites.planning.actions import Only, Plan, Reason, with_probe_first
 from invites.planning.decide import plan_for
-from invites.planning.ownership import claims_needed, rooms_of_others, without_meetings
 from invites.planning.state import Snapshot, State, empty_snapshot
 from invites.sending.journal import LedgerJournal, Tally
 from invites.sending.options import Effects, RunReport, SendOptions
 from invites.sending.renderer import Renderer, composed
+from invites.sending.scopes import claims_needed, rooms_of_others, without_meetings
 from invites.times import TZDATA_VERSION
 
 

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from invites.errors import Exit, InvitesError
-from invites.planning.actions import Action, Plan, Policy
+from invites.planning.actions import Plan, Policy
 from invites.planning.state import State
+from invites.report.sending import Unsent
 
 if TYPE_CHECKING:
     from invites.settings import Settings
@@ -31,19 +32,6 @@ class SendOptions:
     clock_ahead: timedelta = timedelta(days=100)
     accept_clock: bool = False
     keep: timedelta = timedelta(days=400)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsent:
-    """A message that was tried and did not go out, or of which nobody knows.
-
-    `answer` is the server's, without links and tokens; `next_attempt` (aware) for a deferred one.
-    """
-
-    action: Action
-    state: State
-    answer: str
-    next_attempt: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ from invites.ledger.write import Key, record_plan
 from invites.model import Roster
 from invites.planning.decide import drained
 from invites.planning.state import State
+from invites.report.sending import Unsent
 from invites.sending.one_pass import carry_out, exit_code_of, run_start, send, server_waits
-from invites.sending.options import Effects, RunReport, SendOptions, Unsent
+from invites.sending.options import Effects, RunReport, SendOptions
 from invites.sending.renderer import Renderer
 
 SOURCE = "(deferred messages)"

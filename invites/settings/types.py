@@ -155,7 +155,7 @@ def due_at(value: object) -> time | str:
 
 
 def _cron(value: str) -> str:
-    from invites.planning.due import demand_cron  # noqa: PLC0415
+    from invites.due.rule import demand_cron  # noqa: PLC0415
 
     try:
         demand_cron(value)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from invites.due.attempts import Obstacle
 from invites.errors import Exit
-from invites.planning.attempts import Cause
 from invites.settings.environment import CREDENTIALS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -123,7 +123,7 @@ def test_both_services_are_shut_off_alike() -> None:
 @pytest.mark.parametrize("unit", SERVICES)
 def test_a_stop_by_signal_is_no_failure_of_the_unit(unit: str) -> None:
     """Exit 75 means that the next start goes on; systemd is told so."""
-    assert settings_of(unit)["SuccessExitStatus"] == str(int(Cause.STOPPED.exit_code))
+    assert settings_of(unit)["SuccessExitStatus"] == str(int(Obstacle.STOPPED.exit_code))
 
 
 def test_the_service_is_not_started_again_where_only_a_person_can_help() -> None:

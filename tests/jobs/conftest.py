@@ -18,9 +18,9 @@ import pytest
 
 from invites import ledger
 from invites import settings as settings_package
+from invites.due.attempts import JobState
 from invites.jobs import JobOutcome, RunOptions, WakeUp, WakeUpReport, wake_up
 from invites.ledger.jobs import job_state
-from invites.planning.attempts import JobState
 from invites.sending import Effects, Renderer
 from invites.settings import Settings
 from tests.peers.smtp_server import ScriptedServer

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from invites.due.attempts import Obstacle
 from invites.errors import Exit
-from invites.planning.attempts import Cause
 from tests.jobs.conftest import START, House, row
 
 DAY = timedelta(days=1)
@@ -96,7 +96,7 @@ def test_a_clock_that_was_set_back_an_hour_is_refused_until_it_is_right(house: H
     house.wake(DUE)
     house.roster(row(1), row(2))
     outcome = house.one(DUE - timedelta(hours=1))
-    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.CLOCK)
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Obstacle.CLOCK)
     assert len(house.invited()) == 1
     assert house.wake(DUE + timedelta(minutes=30)).outcomes == ()
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from invites import ledger
 from invites import settings as settings_package
+from invites.due.attempts import Obstacle
 from invites.errors import Exit
-from invites.planning.attempts import Cause
 from tests.jobs.conftest import OPERATORS, House, notices, row, subjects
 from tests.peers.smtp_server import Fault, ScriptedServer
 
@@ -103,7 +103,7 @@ def test_a_server_that_is_down_is_tried_at_every_wake_up_and_told_once(
     told.seen()
     relay.faults = [Fault("banner", "554")]
     outcomes = [told.one(f"02:{minute}") for minute in (15, 20, 25)]
-    assert {outcome.cause for outcome in outcomes} == {Cause.SERVER}
+    assert {outcome.cause for outcome in outcomes} == {Obstacle.SERVER}
     relay.faults = []
     assert told.one("02:30").counts["sent"] == 1
     assert [one.recipient for one in relay.accepted] == ["ada@example.org"]
@@ -129,7 +129,7 @@ def test_a_lock_that_is_held_leaves_the_job_due_and_its_state_alone(
         assert told.wake("02:10").outcomes == ()
         for at in ("02:15", "05:00", "08:10"):
             outcome = told.one(at)
-            assert (outcome.exit_code, outcome.cause) == (Exit.TRY_AGAIN, Cause.LOCK)
+            assert (outcome.exit_code, outcome.cause) == (Exit.TRY_AGAIN, Obstacle.LOCK)
         assert notices(relay) == []
         told.one("08:16")
         told.one("09:00")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from invites.due.attempts import Obstacle
 from invites.errors import Exit
-from invites.planning.attempts import Cause
 from invites.roster.csv_file import read_table
 from invites.roster.table import Table
 from tests.jobs.conftest import HEADER, START, House, notices, row, subjects
@@ -30,7 +30,7 @@ def test_a_roster_that_is_still_written_when_the_hour_strikes_is_waited_for(told
     half.write_text(HEADER + "".join(TWENTY[:7]) + TWENTY[7][:20], encoding="utf-8")
     told.touch(half, timedelta(seconds=1))
     outcome = told.one("02:15")
-    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.ROSTER_MOVES)
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Obstacle.ROSTER_MOVES)
 
     told.now += 5 * MINUTES
     told.roster(*TWENTY, age=2 * MINUTES)
@@ -47,7 +47,7 @@ def test_a_roster_without_its_last_line_end_is_refused_until_it_is_whole(
     path.write_text(HEADER + row(1).rstrip("\n"), encoding="utf-8")
     told.touch(path, HOURS)
     outcome = told.one("02:15")
-    assert (outcome.exit_code, outcome.cause) == (Exit.ROSTER, Cause.ROSTER)
+    assert (outcome.exit_code, outcome.cause) == (Exit.ROSTER, Obstacle.ROSTER)
     assert told.wake("02:20").outcomes == ()
     assert subjects(relay) == ["invites: job nightly of 2031-02-01 was refused"]
 
@@ -90,7 +90,7 @@ def test_a_roster_that_lost_nine_tenths_withdraws_nobody_before_a_yes(
     told.now += timedelta(days=1)
     told.roster(*TWENTY[:2])
     outcome = told.one("02:15")
-    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.SHRINK)
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Obstacle.SHRINK)
     assert told.wake("02:20").outcomes == ()
     (notice,) = notices(relay)
     assert outcome.run is not None
@@ -112,7 +112,7 @@ def test_too_many_updates_at_once_want_a_yes(told: House, relay: ScriptedServer)
     told.now += timedelta(days=1)
     told.roster(*[line.replace("Meeting", "Session") for line in many])
     outcome = told.one("02:15")
-    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.CHANGE)
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Obstacle.CHANGE)
     assert "--accept" in notices(relay)[0].get_content()
 
     assert outcome.run is not None
@@ -126,7 +126,7 @@ def test_an_export_that_did_not_come_is_a_finding(told: House, relay: ScriptedSe
     told.roster(row(1), age=30 * HOURS)
     told.seen()
     outcome = told.one("02:15")
-    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.AGE)
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Obstacle.AGE)
     assert "the export did not come" in notices(relay)[0].get_content()
     told.roster(row(1), age=2 * MINUTES)
     assert told.one("02:20").exit_code is Exit.DONE
@@ -231,7 +231,7 @@ def test_a_roster_that_changes_while_it_is_read_is_not_sent(
     with monkeypatch.context() as world:
         world.setattr("invites.roster.source.read_table", read_and_overtaken)
         outcome = house.one("02:15")
-    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Cause.ROSTER_MOVES)
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Obstacle.ROSTER_MOVES)
     assert house.invited() == []
     house.touch(path, 2 * MINUTES)
     assert house.one("02:20").counts["sent"] == 2

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from invites.due.attempts import Obstacle
 from invites.errors import Exit, TryAgainError
 from invites.jobs.schedule import Schedule
-from invites.planning.attempts import Cause
 from invites.sending import Effects
 from tests.jobs.conftest import House, row, subjects
 from tests.peers.postgresql import PostgreSQL
@@ -27,7 +27,7 @@ def test_a_signal_finishes_the_message_in_hand_and_the_next_wake_up_goes_on(
     told.seen()
     told.on_message = lambda: setattr(told, "stop", len(relay.accepted) >= 2)
     outcome = told.one("02:15")
-    assert (outcome.exit_code, outcome.cause) == (Exit.TRY_AGAIN, Cause.STOPPED)
+    assert (outcome.exit_code, outcome.cause) == (Exit.TRY_AGAIN, Obstacle.STOPPED)
     assert 2 <= len(relay.accepted) < len(PEOPLE)
 
     told.stop, told.on_message = False, lambda: None
@@ -49,8 +49,8 @@ def test_a_job_that_a_signal_kept_from_beginning_stays_due(
     told.on_message = lambda: setattr(told, "stop", True)
     report = told.wake("02:15")
     assert [(one.job, one.cause) for one in report.outcomes] == [
-        ("nightly", Cause.STOPPED),
-        ("second", Cause.STOPPED),
+        ("nightly", Obstacle.STOPPED),
+        ("second", Obstacle.STOPPED),
     ]
     assert report.exit_code is Exit.TRY_AGAIN
 

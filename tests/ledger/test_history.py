@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from invites import ledger
+from invites.due.attempts import Inputs, JobState, Obstacle, after_attempt, noticed
+from invites.due.reminders import Reminder, due_reminders
 from invites.errors import LedgerError
 from invites.ledger import Ledger
 from invites.ledger.history import past_messages, past_runs, scopes, waiting
@@ -19,8 +21,6 @@ from invites.ledger.jobs import (
     sent_reminders,
     standing_invitations,
 )
-from invites.planning.attempts import Cause, Inputs, JobState, after_attempt, noticed
-from invites.planning.reminders import Reminder, due_reminders
 from invites.planning.state import State
 from tests.ledger.test_forgetting import send
 from tests.ledger.test_recording import ADA, START, begin_run, found
@@ -85,7 +85,7 @@ def test_a_job_is_remembered_with_its_open_due_time(opened: Ledger) -> None:
     assert job_state(opened, "nightly") == state
     inputs = Inputs(roster="r", settings="s", acceptance="a")
     tried = noticed(
-        after_attempt(state, NOW + DAY, cause=Cause.SHRINK, inputs=inputs, now=NOW + DAY)
+        after_attempt(state, NOW + DAY, cause=Obstacle.SHRINK, inputs=inputs, now=NOW + DAY)
     )
     save_job_state(opened, "nightly", tried)
     assert job_state(opened, "nightly") == tried

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from invites.planning.attempts import Inputs, JobState, Run, completed, decide
-from invites.planning.due import DueRule, due_instants
+from invites.due.attempts import Inputs, JobState, Run, completed, decide
+from invites.due.rule import DueRule, due_instants
 from invites.times import zone
 
 Oracle = Callable[[ZoneInfo, Sequence[time], datetime, datetime], dict[time, list[datetime]]]

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from invites.due.backoff import NEVER, backoff
 from invites.model import Status
-from invites.planning.actions import NEVER, Cause, Reason, Send, backoff
+from invites.planning.actions import Cause, Reason, Send
 from invites.planning.decide import drained
 from invites.planning.state import State
 from tests.peers.planning import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.planning.due import DueRule, due_instants, last_due, next_due
+from invites.due.rule import DueRule, due_instants, last_due, next_due
 from invites.times import zone
 
 SUNDAY = 6

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.errors import Exit
-from invites.planning.attempts import (
+from invites.due.attempts import (
     Again,
-    Cause,
     ClockBehind,
     CloseAsMissed,
     Decision,
     Inputs,
     JobState,
+    Obstacle,
     Run,
     Wait,
     Watch,
@@ -29,7 +28,8 @@ from invites.planning.attempts import (
     notice_due,
     noticed,
 )
-from invites.planning.due import DueRule
+from invites.due.rule import DueRule
+from invites.errors import Exit
 
 RULE = DueRule(at=time(2, 15), timezone="UTC")
 DUE = datetime(2026, 12, 2, 2, 15, tzinfo=UTC)
@@ -41,16 +41,16 @@ INPUTS = Inputs(roster="roster", settings="settings")
 LAST_NIGHT = JobState(watermark=DUE - DAY)
 
 EVERY_WAKE_UP = (
-    Cause.FAILED,
-    Cause.SETTINGS,
-    Cause.LOCK,
-    Cause.SERVER,
-    Cause.STOPPED,
-    Cause.CLOCK,
-    Cause.ZONE_DATA,
-    Cause.ROSTER_MOVES,
+    Obstacle.FAILED,
+    Obstacle.SETTINGS,
+    Obstacle.LOCK,
+    Obstacle.SERVER,
+    Obstacle.STOPPED,
+    Obstacle.CLOCK,
+    Obstacle.ZONE_DATA,
+    Obstacle.ROSTER_MOVES,
 )
-WHEN_INPUTS_CHANGE = (Cause.ROSTER, Cause.SHRINK, Cause.CHANGE, Cause.AGE)
+WHEN_INPUTS_CHANGE = (Obstacle.ROSTER, Obstacle.SHRINK, Obstacle.CHANGE, Obstacle.AGE)
 
 
 def decided(
@@ -60,7 +60,7 @@ def decided(
     return decide(state, rule, now=now, retry_for=RETRY_FOR, inputs=inputs)
 
 
-def tried(cause: Cause, *, now: datetime = DUE, state: JobState = LAST_NIGHT) -> JobState:
+def tried(cause: Obstacle, *, now: datetime = DUE, state: JobState = LAST_NIGHT) -> JobState:
     """Return the state after an attempt at the due time that ended with `cause`."""
     return after_attempt(state, DUE, cause=cause, inputs=INPUTS, now=now)
 
@@ -101,14 +101,14 @@ def test_a_night_that_was_killed_in_the_middle_runs_again() -> None:
 
 
 @pytest.mark.parametrize("cause", EVERY_WAKE_UP)
-def test_what_may_mend_by_itself_is_tried_at_every_wake_up(cause: Cause) -> None:
+def test_what_may_mend_by_itself_is_tried_at_every_wake_up(cause: Obstacle) -> None:
     """A lock, a server, a clock or a moving roster may be different in five minutes."""
     assert cause.again is Again.EVERY_WAKE_UP
     assert decided(tried(cause), DUE + SOON) == Run(due=DUE)
 
 
 @pytest.mark.parametrize("cause", WHEN_INPUTS_CHANGE)
-def test_what_a_person_must_mend_waits_for_a_change(cause: Cause) -> None:
+def test_what_a_person_must_mend_waits_for_a_change(cause: Obstacle) -> None:
     """The same roster under the same settings would be refused again."""
     waits = decided(tried(cause), DUE + SOON)
     assert waits == Wait(until=DUE + RETRY_FOR, cause=cause)
@@ -117,7 +117,7 @@ def test_what_a_person_must_mend_waits_for_a_change(cause: Cause) -> None:
 @pytest.mark.parametrize("cause", WHEN_INPUTS_CHANGE)
 @pytest.mark.parametrize("changed", ["roster", "settings", "acceptance"])
 def test_a_changed_roster_setting_or_acceptance_is_tried_at_once(
-    cause: Cause, changed: str
+    cause: Obstacle, changed: str
 ) -> None:
     """Whoever mends it need not call anything; and the changed one waits for the next change."""
     inputs = replace(INPUTS, **{changed: "another"})
@@ -126,8 +126,8 @@ def test_a_changed_roster_setting_or_acceptance_is_tried_at_once(
     assert isinstance(decided(again, DUE + 2 * SOON, inputs), Wait)
 
 
-@pytest.mark.parametrize("cause", Cause)
-def test_an_open_due_time_is_closed_as_missed_after_retry_for(cause: Cause) -> None:
+@pytest.mark.parametrize("cause", Obstacle)
+def test_an_open_due_time_is_closed_as_missed_after_retry_for(cause: Obstacle) -> None:
     """At the end of `retry_for` nothing is tried any more, whatever the cause."""
     state, last = tried(cause), DUE + RETRY_FOR
     assert not isinstance(decided(state, last - timedelta(seconds=1)), CloseAsMissed)
@@ -139,18 +139,18 @@ def test_an_open_due_time_is_closed_as_missed_after_retry_for(cause: Cause) -> N
 
 def test_an_open_due_time_never_outlives_the_next_one() -> None:
     """The next night closes the last one, even where `retry_for` is longer, and then runs."""
-    state, now = tried(Cause.SERVER), DUE + DAY
+    state, now = tried(Obstacle.SERVER), DUE + DAY
     decision = decide(state, RULE, now=now, retry_for=7 * DAY, inputs=INPUTS)
-    assert decision == CloseAsMissed(due=DUE, cause=Cause.SERVER)
+    assert decision == CloseAsMissed(due=DUE, cause=Obstacle.SERVER)
     assert decided(closed(state, DUE), now) == Run(due=DUE + DAY)
 
 
 def test_a_catch_up_late_in_the_day_has_its_retry_for_as_well() -> None:
     """Time is counted from the first attempt: an outage does not eat it up."""
     first = DUE + 11 * HOUR
-    state = tried(Cause.SERVER, now=first)
+    state = tried(Obstacle.SERVER, now=first)
     assert decided(state, first + 3 * HOUR) == Run(due=DUE)
-    later = after_attempt(state, DUE, cause=Cause.SERVER, inputs=INPUTS, now=first + 3 * HOUR)
+    later = after_attempt(state, DUE, cause=Obstacle.SERVER, inputs=INPUTS, now=first + 3 * HOUR)
     assert later.open is not None
     assert (later.open.attempts, later.open.first_attempt) == (2, first)
     assert isinstance(decided(later, first + RETRY_FOR), CloseAsMissed)
@@ -167,8 +167,8 @@ def test_a_clock_that_was_set_back_an_hour_runs_nothing_twice() -> None:
 def test_an_earlier_time_set_while_a_night_is_open_leaves_that_night_open() -> None:
     """Editing `at` neither loses the open due time nor runs one that is long past."""
     earlier = DueRule(at=time(22, 0), timezone="UTC")
-    assert decided(tried(Cause.SHRINK), DUE + HOUR, rule=earlier) == Wait(
-        until=min(DUE + RETRY_FOR, datetime(2026, 12, 2, 22, 0, tzinfo=UTC)), cause=Cause.SHRINK
+    assert decided(tried(Obstacle.SHRINK), DUE + HOUR, rule=earlier) == Wait(
+        until=min(DUE + RETRY_FOR, datetime(2026, 12, 2, 22, 0, tzinfo=UTC)), cause=Obstacle.SHRINK
     )
 
 
@@ -178,31 +178,31 @@ def test_done_and_done_in_part_alone_complete_a_due_time(code: Exit) -> None:
     assert completes(code) == (code in {Exit.DONE, Exit.IN_PART})
 
 
-@pytest.mark.parametrize("cause", Cause)
-def test_no_cause_has_an_exit_code_that_completes(cause: Cause) -> None:
+@pytest.mark.parametrize("cause", Obstacle)
+def test_no_cause_has_an_exit_code_that_completes(cause: Obstacle) -> None:
     """A cause is why a due time stays open."""
     assert not completes(cause.exit_code)
 
 
 def test_each_cause_is_told_once_for_a_due_time() -> None:
     """The second attempt with the same cause is silent, another cause is told."""
-    state = tried(Cause.SERVER)
+    state = tried(Obstacle.SERVER)
     assert state.open is not None
     assert notice_due(state.open, DUE)
     told = noticed(state)
-    again = after_attempt(told, DUE, cause=Cause.SERVER, inputs=INPUTS, now=DUE + SOON)
+    again = after_attempt(told, DUE, cause=Obstacle.SERVER, inputs=INPUTS, now=DUE + SOON)
     assert again.open is not None
     assert not notice_due(again.open, DUE + SOON)
-    other = after_attempt(again, DUE, cause=Cause.SHRINK, inputs=INPUTS, now=DUE + 2 * SOON)
+    other = after_attempt(again, DUE, cause=Obstacle.SHRINK, inputs=INPUTS, now=DUE + 2 * SOON)
     assert other.open is not None
     assert notice_due(other.open, DUE + 2 * SOON)
 
 
 def test_the_next_due_time_is_told_of_the_same_cause_again() -> None:
     """A notice is for one due time: a second bad night is news."""
-    state = noticed(tried(Cause.SHRINK))
+    state = noticed(tried(Obstacle.SHRINK))
     tomorrow = after_attempt(
-        closed(state, DUE), DUE + DAY, cause=Cause.SHRINK, inputs=INPUTS, now=DUE + DAY
+        closed(state, DUE), DUE + DAY, cause=Obstacle.SHRINK, inputs=INPUTS, now=DUE + DAY
     )
     assert tomorrow.open is not None
     assert notice_due(tomorrow.open, DUE + DAY)
@@ -210,12 +210,12 @@ def test_the_next_due_time_is_told_of_the_same_cause_again() -> None:
 
 def test_a_held_lock_is_told_of_after_six_hours_only() -> None:
     """A long run is no fault; one that still holds the lock after six hours may be stuck."""
-    state = tried(Cause.LOCK)
+    state = tried(Obstacle.LOCK)
     for n in range(1, 72):
-        state = after_attempt(state, DUE, cause=Cause.LOCK, inputs=INPUTS, now=DUE + n * SOON)
+        state = after_attempt(state, DUE, cause=Obstacle.LOCK, inputs=INPUTS, now=DUE + n * SOON)
         assert state.open is not None
         assert not notice_due(state.open, DUE + n * SOON)
-    state = after_attempt(state, DUE, cause=Cause.LOCK, inputs=INPUTS, now=DUE + 6 * HOUR)
+    state = after_attempt(state, DUE, cause=Obstacle.LOCK, inputs=INPUTS, now=DUE + 6 * HOUR)
     assert state.open is not None
     assert notice_due(state.open, DUE + 6 * HOUR)
 
@@ -225,12 +225,12 @@ def test_nothing_open_has_no_notice_to_mark() -> None:
     assert noticed(LAST_NIGHT) == LAST_NIGHT
 
 
-outcomes = st.lists(st.sampled_from([None, *Cause]), min_size=1, max_size=60)
+outcomes = st.lists(st.sampled_from([None, *Obstacle]), min_size=1, max_size=60)
 
 
 @given(outcomes=outcomes, minutes=st.integers(1, 700))
 def test_every_due_time_is_completed_or_closed_exactly_once(
-    outcomes: list[Cause | None], minutes: int
+    outcomes: list[Obstacle | None], minutes: int
 ) -> None:
     """Whatever attempts end with and however often it wakes up, each night has one end."""
     state, now = LAST_NIGHT, DUE - HOUR

@@ -12,11 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 
+from invites.due.rule import DueRule, due_instants, last_due, next_due
 from invites.errors import Exit
-from invites.planning.due import DueRule, due_instants, last_due, next_due
-
-CLOCK_TOLERANCE = timedelta(minutes=5)
-"""A watermark this far ahead of the clock means that the clock was set back (reliability.md)."""
+from invites.times import CLOCK_TOLERANCE
 
 
 class Again(Enum):
@@ -26,7 +24,7 @@ class Again(Enum):
     WHEN_INPUTS_CHANGE = auto()
 
 
-class Cause(StrEnum):
+class Obstacle(StrEnum):
     """Why an attempt did not complete its due time; the words go into the ledger and the notice."""
 
     FAILED = "failed"
@@ -50,7 +48,7 @@ class Cause(StrEnum):
         that person has changed the roster, the settings or an acceptance.
         """
         match self:
-            case Cause.ROSTER | Cause.SHRINK | Cause.CHANGE | Cause.AGE:
+            case Obstacle.ROSTER | Obstacle.SHRINK | Obstacle.CHANGE | Obstacle.AGE:
                 return Again.WHEN_INPUTS_CHANGE
             case _:
                 return Again.EVERY_WAKE_UP
@@ -59,9 +57,9 @@ class Cause(StrEnum):
     def patience(self) -> timedelta:
         """How long this cause is expected to go away by itself, before a notice says so."""
         match self:
-            case Cause.LOCK | Cause.STOPPED:
+            case Obstacle.LOCK | Obstacle.STOPPED:
                 return timedelta(hours=6)
-            case Cause.ROSTER_MOVES:
+            case Obstacle.ROSTER_MOVES:
                 return timedelta(hours=1)
             case _:
                 return timedelta(0)
@@ -73,18 +71,18 @@ class Cause(StrEnum):
 
 
 _EXIT_CODES = {
-    Cause.FAILED: Exit.FAILED,
-    Cause.SETTINGS: Exit.SETTINGS,
-    Cause.LOCK: Exit.TRY_AGAIN,
-    Cause.SERVER: Exit.TRY_AGAIN,
-    Cause.STOPPED: Exit.TRY_AGAIN,
-    Cause.CLOCK: Exit.GUARD,
-    Cause.ZONE_DATA: Exit.GUARD,
-    Cause.ROSTER_MOVES: Exit.GUARD,
-    Cause.ROSTER: Exit.ROSTER,
-    Cause.SHRINK: Exit.GUARD,
-    Cause.CHANGE: Exit.GUARD,
-    Cause.AGE: Exit.GUARD,
+    Obstacle.FAILED: Exit.FAILED,
+    Obstacle.SETTINGS: Exit.SETTINGS,
+    Obstacle.LOCK: Exit.TRY_AGAIN,
+    Obstacle.SERVER: Exit.TRY_AGAIN,
+    Obstacle.STOPPED: Exit.TRY_AGAIN,
+    Obstacle.CLOCK: Exit.GUARD,
+    Obstacle.ZONE_DATA: Exit.GUARD,
+    Obstacle.ROSTER_MOVES: Exit.GUARD,
+    Obstacle.ROSTER: Exit.ROSTER,
+    Obstacle.SHRINK: Exit.GUARD,
+    Obstacle.CHANGE: Exit.GUARD,
+    Obstacle.AGE: Exit.GUARD,
 }
 
 
@@ -114,10 +112,10 @@ class OpenDue:
     first_attempt: datetime
     last_attempt: datetime
     attempts: int
-    cause: Cause
+    cause: Obstacle
     since: datetime
     inputs: Inputs
-    noticed: frozenset[Cause] = frozenset()
+    noticed: frozenset[Obstacle] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +124,7 @@ class Untold:
 
     due: datetime
     exit_code: Exit
-    cause: Cause | None = None
+    cause: Obstacle | None = None
 
 
 UNTOLD_AT_MOST = 30
@@ -169,7 +167,7 @@ class Wait:
     """Nothing to do before `until`, unless the inputs change; `cause` is the open one's."""
 
     until: datetime
-    cause: Cause | None = None
+    cause: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,12 +175,12 @@ class CloseAsMissed:
     """Write `closed(state, due)`, send the notice that `due` did not happen, and decide again."""
 
     due: datetime
-    cause: Cause
+    cause: Obstacle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockBehind:
-    """The clock is `by` behind the watermark: refuse with `Cause.CLOCK`, or accept the clock."""
+    """The clock is `by` behind the watermark: refuse with `Obstacle.CLOCK`, or accept the clock."""
 
     by: timedelta
 
@@ -207,6 +205,7 @@ def decide(
     if state is None:
         return Watch(state=JobState(watermark=now), until=next_due(rule, now))
     if state.watermark - now > CLOCK_TOLERANCE:
+        # Ahead of the clock: it was set back (reliability.md).
         return ClockBehind(by=state.watermark - now)
     if state.open is not None and state.open.due > state.watermark:
         return _decide_open(state.open, rule, now=now, retry_for=retry_for, inputs=inputs)
@@ -239,7 +238,7 @@ def closed(state: JobState, due: datetime) -> JobState:
 
 
 def after_attempt(
-    state: JobState, due: datetime, *, cause: Cause, inputs: Inputs, now: datetime
+    state: JobState, due: datetime, *, cause: Obstacle, inputs: Inputs, now: datetime
 ) -> JobState:
     """Return the state after an attempt at `due` that ended with `cause` at `now`.
 
