@@ -13,7 +13,7 @@ from typing import Final
 
 from invites import ledger
 from invites.errors import SettingsError
-from invites.settings.keypair import PRIVATE, PUBLIC, make_folder, write_new
+from invites.settings.secrets import PRIVATE, PUBLIC, make_folder, write_new
 from invites.templating import shipped_folder
 
 SETTINGS_NAME: Final = "invites.toml"

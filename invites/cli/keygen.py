@@ -12,7 +12,7 @@ from invites.errors import Exit
 from invites.problems import on_one_line
 
 if TYPE_CHECKING:
-    from invites.settings.keypair import KeyFiles
+    from invites.settings.secrets import KeyFiles
 
 
 def keygen(
@@ -26,7 +26,7 @@ def keygen(
     ] = 3072,
 ) -> int:
     """Make an RSA key pair: a private key to sign with, a public one for the key server."""
-    from invites.settings.keypair import write_key_pair
+    from invites.settings.secrets import write_key_pair
 
     files = write_key_pair(out, kid, bits=bits)
     for line in _what_to_do(kid, files).splitlines():

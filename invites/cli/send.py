@@ -77,7 +77,8 @@ def _refuse_another_time(setup: Setup, now: str | None) -> None:
 
 
 def _duration(text: str) -> timedelta:
-    from invites.settings.types import Unfit, duration
+    from invites.settings.quantities import duration
+    from invites.settings.types import Unfit
 
     try:
         return duration(text)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from invites.delivery.base import SentSince
-from invites.settings.types import RateLimit
+from invites.settings.quantities import RateLimit
 
 WAITED_FOR: Final = timedelta(hours=1)
 """The longest period whose limit is waited for; a day's limit ends the run."""

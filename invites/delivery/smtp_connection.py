@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from invites.delivery.base import Phase
-from invites.settings.types import RateLimit
+from invites.settings.quantities import RateLimit
 
 REPLY_AT_MOST: Final = 64 * 1024
 """Octets of one reply; RFC 5321 4.5.3.1.5 allows 512 a line, and no server needs this many."""

@@ -12,21 +12,30 @@ from pydantic import ValidationError
 
 from invites.errors import SettingsError
 from invites.settings import checks
-from invites.settings.checks import Fault, expected_of, refuse, shown
-from invites.settings.environment import docker_layer, environment_layer, near_misses
+from invites.settings.checks import Fault, expected_of, nearest, refuse, shown
 from invites.settings.layers import (
     Given,
     Layer,
-    file_layer,
-    job_title,
+    docker_layer,
+    environment_layer,
+    keys_known_in,
     merged,
+    near_misses,
     override_layer,
     two_sources,
 )
-from invites.settings.paths import FormContext
 from invites.settings.secrets import read_trusted
-from invites.settings.sections import SECTIONS, Job, KeyPath, Section, key_name
+from invites.settings.sections import (
+    SECTIONS,
+    SUBSECTIONS,
+    Job,
+    KeyPath,
+    Section,
+    key_name,
+    keys_of,
+)
 from invites.settings.settings import Settings
+from invites.settings.types import FormContext
 
 NAME: Final = "invites.toml"
 
@@ -265,3 +274,95 @@ def _job_fault(title: str, known: Mapping[str, Any], error: Any) -> Fault:
     expected, remedy = expected_of(error)
     seen = shown(("job", key), known[key]) if key in known else "nothing"
     return Fault.of_value(f"{title}: {key}", expected, found=seen, remedy=remedy)
+
+
+def file_layer(document: Mapping[str, Any], file: str) -> Layer:
+    """Return the layer of a parsed TOML document; `file` is its name in errors."""
+    layer = Layer()
+    for name, content in document.items():
+        if name == "job":
+            _take_jobs(layer, content, file)
+        elif name not in SECTIONS:
+            layer.refuse(file, _unknown_name(name, content))
+        elif not isinstance(content, Mapping):
+            layer.refuse(file, f"found {name} as a value, expected the section [{name}]")
+        else:
+            _take_section(layer, (name,), content, file)
+    return layer
+
+
+def _unknown_name(name: str, content: object) -> str:
+    if isinstance(content, Mapping) or _is_list_of_tables(content):
+        return f"unknown section [{name}]; " + _meant(name, (*SECTIONS, "job"))
+    homes = [section for section in SECTIONS if name in keys_of(section)]
+    if homes:
+        return f'found "{name}" outside of every section, expected it in {_in_words(homes)}'
+    return f'unknown key "{name}" outside of every section; remove it'
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    near = nearest(name, known)
+    return f'did you mean "{near}"?' if near else f"expected one of {', '.join(known)}"
+
+
+def _in_words(sections: Sequence[str]) -> str:
+    return " or ".join(_bracketed((section,)) for section in sections)
+
+
+def _bracketed(path: Sequence[str]) -> str:
+    return "[[job]]" if path[0] == "job" else f"[{'.'.join(path)}]"
+
+
+def _is_list_of_tables(content: object) -> bool:
+    return isinstance(content, list) and all(isinstance(each, Mapping) for each in content)
+
+
+def _take_section(layer: Layer, path: KeyPath, content: Mapping[str, Any], file: str) -> None:
+    known = keys_known_in(path)
+    for key, value in content.items():
+        inner = (*path, key)
+        if inner in SUBSECTIONS:
+            if isinstance(value, Mapping):
+                _take_section(layer, inner, value, file)
+            else:
+                name = ".".join(inner)
+                layer.refuse(file, f"found {name} as a value, expected the section [{name}]")
+        elif known is not None and key not in known:
+            layer.refuse(file, _unknown_key(inner, known))
+        elif not _says_nothing(inner, value):
+            layer.give(inner, value, f"{file}: {key_name(inner)}")
+
+
+def _says_nothing(path: KeyPath, value: object) -> bool:
+    """Return whether this is a key without default that is still to be filled in."""
+    if value != "" or path[:2] == ("roster", "columns"):
+        return False
+    model = SUBSECTIONS[path[0], path[1]] if len(path) == 3 else SECTIONS[path[0]]
+    return model is not None and model.model_fields[path[-1]].default is None
+
+
+def _unknown_key(path: KeyPath, known: Sequence[str]) -> str:
+    sentence = f'unknown key "{path[-1]}" in {_bracketed(path[:-1])}; '
+    homes = [name for name in (*SECTIONS, "job") if path[-1] in keys_of(name)]
+    if homes:
+        return f"{sentence}it belongs in {_in_words(homes)}"
+    return sentence + _meant(path[-1], known)
+
+
+def _take_jobs(layer: Layer, content: object, file: str) -> None:
+    if not isinstance(content, list) or not _is_list_of_tables(content):
+        layer.refuse(file, "found job as something else, expected [[job]] above each job's keys")
+        return
+    layer.jobs = content
+    for number, job in enumerate(content, start=1):
+        for key in job:
+            if key not in Job.model_fields:
+                place = f"{file}: {job_title(job, number)}"
+                layer.refuse(place, _unknown_key(("job", key), tuple(Job.model_fields)))
+
+
+def job_title(job: Mapping[str, Any], number: int) -> str:
+    """Return how an error names a job: by its name, else by its number in the file."""
+    name = job.get("name")
+    named = isinstance(name, str) and name.isprintable() and 0 < len(name) <= 60
+    return f'[[job]] "{name}"' if named else f"[[job]] number {number}"

@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from invites.model import DeliveryName
-from invites.settings import paths, types
-from invites.settings.paths import Email, RosterPaths, Secret
-from invites.settings.types import Listen, Names, RateLimit, Switch, Text, WholeNumber, Zone
+from invites.settings import quantities, secrets, types
+from invites.settings.quantities import Duration, PositiveDuration, RateLimit, Share
+from invites.settings.secrets import Secret
+from invites.settings.types import (
+    Email,
+    Listen,
+    Names,
+    RosterPaths,
+    Switch,
+    Text,
+    WholeNumber,
+    Zone,
+)
 
 KeyPath = tuple[str, ...]
 """Where a key stands: ("jitsi", "url"), ("smtp", "m365", "tenant")."""
@@ -21,10 +31,7 @@ KeyPath = tuple[str, ...]
 if TYPE_CHECKING:
     from invites.roster.source import RosterSource
 
-Duration = Annotated[timedelta, BeforeValidator(types.duration)]
-PositiveDuration = Annotated[timedelta, BeforeValidator(types.positive_duration)]
-Share = Annotated[Fraction, BeforeValidator(types.share)]
-SettingsPath = Annotated[Path, BeforeValidator(paths.path)]
+SettingsPath = Annotated[Path, BeforeValidator(types.path)]
 Command = Annotated[tuple[str, ...], BeforeValidator(types.command)]
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512"]
 MODERATOR_CLAIMS: Final = ("context", "affiliation", "root", "lobby_bypass")
@@ -43,7 +50,7 @@ class Jitsi(Section):
 
     url: Annotated[str, BeforeValidator(types.server_url)] | None = None
     app_id: Text | None = None
-    secret: Annotated[Secret | None, BeforeValidator(paths.secret)] = None
+    secret: Annotated[Secret | None, BeforeValidator(secrets.secret)] = None
     secret_file: SettingsPath | None = None
     secret_env: Text | None = Field(None, repr=False)
     secret_command: Command | None = Field(None, repr=False)
@@ -74,7 +81,7 @@ class RosterSection(Section):
     """[roster]: how a roster is read; `columns` maps our names to theirs."""
 
     timezone: Zone = "UTC"
-    date_format: Annotated[tuple[str, ...], BeforeValidator(types.date_formats)] = ()
+    date_format: Annotated[tuple[str, ...], BeforeValidator(quantities.date_formats)] = ()
     yes: Names = ()
     no: Names = ()
     encoding: Literal["", "cp1252"] = ""
@@ -103,9 +110,9 @@ class MailSection(Section):
     """[mail]: how letters and calendar entries look."""
 
     language: Annotated[str, BeforeValidator(types.language)] = "en"
-    templates: Annotated[Path | None, BeforeValidator(paths.path_or_none)] = None
+    templates: Annotated[Path | None, BeforeValidator(types.path_or_none)] = None
     show_attendees: Switch = False
-    reminder: Annotated[timedelta | None, BeforeValidator(types.duration_or_none)] = timedelta(
+    reminder: Annotated[timedelta | None, BeforeValidator(quantities.duration_or_none)] = timedelta(
         minutes=10
     )
 
@@ -143,7 +150,7 @@ class Smtp(Section):
     auth: Literal["login", "plain", "xoauth2"] = "login"
     token_command: Command | None = Field(None, repr=False)
     m365: M365 = M365()
-    rate: Annotated[tuple[RateLimit, ...], BeforeValidator(types.rate)] = ()
+    rate: Annotated[tuple[RateLimit, ...], BeforeValidator(quantities.rate)] = ()
     connections: Annotated[int, BeforeValidator(types.whole_number(1, 100))] = 1
     timeout: PositiveDuration = timedelta(seconds=60)
     data_timeout: PositiveDuration = timedelta(minutes=10)
@@ -152,7 +159,7 @@ class Smtp(Section):
 class LedgerSection(Section):
     """[ledger]: what remembers who was sent what; `url` may hold a password."""
 
-    url: Annotated[str, BeforeValidator(paths.ledger_url)] = Field(
+    url: Annotated[str, BeforeValidator(types.ledger_url)] = Field(
         "sqlite:///invites.db", validate_default=True, repr=False
     )
     keep: PositiveDuration = timedelta(days=400)
@@ -161,7 +168,7 @@ class LedgerSection(Section):
 class Guard(Section):
     """[guard]: when a run holds back; shares are from 0 to 1."""
 
-    growth: Annotated[Fraction, BeforeValidator(types.growth)] = Fraction(1)
+    growth: Annotated[Fraction, BeforeValidator(quantities.growth)] = Fraction(1)
     shrink: Share = Fraction(1, 10)
     window: PositiveDuration = timedelta(days=14)
     change: Share = Fraction(1, 2)
@@ -186,19 +193,19 @@ class Job(Section):
     roster: RosterPaths
     newest: PositiveDuration | None = None
     settle: Duration = timedelta(seconds=60)
-    at: Annotated[time | str, BeforeValidator(types.due_at)]
+    at: Annotated[time | str, BeforeValidator(quantities.due_at)]
     timezone: Zone = "UTC"
-    days: Annotated[frozenset[int], BeforeValidator(types.weekdays)] = frozenset(range(7))
+    days: Annotated[frozenset[int], BeforeValidator(quantities.weekdays)] = frozenset(range(7))
     horizon: PositiveDuration | None = None
     invalid: Literal["refuse", "skip"] = "refuse"
     retry_for: Duration = timedelta(hours=12)
     deliver: DeliveryName = "folder"
-    reminders: Annotated[tuple[timedelta, ...], BeforeValidator(types.reminders)] = ()
+    reminders: Annotated[tuple[timedelta, ...], BeforeValidator(quantities.reminders)] = ()
     require: Annotated[
         tuple[str, ...], BeforeValidator(types.some_of("digest", "rows", or_none=True))
     ] = ()
     ping: Annotated[str, BeforeValidator(types.ping)] = ""
-    notify: Annotated[tuple[str, ...], BeforeValidator(paths.emails)] = ()
+    notify: Annotated[tuple[str, ...], BeforeValidator(types.emails)] = ()
     notify_always: Switch = False
 
     def source(self) -> RosterSource:

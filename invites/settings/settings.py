@@ -16,7 +16,7 @@ from invites.jitsi.rooms import room_key_from, tenant_from_path
 from invites.jitsi.tokens import hmac_octets
 from invites.model import Organizer, Server
 from invites.settings.checks import place_of
-from invites.settings.environment import NAMES, variable_name, xmpp_domain
+from invites.settings.layers import NAMES, variable_name, xmpp_domain
 from invites.settings.secrets import (
     Source,
     private_key,

@@ -1,4 +1,6 @@
-"""The forms that single settings are written in: durations, shares, rates, days, urls, lists.
+"""The forms that single settings are written in: text, lists, urls, commands, paths.
+
+Those of amounts and times are in `quantities`.
 
 Each function takes what the TOML file or the environment holds and returns the parsed value,
 or raises `Unfit` with the words for what was expected.
@@ -11,34 +13,21 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
 from difflib import get_close_matches
-from fractions import Fraction
+from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationInfo
 
+from invites.addresses import parse_address
 from invites.jitsi.rooms import tenant_from_path
 from invites.languages import language_tag
 from invites.problems import escaped
+from invites.roster.files import RosterPath
 from invites.text import CellRefused, check_line, refuse_encoded_words
-from invites.times import NAMED_FORMATS, zone
+from invites.times import zone
 
-UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-"""Seconds in each unit of a duration or rate, largest first."""
-
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-"""In the order of `datetime.weekday()`."""
-
-LONGEST_DURATION: Final = timedelta(days=36_500)
-
-_DURATION: Final = re.compile(
-    r"(?=[0-9])" + "".join(rf"(?:(?P<{unit}>[0-9]{{1,10}}){unit})?" for unit in UNITS)
-)
-_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
-_RATE: Final = re.compile(r"([0-9]{1,9}) ?/ ?([smhd])")
-_CLOCK: Final = re.compile(r"([0-9]{2}):([0-9]{2})")
 _LISTEN: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})"
 )
@@ -49,6 +38,10 @@ JAAS_URL: Final = "https://8x8.vc"
 _URL_EXPECTED = "an address such as https://meet.example.com or https://meet.example.com/tenant"
 
 
+_SQLITE: Final = "sqlite:///"
+_POSTGRESQL: Final = ("postgresql+psycopg://", "postgresql://")
+
+
 class Unfit(CellRefused):
     """A value that is not of the form that its key wants; `expected` and `remedy` are words."""
 
@@ -56,14 +49,6 @@ class Unfit(CellRefused):
         """Take in words that complete "expected …" and "; …"; neither holds the value itself."""
         self.remedy = remedy
         super().__init__(expected)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimit:
-    """At most `count` messages in each `period`."""
-
-    count: int
-    period: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,90 +68,6 @@ def text(value: object) -> str:
     return check_line(value).strip()
 
 
-def duration(value: object) -> timedelta:
-    """Return the duration that `15m`, `24h`, `60s`, `100d` or `1h30m` says, at most 100 years."""
-    expected = "a duration such as 60s, 15m, 24h, 100d or 1h30m"
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise Unfit(expected, remedy="write whole numbers with d, h, m or s, in quotes")
-    seconds = sum(int(number) * UNITS[unit] for unit, number in match.groupdict("0").items())
-    if seconds > LONGEST_DURATION.total_seconds():
-        raise Unfit(f"a duration of at most {LONGEST_DURATION.days}d")
-    return timedelta(seconds=seconds)
-
-
-def positive_duration(value: object) -> timedelta:
-    """Return a duration that is longer than nothing."""
-    length = duration(value)
-    if not length:
-        raise Unfit("a duration longer than 0s")
-    return length
-
-
-def duration_or_none(value: object) -> timedelta | None:
-    """Return a duration, or None where the text is empty."""
-    return None if value == "" else duration(value)
-
-
-def share(value: object, at_most: int = 100) -> Fraction:
-    """Return the share that a percentage such as `10%` says, without rounding; `at_most` in %."""
-    match = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
-    parsed = Fraction(match[1]) / 100 if match else None
-    if parsed is None or parsed * 100 > at_most:
-        expected = f"a percentage from 0% to {at_most}% such as 10%"
-        raise Unfit(expected, remedy="write it in quotes")
-    return parsed
-
-
-def growth(value: object) -> Fraction:
-    """Return a share that may be more than all there is: twice as many is a growth of 100%."""
-    return share(value, at_most=900)
-
-
-def rate(value: object) -> tuple[RateLimit, ...]:
-    """Return the limits of `30/m, 10000/d`, shortest period first; none for empty text."""
-    expected = 'limits such as "30/m, 10000/d" (s, m, h or d; each once), or "" for none'
-    if not isinstance(value, str):
-        raise Unfit(expected)
-    if not value.strip():
-        return ()
-    matches = [_RATE.fullmatch(part.strip()) for part in value.split(",")]
-    found = {match[2]: int(match[1]) for match in matches if match is not None}
-    if len(found) != len(matches) or not all(found.values()):
-        raise Unfit(expected)
-    return tuple(
-        RateLimit(count=found[unit], period=timedelta(seconds=UNITS[unit]))
-        for unit in reversed(UNITS)
-        if unit in found
-    )
-
-
-def due_at(value: object) -> time | str:
-    """Return the wall time that `02:15` says, without zone, or a cron expression as it stands."""
-    expected = "a time of day from 00:00 to 23:59 such as 02:15"
-    if not isinstance(value, str):
-        raise Unfit(expected, remedy="write it in quotes")
-    if len(value.split()) > 1:
-        return _cron(value)
-    match = _CLOCK.fullmatch(value)
-    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
-        raise Unfit(f'{expected}, or a cron expression such as "15 2 * * mon-fri"')
-    return time(int(match[1]), int(match[2]))
-
-
-def _cron(value: str) -> str:
-    from invites.due.rule import demand_cron  # noqa: PLC0415
-
-    try:
-        demand_cron(value)
-    except ValueError:
-        raise Unfit(
-            "a cron expression with minute, hour, day of the month, month and weekday that comes "
-            'some day, such as "15 2 * * mon-fri"'
-        ) from None
-    return " ".join(value.split())
-
-
 def ping(value: object) -> str:
     """Return a dead man's switch's URL, which may be a secret; empty text for none."""
     if value == "":
@@ -180,29 +81,6 @@ def ping(value: object) -> str:
         if fits and not (parts.query or parts.fragment or parts.username):
             return value
     raise Unfit("an http or https address without user, query and fragment, or nothing")
-
-
-def weekdays(value: object) -> frozenset[int]:
-    """Return the days of `mon-sun`, `mon,wed` or `fri-mon` as `datetime.weekday()` numbers."""
-    if not isinstance(value, str):
-        raise Unfit(_DAYS_EXPECTED)
-    days: set[int] = set()
-    for part in value.lower().split(","):
-        first, dash, last = (piece.strip() for piece in part.partition("-"))
-        begin, end = _weekday(first), _weekday(last if dash else first)
-        days.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
-    return frozenset(days)
-
-
-_DAYS_EXPECTED: Final = (
-    'days such as "mon-sun", "mon-fri" or "mon,wed" (' + ", ".join(WEEKDAYS) + ")"
-)
-
-
-def _weekday(name: str) -> int:
-    if name not in WEEKDAYS:
-        raise Unfit(_DAYS_EXPECTED)
-    return WEEKDAYS.index(name)
 
 
 def listen(value: object) -> Listen | None:
@@ -236,26 +114,6 @@ def _split(value: str, expected: str) -> list[str]:
         return shlex.split(value)
     except ValueError:
         raise Unfit(expected, remedy="close the quotes in it") from None
-
-
-def date_formats(value: object) -> tuple[str, ...]:
-    """Return names of date formats, or `strptime` forms that keep day, year, hour and minute."""
-    found = names([value] if isinstance(value, str) and value else value or [])
-    if not all(form in NAMED_FORMATS or _keeps_the_minute(form) for form in found):
-        raise Unfit(
-            f"a list of {', '.join(NAMED_FORMATS)} or forms with day, month, year, hour and "
-            'minute such as "%d.%m.%Y %H:%M"'
-        )
-    return found
-
-
-def _keeps_the_minute(form: str) -> bool:
-    sample = datetime(2026, 11, 25, 17, 48, tzinfo=UTC)
-    try:
-        again = datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - with or without zone
-    except (ValueError, UnicodeError):
-        return False
-    return again.replace(tzinfo=UTC) == sample
 
 
 def language(value: object) -> str:
@@ -370,16 +228,6 @@ def display_name(value: object) -> str:
     return name
 
 
-def reminders(value: object) -> tuple[timedelta, ...]:
-    """Return how long before the start each reminder goes out, longest first."""
-    if not isinstance(value, list):
-        raise Unfit('a list of durations such as ["24h", "1h"]')
-    leads = {positive_duration(each) for each in value}
-    if len(leads) != len(value):
-        raise Unfit("a list that has no duration twice")
-    return tuple(sorted(leads, reverse=True))
-
-
 def columns(value: object) -> dict[str, tuple[str, ...]]:
     """Return theirs by ours, each as a tuple."""
     from invites.roster.columns import BY_NAME, folded_name  # noqa: PLC0415
@@ -406,8 +254,75 @@ def zone_name(value: object) -> str:
     return zone(text(value)).key
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormContext:
+    """What a field's form depends on beside its text."""
+
+    base: Path = Path()
+    home: Path | None = None
+    special_domains: tuple[str, ...] = ()
+
+    def absolute(self, text: str) -> Path:
+        """Return the path that `text` names, from the base or, where it starts so, from `~/`."""
+        if self.home is not None and text.startswith("~/"):
+            return self.home / text.removeprefix("~/")
+        return self.base / text
+
+
+def _context(info: ValidationInfo) -> FormContext:
+    return info.context if isinstance(info.context, FormContext) else FormContext()
+
+
+def path(value: object, info: ValidationInfo) -> Path:
+    """Return an absolute path; a relative one starts from the settings' folder."""
+    return _context(info).absolute(text(str(value) if isinstance(value, Path) else value))
+
+
+def path_or_none(value: object, info: ValidationInfo) -> Path | None:
+    """Return an absolute path, or None where the text is empty."""
+    return None if value in ("", None) else path(value, info)
+
+
+def roster_paths(value: object, info: ValidationInfo) -> tuple[RosterPath, ...]:
+    """Return the roster's paths or patterns; a list is read as one roster."""
+    texts = names([value] if isinstance(value, str) else value)
+    if not texts:
+        raise Unfit('a path, a pattern such as "rosters/*.csv", or a list of them')
+    around = _context(info)
+    return tuple(
+        RosterPath(each.removeprefix("~/"), around.home)
+        if around.home is not None and each.startswith("~/")
+        else RosterPath(each, around.base)
+        for each in texts
+    )
+
+
+def ledger_url(value: object, info: ValidationInfo) -> str:
+    """Return an SQLAlchemy url; a relative SQLite path starts from the settings' folder."""
+    url = text(value)
+    if url.startswith(_POSTGRESQL):
+        return url
+    file = url.removeprefix(_SQLITE)
+    if file == url or not file or file.startswith((":memory:", "file:", "?")):
+        raise Unfit("sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
+    return f"{_SQLITE}{_context(info).absolute(file)}"
+
+
+def email(value: object, info: ValidationInfo) -> str:
+    """Return an address with its domain as A-labels; `[roster] special_domains` are taken too."""
+    known = _context(info).special_domains
+    return parse_address(text(value), special_domains=known).mailbox
+
+
+def emails(value: object, info: ValidationInfo) -> tuple[str, ...]:
+    """Return a list of addresses."""
+    return tuple(email(each, info) for each in names(value))
+
+
 Text = Annotated[str, BeforeValidator(text)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Switch = Annotated[bool, BeforeValidator(switch)]
 WholeNumber = Annotated[int, BeforeValidator(whole_number(1, 1_000))]
 Zone = Annotated[str, BeforeValidator(zone_name)]
+Email = Annotated[str, BeforeValidator(email)]
+RosterPaths = Annotated[tuple[RosterPath, ...], BeforeValidator(roster_paths)]

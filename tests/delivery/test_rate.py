@@ -15,7 +15,7 @@ from invites.delivery.rate import Pace
 from invites.delivery.smtp import SmtpDelivery
 from invites.delivery.smtp_connection import Relay
 from invites.errors import TryAgainError
-from invites.settings.types import RateLimit, rate
+from invites.settings.quantities import RateLimit, rate
 from tests.delivery.conftest import Recorder, message_id_of, messages
 from tests.delivery.contract import never
 from tests.peers.smtp_server import ScriptedServer

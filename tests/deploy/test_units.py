@@ -13,7 +13,7 @@ import pytest
 
 from invites.due.attempts import Obstacle
 from invites.errors import Exit
-from invites.settings.environment import CREDENTIALS
+from invites.settings.layers import CREDENTIALS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SYSTEMD = DEPLOY / "systemd"

@@ -12,7 +12,7 @@ from invites.jitsi.links import LINK_REFUSE_ABOVE, LinkLengths, join_link
 from invites.jitsi.rooms import derived_room, room_from_text
 from invites.jitsi.tokens import Minter, SigningKey, hmac_octets
 from invites.model import Attendee, Room, Server, Validity
-from invites.settings.keypair import new_key_pair
+from invites.settings.secrets import new_key_pair
 from tests.roster.test_roster import only, read, refused
 
 SECRET = SigningKey.from_secret(bytes(range(100, 180)), "HS256")

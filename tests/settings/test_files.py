@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from invites.errors import StorageError, UsageError
-from invites.settings.keypair import PRIVATE, PUBLIC, make_folder, write_new
+from invites.settings.secrets import PRIVATE, PUBLIC, make_folder, write_new
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077, 0o777], ids=oct)

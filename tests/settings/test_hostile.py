@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from invites import settings
 from invites.errors import SettingsError
-from invites.settings.environment import all_variables
+from invites.settings.layers import all_variables
 from invites.settings.sections import SECTIONS, Job
 
 FORMS = st.sampled_from(

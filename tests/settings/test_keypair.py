@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from invites import settings
 from invites.errors import UsageError
-from invites.settings.keypair import new_key_pair, private_name, public_name, write_key_pair
+from invites.settings.secrets import new_key_pair, private_name, public_name, write_key_pair
 
 
 def test_the_private_half_signs_what_the_public_half_verifies(tmp_path: Path) -> None:

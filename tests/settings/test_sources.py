@@ -11,7 +11,7 @@ import pytest
 from invites import settings
 from invites.errors import SettingsError
 from invites.roster.files import file_of
-from invites.settings.environment import all_variables
+from invites.settings.layers import all_variables
 from invites.settings.sections import SECTIONS
 
 Load = Callable[..., settings.Settings]
