@@ -30,7 +30,7 @@ JSON_VERSION = 1
 """Raised when a `--json` document changes so that a program reading it would break."""
 
 RosterArgument = Annotated[
-    str, typer.Argument(metavar="ROSTER", help="The CSV file; - reads standard input.")
+    str, typer.Argument(metavar="ROSTER", help="The CSV file or workbook; - reads standard input.")
 ]
 NowOption = Annotated[
     str | None,

@@ -32,6 +32,7 @@ class RosterRules:
 
     `timezone` is the zone of times where the roster names none.
     `date_format` are names or forms of `strptime`, none for ISO 8601.
+    `typed` says that the cells are a workbook's, whose dates are known and written as ISO 8601.
     `yes` and `no` are further words for true and false, case-folded.
     `encoding` is what a file may have instead of UTF-8, "" for nothing.
     `columns` maps our names to the file's, `extra` lists columns that are meant as they are.
@@ -42,6 +43,7 @@ class RosterRules:
 
     timezone: str = "UTC"
     date_format: tuple[str, ...] = ()
+    typed: bool = False
     yes: frozenset[str] = frozenset()
     no: frozenset[str] = frozenset()
     encoding: str = ""
@@ -82,7 +84,12 @@ def as_meeting_id(text: str, _rules: RosterRules) -> str:
 
 def as_time(text: str, rules: RosterRules) -> datetime:
     """Return a time, aware where it has an offset."""
-    return parse_time(text, rules.date_format)
+    return parse_time(text, forms_of(rules))
+
+
+def forms_of(rules: RosterRules) -> tuple[str, ...]:
+    """Return the forms in which dates are read, in a workbook also that of a date's own cell."""
+    return ("iso", *rules.date_format) if rules.typed and rules.date_format else rules.date_format
 
 
 def as_zone(text: str, _rules: RosterRules) -> str:

@@ -24,26 +24,29 @@ from invites.errors import InvitesError, RosterRefusedError, UsageError
 from invites.problems import Problem
 from invites.roster.columns import BY_NAME, folded_name
 from invites.roster.decoding import SAVE_AS, refuse, utf_8_of
-from invites.roster.table import Chunk, Table
+from invites.roster.table import (
+    BYTES_AT_MOST,
+    COLUMNS_AT_MOST,
+    ROWS_AT_MOST,
+    ROWS_AT_ONCE,
+    Chunk,
+    Table,
+)
+from invites.roster.workbook import is_workbook, table_from_workbook
 from invites.text import BLANKS, counted
-
-ROWS_AT_ONCE: Final = 5_000
-"""Rows that are in memory as cells at one time."""
 
 DELIMITERS: Final = ",;\t"
 STANDARD_INPUT: Final = "standard input"
 
-ROWS_AT_MOST: Final = 1_000_000
-COLUMNS_AT_MOST: Final = 200
-BYTES_AT_MOST: Final = 1_000_000_000
-"""What a roster may have; beyond it is somebody's mistake, or an attack on the memory."""
 
-
-def read_table(source: Path | str, *, encoding: str = "", stdin: BinaryIO | None = None) -> Table:
+def read_table(
+    source: Path | str, *, encoding: str = "", sheet: str = "", stdin: BinaryIO | None = None
+) -> Table:
     """Return the cells of a roster; `-` reads `stdin`, which is the process's own by default.
 
-    `encoding` is what the file may have instead of UTF-8, "" for nothing.
-    Raises UsageError where there is no such file, RosterRefusedError where it is no CSV.
+    `encoding` is what the file may have instead of UTF-8, "" for nothing; `sheet` the sheet of a
+    workbook, "" for the first.
+    Raises UsageError where there is no such file, RosterRefusedError where it is no roster.
     Rows with too many or too few cells are in the table's `faults`.
     """
     if source == "-":
@@ -60,7 +63,7 @@ def read_table(source: Path | str, *, encoding: str = "", stdin: BinaryIO | None
         raise UsageError(f"{source} is a folder, expected a roster (CSV)") from None
     except OSError as error:
         raise UsageError(f"{source} can't be read: {error.strerror or error}") from None
-    return table_from_bytes(content, str(source), encoding)
+    return table_from_bytes(content, str(source), encoding, sheet)
 
 
 def _all_of(stream: BinaryIO, source: str) -> bytes:
@@ -83,12 +86,19 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def table_from_bytes(content: bytes, source: str, encoding: str = "") -> Table:
+def table_from_bytes(content: bytes, source: str, encoding: str = "", sheet: str = "") -> Table:
     """Return the cells of a roster's `content`; `source` is its name for messages.
 
     Raises RosterRefusedError.
     """
     digest = hashlib.sha256(content).hexdigest()
+    name = f"{source}#{sheet}" if sheet else source
+    if is_workbook(content):
+        return table_from_workbook(content, name, sheet, digest=digest)
+    if sheet:
+        refuse(
+            name, None, "the file is no workbook and has no sheets, expected .xlsx, .xlsm or .ods"
+        )
     body = utf_8_of(content, source, encoding)
     if not body.strip():
         refuse(source, None, "the file is empty, expected a header and a row for each attendee")

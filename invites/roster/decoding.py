@@ -14,8 +14,7 @@ SAVE_AS: Final = 'save it as "CSV UTF-8" (Excel, LibreOffice: text CSV, characte
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF_16: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _OTHER_FORMATS: Final = (
-    (b"PK\x03\x04", "a workbook (.xlsx or .ods) or another zip archive"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls, expected .xlsx)"),
     (b"\xff\xfe\0\0", "UTF-32 text"),
     (b"\0\0\xfe\xff", "UTF-32 text"),
     (b"\x1f\x8b", "a gzip archive"),

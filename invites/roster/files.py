@@ -9,18 +9,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from glob import glob, has_magic
 from pathlib import Path
+from typing import Final, Self
 
 from invites.errors import GuardError
-from invites.roster.csv_file import BYTES_AT_MOST
 from invites.roster.sidecars import SUFFIXES, SourceRefusedError, matches_checksum, rows_stated
+from invites.roster.table import BYTES_AT_MOST
+from invites.roster.workbook import split_sheet
 
 
 @dataclass(frozen=True, slots=True)
 class RosterPath:
-    """A path or a pattern (`*`, `?`, `[…]`) as a job names it, and the folder it starts from."""
+    """A path or a pattern (`*`, `?`, `[…]`) as a job names it, and the folder it starts from.
+
+    `sheet` is the one that is meant of a workbook, "" for the first.
+    """
 
     text: str
     base: Path
+    sheet: str = ""
+
+    @classmethod
+    def of(cls, name: str, base: Path) -> Self:
+        """Take `name` apart, which may be `roster.xlsx#Sheet`."""
+        text, sheet = split_sheet(name)
+        return cls(text, base, sheet)
 
     @property
     def path(self) -> Path:
@@ -46,6 +58,7 @@ class RosterFile:
 
     `sealed` is true where a `.sha256` beside it matches: then it is whole, whatever it ends with.
     `rows` is the number of rows that a `.rows` beside it states, None where there is none.
+    `sheet` is the one to read of a workbook, "" for the first.
     """
 
     path: Path
@@ -54,6 +67,7 @@ class RosterFile:
     digest: str
     sealed: bool
     rows: int | None = None
+    sheet: str = ""
 
     @property
     def modified(self) -> datetime:
@@ -76,9 +90,17 @@ def file_of(place: RosterPath) -> Path | None:
 
 
 def names_found(place: RosterPath) -> list[str]:
-    """Return the names that a pattern finds in its folder, without sidecars and dotfiles."""
+    """Return the names that a pattern finds in its folder, without sidecars, locks and dotfiles."""
     names = glob(place.text, root_dir=place.base, recursive=True)  # noqa: PTH207 - no dotfiles
-    return [name for name in names if not name.endswith(SUFFIXES)]
+    return [
+        name
+        for name in names
+        if not name.endswith(SUFFIXES) and not Path(name).name.startswith(_LOCK)
+    ]
+
+
+_LOCK: Final = "~$"
+"""What Excel's note of an open workbook starts with; it lies beside it and is newer."""
 
 
 def _ordinary(place: RosterPath, name: str) -> os.stat_result | None:
@@ -119,7 +141,7 @@ def look(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise SourceRefusedError(str(path), f"can't be read: {error.strerror}") from None
     if not stat.S_ISREG(seen.st_mode):
-        raise SourceRefusedError(str(path), "is no plain file; expected a CSV file")
+        raise SourceRefusedError(str(path), "is no plain file; expected a CSV file or a workbook")
     if seen.st_size > BYTES_AT_MOST:
         raise SourceRefusedError(
             str(path),
@@ -128,7 +150,9 @@ def look(path: Path) -> tuple[int, int]:
     return seen.st_size, seen.st_mtime_ns
 
 
-def snapshot(path: Path, size: int, modified_ns: int, *, still_at: datetime) -> RosterFile:
+def snapshot(
+    path: Path, size: int, modified_ns: int, *, still_at: datetime, sheet: str = ""
+) -> RosterFile:
     """Return the file with its digest; refuse one that changed while the digest was taken."""
     digest = digest_of(path)
     file = RosterFile(
@@ -138,6 +162,7 @@ def snapshot(path: Path, size: int, modified_ns: int, *, still_at: datetime) -> 
         digest=digest,
         sealed=matches_checksum(path, digest),
         rows=rows_stated(path),
+        sheet=sheet,
     )
     if look(path) != (size, modified_ns):
         raise RosterMovesError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from invites.errors import RosterRefusedError
 from invites.model import Meeting, Roster
@@ -27,6 +28,8 @@ def parse_roster(table: Table, rules: RosterRules, *, skip_invalid: bool = False
     meeting is `incomplete`; otherwise, and for problems of the file, nothing is taken.
     Raises RosterRefusedError with all problems in row order.
     """
+    if table.typed:
+        rules = replace(rules, typed=True)
     layout = layout_of(table.header, rules, blank=table.blank_columns)
     if not layout.usable:
         raise RosterRefusedError(table.source, _in_order([*layout.problems, *table.faults], layout))

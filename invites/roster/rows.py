@@ -15,6 +15,7 @@ from invites.problems import Problem
 from invites.roster.cells import RosterRules
 from invites.roster.columns import BY_NAME, Column, Holder
 from invites.roster.header import Layout, PlacedColumn
+from invites.roster.sheets import FAILED, NOT_COMPUTED
 from invites.roster.table import Chunk
 from invites.text import BLANKS, CellRefused
 
@@ -44,12 +45,21 @@ class CellReader(dict[str, Any]):
     def __missing__(self, text: str) -> object:
         """Return the value of a text that was not seen before, or a RefusedCell."""
         value: object
+        if self.rules.typed and text in FAILED:
+            value = self[text] = RefusedCell(_not_computed(text))
+            return value
         try:
             value = self.column.read(text, self.rules)
         except CellRefused as refusal:
             value = RefusedCell(refusal.expected)
         self[text] = value
         return value
+
+
+def _not_computed(text: str) -> str:
+    if text == NOT_COMPUTED:
+        return "a value: this formula has none yet; open the workbook, and save it"
+    return "a value: the formula in this cell fails; mend it in the workbook"
 
 
 @dataclass(slots=True)

@@ -39,6 +39,7 @@ from invites.roster.sidecars import (
     holding,
 )
 from invites.roster.table import Table, joined, joined_digest
+from invites.roster.workbook import split_sheet
 
 STANDARD_INPUT = "-"
 """The name that stands for standard input on the command line."""
@@ -92,17 +93,19 @@ class Sighting:
 def read_roster(name: str, rules: RosterRules, *, skip_invalid: bool, now: datetime) -> Roster:
     """Return the roster in the file `name`, or in standard input for `-`; `now` is aware.
 
+    `name` may be `FILE#Sheet` for a workbook.
     Raises UsageError for a file that is not there, RosterRefusedError with every problem, and
     RosterMovesError for one that somebody writes to while it is read.
     """
+    name, sheet = split_sheet(name)
     path = Path(name)
     if name == STANDARD_INPUT or not path.is_file():
         # A pipe can be read once, so that there is nothing to compare it with.
         return parse_roster(
-            read_table(name, encoding=rules.encoding), rules, skip_invalid=skip_invalid
+            read_table(name, encoding=rules.encoding, sheet=sheet), rules, skip_invalid=skip_invalid
         )
-    file = snapshot(path, *look(path), still_at=now)
-    table = read_table(file.path, encoding=rules.encoding)
+    file = snapshot(path, *look(path), still_at=now, sheet=sheet)
+    table = _table_of(file, rules)
     _demand_unchanged(file, table, "run again when it is complete", still_at=now)
     roster = parse_roster(_checked(file, table), rules, skip_invalid=skip_invalid)
     return replace(roster, sealed=file.sealed)
@@ -121,12 +124,12 @@ def find(source: RosterSource, *, now: datetime, seen: Sighting | None = None) -
         and seen.fingerprint == fingerprint(source)
     )
     files = []
-    for path in _paths(source):
+    for path, sheet in _paths(source):
         size, modified_ns = look(path)
         if not unchanged:
             _demand_still(path, since_1970(modified_ns), source.settle, now)
         _demand_recent(path, since_1970(modified_ns), source.newest, now)
-        file = snapshot(path, size, modified_ns, still_at=now + source.settle)
+        file = snapshot(path, size, modified_ns, still_at=now + source.settle, sheet=sheet)
         _demand_sidecars(file, source.require)
         files.append(file)
     return FoundRoster(files=tuple(files), settle=source.settle)
@@ -148,7 +151,7 @@ def read_found(
     tables = []
     for file in found.files:
         try:
-            table = read_table(file.path, encoding=rules.encoding)
+            table = _table_of(file, rules)
         except UsageError as error:
             raise SourceRefusedError(str(file.path), str(error)) from None
         still_at = max(now, file.modified) + found.settle
@@ -164,16 +167,21 @@ def expects(source: RosterSource, address: str, rules: RosterRules, *, now: date
 
     A file that is not there or refused expects nobody: its job would not send either.
     """
-    return any(_has(path, address, rules, now) for path in _there(source))
+    return any(_has(path, sheet, address, rules, now) for path, sheet in _there(source))
 
 
-def may_read(source: RosterSource, path: Path) -> bool:
-    """Tell whether a file is one that the job could take for its roster, now or another night."""
-    path = path.resolve()
+def may_read(source: RosterSource, name: str) -> bool:
+    """Tell whether a file is one that the job could take for its roster, now or another night.
+
+    `name` is the file's, or `FILE#Sheet`; another sheet is another roster.
+    """
+    file, sheet = split_sheet(name)
+    path = Path(file).resolve()
     return any(
         place.path.resolve() == path
-        or any((place.base / name).resolve() == path for name in names_found(place))
+        or any((place.base / found).resolve() == path for found in names_found(place))
         for place in source.places
+        if place.sheet == sheet
     )
 
 
@@ -216,9 +224,14 @@ def _demand_whole(source: str, *, whole: bool) -> None:
         )
 
 
-def _has(path: Path, address: str, rules: RosterRules, now: datetime) -> bool:
+def _table_of(file: RosterFile, rules: RosterRules) -> Table:
+    return read_table(file.path, encoding=rules.encoding, sheet=file.sheet)
+
+
+def _has(path: Path, sheet: str, address: str, rules: RosterRules, now: datetime) -> bool:
     try:
-        roster = parse_roster(read_table(path, encoding=rules.encoding), rules, skip_invalid=True)
+        table = read_table(path, encoding=rules.encoding, sheet=sheet)
+        roster = parse_roster(table, rules, skip_invalid=True)
     except InvitesError:
         return False
     return any(
@@ -229,9 +242,9 @@ def _has(path: Path, address: str, rules: RosterRules, now: datetime) -> bool:
     )
 
 
-def _paths(source: RosterSource) -> list[Path]:
-    """Return the file of each place; two places that come to the same file count once."""
-    found: dict[Path, Path] = {}
+def _paths(source: RosterSource) -> list[tuple[Path, str]]:
+    """Return each place's file and sheet; two places that come to the same ones count once."""
+    found: dict[tuple[Path, str], Path] = {}
     for place in source.places:
         path = file_of(place)
         if path is None:
@@ -240,11 +253,11 @@ def _paths(source: RosterSource) -> list[Path]:
                 f"no such file in {place.base}; expected the night's export: see whether it ran "
                 "and where it writes to",
             )
-        found.setdefault(path.resolve(), path)
-    return list(found.values())
+        found.setdefault((path.resolve(), place.sheet), path)
+    return [(path, sheet) for (_, sheet), path in found.items()]
 
 
-def _there(source: RosterSource) -> Iterator[Path]:
+def _there(source: RosterSource) -> Iterator[tuple[Path, str]]:
     """Yield the files that a job would read now, passing over what it would refuse."""
     for place in source.places:
         try:
@@ -252,7 +265,7 @@ def _there(source: RosterSource) -> Iterator[Path]:
         except SourceRefusedError:
             continue
         if path is not None:
-            yield path
+            yield path, place.sheet
 
 
 def _demand_still(path: Path, modified: datetime, settle: timedelta, now: datetime) -> None:

@@ -6,10 +6,18 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from invites.errors import RosterRefusedError
 from invites.problems import Problem
+
+ROWS_AT_ONCE: Final = 5_000
+"""Rows that are in memory as cells at one time."""
+
+ROWS_AT_MOST: Final = 1_000_000
+COLUMNS_AT_MOST: Final = 200
+BYTES_AT_MOST: Final = 1_000_000_000
+"""What a roster may have; beyond it is somebody's mistake, or an attack on the memory."""
 
 
 class Chunk(NamedTuple):
@@ -31,6 +39,8 @@ class Table:
     `faults` are the rows with more or fewer cells than the header; `rows` is without them.
     `blank_columns` are the places (from 0) of columns without name and without any text.
     `final_newline` is false where the file ends without a line end: it may be cut.
+    `typed` is true for a workbook: its cells know what is a date and what is true, and its formulas
+    can fail.
     """
 
     source: str
@@ -40,6 +50,7 @@ class Table:
     faults: tuple[Problem, ...] = ()
     blank_columns: frozenset[int] = frozenset()
     final_newline: bool = True
+    typed: bool = False
 
 
 STRIDE = 10_000_000
@@ -91,6 +102,7 @@ def joined(tables: Sequence[Table]) -> Table:
         faults=tuple(_faults(tables)),
         blank_columns=frozenset.intersection(*(table.blank_columns for table in tables)),
         final_newline=all(table.final_newline for table in tables),
+        typed=any(table.typed for table in tables),
     )
 
 

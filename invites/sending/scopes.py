@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
@@ -34,7 +33,7 @@ def scope_for(source: str, settings: Settings) -> Scope:
 
     `source` is the roster as the user gave it; `-` matches no job.
     """
-    jobs = [job for job in settings.jobs if source != "-" and may_read(job.source(), Path(source))]
+    jobs = [job for job in settings.jobs if source != "-" and may_read(job.source(), source)]
     match jobs:
         case []:
             return Scope(DEFAULT_SCOPE)

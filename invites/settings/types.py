@@ -290,9 +290,9 @@ def roster_paths(value: object, info: ValidationInfo) -> tuple[RosterPath, ...]:
         raise Unfit('a path, a pattern such as "rosters/*.csv", or a list of them')
     around = _context(info)
     return tuple(
-        RosterPath(each.removeprefix("~/"), around.home)
+        RosterPath.of(each.removeprefix("~/"), around.home)
         if around.home is not None and each.startswith("~/")
-        else RosterPath(each, around.base)
+        else RosterPath.of(each, around.base)
         for each in texts
     )
 

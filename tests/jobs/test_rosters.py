@@ -222,8 +222,8 @@ def test_a_roster_that_changes_while_it_is_read_is_not_sent(
     path = house.roster(row(1))
     house.seen()
 
-    def read_and_overtaken(source: Path, *, encoding: str) -> Table:
-        table = read_table(source, encoding=encoding)
+    def read_and_overtaken(source: Path, *, encoding: str, sheet: str) -> Table:
+        table = read_table(source, encoding=encoding, sheet=sheet)
         with path.open("a", encoding="utf-8") as file:
             file.write(row(2))
         return table

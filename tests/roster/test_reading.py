@@ -43,8 +43,8 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
     """Give a function that has something happen right after the bytes were read."""
 
     def arrange(happens: Callable[[], object]) -> None:
-        def read_and_overtaken(path: Path | str, *, encoding: str) -> Table:
-            table = read_table(path, encoding=encoding)
+        def read_and_overtaken(path: Path | str, *, encoding: str, sheet: str) -> Table:
+            table = read_table(path, encoding=encoding, sheet=sheet)
             happens()
             return table
 
