@@ -16,8 +16,8 @@ import pytest
 
 from invites.cli.app import STOPPING, run_command_line
 from invites.templating import Templates
+from tests.factory import Factory
 from tests.support import NOW, SAMPLE, SECRET, Answer, SampleBuild, write_settings
-from tests.workshop import Workshop
 
 # A landing is judged by the same examples each time; whoever works here searches for new ones.
 hypothesis.settings.register_profile("landing", deadline=None, derandomize=True)
@@ -102,9 +102,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleBuild:
 
 
 @pytest.fixture(scope="session")
-def workshop() -> Workshop:
-    """Return a workshop with the shipped templates."""
-    return Workshop(Templates.load())
+def factory() -> Factory:
+    """Return a factory with the shipped templates."""
+    return Factory(Templates.load())
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ import pytest
 from invites.build import selected
 from invites.errors import StorageError, TryAgainError, UsageError
 from invites.model import Invitation, Roster, Status
+from tests.factory import START, Factory
 from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer, write_settings
-from tests.workshop import START, Workshop
 
 Invites = Callable[..., Answer]
 
@@ -95,38 +95,38 @@ def test_the_order_of_rows_changes_no_message(tmp_path: Path, invites: Invites, 
     assert tree(Path("one")) == tree(Path("two"))
 
 
-def test_one_attendee_at_a_time_gives_the_bytes_of_all_at_once(workshop: Workshop) -> None:
+def test_one_attendee_at_a_time_gives_the_bytes_of_all_at_once(factory: Factory) -> None:
     """What is shared between attendees shows in none of their messages."""
     people = [
-        workshop.attendee(1, moderator=True, avatar="https://example.org/a.png", user_id="u-1"),
-        workshop.attendee(2, name="Élodie “É” Exemple", timezone="Asia/Tokyo"),
-        workshop.attendee(3, name="=?utf-8?q?evil=40x=2Eorg=2C?=", group="staff"),
-        workshop.attendee(4, features=("recording",), language="de"),
-        workshop.attendee(5, name="<b>&amp;\"'"),
+        factory.attendee(1, moderator=True, avatar="https://example.org/a.png", user_id="u-1"),
+        factory.attendee(2, name="Élodie “É” Exemple", timezone="Asia/Tokyo"),
+        factory.attendee(3, name="=?utf-8?q?evil=40x=2Eorg=2C?=", group="staff"),
+        factory.attendee(4, features=("recording",), language="de"),
+        factory.attendee(5, name="<b>&amp;\"'"),
     ]
-    meeting = workshop.meeting(*people, description="One.\n\nTwo, <three>.", title="A; b, c")
-    together = composed(workshop, replace_people=people, meeting_of=meeting)
-    alone = [composed(workshop, replace_people=[one], meeting_of=meeting)[0] for one in people]
-    backwards = composed(workshop, replace_people=people[::-1], meeting_of=meeting)[::-1]
+    meeting = factory.meeting(*people, description="One.\n\nTwo, <three>.", title="A; b, c")
+    together = composed(factory, replace_people=people, meeting_of=meeting)
+    alone = [composed(factory, replace_people=[one], meeting_of=meeting)[0] for one in people]
+    backwards = composed(factory, replace_people=people[::-1], meeting_of=meeting)[::-1]
     for ours, theirs in ((together, alone), (together, backwards)):
         assert [(one.eml, one.ics) for one in ours] == [(one.eml, one.ics) for one in theirs]
 
 
-def composed(workshop: Workshop, *, replace_people: list, meeting_of: object) -> list[Invitation]:
+def composed(factory: Factory, *, replace_people: list, meeting_of: object) -> list[Invitation]:
     """Return the messages of these people."""
-    composer = workshop.composer()
-    return list(composer.compose(meeting_of, workshop.revision, replace_people))
+    composer = factory.composer()
+    return list(composer.compose(meeting_of, factory.revision, replace_people))
 
 
-def test_meetings_that_are_over_or_cancelled_are_left_out(workshop: Workshop) -> None:
+def test_meetings_that_are_over_or_cancelled_are_left_out(factory: Factory) -> None:
     """Over is end <= now; an over meeting that is cancelled counts as over."""
     hour = timedelta(hours=1)
     meetings = (
-        workshop.meeting(id="ends now", start=START - hour, end=START),
-        workshop.meeting(id="running", start=START - hour, end=START + timedelta(seconds=1)),
-        workshop.meeting(id="off", status=Status.CANCELLED),
-        workshop.meeting(id="off and over", end=START, start=START - hour, status=Status.CANCELLED),
-        workshop.meeting(id="perhaps", status=Status.TENTATIVE),
+        factory.meeting(id="ends now", start=START - hour, end=START),
+        factory.meeting(id="running", start=START - hour, end=START + timedelta(seconds=1)),
+        factory.meeting(id="off", status=Status.CANCELLED),
+        factory.meeting(id="off and over", end=START, start=START - hour, status=Status.CANCELLED),
+        factory.meeting(id="perhaps", status=Status.TENTATIVE),
     )
     roster = Roster(source="r.csv", digest="", meetings=meetings, rows_read=5, accepted=5)
     chosen = selected(roster, now=START)
@@ -164,17 +164,17 @@ def whole_build_at(folder: Path) -> str:
 
 
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new_build(
-    workshop: Workshop, tmp_path: Path
+    factory: Factory, tmp_path: Path
 ) -> None:
     """SIGKILL at random points: one of the two is there, whole, and the next start repairs."""
     out, aside = tmp_path / "out", tmp_path / ".out.invites-old"
-    people = [workshop.attendee(number) for number in range(20)]
-    meetings = [workshop.meeting(*people, id=f"m{number}") for number in range(10)]
-    composer = workshop.composer()
+    people = [factory.attendee(number) for number in range(20)]
+    meetings = [factory.meeting(*people, id=f"m{number}") for number in range(10)]
+    composer = factory.composer()
 
     def build_at(number: int) -> None:
-        at = replace(workshop.revision, dtstamp=datetime(2030, 1, 1, number, tzinfo=UTC))
-        replace(workshop, revision=at).build(out, *meetings, composer=composer)
+        at = replace(factory.revision, dtstamp=datetime(2030, 1, 1, number, tzinfo=UTC))
+        replace(factory, revision=at).build(out, *meetings, composer=composer)
 
     begun = time.monotonic()
     build_at(0)
@@ -299,7 +299,7 @@ def test_a_full_or_read_only_disk_ends_the_build_in_words(
 
 
 def test_two_builds_of_one_folder_end_with_75(
-    tmp_path: Path, invites: Invites, workshop: Workshop
+    tmp_path: Path, invites: Invites, factory: Factory
 ) -> None:
     """The second says so while the first goes on."""
     answers = []
@@ -307,19 +307,19 @@ def test_two_builds_of_one_folder_end_with_75(
     def second() -> None:
         answers.append(invites("build", SAMPLE, "--demo", "--out", tmp_path / "out"))
 
-    meeting = workshop.meeting()
-    workshop.build(tmp_path / "out", meeting, composer=workshop.composer(), on_invitation=second)
+    meeting = factory.meeting()
+    factory.build(tmp_path / "out", meeting, composer=factory.composer(), on_invitation=second)
     (answer,) = answers
     assert answer.code == 75
     assert "another build is writing there now" in answer.err
     assert (tmp_path / "out" / "manifest.csv").is_file()
 
 
-def test_many_builds_at_once_end_well_or_with_75(workshop: Workshop, tmp_path: Path) -> None:
+def test_many_builds_at_once_end_well_or_with_75(factory: Factory, tmp_path: Path) -> None:
     """Whoever comes second is held off; the folder is whole and nothing stands beside it."""
     out = tmp_path / "out"
-    people = [workshop.attendee(number) for number in range(20)]
-    meetings = [workshop.meeting(*people, id=f"m{number}") for number in range(10)]
+    people = [factory.attendee(number) for number in range(20)]
+    meetings = [factory.meeting(*people, id=f"m{number}") for number in range(10)]
     (tmp_path / ".out.invites-new").mkdir()
     children = []
     for _ in range(12):
@@ -328,7 +328,7 @@ def test_many_builds_at_once_end_well_or_with_75(workshop: Workshop, tmp_path: P
             code = 1
             with suppress(BaseException):
                 try:
-                    workshop.build(out, *meetings, composer=workshop.composer())
+                    factory.build(out, *meetings, composer=factory.composer())
                     code = 0
                 except TryAgainError:
                     code = 75
@@ -343,13 +343,13 @@ def test_many_builds_at_once_end_well_or_with_75(workshop: Workshop, tmp_path: P
 
 @pytest.mark.parametrize("form", ["files", "mbox", "tar"])
 def test_all_that_a_build_makes_is_private_under_an_open_umask(
-    workshop: Workshop, tmp_path: Path, form: str
+    factory: Factory, tmp_path: Path, form: str
 ) -> None:
     """Folders 0700, files 0600, whatever the umask."""
     before = os.umask(0)
     try:
-        meeting, composer = workshop.meeting(), workshop.composer()
-        workshop.build(tmp_path / "above" / "out", meeting, composer=composer, form=form)
+        meeting, composer = factory.meeting(), factory.composer()
+        factory.build(tmp_path / "above" / "out", meeting, composer=composer, form=form)
     finally:
         os.umask(before)
     for path in tmp_path.rglob("*"):
@@ -357,18 +357,18 @@ def test_all_that_a_build_makes_is_private_under_an_open_umask(
 
 
 def test_a_build_beyond_its_bound_leaves_everything_as_it_was(
-    workshop: Workshop, tmp_path: Path
+    factory: Factory, tmp_path: Path
 ) -> None:
     """A roster that would fill the disk is refused in words, and the earlier build stays."""
     out = tmp_path / "out"
-    people = [workshop.attendee(number) for number in range(1, 6)]
-    workshop.build(out, workshop.meeting(), composer=workshop.composer())
+    people = [factory.attendee(number) for number in range(1, 6)]
+    factory.build(out, factory.meeting(), composer=factory.composer())
     before = tree(out)
     with pytest.raises(StorageError, match="the messages take more than 4e-05 GB"):
-        workshop.build(
+        factory.build(
             out,
-            workshop.meeting(*people),
-            composer=workshop.composer(),
+            factory.meeting(*people),
+            composer=factory.composer(),
             octets_at_most=40_000,
         )
     assert tree(out) == before

@@ -29,7 +29,7 @@ NIGHT = datetime(2031, 2, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """Give a folder with a job, its roster and an empty ledger."""
     write_settings(tmp_path, SETTINGS + JOB)
     roster = tmp_path / "roster.csv"
@@ -58,7 +58,7 @@ def looked(invites: Invites, moment: datetime, *flags: str) -> Answer:
         return invites("doctor", "--json", *flags)
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("folder")
 def test_everything_that_is_listed_is_looked_at(invites: Invites) -> None:
     """Settings, secret, time zone data, templates, ledger, jobs, delivery, and Jitsi's pitfalls."""
     with time_machine.travel(NIGHT, tick=False):
@@ -71,7 +71,7 @@ def test_everything_that_is_listed_is_looked_at(invites: Invites) -> None:
     assert SECRET not in answer.out
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("folder")
 def test_each_fault_comes_with_its_remedy(invites: Invites, tmp_path: Path) -> None:
     """A missing secret and a template with a fault: exit 5, and what to do about each."""
     (tmp_path / "mine").mkdir()
@@ -84,7 +84,7 @@ def test_each_fault_comes_with_its_remedy(invites: Invites, tmp_path: Path) -> N
     assert "labels.txt.j2" in answer.err
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("folder")
 def test_settings_that_cannot_be_read_are_the_first_fault(invites: Invites, tmp_path: Path) -> None:
     """Each line of the error is a finding."""
     write_settings(tmp_path, SETTINGS + "\n[smpt]\nhost = 'x'\n")
@@ -93,13 +93,13 @@ def test_settings_that_cannot_be_read_are_the_first_fault(invites: Invites, tmp_
     assert said(answer, "settings") == ["fault"]
 
 
-def test_a_missing_ledger_is_a_fault(invites: Invites, office: Path) -> None:
+def test_a_missing_ledger_is_a_fault(invites: Invites, folder: Path) -> None:
     """Exit 5, also with `--jobs`: nobody knows then whether the nights were done."""
-    (office / "invites.db").unlink()
+    (folder / "invites.db").unlink()
     assert invites("doctor", "--jobs").code == 5
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("folder")
 def test_a_job_that_did_its_last_due_time_is_well(invites: Invites) -> None:
     """`--jobs` is 0 before the first due time, while it has its time, and after it was done."""
     with time_machine.travel(NIGHT, tick=False):
@@ -112,7 +112,7 @@ def test_a_job_that_did_its_last_due_time_is_well(invites: Invites) -> None:
     assert looked(invites, due + timedelta(hours=20), "--jobs").code == 0
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("folder")
 def test_a_job_that_nobody_woke_up_for_is_missed(invites: Invites) -> None:
     """A quarter of an hour after the due time without an attempt: exit 5."""
     with time_machine.travel(NIGHT, tick=False):
@@ -125,14 +125,14 @@ def test_a_job_that_nobody_woke_up_for_is_missed(invites: Invites) -> None:
 
 
 def test_a_due_time_that_is_still_tried_is_late_until_it_completed(
-    invites: Invites, office: Path
+    invites: Invites, folder: Path
 ) -> None:
     """A lock that somebody else holds mends itself, and yet nothing has gone out."""
     due = NIGHT.replace(hour=2, minute=15)
     with time_machine.travel(NIGHT, tick=False):
         invites("run")
     with (
-        ledger.open_ledger(f"sqlite:///{office / 'invites.db'}", lock=True),
+        ledger.open_ledger(f"sqlite:///{folder / 'invites.db'}", lock=True),
         time_machine.travel(due, tick=False),
     ):
         assert invites("run").code == 75
@@ -146,9 +146,9 @@ def test_a_due_time_that_is_still_tried_is_late_until_it_completed(
     assert looked(invites, due + timedelta(minutes=182), "--jobs").code == 0
 
 
-def test_due_times_are_told_by_the_jobs_own_clock(invites: Invites, office: Path) -> None:
+def test_due_times_are_told_by_the_jobs_own_clock(invites: Invites, folder: Path) -> None:
     """With its zone, for nobody's nightly run is at that hour in UTC."""
-    write_settings(office, SETTINGS + JOB + 'timezone = "Asia/Kathmandu"\n')
+    write_settings(folder, SETTINGS + JOB + 'timezone = "Asia/Kathmandu"\n')
     with time_machine.travel(NIGHT, tick=False):
         invites("run")
     answer = looked(invites, NIGHT, "--jobs")
@@ -156,11 +156,11 @@ def test_due_times_are_told_by_the_jobs_own_clock(invites: Invites, office: Path
 
 
 def test_a_missed_night_is_late_until_the_next_one_completed(
-    invites: Invites, office: Path
+    invites: Invites, folder: Path
 ) -> None:
     """Also in the quarter of an hour after the next due time, and while that one is tried."""
-    roster = (office / "roster.csv").read_text(encoding="utf-8")
-    (office / "roster.csv").unlink()
+    roster = (folder / "roster.csv").read_text(encoding="utf-8")
+    (folder / "roster.csv").unlink()
     due = NIGHT.replace(hour=2, minute=15)
     for moment in (NIGHT, due, due + timedelta(hours=4)):
         with time_machine.travel(moment, tick=False):
@@ -169,14 +169,14 @@ def test_a_missed_night_is_late_until_the_next_one_completed(
     answer = looked(invites, following + timedelta(minutes=2), "--jobs")
     assert answer.code == 5
     assert "none has completed since" in answer.document()["findings"][0]["text"]
-    (office / "roster.csv").write_text(roster, encoding="utf-8")
-    os.utime(office / "roster.csv", (following.timestamp() - 3600,) * 2)
+    (folder / "roster.csv").write_text(roster, encoding="utf-8")
+    os.utime(folder / "roster.csv", (following.timestamp() - 3600,) * 2)
     with time_machine.travel(following + timedelta(minutes=3), tick=False):
         assert invites("run").code == 0
     assert looked(invites, following + timedelta(minutes=4), "--jobs").code == 0
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("folder")
 def test_a_job_that_no_wake_up_has_seen_is_a_fault(invites: Invites) -> None:
     """An installation whose timer was never started is not well."""
     answer = invites("doctor", "--jobs")
@@ -184,9 +184,9 @@ def test_a_job_that_no_wake_up_has_seen_is_a_fault(invites: Invites) -> None:
     assert "no wake-up has seen this job yet" in answer.err
 
 
-def test_a_job_whose_roster_was_refused_is_missed(invites: Invites, office: Path) -> None:
+def test_a_job_whose_roster_was_refused_is_missed(invites: Invites, folder: Path) -> None:
     """At once, for a person has to do something; and after it was closed as well."""
-    (office / "roster.csv").unlink()
+    (folder / "roster.csv").unlink()
     for moment in (NIGHT, NIGHT.replace(hour=2, minute=15)):
         with time_machine.travel(moment, tick=False):
             invites("run")
@@ -200,7 +200,7 @@ def test_a_job_whose_roster_was_refused_is_missed(invites: Invites, office: Path
     assert "missed its due time 2031-02-01 02:15 UTC" in answer.document()["findings"][0]["text"]
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("folder")
 def test_the_login_at_the_mail_server_is_tried(
     invites: Invites, tmp_path: Path, relay: ScriptedServer
 ) -> None:
@@ -225,12 +225,12 @@ def test_the_login_at_the_mail_server_is_tried(
     assert relay.accepted == []
 
 
-def test_the_look_changes_nothing(invites: Invites, office: Path) -> None:
+def test_the_look_changes_nothing(invites: Invites, folder: Path) -> None:
     """Neither a file nor the ledger: it can be asked at any time, by anybody who may read."""
-    before = {path: path.read_bytes() for path in office.rglob("*") if path.is_file()}
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     invites("doctor")
     invites("doctor", "--jobs")
-    after = {path: path.read_bytes() for path in office.rglob("*") if path.is_file()}
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert {path.name for path in after} - {path.name for path in before} <= {
         "invites.db-shm",
         "invites.db-wal",
@@ -253,7 +253,7 @@ def at_the_door(answer: Answer) -> list[dict[str, str]]:
     return [finding for finding in found if finding["check"] == "at the door"]
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("folder")
 def test_a_servers_own_env_says_what_each_person_will_be(invites: Invites, tmp_path: Path) -> None:
     """With jicofo's authentication left to docker's default everybody moderates: a fault."""
     file = tmp_path / "server.env"
@@ -268,7 +268,7 @@ def test_a_servers_own_env_says_what_each_person_will_be(invites: Invites, tmp_p
     assert [one["weight"] for one in at_the_door(answer)] == ["good", "good", "good"]
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("folder")
 def test_prosodys_own_file_is_looked_at(invites: Invites, tmp_path: Path) -> None:
     """What stands in jicofo.conf is a hint there, with that file's line."""
     file = tmp_path / "host.cfg.lua"
@@ -286,7 +286,7 @@ def test_prosodys_own_file_is_looked_at(invites: Invites, tmp_path: Path) -> Non
     assert "jicofo.conf" in answer.err
 
 
-@pytest.mark.usefixtures("office")
+@pytest.mark.usefixtures("folder")
 def test_a_server_file_that_cannot_be_read_is_wrong_usage(invites: Invites, tmp_path: Path) -> None:
     """Exit 2, and its name can't drive the terminal; nor can both kinds be looked at."""
     answer = invites("doctor", "--jitsi-env", str(tmp_path / "no\x1b[2Jne"))
@@ -295,10 +295,10 @@ def test_a_server_file_that_cannot_be_read_is_wrong_usage(invites: Invites, tmp_
     assert invites("doctor", "--jitsi-env", "a", "--prosody", "b").code == 2
 
 
-def test_control_characters_in_file_names_are_escaped(invites: Invites, office: Path) -> None:
+def test_control_characters_in_file_names_are_escaped(invites: Invites, folder: Path) -> None:
     """A roster's name is whatever the exporting program makes it."""
-    (office / "roster.csv").rename(office / "ros\x1b[2Jter.csv")
-    settings = office / "invites.toml"
+    (folder / "roster.csv").rename(folder / "ros\x1b[2Jter.csv")
+    settings = folder / "invites.toml"
     text = settings.read_text(encoding="utf-8")
     settings.write_text(text.replace('"roster.csv"', '"*.csv"'), encoding="utf-8")
     with time_machine.travel(NIGHT, tick=False):

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.office import ADA, BOB, EVE, Office, smtp
 from tests.peers.smtp_server import Fault, ScriptedServer
 from tests.support import Answer
+from tests.world import ADA, BOB, EVE, CommandWorld, smtp
 
 Invites = Callable[..., Answer]
 
 
 @pytest.fixture
-def office(invites: Invites, tmp_path: Path) -> Office:
-    """Give an office that delivers into a folder."""
-    return Office(invites, tmp_path).settle_in()
+def world(invites: Invites, tmp_path: Path) -> CommandWorld:
+    """Give a world that delivers into a folder."""
+    return CommandWorld.ready(invites, tmp_path)
 
 
-def test_who_was_sent_what_when_and_with_which_outcome(office: Office) -> None:
+def test_who_was_sent_what_when_and_with_which_outcome(world: CommandWorld) -> None:
     """The latest first, with the answer."""
-    office.send([ADA, EVE])
-    office.send([ADA.replace("09:30", "10:00"), EVE])
-    newest, *older = office.history()["messages"]
+    world.send([ADA, EVE])
+    world.send([ADA.replace("09:30", "10:00"), EVE])
+    newest, *older = world.history()["messages"]
     assert (newest["address"], newest["kind"], newest["sequence"]) == (
         "ada@example.org",
         "update",
@@ -35,12 +35,12 @@ def test_who_was_sent_what_when_and_with_which_outcome(office: Office) -> None:
     assert sorted(one["address"] for one in older) == ["ada@example.org", "eve@example.org"]
 
 
-def test_runs_have_counts_duration_roster_and_zone_data(office: Office) -> None:
+def test_runs_have_counts_duration_roster_and_zone_data(world: CommandWorld) -> None:
     """A run that sent nothing is one too, and so is a refused one."""
-    office.send([ADA])
-    office.send([ADA])
-    office.send(["x"])
-    refused, idle, first = office.history()["runs"]
+    world.send([ADA])
+    world.send([ADA])
+    world.send(["x"])
+    refused, idle, first = world.history()["runs"]
     assert (first["exit_code"], first["counts"]["new"], first["counts"]["sent"]) == (0, 1, 1)
     assert first["took"] > 0
     assert (len(first["roster_digest"]), first["tz_version"][:2]) == (64, "20")
@@ -48,27 +48,27 @@ def test_runs_have_counts_duration_roster_and_zone_data(office: Office) -> None:
     assert (refused["exit_code"], refused["counts"]) == (3, {"problems": 1})
 
 
-def test_a_person_and_a_meeting_can_be_asked_for(office: Office) -> None:
+def test_a_person_and_a_meeting_can_be_asked_for(world: CommandWorld) -> None:
     """The address in any spelling; the runs are those that concern them."""
-    office.send([ADA])
-    office.send([ADA, BOB, EVE])
-    of_bob = office.history("--email", "BOB@example.ORG")
+    world.send([ADA])
+    world.send([ADA, BOB, EVE])
+    of_bob = world.history("--email", "BOB@example.ORG")
     assert [one["address"] for one in of_bob["messages"]] == ["bob@example.org"]
     assert len(of_bob["runs"]) == 1
-    of_meeting = office.history("--meeting", "standup")
+    of_meeting = world.history("--meeting", "standup")
     assert {one["address"] for one in of_meeting["messages"]} == {
         "ada@example.org",
         "bob@example.org",
     }
-    assert office.invites("history", "--email", "bob").code == 2
+    assert world.invites("history", "--email", "bob").code == 2
 
 
 def test_what_is_not_accepted_yet_is_listed(invites: Invites, tmp_path: Path) -> None:
     """With the server's words, and when it may be tried again."""
     with ScriptedServer([Fault("RCPT", "451", only="ada@example.org")]) as server:
-        office = Office(invites, tmp_path).settle_in(smtp(server))
-        office.send_mail([ADA, BOB])
-    document = office.history()
+        world = CommandWorld.ready(invites, tmp_path, smtp(server))
+        world.send_mail([ADA, BOB])
+    document = world.history()
     (waiting,) = document["waiting"]
     assert (waiting["address"], waiting["state"], waiting["attempts"]) == (
         "ada@example.org",
@@ -80,12 +80,12 @@ def test_what_is_not_accepted_yet_is_listed(invites: Invites, tmp_path: Path) ->
     assert answers == {"ada@example.org": "451", "bob@example.org": "250"}
 
 
-def test_people_get_tables(office: Office) -> None:
+def test_people_get_tables(world: CommandWorld) -> None:
     """A row per message and per run; nothing of a token."""
-    empty = office.invites("history")
+    empty = world.invites("history")
     assert (empty.code, "No message was sent yet." in empty.out) == (0, True)
-    office.send([ADA])
-    answer = office.invites("history")
+    world.send([ADA])
+    answer = world.invites("history")
     assert answer.code == 0
     assert "ada@example.org" in answer.out
     assert "Standup" in answer.out
@@ -95,5 +95,5 @@ def test_people_get_tables(office: Office) -> None:
 
 def test_a_missing_ledger_is_an_error(invites: Invites, tmp_path: Path) -> None:
     """Exit 5."""
-    Office(invites, tmp_path).settle_in(ledger=False)
+    CommandWorld.ready(invites, tmp_path, ledger=False)
     assert invites("history").code == 5

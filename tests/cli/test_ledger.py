@@ -11,30 +11,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.office import ADA, BOB, EVE, Office
 from tests.support import Answer
+from tests.world import ADA, BOB, EVE, CommandWorld
 
 Invites = Callable[..., Answer]
 
 
 @pytest.fixture
-def office(invites: Invites, tmp_path: Path) -> Office:
-    """Give an office that has invited Ada and Bob."""
-    office = Office(invites, tmp_path).settle_in()
-    office.send([ADA, BOB])
-    return office
+def world(invites: Invites, tmp_path: Path) -> CommandWorld:
+    """Give a world that has invited Ada and Bob."""
+    world = CommandWorld.ready(invites, tmp_path)
+    world.send([ADA, BOB])
+    return world
 
 
-def test_a_copied_ledger_knows_who_was_invited(office: Office) -> None:
+def test_a_copied_ledger_knows_who_was_invited(world: CommandWorld) -> None:
     """With the settings' url changed, nothing is new; a second copy over it is refused."""
-    answer = office.invites("ledger", "copy", f"sqlite:///{office.folder / 'other.db'}", "--json")
+    answer = world.invites("ledger", "copy", f"sqlite:///{world.folder / 'other.db'}", "--json")
     assert (answer.code, answer.document()["action"]) == (0, "copy")
     assert answer.document()["rows"] > 6
-    again = office.invites("ledger", "copy", f"sqlite:///{office.folder / 'other.db'}")
+    again = world.invites("ledger", "copy", f"sqlite:///{world.folder / 'other.db'}")
     assert (again.code, "found runs" in again.err) == (5, True)
-    config = office.folder / "invites.toml"
-    config.write_text(config.read_text() + '\n[ledger]\nurl = "sqlite:///other.db"\n')
-    assert "0 new, 0 updated" in office.plan([ADA, BOB]).out
+    world.url = "sqlite:///other.db"
+    world.write_settings()
+    assert "0 new, 0 updated" in world.plan([ADA, BOB]).out
 
 
 @pytest.mark.parametrize(
@@ -46,72 +46,72 @@ def test_a_copied_ledger_knows_who_was_invited(office: Office) -> None:
     ],
 )
 def test_where_nothing_can_be_copied_to_is_wrong_usage(
-    office: Office, url: str, words: str
+    world: CommandWorld, url: str, words: str
 ) -> None:
     """Exit 2, and no part of a password is shown."""
-    answer = office.invites("ledger", "copy", url)
+    answer = world.invites("ledger", "copy", url)
     assert (answer.code, words in answer.err) == (2, True)
     assert "hunter2" not in answer.err
 
 
-def old_copy_put_back(office: Office) -> int:
+def old_copy_put_back(world: CommandWorld) -> int:
     """Put back the ledger as it was before two updates; returns the SEQUENCE that they reached."""
-    older = (office.folder / "invites.db").read_bytes()
+    older = (world.folder / "invites.db").read_bytes()
     for end in ("10:00", "10:15"):
-        office.send([ADA.replace("09:30", end), BOB.replace("09:30", end)])
-    (office.folder / "invites.db").write_bytes(older)
-    return max(mail.sequence for mail in office.last())
+        world.send([ADA.replace("09:30", end), BOB.replace("09:30", end)])
+    (world.folder / "invites.db").write_bytes(older)
+    return max(mail.sequence for mail in world.last())
 
 
-def test_an_older_copy_of_the_ledger_stops_send_and_plan(office: Office) -> None:
+def test_an_older_copy_of_the_ledger_stops_send_and_plan(world: CommandWorld) -> None:
     """Exit 5, what to do, and nothing goes out; history and doctor say so too."""
-    old_copy_put_back(office)
-    batches = len(office.batches())
+    old_copy_put_back(world)
+    batches = len(world.batches())
     rows = [ADA.replace("09:30", "10:45"), BOB.replace("09:30", "10:45")]
-    for answer in (office.send(rows), office.plan(rows), office.invites("history")):
+    for answer in (world.send(rows), world.plan(rows), world.invites("history")):
         assert (answer.code, "--after-restore" in answer.err) == (5, True)
-    assert len(office.batches()) == batches
+    assert len(world.batches()) == batches
 
 
-def test_after_a_restore_calendars_take_what_is_sent(office: Office) -> None:
+def test_after_a_restore_calendars_take_what_is_sent(world: CommandWorld) -> None:
     """Above the SEQUENCE of all that was sent; then the ledger is the latest again."""
-    used = old_copy_put_back(office)
+    used = old_copy_put_back(world)
     rows = [ADA.replace("09:30", "10:45"), BOB.replace("09:30", "10:45"), EVE]
-    assert "1 new, 2 updated" in office.plan(rows, "--after-restore").out
-    assert office.send(rows, "--after-restore").code == 0
-    assert {mail.to for mail in office.last()} == {
+    assert "1 new, 2 updated" in world.plan(rows, "--after-restore").out
+    assert world.send(rows, "--after-restore").code == 0
+    assert {mail.to for mail in world.last()} == {
         "ada@example.org",
         "bob@example.org",
         "eve@example.org",
     }
-    assert all(mail.sequence > used for mail in office.last())
-    assert office.send(rows).code == 0
-    assert office.history()["runs"][0]["counts"]["kept"] == 3
+    assert all(mail.sequence > used for mail in world.last())
+    assert world.send(rows).code == 0
+    assert world.history()["runs"][0]["counts"]["kept"] == 3
 
 
-def test_a_flipped_ledger_ends_plan_and_send_before_anything(office: Office) -> None:
+def test_a_flipped_ledger_ends_plan_and_send_before_anything(world: CommandWorld) -> None:
     """Exit 5 for what was changed behind our back, though SQLite finds it sound."""
-    connection = sqlite3.connect(office.folder / "invites.db")
+    connection = sqlite3.connect(world.folder / "invites.db")
     with connection:
         connection.execute("UPDATE meetings SET uid = 'other'")
     connection.close()
-    batches = len(office.batches())
+    batches = len(world.batches())
     rows = [ADA, BOB, EVE]
-    for answer in (office.send(rows), office.plan(rows), office.send(rows, "--dry-run")):
+    for answer in (world.send(rows), world.plan(rows), world.send(rows, "--dry-run")):
         assert (answer.code, "damaged" in answer.err) == (5, True)
-    assert len(office.batches()) == batches
-    assert json.loads(office.invites("history", "--json").out)["runs"]
+    assert len(world.batches()) == batches
+    assert json.loads(world.invites("history", "--json").out)["runs"]
 
 
-def test_old_batches_go_at_each_run_that_of_another_delivery_too(office: Office) -> None:
+def test_old_batches_go_at_each_run_that_of_another_delivery_too(world: CommandWorld) -> None:
     """They hold live links; a run with nothing to send removes them, and what a killed one left."""
-    outbox = office.folder / "outbox"
+    outbox = world.folder / "outbox"
     (batch,) = outbox.iterdir()
     left = outbox / ".invites-new-20310101T000000Z"
     left.mkdir()
     past = time.time() - 31 * 24 * 3600
     for path in (left, batch / "manifest.csv"):
         os.utime(path, (past, past))
-    office.invites("send", office.write(ADA, BOB), "--accept-clock")
+    world.invites("send", world.write(ADA, BOB), "--accept-clock")
     assert not batch.exists()
     assert not left.exists()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.office import ADA, BOB, EVE, HEADER, Office
 from tests.support import NOW, Answer, write_settings
+from tests.world import ADA, BOB, EVE, HEADER, CommandWorld
 
 Invites = Callable[..., Answer]
 DEMO = ("--demo", "--now", NOW)
@@ -125,12 +125,12 @@ def test_check_weighs_links_by_the_size_of_the_private_key(
 
 def test_plan_and_send_refuse_or_leave_out_the_same_rows(invites: Invites, tmp_path: Path) -> None:
     """Before anything is sent; those who stay get theirs."""
-    office = Office(invites, tmp_path).settle_in()
+    world = CommandWorld.ready(invites, tmp_path)
     Path("roster.csv").write_text(ROSTER, encoding="utf-8")
     for command in (("plan",), ("send",), ("send", "--dry-run")):
-        answer = invites(command[0], "roster.csv", *command[1:], "--now", office.now)
+        answer = invites(command[0], "roster.csv", *command[1:], "--now", world.now)
         assert (answer.code, told(answer)) == (3, TOLD)
-    answer = invites("send", "roster.csv", "--skip-invalid", "--now", office.now)
+    answer = invites("send", "roster.csv", "--skip-invalid", "--now", world.now)
     assert answer.code == 4
     assert told(answer) == TOLD
     assert "1 of 1 message sent" in answer.out

@@ -16,17 +16,17 @@ import pytest
 import time_machine
 
 from invites.ledger import open_ledger
-from tests.office import ADA, BOB, EVE, Office, many, read_mail, smtp
 from tests.peers.smtp_server import Fault, ScriptedServer
 from tests.support import COMMAND, ROOT, Answer
+from tests.world import ADA, BOB, EVE, CommandWorld, many, read_mail, smtp
 
 Invites = Callable[..., Answer]
 
 
 @pytest.fixture
-def office(invites: Invites, tmp_path: Path) -> Office:
-    """Give an office that delivers into a folder."""
-    return Office(invites, tmp_path).settle_in()
+def world(invites: Invites, tmp_path: Path) -> CommandWorld:
+    """Give a world that delivers into a folder."""
+    return CommandWorld.ready(invites, tmp_path)
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def relay() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def post(invites: Invites, tmp_path: Path, relay: ScriptedServer) -> Office:
-    """Give an office that can send by mail."""
-    return Office(invites, tmp_path).settle_in(smtp(relay))
+def post(invites: Invites, tmp_path: Path, relay: ScriptedServer) -> CommandWorld:
+    """Give a world that can send by mail."""
+    return CommandWorld.ready(invites, tmp_path, smtp(relay))
 
 
 def accepting(answer: Answer) -> list[str]:
@@ -50,16 +50,16 @@ def accepting(answer: Answer) -> list[str]:
     return words[3:]
 
 
-def test_everybody_is_invited_once(office: Office) -> None:
+def test_everybody_is_invited_once(world: CommandWorld) -> None:
     """By meeting start; the second run sends nothing, whatever the order of rows."""
-    first = office.send([EVE, ADA, BOB])
+    first = world.send([EVE, ADA, BOB])
     assert (first.code, first.err) == (0, "")
-    (batch,) = (office.folder / "outbox").iterdir()
+    (batch,) = (world.folder / "outbox").iterdir()
     assert f"3 of 3 messages sent (in the batch {batch})." in first.out
-    second = office.send([BOB, EVE, ADA])
+    second = world.send([BOB, EVE, ADA])
     assert (second.code, second.err) == (0, "")
     assert "Nothing to send." in second.out
-    (batch,) = office.batches()
+    (batch,) = world.batches()
     assert [mail.brief for mail in batch] == [
         ("ada@example.org", "REQUEST", 0),
         ("bob@example.org", "REQUEST", 0),
@@ -69,40 +69,40 @@ def test_everybody_is_invited_once(office: Office) -> None:
 
 def test_a_ledger_that_is_not_there_is_an_error(invites: Invites, tmp_path: Path) -> None:
     """Exit 5, naming both ways to make one; nothing is sent and none is made."""
-    office = Office(invites, tmp_path).settle_in(ledger=False)
-    answer = office.send([ADA])
+    world = CommandWorld.ready(invites, tmp_path, ledger=False)
+    answer = world.send([ADA])
     assert answer.code == 5
     assert "invites init" in answer.err
     assert "--new-ledger" in answer.err
     assert not (tmp_path / "invites.db").exists()
-    assert office.batches() == []
+    assert world.batches() == []
 
 
 def test_a_new_ledger_is_made_once(invites: Invites, tmp_path: Path) -> None:
     """The second time there is one, and it is kept."""
-    office = Office(invites, tmp_path).settle_in(ledger=False)
-    assert office.send([ADA], "--new-ledger").code == 0
-    answer = office.send([ADA, BOB], "--new-ledger")
-    assert (answer.code, len(office.batches())) == (5, 1)
-    assert office.send([ADA]).code == 0
-    assert len(office.batches()) == 1
+    world = CommandWorld.ready(invites, tmp_path, ledger=False)
+    assert world.send([ADA], "--new-ledger").code == 0
+    answer = world.send([ADA, BOB], "--new-ledger")
+    assert (answer.code, len(world.batches())) == (5, 1)
+    assert world.send([ADA]).code == 0
+    assert len(world.batches()) == 1
 
 
 def test_a_refused_roster_makes_no_ledger(invites: Invites, tmp_path: Path) -> None:
     """The roster is read first."""
-    office = Office(invites, tmp_path).settle_in(ledger=False)
-    assert office.send(["x"], "--new-ledger").code == 3
+    world = CommandWorld.ready(invites, tmp_path, ledger=False)
+    assert world.send(["x"], "--new-ledger").code == 3
     assert not (tmp_path / "invites.db").exists()
 
 
-def test_an_update_says_what_changed_and_answers_the_first_mail(office: Office) -> None:
+def test_an_update_says_what_changed_and_answers_the_first_mail(world: CommandWorld) -> None:
     """Old to new with weekday, zone and offset; the thread is the first message's."""
-    office.header += ",timezone"
+    world.header += ",timezone"
     ada, eve = f"{ADA},Europe/Berlin", f"{EVE},Europe/Berlin"
-    office.send([ada, eve])
-    (first, _) = office.last()
-    office.send([ada.replace("Standup", "Daily").replace("09:30", "10:15"), eve])
-    (mail,) = office.last()
+    world.send([ada, eve])
+    (first, _) = world.last()
+    world.send([ada.replace("Standup", "Daily").replace("09:30", "10:15"), eve])
+    (mail,) = world.last()
     assert mail.brief == ("ada@example.org", "REQUEST", 1)
     assert mail.subject.startswith("Updated invitation: Daily")
     assert mail.answers == first.message_id == mail.message["References"]
@@ -113,94 +113,94 @@ def test_an_update_says_what_changed_and_answers_the_first_mail(office: Office) 
     ) in " ".join(mail.text.split())
 
 
-def test_who_is_missing_is_withdrawn_at_the_second_count(office: Office) -> None:
+def test_who_is_missing_is_withdrawn_at_the_second_count(world: CommandWorld) -> None:
     """Half a day apart; the mail withdraws, and does not say that the meeting is off."""
-    office.send([ADA, BOB])
-    assert "missing, not often enough yet" in office.send([ADA]).out
-    office.hours += 10
-    assert "missing, not often enough yet" in office.send([ADA]).out
-    assert len(office.batches()) == 1
-    office.hours += 1
-    answer = office.send([ADA])
+    world.send([ADA, BOB])
+    assert "missing, not often enough yet" in world.send([ADA]).out
+    world.hours += 10
+    assert "missing, not often enough yet" in world.send([ADA]).out
+    assert len(world.batches()) == 1
+    world.hours += 1
+    answer = world.send([ADA])
     assert "the old token admits until 2031-03-01T10:00:00Z" in answer.out
-    (mail,) = office.last()
+    (mail,) = world.last()
     assert mail.brief == ("bob@example.org", "CANCEL", 1)
     assert (mail.status, "VALARM" in mail.calendar, "jwt=" in mail.text) == (None, False, False)
     assert mail.subject.startswith("Invitation withdrawn: Standup")
     assert "cancelled" not in mail.text
 
 
-def test_a_meeting_that_is_cancelled_says_so_to_all(office: Office) -> None:
+def test_a_meeting_that_is_cancelled_says_so_to_all(world: CommandWorld) -> None:
     """STATUS:CANCELLED, and words to the same effect."""
-    office.header += ",status"
-    office.send([f"{ADA},", f"{BOB},"])
-    answer = office.send([f"{ADA},cancelled", f"{BOB},cancelled"])
+    world.header += ",status"
+    world.send([f"{ADA},", f"{BOB},"])
+    answer = world.send([f"{ADA},cancelled", f"{BOB},cancelled"])
     assert "2 cancelled" in answer.out
-    assert {mail.status for mail in office.last()} == {"CANCELLED"}
-    assert all("is cancelled" in mail.text for mail in office.last())
+    assert {mail.status for mail in world.last()} == {"CANCELLED"}
+    assert all("is cancelled" in mail.text for mail in world.last())
 
 
-def test_withdraw_now_waives_the_waiting(office: Office) -> None:
+def test_withdraw_now_waives_the_waiting(world: CommandWorld) -> None:
     """The first run that misses somebody withdraws."""
-    office.send([ADA, BOB])
-    assert office.send([ADA], "--withdraw-now").code == 0
-    assert [mail.brief for mail in office.last()] == [("bob@example.org", "CANCEL", 1)]
+    world.send([ADA, BOB])
+    assert world.send([ADA], "--withdraw-now").code == 0
+    assert [mail.brief for mail in world.last()] == [("bob@example.org", "CANCEL", 1)]
 
 
-def test_a_partial_roster_withdraws_nobody_and_counts_nothing(office: Office) -> None:
+def test_a_partial_roster_withdraws_nobody_and_counts_nothing(world: CommandWorld) -> None:
     """Sent by hand between two whole ones."""
-    office.send([ADA, BOB, EVE])
+    world.send([ADA, BOB, EVE])
     for _ in range(3):
-        office.hours += 12
-        assert office.send([EVE.replace("eve", "zoe")], "--partial").code == 0
-    assert [mail.brief for mail in office.last()] == [("zoe@example.org", "REQUEST", 0)]
-    assert "not often enough yet" in office.send([ADA, EVE, EVE.replace("eve", "zoe")]).out
+        world.hours += 12
+        assert world.send([EVE.replace("eve", "zoe")], "--partial").code == 0
+    assert [mail.brief for mail in world.last()] == [("zoe@example.org", "REQUEST", 0)]
+    assert "not often enough yet" in world.send([ADA, EVE, EVE.replace("eve", "zoe")]).out
 
 
-def test_a_demoted_moderator_is_named_until_the_old_token_ends(office: Office) -> None:
+def test_a_demoted_moderator_is_named_until_the_old_token_ends(world: CommandWorld) -> None:
     """The old link admits as moderator, and somebody should know until when."""
-    office.send([ADA])
-    answer = office.send([ADA.replace("yes", "no")])
+    world.send([ADA])
+    answer = world.send([ADA.replace("yes", "no")])
     assert "the old token makes a moderator until 2031-03-01T10:00:00Z" in answer.out
-    assert office.last()[0].brief == ("ada@example.org", "REQUEST", 1)
+    assert world.last()[0].brief == ("ada@example.org", "REQUEST", 1)
 
 
-def test_limit_sends_the_first_and_the_next_run_goes_on(office: Office) -> None:
+def test_limit_sends_the_first_and_the_next_run_goes_on(world: CommandWorld) -> None:
     """N at a time, by meeting start."""
     names = []
     for _ in range(3):
-        assert office.send([EVE, ADA, BOB], "--limit", "1").code == 0
-        names += [mail.to for mail in office.last()]
+        assert world.send([EVE, ADA, BOB], "--limit", "1").code == 0
+        names += [mail.to for mail in world.last()]
     assert names == ["ada@example.org", "bob@example.org", "eve@example.org"]
-    assert "Nothing to send." in office.send([EVE, ADA, BOB]).out
+    assert "Nothing to send." in world.send([EVE, ADA, BOB]).out
 
 
-def test_only_sends_to_a_person_or_a_meeting(office: Office) -> None:
+def test_only_sends_to_a_person_or_a_meeting(world: CommandWorld) -> None:
     """The address in any spelling."""
-    office.send([ADA, BOB, EVE], "--only", "email:BOB@Example.org")
-    assert [mail.to for mail in office.last()] == ["bob@example.org"]
-    office.send([ADA, BOB, EVE], "--only", "meeting:review")
-    assert [mail.to for mail in office.last()] == ["eve@example.org"]
-    office.send([ADA, BOB, EVE])
-    assert [mail.to for mail in office.last()] == ["ada@example.org"]
+    world.send([ADA, BOB, EVE], "--only", "email:BOB@Example.org")
+    assert [mail.to for mail in world.last()] == ["bob@example.org"]
+    world.send([ADA, BOB, EVE], "--only", "meeting:review")
+    assert [mail.to for mail in world.last()] == ["eve@example.org"]
+    world.send([ADA, BOB, EVE])
+    assert [mail.to for mail in world.last()] == ["ada@example.org"]
 
 
 @pytest.mark.parametrize("only", ["zoe@example.org", "email:zoe@example.org", "meeting:absent"])
-def test_only_that_matches_nobody_is_wrong_usage(office: Office, only: str) -> None:
+def test_only_that_matches_nobody_is_wrong_usage(world: CommandWorld, only: str) -> None:
     """A slip of the pen that sends nothing would look like success; who was sent to is known."""
-    office.send([ADA, EVE])
-    answer = office.send([ADA], "--only", only)
-    assert (answer.code, len(office.batches())) == (2, 1)
+    world.send([ADA, EVE])
+    answer = world.send([ADA], "--only", only)
+    assert (answer.code, len(world.batches())) == (2, 1)
     assert "which neither this roster nor the ledger of scope" in answer.err
-    assert office.send([ADA], "--only", "eve@example.org").code == 0
+    assert world.send([ADA], "--only", "eve@example.org").code == 0
 
 
-def test_resend_sends_the_same_revision_anew(office: Office) -> None:
+def test_resend_sends_the_same_revision_anew(world: CommandWorld) -> None:
     """For a person who lost the mail: same SEQUENCE, another Message-ID, no word of an update."""
-    office.send([ADA, BOB])
-    first = office.last()[0]
-    office.send([ADA, BOB], "--resend", "--only", "Ada@example.org")
-    (mail,) = office.last()
+    world.send([ADA, BOB])
+    first = world.last()[0]
+    world.send([ADA, BOB], "--resend", "--only", "Ada@example.org")
+    (mail,) = world.last()
     assert mail.brief == first.brief
     assert mail.message_id != first.message_id
     assert mail.subject == first.subject
@@ -228,37 +228,39 @@ def test_resend_sends_the_same_revision_anew(office: Office) -> None:
         ("--record-only", "absent.csv"),
     ],
 )
-def test_flags_that_make_no_sense_are_wrong_usage(office: Office, flags: tuple[str, ...]) -> None:
+def test_flags_that_make_no_sense_are_wrong_usage(
+    world: CommandWorld, flags: tuple[str, ...]
+) -> None:
     """Exit 2 with what was found and expected; nothing is done."""
-    before = office.ledger_bytes()
-    answer = office.invites("send", office.write(ADA), *flags)
+    before = world.ledger_bytes()
+    answer = world.invites("send", world.write(ADA), *flags)
     assert answer.code == 2
     assert any(word in answer.err for word in ("expected", "there is no such", "should be"))
-    assert office.ledger_bytes() == before
-    assert office.batches() == []
+    assert world.ledger_bytes() == before
+    assert world.batches() == []
 
 
-def test_a_dry_run_composes_all_and_records_nothing(office: Office) -> None:
+def test_a_dry_run_composes_all_and_records_nothing(world: CommandWorld) -> None:
     """Neither in the ledger nor in the outbox."""
-    office.send([ADA])
-    before = office.ledger_bytes()
-    answer = office.send([ADA, BOB, EVE], "--dry-run", "--verify", "all")
+    world.send([ADA])
+    before = world.ledger_bytes()
+    answer = world.send([ADA, BOB, EVE], "--dry-run", "--verify", "all")
     assert answer.code == 0
     assert "2 messages composed and checked, 2 of them read back" in answer.out
-    assert office.ledger_bytes() == before
-    assert len(office.batches()) == 1
+    assert world.ledger_bytes() == before
+    assert len(world.batches()) == 1
 
 
 def test_a_dry_run_with_a_new_ledger_makes_none(invites: Invites, tmp_path: Path) -> None:
     """It composes for everybody."""
-    office = Office(invites, tmp_path).settle_in(ledger=False)
-    answer = office.send([ADA, BOB], "--dry-run", "--new-ledger")
+    world = CommandWorld.ready(invites, tmp_path, ledger=False)
+    answer = world.send([ADA, BOB], "--dry-run", "--new-ledger")
     assert (answer.code, "2 messages composed" in answer.out) == (0, True)
     assert not (tmp_path / "invites.db").exists()
 
 
 def test_redirect_sends_everything_to_one_box_and_records_nothing(
-    post: Office, relay: ScriptedServer
+    post: CommandWorld, relay: ScriptedServer
 ) -> None:
     """The messages are the attendees' own; afterwards the real ones go out all the same."""
     before = post.ledger_bytes()
@@ -274,18 +276,18 @@ def test_redirect_sends_everything_to_one_box_and_records_nothing(
     assert {one.recipient for one in relay.accepted[2:]} == {"ada@example.org", "bob@example.org"}
 
 
-def test_what_a_build_mailed_is_adopted(office: Office) -> None:
+def test_what_a_build_mailed_is_adopted(world: CommandWorld) -> None:
     """Nothing is sent for it again, and an update answers the build's message."""
-    name = office.write(ADA, BOB, EVE)
-    office.invites("build", name, "--now", office.now)
-    answer = office.send([ADA, BOB, EVE], "--record-only", "out/manifest.csv")
+    name = world.write(ADA, BOB, EVE)
+    world.invites("build", name, "--now", world.now)
+    answer = world.send([ADA, BOB, EVE], "--record-only", "out/manifest.csv")
     assert answer.code == 0, answer.err
     assert "Recorded as sent: 3; recorded before: 0" in answer.out
-    again = office.send([ADA, BOB, EVE], "--record-only", "out/manifest.csv")
+    again = world.send([ADA, BOB, EVE], "--record-only", "out/manifest.csv")
     assert "Recorded as sent: 0; recorded before: 3" in again.out
-    assert "Nothing to send." in office.send([ADA, BOB, EVE]).out
-    office.send([ADA, BOB, EVE.replace("09:30", "10:00")])
-    (mail,) = office.last()
+    assert "Nothing to send." in world.send([ADA, BOB, EVE]).out
+    world.send([ADA, BOB, EVE.replace("09:30", "10:00")])
+    (mail,) = world.last()
     built = read_mail(next(Path("out").glob("review-*/*.eml")).read_bytes())
     assert (mail.brief, mail.answers) == (("eve@example.org", "REQUEST", 1), built.message_id)
 
@@ -300,135 +302,137 @@ def test_what_a_build_mailed_is_adopted(office: Office) -> None:
     ],
 )
 def test_a_row_whose_facts_no_longer_match_is_not_adopted(
-    office: Office, then: tuple[str, str], now: tuple[str, str], column: str
+    world: CommandWorld, then: tuple[str, str], now: tuple[str, str], column: str
 ) -> None:
     """It is reported with its row, exit 4, and invited by the next run."""
-    office.invites("build", office.write(ADA.replace(*then), EVE), "--now", office.now)
+    world.invites("build", world.write(ADA.replace(*then), EVE), "--now", world.now)
     rows = [ADA.replace(*now), EVE]
-    answer = office.send(rows, "--record-only", "out/manifest.csv")
+    answer = world.send(rows, "--record-only", "out/manifest.csv")
     assert answer.code == 4
     assert f"out/manifest.csv: row 2, column {column}: not adopted" in answer.err
-    office.send(rows)
-    assert [mail.brief for mail in office.last()] == [("ada@example.org", "REQUEST", 0)]
+    world.send(rows)
+    assert [mail.brief for mail in world.last()] == [("ada@example.org", "REQUEST", 0)]
 
 
-def test_somebody_of_a_build_who_left_the_roster_is_reported(office: Office) -> None:
+def test_somebody_of_a_build_who_left_the_roster_is_reported(world: CommandWorld) -> None:
     """The invitation is out there, and how to withdraw it is said."""
-    office.invites("build", office.write(ADA, BOB, EVE), "--now", office.now)
-    answer = office.send([ADA], "--record-only", "out/manifest.csv")
+    world.invites("build", world.write(ADA, BOB, EVE), "--now", world.now)
+    answer = world.send([ADA], "--record-only", "out/manifest.csv")
     assert answer.code == 4
     assert "row 3, column email: not adopted: this roster has no such attendee" in answer.err
     assert "row 4, column uid: not adopted: this roster has no such meeting" in answer.err
 
 
-def test_a_lost_ledger_is_rebuilt_from_the_batches(office: Office) -> None:
+def test_a_lost_ledger_is_rebuilt_from_the_batches(world: CommandWorld) -> None:
     """The batch's manifest is one that can be adopted."""
-    office.send([ADA, BOB])
-    (office.folder / "invites.db").unlink()
-    for extra in office.folder.glob("invites.db-*"):
+    world.send([ADA, BOB])
+    (world.folder / "invites.db").unlink()
+    for extra in world.folder.glob("invites.db-*"):
         extra.unlink()
-    assert office.send([ADA, BOB]).code == 5
-    (manifest,) = (office.folder / "outbox").glob("*/manifest.csv")
-    assert office.send([ADA, BOB], "--new-ledger", "--record-only", str(manifest)).code == 0
-    assert "Nothing to send." in office.send([ADA, BOB]).out
-    assert len(office.batches()) == 1
+    assert world.send([ADA, BOB]).code == 5
+    (manifest,) = (world.folder / "outbox").glob("*/manifest.csv")
+    assert world.send([ADA, BOB], "--new-ledger", "--record-only", str(manifest)).code == 0
+    assert "Nothing to send." in world.send([ADA, BOB]).out
+    assert len(world.batches()) == 1
 
 
-def test_a_roster_that_shrank_withdraws_nobody_until_accepted(office: Office) -> None:
+def test_a_roster_that_shrank_withdraws_nobody_until_accepted(world: CommandWorld) -> None:
     """Exit 6, all else goes out, and the very command that is offered withdraws."""
     rows = many(12, meetings=4)
-    office.send(rows)
-    answer = office.send([*rows[:3], ADA])
+    world.send(rows)
+    answer = world.send([*rows[:3], ADA])
     assert answer.code == 6
     assert "shrink guard: 9 of 12 attendees are no longer in the roster" in answer.err
-    assert [mail.brief for mail in office.last()] == [("ada@example.org", "REQUEST", 0)]
+    assert [mail.brief for mail in world.last()] == [("ada@example.org", "REQUEST", 0)]
     flags = accepting(answer)
     assert flags[:2] != []
-    accepted = office.send([*rows[:3], ADA], *flags)
+    accepted = world.send([*rows[:3], ADA], *flags)
     assert accepted.code == 0, accepted.err
-    assert {mail.method for mail in office.last()} == {"CANCEL"}
-    assert len(office.last()) == 9
+    assert {mail.method for mail in world.last()} == {"CANCEL"}
+    assert len(world.last()) == 9
 
 
-def test_an_acceptance_holds_for_its_roster_alone(office: Office) -> None:
+def test_an_acceptance_holds_for_its_roster_alone(world: CommandWorld) -> None:
     """Another roster's code is no yes, and that is said."""
     rows = many(12)
-    office.send(rows)
-    flags = accepting(office.send(rows[:3]))
-    answer = office.send(rows[:2], *flags)
+    world.send(rows)
+    flags = accepting(world.send(rows[:3]))
+    answer = world.send(rows[:2], *flags)
     assert answer.code == 6
     assert "is the code of another roster" in answer.err
-    assert len(office.batches()) == 1
+    assert len(world.batches()) == 1
 
 
-def test_a_dropped_room_column_updates_nobody_until_accepted(office: Office) -> None:
+def test_a_dropped_room_column_updates_nobody_until_accepted(world: CommandWorld) -> None:
     """All rooms would move at once: exit 6, new ones go out, the command offered sends them."""
-    office.header += ",room"
+    world.header += ",room"
     rows = many(24, meetings=3)
-    office.send([f"{row},Room {row[:2]}" for row in rows])
-    office.header = office.header.removesuffix(",room")
-    answer = office.send([*rows, ADA])
+    world.send([f"{row},Room {row[:2]}" for row in rows])
+    world.header = world.header.removesuffix(",room")
+    answer = world.send([*rows, ADA])
     assert answer.code == 6
     assert "change guard: 24 of 24 invitations would be updated" in answer.err
-    assert [mail.to for mail in office.last()] == ["ada@example.org"]
-    assert office.send([*rows, ADA], *accepting(answer)).code == 0
-    assert {mail.brief[1:] for mail in office.last()} == {("REQUEST", 1)}
-    assert "Room: room m0 -> m0-" in office.last()[0].text
+    assert [mail.to for mail in world.last()] == ["ada@example.org"]
+    assert world.send([*rows, ADA], *accepting(answer)).code == 0
+    assert {mail.brief[1:] for mail in world.last()} == {("REQUEST", 1)}
+    assert "Room: room m0 -> m0-" in world.last()[0].text
 
 
-def test_a_clock_set_back_is_refused_until_accepted(office: Office) -> None:
+def test_a_clock_set_back_is_refused_until_accepted(world: CommandWorld) -> None:
     """Exit 6 before anything, and the history has it."""
-    office.send([ADA])
-    office.hours -= 2
-    refused = office.send([ADA, BOB])
+    world.send([ADA])
+    world.hours -= 2
+    refused = world.send([ADA, BOB])
     assert (refused.code, "--accept-clock" in refused.err) == (6, True)
-    assert len(office.batches()) == 1
-    assert office.history()["runs"][-1]["exit_code"] == 6
-    assert office.send([ADA, BOB], "--accept-clock").code == 0
+    assert len(world.batches()) == 1
+    assert world.history()["runs"][-1]["exit_code"] == 6
+    assert world.send([ADA, BOB], "--accept-clock").code == 0
 
 
-def test_a_roster_that_may_be_cut_is_refused(office: Office) -> None:
+def test_a_roster_that_may_be_cut_is_refused(world: CommandWorld) -> None:
     """Exit 3; a checksum that matches or a flag lets it pass, a wrong checksum does not."""
-    name = office.write(ADA, BOB, end="")
-    send = ("send", name, "--now", office.now)
-    refused = office.invites(*send)
+    name = world.write(ADA, BOB, end="")
+    send = ("send", name, "--now", world.now)
+    refused = world.invites(*send)
     assert (refused.code, "--no-final-newline" in refused.err) == (3, True)
     checksum = Path(f"{name}.sha256")
     checksum.write_text(f"{'0' * 64}  {name}\n")
-    assert office.invites(*send).code == 3
-    assert office.batches() == []
+    assert world.invites(*send).code == 3
+    assert world.batches() == []
     checksum.write_text(f"{hashlib.sha256(Path(name).read_bytes()).hexdigest()}  {name}\n")
-    assert office.invites(*send).code == 0
+    assert world.invites(*send).code == 0
     checksum.unlink()
-    assert office.invites(*send, "--no-final-newline").code == 0
+    assert world.invites(*send, "--no-final-newline").code == 0
 
 
-def test_a_left_out_row_withdraws_nobody_from_its_meeting(office: Office) -> None:
+def test_a_left_out_row_withdraws_nobody_from_its_meeting(world: CommandWorld) -> None:
     """Exit 4, the row is reported, and who else is missing from that meeting stays."""
-    office.send([ADA, BOB, EVE])
-    answer = office.send(
+    world.send([ADA, BOB, EVE])
+    answer = world.send(
         [ADA, BOB.replace("bob@example.org", "bob")], "--skip-invalid", "--withdraw-now"
     )
     assert answer.code == 4
     assert "roster.csv: row 3, column email" in answer.err
-    assert [mail.brief for mail in office.last()] == [("eve@example.org", "CANCEL", 1)]
+    assert [mail.brief for mail in world.last()] == [("eve@example.org", "CANCEL", 1)]
 
 
-def test_a_second_sender_is_turned_away(office: Office) -> None:
+def test_a_second_sender_is_turned_away(world: CommandWorld) -> None:
     """Exit 75 while another run holds the lock; planning needs none."""
-    with open_ledger(f"sqlite:///{office.folder / 'invites.db'}", lock=True):
-        assert office.send([ADA]).code == 75
-        assert office.plan([ADA]).code == 0
-    assert office.send([ADA]).code == 0
+    with open_ledger(f"sqlite:///{world.folder / 'invites.db'}", lock=True):
+        assert world.send([ADA]).code == 75
+        assert world.plan([ADA]).code == 0
+    assert world.send([ADA]).code == 0
 
 
-def test_a_link_that_mail_programs_break_is_found_before_anything_is_sent(office: Office) -> None:
+def test_a_link_that_mail_programs_break_is_found_before_anything_is_sent(
+    world: CommandWorld,
+) -> None:
     """Exit 3 with the row, though an earlier message would have been fine."""
-    office.header += ",avatar"
-    answer = office.send([f"{ADA},", f"{EVE},https://example.com/{'a' * 1900}"])
+    world.header += ",avatar"
+    answer = world.send([f"{ADA},", f"{EVE},https://example.com/{'a' * 1900}"])
     assert answer.code == 3
     assert "roster.csv: row 3: the join link would have" in answer.err
-    assert office.batches() == []
+    assert world.batches() == []
 
 
 JOB = """
@@ -441,53 +445,54 @@ at = "02:15"
 
 def test_a_jobs_roster_is_sent_for_the_jobs_scope(invites: Invites, tmp_path: Path) -> None:
     """By hand it speaks for what the job speaks for; another file for the default scope."""
-    office = Office(invites, tmp_path).settle_in(JOB)
-    assert office.send([ADA], "--json").document()["scope"] == "nightly"
-    assert office.send([EVE], "--json", name="other.csv").document()["scope"] == "default"
-    assert office.send([ADA], "--json", "--scope", "mine", name="x.csv").code == 3
+    world = CommandWorld.ready(invites, tmp_path, JOB)
+    assert world.send([ADA], "--json").document()["scope"] == "nightly"
+    assert world.send([EVE], "--json", name="other.csv").document()["scope"] == "default"
+    assert world.send([ADA], "--json", "--scope", "mine", name="x.csv").code == 3
 
 
 def test_two_jobs_with_one_roster_leave_the_default_scope(invites: Invites, tmp_path: Path) -> None:
     """And a warning says so."""
     twice = JOB + JOB.replace("nightly", "noon")
-    answer = Office(invites, tmp_path).settle_in(twice).send([ADA], "--json")
+    answer = CommandWorld.ready(invites, tmp_path, twice).send([ADA], "--json")
     assert answer.document()["scope"] == "default"
     assert '"nightly", "noon"' in answer.err
 
 
 def test_a_pattern_matches_the_files_that_it_finds(invites: Invites, tmp_path: Path) -> None:
     """As the job itself would find them."""
-    office = Office(invites, tmp_path).settle_in(JOB.replace("roster.csv", "rosters/*.csv"))
+    world = CommandWorld.ready(invites, tmp_path, JOB.replace("roster.csv", "rosters/*.csv"))
     (tmp_path / "rosters").mkdir()
-    answer = office.send([ADA], "--json", name="rosters/a.csv")
+    answer = world.send([ADA], "--json", name="rosters/a.csv")
     assert answer.document()["scope"] == "nightly"
-    assert office.send([EVE], "--json").document()["scope"] == "default"
+    assert world.send([EVE], "--json").document()["scope"] == "default"
 
 
-def test_two_scopes_on_one_ledger_never_miss_each_others_meetings(office: Office) -> None:
+def test_two_scopes_on_one_ledger_never_miss_each_others_meetings(world: CommandWorld) -> None:
     """Each withdraws its own alone."""
-    office.send([ADA, BOB], "--scope", "one")
-    office.send([EVE], "--scope", "two")
-    office.send([ADA], "--scope", "one", "--withdraw-now")
-    assert [mail.brief for mail in office.last()] == [("bob@example.org", "CANCEL", 1)]
-    assert "Nothing to send." in office.send([EVE], "--scope", "two", "--withdraw-now").out
+    world.send([ADA, BOB], "--scope", "one")
+    world.send([EVE], "--scope", "two")
+    world.send([ADA], "--scope", "one", "--withdraw-now")
+    assert [mail.brief for mail in world.last()] == [("bob@example.org", "CANCEL", 1)]
+    assert "Nothing to send." in world.send([EVE], "--scope", "two", "--withdraw-now").out
 
 
 def test_by_hand_first_and_then_by_a_job_needs_a_claim(invites: Invites, tmp_path: Path) -> None:
     """The refusal names it; afterwards the job's scope has the meetings, and nobody hears of it."""
-    office = Office(invites, tmp_path).settle_in()
-    office.send([ADA, BOB])
-    office.settle_in(JOB, ledger=False)
-    refused = office.send([ADA, BOB])
+    world = CommandWorld.ready(invites, tmp_path)
+    world.send([ADA, BOB])
+    world.sections = JOB
+    world.write_settings()
+    refused = world.send([ADA, BOB])
     assert refused.code == 3
     assert 'roster.csv: row 2, column meeting_id: found "standup"' in refused.err
     assert "--claim default" in refused.err
-    assert "Nothing to send." in office.send([ADA, BOB], "--claim", "default").out
-    assert office.send([ADA], "--withdraw-now").code == 0
-    assert [mail.brief for mail in office.last()] == [("bob@example.org", "CANCEL", 1)]
+    assert "Nothing to send." in world.send([ADA, BOB], "--claim", "default").out
+    assert world.send([ADA], "--withdraw-now").code == 0
+    assert [mail.brief for mail in world.last()] == [("bob@example.org", "CANCEL", 1)]
 
 
-def test_a_refused_address_fails_alone(post: Office, relay: ScriptedServer) -> None:
+def test_a_refused_address_fails_alone(post: CommandWorld, relay: ScriptedServer) -> None:
     """Exit 4 with the server's words and what to do; the others get theirs."""
     relay.faults = [Fault("RCPT", "550", only="bob@example.org")]
     answer = post.send_mail([ADA, BOB, EVE], "--json")
@@ -499,7 +504,9 @@ def test_a_refused_address_fails_alone(post: Office, relay: ScriptedServer) -> N
     assert "correct the address" in answer.err
 
 
-def test_a_deferred_message_waits_for_the_next_run(post: Office, relay: ScriptedServer) -> None:
+def test_a_deferred_message_waits_for_the_next_run(
+    post: CommandWorld, relay: ScriptedServer
+) -> None:
     """Exit 4, when it may be tried again, and still 4 while it waits."""
     relay.faults = [Fault("RCPT", "451", only="bob@example.org", times=2)]
     answer = post.send_mail([ADA, BOB])
@@ -515,20 +522,22 @@ def test_a_message_without_an_answer_is_sent_again_or_held(
 ) -> None:
     """As on_unknown says: the same Message-ID after a while, or listed and not sent."""
     extra = f'{smtp(relay)}[delivery]\non_unknown = "{setting}"\n'
-    office = Office(invites, tmp_path).settle_in(extra)
+    world = CommandWorld.ready(invites, tmp_path, extra)
     relay.faults = [Fault("dot", "drop", times=1, after_accepting=True)]
-    first = office.send_mail([ADA])
+    first = world.send_mail([ADA])
     assert (first.code, "unknown: the connection broke" in first.out) == (4, True)
-    at_once = office.send_mail([ADA])
+    at_once = world.send_mail([ADA])
     assert (at_once.code, len(relay.accepted)) == (4, 1)
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=6)):
-        second = office.send_mail([ADA])
+        second = world.send_mail([ADA])
     assert (second.code, len(relay.accepted)) == (0 if setting == "resend" else 4, copies)
     assert len({one.message_id for one in relay.accepted}) == 1
     assert ("may have been sent" in second.out) == (setting == "hold")
 
 
-def test_a_server_that_is_down_is_tried_again_later(post: Office, relay: ScriptedServer) -> None:
+def test_a_server_that_is_down_is_tried_again_later(
+    post: CommandWorld, relay: ScriptedServer
+) -> None:
     """Exit 75 in one document; nothing is marked."""
     relay.faults = [Fault("banner", "554")]
     answer = post.send_mail([ADA], "--json")
@@ -539,7 +548,7 @@ def test_a_server_that_is_down_is_tried_again_later(post: Office, relay: Scripte
 
 
 def test_a_signal_lets_the_message_in_hand_go_and_the_next_run_send_the_rest(
-    post: Office, relay: ScriptedServer
+    post: CommandWorld, relay: ScriptedServer
 ) -> None:
     """Exit 75 within seconds, and everybody has one message in the end."""
     rows = many(60)
@@ -564,9 +573,9 @@ def test_a_signal_lets_the_message_in_hand_go_and_the_next_run_send_the_rest(
     assert len(relay.accepted) == len({one.recipient for one in relay.accepted}) == 60
 
 
-def test_documents_are_one_and_hold_no_token(office: Office) -> None:
+def test_documents_are_one_and_hold_no_token(world: CommandWorld) -> None:
     """Of each way to send; standard output is nothing but the document."""
-    office.invites("build", office.write(ADA), "--now", office.now)
+    world.invites("build", world.write(ADA), "--now", world.now)
     for flags in (
         ("--record-only", "out/manifest.csv"),
         ("--dry-run",),
@@ -574,50 +583,50 @@ def test_documents_are_one_and_hold_no_token(office: Office) -> None:
         (),
         ("-q",),
     ):
-        answer = office.send([ADA, BOB], "--json", *flags)
+        answer = world.send([ADA, BOB], "--json", *flags)
         document = answer.document()
         assert (answer.code, document["version"], document["command"]) == (0, 1, "send")
         assert "eyJ" not in answer.out + answer.err
 
 
-def test_quiet_says_nothing_where_all_is_well(office: Office) -> None:
+def test_quiet_says_nothing_where_all_is_well(world: CommandWorld) -> None:
     """And still says what is not."""
-    answer = office.send([ADA], "-q")
+    answer = world.send([ADA], "-q")
     assert (answer.code, answer.out, answer.err) == (0, "", "")
-    office.send(many(12), "-q", "--scope", "s")
-    answer = office.send(many(3), "-q", "--scope", "s")
+    world.send(many(12), "-q", "--scope", "s")
+    answer = world.send(many(3), "-q", "--scope", "s")
     assert (answer.code, answer.out) == (6, "")
     assert "to accept:" in answer.err
 
 
-def test_a_room_that_is_live_in_another_scope_is_a_problem_of_the_row(office: Office) -> None:
+def test_a_room_that_is_live_in_another_scope_is_a_problem_of_the_row(world: CommandWorld) -> None:
     """Else an attendee of one team could be made moderator in another's room."""
-    office.header += ",room"
-    office.send([f"{ADA},Board room"], "--scope", "board")
+    world.header += ",room"
+    world.send([f"{ADA},Board room"], "--scope", "board")
     another = EVE.replace("review,", "audit,").replace("eve@", "bob@")
     rows = [f"{EVE},BOARD ROOM", f"{another},Cellar"]
-    answer = office.send(rows, "--scope", "guests")
+    answer = world.send(rows, "--scope", "guests")
     assert answer.code == 3
     assert "row 2, column room: found" in answer.err
     assert 'scope "board" has live meetings in this one' in answer.err
-    skipped = office.send(rows, "--scope", "guests", "--skip-invalid")
+    skipped = world.send(rows, "--scope", "guests", "--skip-invalid")
     assert skipped.code == 4
     assert "row 2, column room: found" in skipped.err
-    assert [mail.to for mail in office.last()] == ["bob@example.org"]
+    assert [mail.to for mail in world.last()] == ["bob@example.org"]
 
 
-def test_renumbered_meetings_are_mailed_to_nobody_until_accepted(office: Office) -> None:
+def test_renumbered_meetings_are_mailed_to_nobody_until_accepted(world: CommandWorld) -> None:
     """Exit 6 before the first message, all guards with examples, one command for all of them."""
     rows = many(12, meetings=4)
-    office.send(rows)
+    world.send(rows)
     renumbered = [f"9{row}" for row in rows]
-    answer = office.send(renumbered)
+    answer = world.send(renumbered)
     assert answer.code == 6
     assert "other ids guard: 12 of 12 messages" in answer.err
     assert "shrink guard: 12 of 12" in answer.err
     assert "such as person0@example.org in " in answer.err
     assert answer.err.count("to accept: ") == 1
-    assert len(office.batches()) == 1
-    accepted = office.send(renumbered, *accepting(answer))
+    assert len(world.batches()) == 1
+    accepted = world.send(renumbered, *accepting(answer))
     assert accepted.code == 0, accepted.err
-    assert {mail.method for mail in office.last()} == {"REQUEST", "CANCEL"}
+    assert {mail.method for mail in world.last()} == {"REQUEST", "CANCEL"}

@@ -17,7 +17,7 @@ from invites.jitsi.rooms import tenant_from_path
 from invites.model import Meeting, Roster, Server
 from invites.roster.parse import RosterRules, parse_roster
 from invites.roster.table import Chunk, Table
-from tests.workshop import KEY, Workshop
+from tests.factory import KEY, Factory
 
 STRICT = Deployment(verifies_domains=True, presence_identity=True, audiences=("jitsi",))
 """A server that refuses or hangs wherever one does."""
@@ -99,12 +99,12 @@ def roster_of(rows: list[dict[str, str]], server: Server) -> Roster:
 
 
 def states(
-    workshop: Workshop, server: Server, meeting: Meeting, *at: datetime
+    factory: Factory, server: Server, meeting: Meeting, *at: datetime
 ) -> list[AdmissionState]:
     """Return what the messages and calendars of a meeting come to at some instants."""
-    composer = workshop.composer(server=server)
+    composer = factory.composer(server=server)
     found: list[AdmissionState] = []
-    for invitation in composer.compose(meeting, workshop.revision):
+    for invitation in composer.compose(meeting, factory.revision):
         for octets in (invitation.eml, invitation.ics):
             for deployment in (UNKNOWN, STRICT):
                 inspection = inspected(
@@ -125,25 +125,25 @@ def states(
 @example([{"room": "50%ab #\\", "name": "Ada"}], server_of("/Team.North", link="fragment"))
 @example([{"room": "http-bind-2", "name": "Ada"}], server_of(""))
 def test_whatever_build_makes_is_admitted(
-    workshop: Workshop, rows: list[dict[str, str]], server: Server
+    factory: Factory, rows: list[dict[str, str]], server: Server
 ) -> None:
     """By every server that is set up as the settings say, however strict it is.
 
     A minute before the window it opens, and after it it is refused.
     """
     for meeting in roster_of(rows, server).meetings:
-        assert set(states(workshop, server, meeting, meeting.start)) == {AdmissionState.ADMITTED}
+        assert set(states(factory, server, meeting, meeting.start)) == {AdmissionState.ADMITTED}
         before = meeting.start - timedelta(minutes=17)
-        assert set(states(workshop, server, meeting, before)) == {AdmissionState.OPENS}
+        assert set(states(factory, server, meeting, before)) == {AdmissionState.OPENS}
         after = meeting.end + timedelta(minutes=30)
-        assert set(states(workshop, server, meeting, after)) == {AdmissionState.REFUSED}
+        assert set(states(factory, server, meeting, after)) == {AdmissionState.REFUSED}
 
 
-def test_the_zone_of_a_mail_is_its_meetings(workshop: Workshop) -> None:
+def test_the_zone_of_a_mail_is_its_meetings(factory: Factory) -> None:
     """So that `inspect` tells the times as the mail does."""
     (meeting,) = roster_of(
         [{"room": "", "name": "Ada", "timezone": "Asia/Kathmandu"}], server_of("")
     ).meetings
-    (invitation,) = workshop.composer().compose(meeting, workshop.revision)
+    (invitation,) = factory.composer().compose(meeting, factory.revision)
     assert contents_of(invitation.eml).zone == "Asia/Kathmandu"
     assert contents_of(invitation.ics).zone == "Asia/Kathmandu"

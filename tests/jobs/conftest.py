@@ -1,4 +1,4 @@
-"""A house with a job, a real ledger and a clock that tests move; mail goes to a scripted server."""
+"""A world with a job, and what the operators got from it; mail goes to a scripted server."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from typing import Any
 import pytest
 
 from invites import ledger
-from invites import settings as settings_package
 from invites.due.attempts import JobState
 from invites.jobs import JobOutcome, RunOptions, WakeUp, WakeUpReport, wake_up
 from invites.ledger.jobs import job_state
 from invites.sending import Effects, Renderer
 from invites.settings import Settings
 from tests.peers.smtp_server import ScriptedServer
-from tests.support import SETTINGS, write_settings
+from tests.world import World
 
-HEADER = "meeting_id,title,start,end,name,email\n"
+HEADER = "meeting_id,title,start,end,name,email"
 START = datetime(2031, 2, 1, 1, tzinfo=UTC)
 """A night's first moment: the job of the tests is due at 02:15 UTC."""
 OPERATORS = "ops@example.com"
@@ -38,20 +37,19 @@ def row(meeting: int | str, person: str = "ada", *, start: str = "2031-03-01 09:
     return f"m{meeting},Meeting {meeting},{start},{end},{person.title()},{person}@example.org\n"
 
 
-_WORKSHOPS: dict[str, Renderer] = {}
+_RENDERERS: dict[str, Renderer] = {}
 
 
-@dataclass
-class House:
-    """Settings with one job `nightly`, its ledger, its roster's folder, and a clock."""
+@dataclass(kw_only=True)
+class JobWorld(World):
+    """A world with one job `nightly`, and a clock that tests move."""
 
-    folder: Path
+    header: str = HEADER
+    url: str = "sqlite:///invites.db"
     job: str = ""
-    sections: str = ""
     at: str = "02:15"
     now: datetime = START
     deliver: str = "folder"
-    url: str = "sqlite:///invites.db"
     stop: bool = False
     lines: list[LogRecord] = field(default_factory=list)
     on_message: Callable[[], None] = lambda: None
@@ -59,23 +57,26 @@ class House:
     def __post_init__(self) -> None:
         """Write the settings and make an empty ledger."""
         (self.folder / "rosters").mkdir(exist_ok=True)
-        self.settings = self.load()
+        self.load()
         if not ledger.exists(self.settings.ledger.url):
             ledger.create(self.settings.ledger.url)
 
+    def jobs(self) -> str:
+        """Return the settings of the one job."""
+        return (
+            f'[[job]]\nname = "nightly"\nroster = "rosters/*.csv"\nat = "{self.at}"\n'
+            f'deliver = "{self.deliver}"\n{self.job}\n'
+        )
+
     def load(self) -> Settings:
         """Write the settings as they are to be now, and read them."""
-        text = (
-            f'{SETTINGS}{self.sections}\n[ledger]\nurl = "{self.url}"\n[[job]]\nname = "nightly"\n'
-            f'roster = "rosters/*.csv"\nat = "{self.at}"\ndeliver = "{self.deliver}"\n{self.job}\n'
-        )
-        self.settings = settings_package.load(write_settings(self.folder, text), environ={})
+        self.settings = self.load_settings()
         return self.settings
 
     def roster(self, *rows: str, name: str = "roster.csv", age: timedelta | None = None) -> Path:
         """Write the night's roster, last written `age` (an hour) before now."""
         path = self.folder / "rosters" / name
-        path.write_text(HEADER + "".join(rows), encoding="utf-8")
+        path.write_text(f"{self.header}\n" + "".join(rows), encoding="utf-8")
         self.touch(path, age if age is not None else timedelta(hours=1))
         return path
 
@@ -98,10 +99,10 @@ class House:
             options=RunOptions(**options),
             tell=self.lines.append,
         )
-        if self.sections not in _WORKSHOPS:
-            _WORKSHOPS[self.sections] = Renderer.from_settings(self.settings)
+        if self.sections not in _RENDERERS:
+            _RENDERERS[self.sections] = Renderer.from_settings(self.settings)
         # Compiling templates is most of a quiet wake-up's work; jobs make no difference to it.
-        vars(wakeup)["renderer"] = _WORKSHOPS[self.sections]
+        vars(wakeup)["renderer"] = _RENDERERS[self.sections]
         return wakeup
 
     def pause(self, span: timedelta) -> None:
@@ -132,14 +133,9 @@ class House:
         assert state is not None
         return state
 
-    def batches(self) -> list[Path]:
-        """Return the folders that were delivered, in order."""
-        outbox = self.folder / "outbox"
-        return sorted(outbox.iterdir()) if outbox.is_dir() else []
-
     def invited(self) -> list[str]:
         """Return the receivers of all messages in the outbox, sorted."""
-        paths = (path for batch in self.batches() for path in batch.rglob("*.eml"))
+        paths = (path for batch in self.batch_folders() for path in batch.rglob("*.eml"))
         return sorted(receiver(path.read_bytes()) for path in paths)
 
 
@@ -178,16 +174,16 @@ def relay() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    """Give a house whose job delivers into a folder, and tells nobody."""
-    return House(tmp_path)
+def world(tmp_path: Path) -> JobWorld:
+    """Give a world whose job delivers into a folder, and tells nobody."""
+    return JobWorld(folder=tmp_path)
 
 
 @pytest.fixture
-def told(tmp_path: Path, relay: ScriptedServer) -> House:
-    """Give a house whose job delivers by mail, and tells the operators."""
-    return House(
-        tmp_path,
+def told(tmp_path: Path, relay: ScriptedServer) -> JobWorld:
+    """Give a world whose job delivers by mail, and tells the operators."""
+    return JobWorld(
+        folder=tmp_path,
         sections=with_relay(relay),
         deliver="smtp",
         job=f'notify = ["{OPERATORS}"]',

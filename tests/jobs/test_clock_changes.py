@@ -16,7 +16,7 @@ import time_machine
 from invites.cli.options import clock
 from invites.errors import Exit
 from invites.times import zone
-from tests.jobs.conftest import House, row
+from tests.jobs.conftest import JobWorld, row
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ATS = ("00:00", "00:30", "01:00", "02:00", "02:30", "03:00", "23:59")
@@ -73,17 +73,17 @@ def _runs(folder: Path, name: str, at: str, noon: datetime) -> list[datetime]:
     """Return the due times that were run by hourly wake-ups on three local days round `noon`."""
     tz = zone(name)
     first = datetime.combine(noon.astimezone(tz).date() - DAY, datetime.min.time(), tz)
-    house = House(folder, at=at, job=f'timezone = "{name}"')
-    house.now = first.astimezone(UTC)
-    house.roster(row(1, start="2027-01-01 09:00"))
+    world = JobWorld(folder=folder, at=at, job=f'timezone = "{name}"')
+    world.now = first.astimezone(UTC)
+    world.roster(row(1, start="2027-01-01 09:00"))
     begin = first.astimezone(UTC) - timedelta(seconds=1)
     end = (first + 3 * DAY).astimezone(UTC)
     ran: list[datetime] = []
     moment = begin
     while moment < end + HOUR:
         with time_machine.travel(moment, tick=False):
-            house.now = clock()
-            outcomes = house.wake().outcomes
+            world.now = clock()
+            outcomes = world.wake().outcomes
         assert all(outcome.exit_code is Exit.DONE for outcome in outcomes)
         assert all(outcome.caught_up == 0 for outcome in outcomes)
         ran += [outcome.due for outcome in outcomes if outcome.due < end]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from invites.errors import Exit
-from tests.jobs.conftest import House, notices, row
+from tests.jobs.conftest import JobWorld, notices, row
 from tests.peers.smtp_server import Fault, ScriptedServer
 
 MINUTES = timedelta(minutes=1)
 
 
-def deferring(told: House, relay: ScriptedServer) -> None:
+def deferring(told: JobWorld, relay: ScriptedServer) -> None:
     """Let the night's message to Bob be deferred, and that to Ada go out."""
     told.roster(row(1), row(1, "bob"))
     told.seen()
@@ -21,7 +21,7 @@ def deferring(told: House, relay: ScriptedServer) -> None:
 
 
 def test_a_deferred_message_waits_and_then_goes_out_without_the_roster(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """After its five minutes the next wake-up sends it; the roster is not read for that."""
     deferring(told, relay)
@@ -37,7 +37,9 @@ def test_a_deferred_message_waits_and_then_goes_out_without_the_roster(
     ]
 
 
-def test_a_message_that_is_deferred_again_waits_longer(told: House, relay: ScriptedServer) -> None:
+def test_a_message_that_is_deferred_again_waits_longer(
+    told: JobWorld, relay: ScriptedServer
+) -> None:
     """The waiting doubles: five minutes, then ten."""
     deferring(told, relay)
     (side,) = told.wake("02:21").sides
@@ -46,7 +48,7 @@ def test_a_message_that_is_deferred_again_waits_longer(told: House, relay: Scrip
     assert len(told.wake("02:32").sides) == 1
 
 
-def test_people_hear_of_what_is_refused_for_good(told: House, relay: ScriptedServer) -> None:
+def test_people_hear_of_what_is_refused_for_good(told: JobWorld, relay: ScriptedServer) -> None:
     """A deferred message that ends with 5xx is nothing that mends itself."""
     deferring(told, relay)
     relay.faults = [Fault("RCPT", "550", only="bob@example.org")]
@@ -59,7 +61,7 @@ def test_people_hear_of_what_is_refused_for_good(told: House, relay: ScriptedSer
 
 
 def test_a_deferred_message_of_a_meeting_that_is_over_is_given_up(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """Nobody is invited to what has ended."""
     told.roster(row(1, start="2031-02-01 08:00"))
@@ -72,7 +74,7 @@ def test_a_deferred_message_of_a_meeting_that_is_over_is_given_up(
 
 
 def test_nothing_is_drained_by_a_clock_that_cannot_be_trusted(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """A clock set back an hour sends nothing, whatever it thinks may be tried again."""
     deferring(told, relay)

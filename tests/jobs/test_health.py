@@ -22,38 +22,38 @@ from invites.jobs.health import Health
 from invites.jobs.status import status_of
 from invites.settings.types import Listen
 from tests.jobs.awake import free_port, healthz, metrics
-from tests.jobs.conftest import House, row
+from tests.jobs.conftest import JobWorld, row
 
 MINUTES = timedelta(minutes=1)
 
 
 @contextmanager
-def listening(house: House) -> Iterator[tuple[Health, int]]:
-    """Serve what is known of a house on a free port of loopback."""
-    health = Health(lambda: house.now)
+def listening(world: JobWorld) -> Iterator[tuple[Health, int]]:
+    """Serve what is known of a world on a free port of loopback."""
+    health = Health(lambda: world.now)
     with serving(health, Listen(host="127.0.0.1", port=free_port())) as port:
         assert port is not None
         yield health, port
 
 
-def slept(health: Health, house: House, report: WakeUpReport | None, trouble: str = "") -> None:
+def slept(health: Health, world: JobWorld, report: WakeUpReport | None, trouble: str = "") -> None:
     """Let the endpoint hear of a wake-up that has ended."""
-    with ledger.open_ledger(house.settings.ledger.url, lock=False) as opened:
-        statuses = [status_of(opened, job, now=house.now) for job in house.settings.jobs]
+    with ledger.open_ledger(world.settings.ledger.url, lock=False) as opened:
+        statuses = [status_of(opened, job, now=world.now) for job in world.settings.jobs]
     health.slept(report, statuses, trouble)
 
 
-def test_a_night_shows_in_the_metrics(house: House) -> None:
+def test_a_night_shows_in_the_metrics(world: JobWorld) -> None:
     """Last success, exit code, duration, counts and the next due time, by job."""
-    house.roster(row(1), row(2, "bob"))
-    house.seen()
-    report = house.wake("02:15")
-    with listening(house) as (health, port):
+    world.roster(row(1), row(2, "bob"))
+    world.seen()
+    report = world.wake("02:15")
+    with listening(world) as (health, port):
         health.woke()
-        slept(health, house, report)
+        slept(health, world, report)
         found = metrics(port)
     job = '{job="nightly"}'
-    assert found[f"invites_job_last_success_timestamp_seconds{job}"] == house.now.timestamp()
+    assert found[f"invites_job_last_success_timestamp_seconds{job}"] == world.now.timestamp()
     assert found[f"invites_job_last_exit_code{job}"] == 0
     assert found[f"invites_job_last_duration_seconds{job}"] >= 0
     assert found['invites_job_last_run_count{job="nightly",what="sent"}'] == 2
@@ -65,59 +65,59 @@ def test_a_night_shows_in_the_metrics(house: House) -> None:
     assert found[f"invites_job_next_due_timestamp_seconds{job}"] == next_due.timestamp()
 
 
-def test_a_missed_job_shows_in_the_metrics_and_does_not_end_the_process(house: House) -> None:
+def test_a_missed_job_shows_in_the_metrics_and_does_not_end_the_process(world: JobWorld) -> None:
     """A supervisor restarts what is not alive; a refused roster is no reason for that."""
-    house.seen()
-    report = house.wake("02:15")
-    with listening(house) as (health, port):
-        slept(health, house, report)
+    world.seen()
+    report = world.wake("02:15")
+    with listening(world) as (health, port):
+        slept(health, world, report)
         assert metrics(port)['invites_job_missed{job="nightly"}'] == 1
         status, facts = healthz(port)
     assert status == 200
     assert "roster" in facts["jobs_missed"]["nightly"]
 
 
-def test_it_is_not_alive_when_it_does_not_wake_up(house: House) -> None:
+def test_it_is_not_alive_when_it_does_not_wake_up(world: JobWorld) -> None:
     """Three wake-ups that did not come are 503; one that lasts is work."""
-    house.seen()
-    with listening(house) as (health, port):
-        slept(health, house, None)
-        house.now += 14 * MINUTES
+    world.seen()
+    with listening(world) as (health, port):
+        slept(health, world, None)
+        world.now += 14 * MINUTES
         assert healthz(port)[0] == 200
-        house.now += 2 * MINUTES
+        world.now += 2 * MINUTES
         status, facts = healthz(port)
         assert (status, facts["alive"]) == (503, False)
         health.woke()
         assert healthz(port)[0] == 200
 
 
-def test_a_ledger_that_cannot_be_opened_is_told(house: House) -> None:
+def test_a_ledger_that_cannot_be_opened_is_told(world: JobWorld) -> None:
     """What kept the last wake-up from its work stands in the answer."""
-    house.seen()
-    with listening(house) as (health, port):
-        slept(health, house, None, "the ledger is not there")
+    world.seen()
+    with listening(world) as (health, port):
+        slept(health, world, None, "the ledger is not there")
         assert healthz(port) == (
             503,
             {
                 "alive": False,
                 "trouble": "the ledger is not there",
-                "last_wake_up": house.now.isoformat(),
+                "last_wake_up": world.now.isoformat(),
                 "jobs_missed": {},
             },
         )
 
 
-def test_no_other_page_is_served(house: House) -> None:
+def test_no_other_page_is_served(world: JobWorld) -> None:
     """Only the two that the documentation names."""
-    with listening(house) as (_, port), pytest.raises(HTTPError) as found:
+    with listening(world) as (_, port), pytest.raises(HTTPError) as found:
         urlopen(f"http://127.0.0.1:{port}/../etc/passwd", timeout=5)
     with found.value as answer:
         assert answer.code == 404
 
 
-def test_an_address_that_is_taken_is_a_setting_to_correct(house: House) -> None:
+def test_an_address_that_is_taken_is_a_setting_to_correct(world: JobWorld) -> None:
     """A second process on one address ends with words, not with a traceback."""
-    with listening(house) as (health, port):
+    with listening(world) as (health, port):
         second = serving(health, Listen(host="127.0.0.1", port=port))
         with pytest.raises(SettingsError, match="can't be listened on"), second:
             pass
@@ -128,11 +128,11 @@ def handles_open() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_a_thousand_slow_connections_do_not_keep_a_supervisor_out(house: House) -> None:
+def test_a_thousand_slow_connections_do_not_keep_a_supervisor_out(world: JobWorld) -> None:
     """Who says nothing makes room for who asks; and takes no file handles from ledger and mail."""
-    house.seen()
-    with ExitStack() as stack, listening(house) as (health, port):
-        slept(health, house, None)
+    world.seen()
+    with ExitStack() as stack, listening(world) as (health, port):
+        slept(health, world, None)
         handles = handles_open()
         slow = []
         for number in range(1000):
@@ -146,12 +146,12 @@ def test_a_thousand_slow_connections_do_not_keep_a_supervisor_out(house: House) 
 
 
 def test_a_reset_connection_is_no_line_in_the_log(
-    house: House, capfd: pytest.CaptureFixture[str]
+    world: JobWorld, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A probe that slams the door leaves no traceback."""
-    house.seen()
-    with listening(house) as (health, port):
-        slept(health, house, None)
+    world.seen()
+    with listening(world) as (health, port):
+        slept(health, world, None)
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -165,12 +165,12 @@ def test_a_reset_connection_is_no_line_in_the_log(
     [("127.0.0.1:9108", 200), ("localhost", 200), ("[::1]:9108", 200), ("evil.example", 421)],
 )
 def test_only_who_asks_for_this_machine_gets_an_answer(
-    house: House, host: str, status: int
+    world: JobWorld, host: str, status: int
 ) -> None:
     """A web page whose own name was pointed at loopback reads nothing here."""
-    house.seen()
-    with listening(house) as (health, port):
-        slept(health, house, None)
+    world.seen()
+    with listening(world) as (health, port):
+        slept(health, world, None)
         connection = HTTPConnection("127.0.0.1", port, timeout=5)
         connection.request("GET", "/metrics", headers={"Host": host})
         assert connection.getresponse().status == status

@@ -9,13 +9,13 @@ from invites import ledger
 from invites import settings as settings_package
 from invites.due.attempts import Obstacle
 from invites.errors import Exit
-from tests.jobs.conftest import OPERATORS, House, notices, row, subjects
+from tests.jobs.conftest import OPERATORS, JobWorld, notices, row, subjects
 from tests.peers.smtp_server import Fault, ScriptedServer
 
 DAY = timedelta(days=1)
 
 
-def test_a_good_night_is_silent(told: House, relay: ScriptedServer) -> None:
+def test_a_good_night_is_silent(told: JobWorld, relay: ScriptedServer) -> None:
     """Nobody is told of a run that did all of its work."""
     told.roster(row(1))
     told.seen()
@@ -23,7 +23,7 @@ def test_a_good_night_is_silent(told: House, relay: ScriptedServer) -> None:
     assert notices(relay) == []
 
 
-def test_notify_always_tells_of_good_nights_as_well(told: House, relay: ScriptedServer) -> None:
+def test_notify_always_tells_of_good_nights_as_well(told: JobWorld, relay: ScriptedServer) -> None:
     """One mail for each run, with its counts."""
     told.job += "\nnotify_always = true"
     told.load()
@@ -35,7 +35,7 @@ def test_notify_always_tells_of_good_nights_as_well(told: House, relay: Scripted
     assert "new: 1" in notice.get_content()
 
 
-def test_a_notice_says_what_happened_and_what_to_do(told: House, relay: ScriptedServer) -> None:
+def test_a_notice_says_what_happened_and_what_to_do(told: JobWorld, relay: ScriptedServer) -> None:
     """It is a plain mail from the service mailbox, marked as automatic, with problems and remedy."""
     told.roster(row(1).replace("ada@example.org", "nobody"))
     told.seen()
@@ -52,7 +52,7 @@ def test_a_notice_says_what_happened_and_what_to_do(told: House, relay: Scripted
 
 
 def test_another_cause_of_the_same_due_time_is_told_as_well(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """Missing at first, then with a problem: two causes are two notices, each once."""
     told.job += '\nnewest = "2h"'
@@ -67,7 +67,9 @@ def test_another_cause_of_the_same_due_time_is_told_as_well(
     assert len(subjects(relay)) == 2
 
 
-def test_a_notice_that_could_not_go_out_is_tried_again(told: House, relay: ScriptedServer) -> None:
+def test_a_notice_that_could_not_go_out_is_tried_again(
+    told: JobWorld, relay: ScriptedServer
+) -> None:
     """The run's outcome stays what it was; the next attempt's notice is the first to arrive."""
     relay.faults = [Fault("MAIL", "550")]
     told.seen()
@@ -81,7 +83,7 @@ def test_a_notice_that_could_not_go_out_is_tried_again(told: House, relay: Scrip
 
 
 def test_a_catch_up_tells_of_the_nights_that_did_not_happen(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """After an outage the one run is done, and people hear how many due times it stands for."""
     told.roster(row(1))
@@ -96,7 +98,7 @@ def test_a_catch_up_tells_of_the_nights_that_did_not_happen(
 
 
 def test_a_server_that_is_down_is_tried_at_every_wake_up_and_told_once(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """75 leaves the due time open; when the server is back the messages go out once."""
     told.roster(row(1))
@@ -109,7 +111,7 @@ def test_a_server_that_is_down_is_tried_at_every_wake_up_and_told_once(
     assert [one.recipient for one in relay.accepted] == ["ada@example.org"]
 
 
-def test_nobody_is_told_by_a_simulated_clock(told: House, relay: ScriptedServer) -> None:
+def test_nobody_is_told_by_a_simulated_clock(told: JobWorld, relay: ScriptedServer) -> None:
     """`--now` is for trying things out."""
     told.seen()
     told.wake("02:15", simulated=True, to="folder")
@@ -117,7 +119,7 @@ def test_nobody_is_told_by_a_simulated_clock(told: House, relay: ScriptedServer)
 
 
 def test_a_lock_that_is_held_leaves_the_job_due_and_its_state_alone(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """75 without a notice for six hours, then one; the holder's watermark is not overwritten."""
     told.job += '\nretry_for = "20h"'
@@ -139,7 +141,7 @@ def test_a_lock_that_is_held_leaves_the_job_due_and_its_state_alone(
 
 
 def test_a_night_that_mail_itself_kept_from_happening_is_told_when_mail_works_again(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """Closed as missed while nobody could be told; the first wake-up with mail tells it, once."""
     told.job += '\nretry_for = "1h"'
@@ -159,7 +161,7 @@ def test_a_night_that_mail_itself_kept_from_happening_is_told_when_mail_works_ag
 
 
 def test_a_run_in_part_whose_notice_failed_is_told_later(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """A run that needs somebody is not forgotten because its notice met a server that was down."""
     told.deliver, told.job = "folder", told.job + '\ninvalid = "skip"'
@@ -174,7 +176,7 @@ def test_a_run_in_part_whose_notice_failed_is_told_later(
 
 
 def test_a_state_that_lasts_is_one_line_for_cron_and_not_one_each_five_minutes(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """What -q prints is cron's mail: the change of state, with the due time and what ends it."""
     told.roster(row(1))
@@ -187,7 +189,7 @@ def test_a_state_that_lasts_is_one_line_for_cron_and_not_one_each_five_minutes(
     assert "due 2031-02-01 02:15 (UTC), open until 2031-02-01 14:15 (UTC)" in loud[0].getMessage()
 
 
-def test_a_missing_roster_names_the_open_due_time_and_what_ends_it(told: House) -> None:
+def test_a_missing_roster_names_the_open_due_time_and_what_ends_it(told: JobWorld) -> None:
     """Whoever reads the log knows which night waits, for what, and until when."""
     told.seen()
     told.wake("02:15")
@@ -199,7 +201,7 @@ def test_a_missing_roster_names_the_open_due_time_and_what_ends_it(told: House) 
 
 
 def test_a_first_night_after_sends_by_hand_is_told_what_moves_their_meetings(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """The meetings are another scope's; "what to do" is the very command that moves them over."""
     told.roster(row(1))

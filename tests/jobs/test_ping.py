@@ -12,7 +12,7 @@ import pytest
 from invites.errors import Exit
 from invites.jobs import ping
 from tests.jobs.awake import free_port
-from tests.jobs.conftest import House, row
+from tests.jobs.conftest import JobWorld, row
 
 
 class Listener(ThreadingHTTPServer):
@@ -53,68 +53,68 @@ def listening() -> Iterator[Listener]:
 
 
 @pytest.fixture
-def switch(house: House) -> Iterator[Listener]:
-    """Return a listener that the house's job pings under a secret path."""
+def switch(world: JobWorld) -> Iterator[Listener]:
+    """Return a listener that the world's job pings under a secret path."""
     with listening() as listener:
-        house.job += f'\nping = "http://127.0.0.1:{listener.server_address[1]}/s3cret"'
-        house.load()
+        world.job += f'\nping = "http://127.0.0.1:{listener.server_address[1]}/s3cret"'
+        world.load()
         yield listener
 
 
-def test_a_good_run_pings_start_and_success(house: House, switch: Listener) -> None:
+def test_a_good_run_pings_start_and_success(world: JobWorld, switch: Listener) -> None:
     """The URL itself is success, as the usual services have it."""
-    house.roster(row(1))
-    house.seen()
+    world.roster(row(1))
+    world.seen()
     assert switch.paths == []
-    house.wake("02:15")
+    world.wake("02:15")
     assert switch.paths == ["/s3cret/start", "/s3cret"]
 
 
-def test_a_refused_roster_pings_failure(house: House, switch: Listener) -> None:
+def test_a_refused_roster_pings_failure(world: JobWorld, switch: Listener) -> None:
     """A due time that stays open is a failure for whoever watches."""
-    house.seen()
-    house.wake("02:15")
+    world.seen()
+    world.wake("02:15")
     assert switch.paths == ["/s3cret/start", "/s3cret/fail"]
 
 
-def test_a_dry_run_and_a_simulated_clock_ping_nobody(house: House, switch: Listener) -> None:
+def test_a_dry_run_and_a_simulated_clock_ping_nobody(world: JobWorld, switch: Listener) -> None:
     """Trying things out is no sign of life."""
-    house.roster(row(1))
-    house.seen()
-    house.wake("02:15", dry_run=True)
-    house.wake("02:15", simulated=True, to="folder")
+    world.roster(row(1))
+    world.seen()
+    world.wake("02:15", dry_run=True)
+    world.wake("02:15", simulated=True, to="folder")
     assert switch.paths == []
 
 
 def test_a_switch_that_hangs_does_not_hold_the_run_up(
-    house: House, switch: Listener, monkeypatch: pytest.MonkeyPatch
+    world: JobWorld, switch: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run waits a moment, says so without the URL, and does its work."""
     monkeypatch.setattr(ping, "TIMEOUT_SECONDS", 0.2)
     switch.hang.set()
-    house.roster(row(1))
-    house.seen()
-    assert house.one("02:15").exit_code is Exit.DONE
-    failed = [line.getMessage() for line in house.lines if line.event == "ping_failed"]
+    world.roster(row(1))
+    world.seen()
+    assert world.one("02:15").exit_code is Exit.DONE
+    failed = [line.getMessage() for line in world.lines if line.event == "ping_failed"]
     assert len(failed) == 2
     assert not any("s3cret" in text for text in failed)
 
 
-def test_a_switch_that_is_not_there_changes_nothing(house: House) -> None:
+def test_a_switch_that_is_not_there_changes_nothing(world: JobWorld) -> None:
     """Nobody listens: the run is done all the same."""
-    house.job += f'\nping = "http://127.0.0.1:{free_port()}/s3cret"'
-    house.load()
-    house.roster(row(1))
-    house.seen()
-    assert house.one("02:15").exit_code is Exit.DONE
-    assert any(line.event == "ping_failed" for line in house.lines)
+    world.job += f'\nping = "http://127.0.0.1:{free_port()}/s3cret"'
+    world.load()
+    world.roster(row(1))
+    world.seen()
+    assert world.one("02:15").exit_code is Exit.DONE
+    assert any(line.event == "ping_failed" for line in world.lines)
 
 
-def test_a_switch_that_points_elsewhere_is_not_followed(house: House, switch: Listener) -> None:
+def test_a_switch_that_points_elsewhere_is_not_followed(world: JobWorld, switch: Listener) -> None:
     """The secret path goes to the one whom the settings name."""
     with listening() as other:
         switch.location = f"http://127.0.0.1:{other.server_address[1]}/elsewhere"
-        house.roster(row(1))
-        house.seen()
-        assert house.one("02:15").exit_code is Exit.DONE
+        world.roster(row(1))
+        world.seen()
+        assert world.one("02:15").exit_code is Exit.DONE
         assert other.paths == []

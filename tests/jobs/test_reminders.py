@@ -9,15 +9,15 @@ import pytest
 
 from invites import settings as settings_package
 from invites.errors import Exit
-from tests.jobs.conftest import House, parsed, row
+from tests.jobs.conftest import JobWorld, parsed, row
 from tests.peers.smtp_server import Accepted, Fault, ScriptedServer
 
 MEETING = "2031-02-03 09:00"
 
 
 @pytest.fixture
-def reminding(told: House) -> House:
-    """Give a house that reminds a day and an hour before, and has invited two people."""
+def reminding(told: JobWorld) -> JobWorld:
+    """Give a world that reminds a day and an hour before, and has invited two people."""
     told.job += '\nreminders = ["24h", "1h"]'
     told.load()
     told.roster(row(1, start=MEETING), row(1, "bob", start=MEETING))
@@ -41,14 +41,14 @@ def reminded(relay: ScriptedServer) -> list[Accepted]:
     ]
 
 
-def at(house: House, day: int, time: str) -> None:
+def at(world: JobWorld, day: int, time: str) -> None:
     """Wake up in February 2031."""
-    house.now = house.now.replace(day=day)
-    house.wake(time)
+    world.now = world.now.replace(day=day)
+    world.wake(time)
 
 
 def test_each_reminder_goes_out_once_with_the_same_link(
-    reminding: House, relay: ScriptedServer
+    reminding: JobWorld, relay: ScriptedServer
 ) -> None:
     """A day before and an hour before, to both, with the link of the invitation."""
     invited = {one.recipient: link(one) for one in relay.accepted}
@@ -65,7 +65,7 @@ def test_each_reminder_goes_out_once_with_the_same_link(
 
 
 def test_a_reminder_stands_in_the_thread_of_its_invitation(
-    reminding: House, relay: ScriptedServer
+    reminding: JobWorld, relay: ScriptedServer
 ) -> None:
     """Mail programs show it below the invitation, which it answers."""
     invited = {one.recipient: one.message_id for one in relay.accepted}
@@ -77,7 +77,9 @@ def test_a_reminder_stands_in_the_thread_of_its_invitation(
         assert header["In-Reply-To"] == header["References"] == invited[one.recipient]
 
 
-def test_a_reminder_says_when_the_meeting_starts(reminding: House, relay: ScriptedServer) -> None:
+def test_a_reminder_says_when_the_meeting_starts(
+    reminding: JobWorld, relay: ScriptedServer
+) -> None:
     """As seen from when it is sent, in the zone that times are shown in."""
     at(reminding, 2, "09:00")
     at(reminding, 3, "08:00")
@@ -88,7 +90,7 @@ def test_a_reminder_says_when_the_meeting_starts(reminding: House, relay: Script
     ]
 
 
-def test_a_reminder_is_no_calendar_message(reminding: House, relay: ScriptedServer) -> None:
+def test_a_reminder_is_no_calendar_message(reminding: JobWorld, relay: ScriptedServer) -> None:
     """It is a mail with text and HTML alone, for the entry is in the calendar already."""
     at(reminding, 2, "09:00")
     kinds = {part.get_content_type() for part in parsed(reminded(relay)[0].content).walk()}
@@ -96,7 +98,7 @@ def test_a_reminder_is_no_calendar_message(reminding: House, relay: ScriptedServ
 
 
 def test_of_several_reminders_that_are_due_only_the_last_is_sent(
-    reminding: House, relay: ScriptedServer
+    reminding: JobWorld, relay: ScriptedServer
 ) -> None:
     """After an outage over the first, the hour's reminder stands for both."""
     at(reminding, 3, "08:30")
@@ -105,14 +107,14 @@ def test_of_several_reminders_that_are_due_only_the_last_is_sent(
 
 
 def test_nobody_is_reminded_of_a_meeting_that_began(
-    reminding: House, relay: ScriptedServer
+    reminding: JobWorld, relay: ScriptedServer
 ) -> None:
     """At the start it is too late."""
     at(reminding, 3, "09:00")
     assert reminded(relay) == []
 
 
-def test_who_was_withdrawn_is_not_reminded(reminding: House, relay: ScriptedServer) -> None:
+def test_who_was_withdrawn_is_not_reminded(reminding: JobWorld, relay: ScriptedServer) -> None:
     """A cancelled meeting has no reminder, though its invitation was sent."""
     reminding.now = reminding.now.replace(day=2)
     cancelled = [f"{row(1, name, start=MEETING)[:-1]},cancelled\n" for name in ("ada", "bob")]
@@ -127,7 +129,7 @@ def test_who_was_withdrawn_is_not_reminded(reminding: House, relay: ScriptedServ
 
 
 def test_a_reminder_that_is_refused_for_now_is_tried_again(
-    reminding: House, relay: ScriptedServer
+    reminding: JobWorld, relay: ScriptedServer
 ) -> None:
     """Deferred is not sent: the next wake-up tries again, and only for that one."""
     relay.faults = [Fault("RCPT", "450", times=2, only="bob@example.org")]
@@ -143,7 +145,7 @@ def test_a_reminder_that_is_refused_for_now_is_tried_again(
 
 
 def test_a_long_run_sends_reminders_between_its_messages(
-    reminding: House, relay: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    reminding: JobWorld, relay: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the night's messages go out, who is to be reminded does not wait for the last one."""
     monkeypatch.setattr("invites.jobs.wake.REMIND_EVERY_SECONDS", 0.0)
@@ -157,13 +159,13 @@ def test_a_long_run_sends_reminders_between_its_messages(
     assert len(reminded(relay)) == 2
 
 
-def _set(house: House, time: str) -> None:
+def _set(world: JobWorld, time: str) -> None:
     hour, minute = map(int, time.split(":"))
-    house.now = house.now.replace(hour=hour, minute=minute)
+    world.now = world.now.replace(hour=hour, minute=minute)
 
 
 def test_who_waits_for_an_update_is_not_reminded_of_the_old_time(
-    reminding: House, relay: ScriptedServer
+    reminding: JobWorld, relay: ScriptedServer
 ) -> None:
     """While a deferred update says that the meeting was moved, a reminder would send people wrong."""
     moved = MEETING.replace("09:00", "10:00")
@@ -180,7 +182,7 @@ def test_who_waits_for_an_update_is_not_reminded_of_the_old_time(
 
 
 def test_a_reminder_has_the_same_link_or_does_not_go_out(
-    reminding: House, relay: ScriptedServer
+    reminding: JobWorld, relay: ScriptedServer
 ) -> None:
     """By another secret it would be another link: that waits for the run that sends it.
 

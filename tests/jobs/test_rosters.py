@@ -11,7 +11,7 @@ from invites.due.attempts import Obstacle
 from invites.errors import Exit
 from invites.roster.csv_file import read_table
 from invites.roster.table import Table
-from tests.jobs.conftest import HEADER, START, House, notices, row, subjects
+from tests.jobs.conftest import HEADER, START, JobWorld, notices, row, subjects
 from tests.peers.smtp_server import ScriptedServer
 
 MINUTES = timedelta(minutes=1)
@@ -22,12 +22,12 @@ KEEP = '\n[delivery]\nkeep_batches = "9999d"\n'
 """Batches are dated by the disk's clock, which is years behind the nights of these tests."""
 
 
-def test_a_roster_that_is_still_written_when_the_hour_strikes_is_waited_for(told: House) -> None:
+def test_a_roster_that_is_still_written_when_the_hour_strikes_is_waited_for(told: JobWorld) -> None:
     """Half a file at 02:15, the whole one later: exit 6 without a notice, then one good run."""
     told.seen()
     half = told.roster(*TWENTY[:7], age=5 * MINUTES)
     told.now += timedelta(hours=1, minutes=15)
-    half.write_text(HEADER + "".join(TWENTY[:7]) + TWENTY[7][:20], encoding="utf-8")
+    half.write_text(HEADER + "\n" + "".join(TWENTY[:7]) + TWENTY[7][:20], encoding="utf-8")
     told.touch(half, timedelta(seconds=1))
     outcome = told.one("02:15")
     assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Obstacle.ROSTER_MOVES)
@@ -39,12 +39,12 @@ def test_a_roster_that_is_still_written_when_the_hour_strikes_is_waited_for(told
 
 
 def test_a_roster_without_its_last_line_end_is_refused_until_it_is_whole(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """A cut file that lies still is exit 3, told once, and tried again when it changed."""
     told.seen()
     path = told.roster(row(1))
-    path.write_text(HEADER + row(1).rstrip("\n"), encoding="utf-8")
+    path.write_text(HEADER + "\n" + row(1).rstrip("\n"), encoding="utf-8")
     told.touch(path, HOURS)
     outcome = told.one("02:15")
     assert (outcome.exit_code, outcome.cause) == (Exit.ROSTER, Obstacle.ROSTER)
@@ -57,11 +57,11 @@ def test_a_roster_without_its_last_line_end_is_refused_until_it_is_whole(
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "the file is empty"), (HEADER.encode(), "no row"), (None, "no such file")],
+    [(b"", "the file is empty"), (f"{HEADER}\n".encode(), "no row"), (None, "no such file")],
     ids=["empty", "header alone", "missing"],
 )
 def test_a_roster_that_says_nothing_withdraws_nobody(
-    told: House, relay: ScriptedServer, content: bytes | None, said: str
+    told: JobWorld, relay: ScriptedServer, content: bytes | None, said: str
 ) -> None:
     """An empty file, one without rows and a missing one are refused with 3; all else stays."""
     path = told.roster(row(1))
@@ -81,7 +81,7 @@ def test_a_roster_that_says_nothing_withdraws_nobody(
 
 
 def test_a_roster_that_lost_nine_tenths_withdraws_nobody_before_a_yes(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """Exit 6, one notice that names the command; the yes is bound to this roster's digest."""
     told.roster(*TWENTY)
@@ -103,7 +103,7 @@ def test_a_roster_that_lost_nine_tenths_withdraws_nobody_before_a_yes(
     assert told.state().open is None
 
 
-def test_too_many_updates_at_once_want_a_yes(told: House, relay: ScriptedServer) -> None:
+def test_too_many_updates_at_once_want_a_yes(told: JobWorld, relay: ScriptedServer) -> None:
     """A retitled roster trips the change guard; `--accept` lets the updates out."""
     many = [row(number, f"person{number}") for number in range(30)]
     told.roster(*many)
@@ -119,7 +119,7 @@ def test_too_many_updates_at_once_want_a_yes(told: House, relay: ScriptedServer)
     assert told.one("02:20", accept=outcome.run.plan.accept_code).counts["updated"] == 30
 
 
-def test_an_export_that_did_not_come_is_a_finding(told: House, relay: ScriptedServer) -> None:
+def test_an_export_that_did_not_come_is_a_finding(told: JobWorld, relay: ScriptedServer) -> None:
     """A file older than `newest` is exit 6, and is tried again when another one comes."""
     told.job += '\nnewest = "26h"'
     told.load()
@@ -132,17 +132,17 @@ def test_an_export_that_did_not_come_is_a_finding(told: House, relay: ScriptedSe
     assert told.one("02:20").exit_code is Exit.DONE
 
 
-def test_a_pattern_means_its_newest_file(house: House) -> None:
+def test_a_pattern_means_its_newest_file(world: JobWorld) -> None:
     """Of several exports the latest is the night's."""
-    house.roster(row(1, "old"), name="monday.csv", age=9 * HOURS)
-    house.roster(row(1, "new"), name="a-later-one.csv", age=2 * HOURS)
-    house.seen()
-    house.wake("02:15")
-    assert house.invited() == ["new@example.org"]
+    world.roster(row(1, "old"), name="monday.csv", age=9 * HOURS)
+    world.roster(row(1, "new"), name="a-later-one.csv", age=2 * HOURS)
+    world.seen()
+    world.wake("02:15")
+    assert world.invited() == ["new@example.org"]
 
 
 def test_a_due_time_that_stays_refused_is_closed_as_missed(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """After `retry_for` it is given up and told; the next night runs as set."""
     told.seen()
@@ -161,7 +161,7 @@ def test_a_due_time_that_stays_refused_is_closed_as_missed(
 
 
 def test_rows_that_are_left_out_withdraw_nobody_from_their_meeting(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """`invalid = "skip"`: exit 4, the due time is done, people hear of it, and all keep theirs."""
     told.job += '\ninvalid = "skip"'
@@ -182,32 +182,32 @@ def test_rows_that_are_left_out_withdraw_nobody_from_their_meeting(
     ]
 
 
-def test_meetings_beyond_the_horizon_wait_for_their_night(house: House) -> None:
+def test_meetings_beyond_the_horizon_wait_for_their_night(world: JobWorld) -> None:
     """Each goes out on the first night inside the horizon, counted from the due time."""
-    house.job = 'horizon = "21d"'
-    house.sections = KEEP
-    house.load()
-    house.roster(row(1, "near", start="2031-02-10 09:00"), row(2, "far", start="2031-02-23 09:00"))
-    house.seen()
-    house.wake("02:15")
-    assert house.invited() == ["near@example.org"]
-    house.wake(house.now + timedelta(days=1))
-    assert house.invited() == ["near@example.org"]
-    house.wake(house.now + timedelta(days=1))
-    assert house.invited() == ["far@example.org", "near@example.org"]
+    world.job = 'horizon = "21d"'
+    world.sections = KEEP
+    world.load()
+    world.roster(row(1, "near", start="2031-02-10 09:00"), row(2, "far", start="2031-02-23 09:00"))
+    world.seen()
+    world.wake("02:15")
+    assert world.invited() == ["near@example.org"]
+    world.wake(world.now + timedelta(days=1))
+    assert world.invited() == ["near@example.org"]
+    world.wake(world.now + timedelta(days=1))
+    assert world.invited() == ["far@example.org", "near@example.org"]
 
 
-def test_a_folder_job_makes_email_ready_batches(house: House) -> None:
+def test_a_folder_job_makes_email_ready_batches(world: JobWorld) -> None:
     """New, changed and withdrawn messages lie in the night's batch with a manifest."""
-    house.sections = f"{KEEP}[guard]\nwithdraw_after = 1\n"
-    house.load()
-    house.roster(row(1), row(2, "bob"), row(3, "eve"))
-    house.seen()
-    house.wake("02:15")
-    house.now += timedelta(days=1)
-    house.roster(row(1), row(2, "bob").replace("Meeting", "Session"), row(4, "new"))
-    house.wake("02:15")
-    first, second = house.batches()
+    world.sections = f"{KEEP}[guard]\nwithdraw_after = 1\n"
+    world.load()
+    world.roster(row(1), row(2, "bob"), row(3, "eve"))
+    world.seen()
+    world.wake("02:15")
+    world.now += timedelta(days=1)
+    world.roster(row(1), row(2, "bob").replace("Meeting", "Session"), row(4, "new"))
+    world.wake("02:15")
+    first, second = world.batch_folders()
     assert {path.name for path in first.iterdir()} >= {"manifest.csv"}
     assert len(list(second.rglob("*.eml"))) == 3
     methods = (second / "manifest.csv").read_text(encoding="utf-8")
@@ -216,11 +216,11 @@ def test_a_folder_job_makes_email_ready_batches(house: House) -> None:
 
 
 def test_a_roster_that_changes_while_it_is_read_is_not_sent(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody uploads the next one in that very moment: exit 6, and the next wake-up reads it."""
-    path = house.roster(row(1))
-    house.seen()
+    path = world.roster(row(1))
+    world.seen()
 
     def read_and_overtaken(source: Path, *, encoding: str, sheet: str) -> Table:
         table = read_table(source, encoding=encoding, sheet=sheet)
@@ -228,42 +228,42 @@ def test_a_roster_that_changes_while_it_is_read_is_not_sent(
             file.write(row(2))
         return table
 
-    with monkeypatch.context() as world:
-        world.setattr("invites.roster.source.read_table", read_and_overtaken)
-        outcome = house.one("02:15")
+    with monkeypatch.context() as patched:
+        patched.setattr("invites.roster.source.read_table", read_and_overtaken)
+        outcome = world.one("02:15")
     assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Obstacle.ROSTER_MOVES)
-    assert house.invited() == []
-    house.touch(path, 2 * MINUTES)
-    assert house.one("02:20").counts["sent"] == 2
+    assert world.invited() == []
+    world.touch(path, 2 * MINUTES)
+    assert world.one("02:20").counts["sent"] == 2
 
 
-def test_who_is_missing_is_counted_once_for_a_due_time(house: House) -> None:
+def test_who_is_missing_is_counted_once_for_a_due_time(world: JobWorld) -> None:
     """A forced run of the same night is no second night: nobody is withdrawn by it."""
-    house.roster(row(1), row(1, "bob"), row(2), row(3))
-    house.seen()
-    house.wake("02:15")
-    house.now += timedelta(days=1)
-    house.roster(row(1), row(2), row(3))
-    assert house.one("02:15").counts["withdrawn"] == 0
-    assert house.one("20:00", jobs=("nightly",), force=True).counts["withdrawn"] == 0
-    assert house.one(house.now + timedelta(hours=7)).counts["withdrawn"] == 1
+    world.roster(row(1), row(1, "bob"), row(2), row(3))
+    world.seen()
+    world.wake("02:15")
+    world.now += timedelta(days=1)
+    world.roster(row(1), row(2), row(3))
+    assert world.one("02:15").counts["withdrawn"] == 0
+    assert world.one("20:00", jobs=("nightly",), force=True).counts["withdrawn"] == 0
+    assert world.one(world.now + timedelta(hours=7)).counts["withdrawn"] == 1
 
 
-def test_the_horizon_counts_from_the_due_time(house: House) -> None:
+def test_the_horizon_counts_from_the_due_time(world: JobWorld) -> None:
     """However late a run is, it sends what the night would have sent."""
-    house.job = 'horizon = "21d"'
-    house.load()
-    house.roster(row(1, start="2031-02-22 09:00"))
-    house.seen()
-    outcome = house.one("23:00")
+    world.job = 'horizon = "21d"'
+    world.load()
+    world.roster(row(1, start="2031-02-22 09:00"))
+    world.seen()
+    outcome = world.one("23:00")
     assert (outcome.counts["new"], outcome.counts["held"]) == (0, 1)
 
 
-def test_force_waits_for_a_roster_that_is_still_being_written(house: House) -> None:
+def test_force_waits_for_a_roster_that_is_still_being_written(world: JobWorld) -> None:
     """Whoever runs a job by hand waits out `settle`, and need not call again."""
-    house.seen()
-    house.now = START + timedelta(hours=3)
-    house.roster(row(1), age=timedelta(seconds=20))
-    outcome = house.one(jobs=("nightly",), force=True)
+    world.seen()
+    world.now = START + timedelta(hours=3)
+    world.roster(row(1), age=timedelta(seconds=20))
+    outcome = world.one(jobs=("nightly",), force=True)
     assert outcome.exit_code is Exit.DONE
-    assert house.now == START + timedelta(hours=3, seconds=40)
+    assert world.now == START + timedelta(hours=3, seconds=40)

@@ -14,23 +14,23 @@ import pytest
 from invites import ledger
 from invites.ledger.history import past_messages
 from tests.jobs.awake import Awake, eventually, free_port, healthz, metrics
-from tests.jobs.conftest import House, row, with_relay
+from tests.jobs.conftest import JobWorld, row, with_relay
 from tests.peers.postgresql import PostgreSQL
 from tests.peers.smtp_server import Fault, ScriptedServer
 
 PEOPLE = [row(number, f"person{number}") for number in range(12)]
 
 
-def real_house(folder: Path, relay: ScriptedServer, **facts: str) -> House:
-    """Return a house by the real clock whose job has been due since the last full hour."""
+def real_house(folder: Path, relay: ScriptedServer, **facts: str) -> JobWorld:
+    """Return a world by the real clock whose job has been due since the last full hour."""
     now = datetime.now(UTC)
     at = f"{now - timedelta(minutes=30):%H}:00"
     sections = with_relay(relay) + facts.pop("sections", "")
-    house = House(folder, sections=sections, deliver="smtp", at=at, **facts)  # type: ignore[arg-type]
-    house.now = now - timedelta(days=1)
-    house.seen()
-    house.now = now
-    return house
+    world = JobWorld(folder=folder, sections=sections, deliver="smtp", at=at, **facts)  # type: ignore[arg-type]
+    world.now = now - timedelta(days=1)
+    world.seen()
+    world.now = now
+    return world
 
 
 def slowly(_content: bytes) -> None:
@@ -43,9 +43,9 @@ def receivers(relay: ScriptedServer) -> Counter[str]:
     return Counter(one.recipient for one in relay.accepted)
 
 
-def sent(house: House) -> int:
+def sent(world: JobWorld) -> int:
     """Return how many messages the ledger has as sent."""
-    with ledger.open_ledger(house.settings.ledger.url, lock=False) as opened:
+    with ledger.open_ledger(world.settings.ledger.url, lock=False) as opened:
         return sum(message.state == "sent" for message in past_messages(opened))
 
 
@@ -58,14 +58,14 @@ def test_it_delivers_at_a_due_minute_and_stops_with_the_message_in_hand_sent(
     """
     port = free_port()
     due = (datetime.now(UTC) + timedelta(seconds=8)).replace(second=0) + timedelta(minutes=1)
-    house = House(
-        tmp_path,
+    world = JobWorld(
+        folder=tmp_path,
         sections=with_relay(relay) + f'\n[schedule]\nlisten = "127.0.0.1:{port}"\n',
         deliver="smtp",
         at=f"{due:%H:%M}",
         now=datetime.now(UTC),
     )
-    house.roster(*PEOPLE)
+    world.roster(*PEOPLE)
     relay.on_content = slowly
     with Awake(tmp_path) as awake:
         awake.says("event=started")
@@ -86,7 +86,7 @@ def test_it_delivers_at_a_due_minute_and_stops_with_the_message_in_hand_sent(
         awake.signal(signal.SIGTERM)
         assert awake.ends(within=8) == 75
     assert 2 <= len(relay.accepted) < len(PEOPLE)
-    assert sent(house) == len(relay.accepted), "what was in hand was sent and written down"
+    assert sent(world) == len(relay.accepted), "what was in hand was sent and written down"
 
     relay.on_content = None
     with Awake(tmp_path, "second") as awake:
@@ -101,13 +101,13 @@ def test_it_delivers_at_a_due_minute_and_stops_with_the_message_in_hand_sent(
 
 def test_it_drains_what_was_deferred(tmp_path: Path, relay: ScriptedServer) -> None:
     """A message that the server did not take for now goes out at a later wake-up, once."""
-    house = real_house(tmp_path, relay)
+    world = real_house(tmp_path, relay)
     relay.faults = [Fault("RCPT", "450", times=1)]
-    house.now -= timedelta(minutes=10)
-    house.roster(row(1))
-    outcome = house.one(jobs=("nightly",), force=True)
+    world.now -= timedelta(minutes=10)
+    world.roster(row(1))
+    outcome = world.one(jobs=("nightly",), force=True)
     assert outcome.counts["deferred"] == 1
-    house.roster(row(1), age=timedelta(hours=1))
+    world.roster(row(1), age=timedelta(hours=1))
     with Awake(tmp_path) as awake:
         eventually(lambda: len(relay.accepted) == 1)
         awake.signal(signal.SIGTERM)
@@ -134,8 +134,8 @@ def test_of_two_schedules_one_works_and_the_other_leaves_it_the_lock(
     tmp_path: Path, relay: ScriptedServer, url: str
 ) -> None:
     """Both find the same job due; everybody gets one message, and the loser says that it waits."""
-    house = real_house(tmp_path, relay, url=url)
-    house.roster(*PEOPLE)
+    world = real_house(tmp_path, relay, url=url)
+    world.roster(*PEOPLE)
     relay.on_content = slowly
     with Awake(tmp_path, "one") as one:
         eventually(lambda: relay.commands)
@@ -147,15 +147,15 @@ def test_of_two_schedules_one_works_and_the_other_leaves_it_the_lock(
             assert one.ends(within=8) == 0
             assert two.ends(within=8) == 0
     assert receivers(relay) == {f"person{number}@example.org": 1 for number in range(12)}
-    assert house.wake(datetime.now(UTC)).outcomes == ()
+    assert world.wake(datetime.now(UTC)).outcomes == ()
 
 
 def test_after_kill_minus_nine_in_the_middle_of_a_night_the_next_start_goes_on(
     tmp_path: Path, relay: ScriptedServer
 ) -> None:
     """Nobody is lost; at most the message in hand comes twice, with the same Message-ID."""
-    house = real_house(tmp_path, relay)
-    house.roster(*PEOPLE)
+    world = real_house(tmp_path, relay)
+    world.roster(*PEOPLE)
     relay.on_content = slowly
     with Awake(tmp_path) as awake:
         eventually(lambda: len(relay.accepted) >= 3)
@@ -170,14 +170,14 @@ def test_after_kill_minus_nine_in_the_middle_of_a_night_the_next_start_goes_on(
     assert len(got) == len(PEOPLE)
     assert sum(got.values()) <= len(PEOPLE) + 1
     assert len(set(relay.ids())) == len(PEOPLE)
-    assert house.state().open is None
+    assert world.state().open is None
 
 
 def test_it_does_not_start_without_what_its_jobs_need(tmp_path: Path) -> None:
     """A missing ledger ends it at once with 5, before a supervisor takes it for alive."""
-    house = House(tmp_path)
+    world = JobWorld(folder=tmp_path)
     (tmp_path / "invites.db").unlink()
-    house.load()
+    world.load()
     with Awake(tmp_path) as awake:
         assert awake.ends(within=20) == 5
     assert "found no ledger" in awake.log

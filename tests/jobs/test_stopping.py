@@ -12,7 +12,7 @@ from invites.due.attempts import Obstacle
 from invites.errors import Exit, TryAgainError
 from invites.jobs.schedule import Schedule
 from invites.sending import Effects
-from tests.jobs.conftest import House, row, subjects
+from tests.jobs.conftest import JobWorld, row, subjects
 from tests.peers.postgresql import PostgreSQL
 from tests.peers.smtp_server import ScriptedServer
 
@@ -20,7 +20,7 @@ PEOPLE = [row(number, f"person{number}") for number in range(8)]
 
 
 def test_a_signal_finishes_the_message_in_hand_and_the_next_wake_up_goes_on(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """75 and no notice; what was sent stays sent, the rest goes out once."""
     told.roster(*PEOPLE)
@@ -39,7 +39,7 @@ def test_a_signal_finishes_the_message_in_hand_and_the_next_wake_up_goes_on(
 
 
 def test_a_job_that_a_signal_kept_from_beginning_stays_due(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """The second of two due jobs is 75 as well, and nothing is written of it."""
     told.job += '\n[[job]]\nname = "second"\nroster = "rosters/*.csv"\nat = "02:15"\n'
@@ -71,7 +71,7 @@ class NobodyCalls:
 
 
 def test_a_ledger_that_vanished_is_told_once_for_each_due_time(
-    told: House, relay: ScriptedServer
+    told: JobWorld, relay: ScriptedServer
 ) -> None:
     """There is nothing to write down in; the schedule itself remembers whom it told."""
     schedule = Schedule(
@@ -99,15 +99,15 @@ def test_a_ledger_that_vanished_is_told_once_for_each_due_time(
 def test_a_ledger_server_that_dies_in_a_night_leaves_the_job_due(tmp_path: Path) -> None:
     """It is told as a server that is down (75); the next wake-up does the work."""
     with PostgreSQL() as server:
-        house = House(tmp_path, url=server.url())
-        house.roster(row(1))
-        house.seen()
-        house.on_message = server.stop
+        world = JobWorld(folder=tmp_path, url=server.url())
+        world.roster(row(1))
+        world.seen()
+        world.on_message = server.stop
         with pytest.raises(TryAgainError, match="its lock is lost"):
-            house.wake("02:15")
-        (told,) = (line for line in house.lines if line.event == "job_open")
+            world.wake("02:15")
+        (told,) = (line for line in world.lines if line.event == "job_open")
         assert (told.facts["exit"], told.facts["cause"]) == (75, "server")
-        house.on_message = lambda: None
+        world.on_message = lambda: None
         server.start()
-        assert house.one("02:20").exit_code is Exit.DONE
-        assert house.invited() == ["ada@example.org"]
+        assert world.one("02:20").exit_code is Exit.DONE
+        assert world.invited() == ["ada@example.org"]

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from invites.errors import MessageFaultError
+from tests.factory import Factory
 from tests.messages.planting import Alter, meeting, planting
-from tests.workshop import Workshop
 
 
 @pytest.fixture
-def planted(workshop: Workshop, tmp_path: Path) -> Callable[..., MessageFaultError]:
+def planted(factory: Factory, tmp_path: Path) -> Callable[..., MessageFaultError]:
     """Give what builds a meeting of two with a fault planted, and returns the error."""
 
     def planting_it(alter: Alter, *, only: str = "") -> MessageFaultError:
-        composer = workshop.composer(planting(alter, only=only))
+        composer = factory.composer(planting(alter, only=only))
         with pytest.raises(MessageFaultError) as caught:
-            workshop.build(tmp_path / "out", meeting(workshop), composer=composer)
+            factory.build(tmp_path / "out", meeting(factory), composer=composer)
         return caught.value
 
     return planting_it

@@ -13,7 +13,7 @@ from invites.jitsi.links import Links
 from invites.messages import Composer
 from invites.messages.calendar import folded
 from invites.model import Attendee, Invitation, Meeting, Room
-from tests.workshop import KEY, SERVER, Workshop, with_calendar, with_part
+from tests.factory import KEY, SERVER, Factory, with_calendar, with_part
 
 EVE = Attendee(
     name="Eve", email="eve@example.org", mailbox="eve@example.org", address="eve@example.org"
@@ -174,11 +174,11 @@ def planting(alter: Alter, *, only: str) -> type[Composer]:
     return Planting
 
 
-def meeting(workshop: Workshop) -> Meeting:
+def meeting(factory: Factory) -> Meeting:
     """Return the meeting of two, with a host."""
     ada, bob = (
         Attendee(name=name, email=mailbox, mailbox=mailbox, address=mailbox)
         for name, mailbox in (("ada", "ada@example.org"), ("bob", "bob@example.org"))
     )
     host = {"organizer_name": "Olive Sample", "organizer_email": "olive@example.org"}
-    return workshop.meeting(ada, bob, **host)
+    return factory.meeting(ada, bob, **host)

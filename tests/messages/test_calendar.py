@@ -26,8 +26,8 @@ from invites.messages.calendar import (
 )
 from invites.model import Attendance, Kind, Revision, Status
 from invites.templating import Slot
+from tests.factory import START, Factory
 from tests.judges import octets
-from tests.workshop import START, Workshop
 
 LINK = "https://meet.example.com/planning?jwt=e30.e30.c2lnbmF0dXJl"
 HOSTILE = [
@@ -73,16 +73,14 @@ def shown(text: str) -> str:
     return one_line(text).replace('"', "'").replace("\\", "/").strip()
 
 
-def facts_with(
-    workshop: Workshop, *, notes: tuple[str | Slot, ...] = (), **facts: Any
-) -> EventFacts:
+def facts_with(factory: Factory, *, notes: tuple[str | Slot, ...] = (), **facts: Any) -> EventFacts:
     """Return an event's facts; `facts` are the meeting's or the event's."""
     ours = {key: facts.pop(key) for key in ("place", "organizer_name", "revision") if key in facts}
     return EventFacts(
         **{
-            "meeting": workshop.meeting(**facts),
+            "meeting": factory.meeting(**facts),
             "uid": "5cd3ae5f-1c5b-5a1e-8f53-3b1a0e0f2f6a",
-            "revision": workshop.revision,
+            "revision": factory.revision,
             "organizer_name": "Meetings",
             "organizer_mailbox": "meetings@example.com",
             "place": "Jitsi Meet: planning (meet.example.com)",
@@ -141,16 +139,16 @@ def test_a_parameter_reads_back(text: str) -> None:
 
 @given(title=ANYTHING, name=ANYTHING, host=ANYTHING, notes=ANYTHING, place=ANYTHING)
 def test_no_value_adds_a_line_to_the_event(
-    workshop: Workshop, title: str, name: str, host: str, notes: str, place: str
+    factory: Factory, title: str, name: str, host: str, notes: str, place: str
 ) -> None:
     """The object has the lines of a harmless one, and no octet of it is wrong."""
-    facts = facts_with(workshop, title=title, organizer_name=host, notes=[notes], place=place)
+    facts = facts_with(factory, title=title, organizer_name=host, notes=[notes], place=place)
     link = LINK + "x" * 250
-    ics = EventSkeleton(facts).filled(workshop.attendee(name=name), link, {})
+    ics = EventSkeleton(facts).filled(factory.attendee(name=name), link, {})
     assert octets.faults(ics) == []
-    harmless = EventSkeleton(facts_with(workshop, notes=["x"]))
+    harmless = EventSkeleton(facts_with(factory, notes=["x"]))
     unfolded = [
-        one.replace(b"\r\n ", b"") for one in (ics, harmless.filled(workshop.attendee(), link, {}))
+        one.replace(b"\r\n ", b"") for one in (ics, harmless.filled(factory.attendee(), link, {}))
     ]
     ours, theirs = ([re.split(b"[:;]", line)[0] for line in one.split(b"\r\n")] for one in unfolded)
     assert ours == theirs
@@ -164,19 +162,19 @@ def test_no_value_adds_a_line_to_the_event(
 
 
 @given(value=ANYTHING)
-def test_a_value_in_the_notes_is_filled_in_as_text(workshop: Workshop, value: str) -> None:
+def test_a_value_in_the_notes_is_filled_in_as_text(factory: Factory, value: str) -> None:
     """A slot's value is escaped and folded like the rest."""
-    skeleton = EventSkeleton(facts_with(workshop, notes=("\n\nFor ", Slot("name"), ": hello")))
-    ics = skeleton.filled(workshop.attendee(), LINK, {"name": value})
+    skeleton = EventSkeleton(facts_with(factory, notes=("\n\nFor ", Slot("name"), ": hello")))
+    ics = skeleton.filled(factory.attendee(), LINK, {"name": value})
     assert octets.faults(ics) == []
     assert str(event_of(ics)["description"]) == f"{LINK}\n\nFor {several_lines(value)}: hello"
 
 
-def test_vobject_reads_the_same_texts(workshop: Workshop) -> None:
+def test_vobject_reads_the_same_texts(factory: Factory) -> None:
     """A second parser agrees on quotes, commas, semicolons, line ends and emoji."""
     text = 'a "b", c; d: e\\ 🚀 é'
-    facts = facts_with(workshop, title=text, notes=["\n\n" + text + "\nend"])
-    ics = EventSkeleton(facts).filled(workshop.attendee(name=text), LINK, {})
+    facts = facts_with(factory, title=text, notes=["\n\n" + text + "\nend"])
+    ics = EventSkeleton(facts).filled(factory.attendee(name=text), LINK, {})
     event = vobject.readOne(ics.decode()).vevent
     assert event.summary.value == text
     assert event.description.value == f"{LINK}\n\n{text}\nend"
@@ -203,9 +201,9 @@ def test_an_address_becomes_one_mailto_uri(mailbox: str, uri: str) -> None:
 
 
 @pytest.mark.parametrize("mailbox", ["r&d@example.org", "a=b@example.org", "o'brien@example.org"])
-def test_an_attendee_stands_raw_wherever_the_uri_parses(workshop: Workshop, mailbox: str) -> None:
+def test_an_attendee_stands_raw_wherever_the_uri_parses(factory: Factory, mailbox: str) -> None:
     """Percent-encoded, Thunderbird does not know its own user."""
-    line = attendee_line(workshop.attendee(mailbox=mailbox)).replace(b"\r\n ", b"").decode()
+    line = attendee_line(factory.attendee(mailbox=mailbox)).replace(b"\r\n ", b"").decode()
     assert line.endswith(f":mailto:{mailbox}\r\n")
     assert "EMAIL=" not in line
 
@@ -219,13 +217,13 @@ def test_an_attendee_stands_raw_wherever_the_uri_parses(workshop: Workshop, mail
     ],
 )
 def test_an_attendee_whose_uri_is_encoded_has_the_address_beside_it(
-    workshop: Workshop, mailbox: str, written: str
+    factory: Factory, mailbox: str, written: str
 ) -> None:
     """EMAIL (RFC 7986 6.2), and another parser reads both."""
-    person = workshop.attendee(mailbox=mailbox)
+    person = factory.attendee(mailbox=mailbox)
     line = attendee_line(person).replace(b"\r\n ", b"").decode()
     assert line.endswith(written)
-    ics = EventSkeleton(facts_with(workshop)).filled(person, LINK, {})
+    ics = EventSkeleton(facts_with(factory)).filled(person, LINK, {})
     read = Calendar.from_ical(ics).walk("VEVENT")[0]["attendee"]
     assert unquote(read) == f"mailto:{mailbox}"
     assert read.params["EMAIL"] == mailbox
@@ -241,10 +239,10 @@ def test_an_attendee_whose_uri_is_encoded_has_the_address_beside_it(
     ],
 )
 def test_the_attendee_line_is_the_documented_one(
-    workshop: Workshop, role: str, attendance: Attendance, *, moderator: bool
+    factory: Factory, role: str, attendance: Attendance, *, moderator: bool
 ) -> None:
     """Its parameters in their order, with ROLE from moderator and attendance."""
-    line = attendee_line(workshop.attendee(moderator=moderator, attendance=attendance))
+    line = attendee_line(factory.attendee(moderator=moderator, attendance=attendance))
     assert line.replace(b"\r\n ", b"") == (
         f"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE={role};PARTSTAT=NEEDS-ACTION;RSVP=TRUE"
         ";CN=Ada Example 1:mailto:attendee1@example.org\r\n"
@@ -252,10 +250,10 @@ def test_the_attendee_line_is_the_documented_one(
 
 
 @pytest.mark.parametrize(("length", "whole"), [(254, True), (255, True), (256, False)])
-def test_a_long_link_is_no_location(workshop: Workshop, length: int, *, whole: bool) -> None:
+def test_a_long_link_is_no_location(factory: Factory, length: int, *, whole: bool) -> None:
     """Outlook cuts LOCATION after 255 characters: then the room's name stands there."""
     link = LINK.ljust(length, "x")
-    event = event_of(EventSkeleton(facts_with(workshop)).filled(workshop.attendee(), link, {}))
+    event = event_of(EventSkeleton(facts_with(factory)).filled(factory.attendee(), link, {}))
     place = link if whole else "Jitsi Meet: planning (meet.example.com)"
     assert str(event["location"]) == place
     assert str(event["url"]) == str(event["conference"]) == str(event["description"]) == link
@@ -271,13 +269,13 @@ def test_a_long_link_is_no_location(workshop: Workshop, length: int, *, whole: b
     ],
 )
 def test_the_status_is_the_methods(
-    workshop: Workshop, kind: Kind, status: Status, expected: str
+    factory: Factory, kind: Kind, status: Status, expected: str
 ) -> None:
     """RFC 5546 3.2.5: STATUS:CANCELLED where the meeting is off, none for one withdrawn person."""
     revision = Revision(kind=kind, sequence=1, dtstamp=START)
-    facts = facts_with(workshop, status=status, revision=revision)
+    facts = facts_with(factory, status=status, revision=revision)
     cancels = kind in {Kind.CANCELLED, Kind.WITHDRAWN}
-    ics = EventSkeleton(facts).filled(workshop.attendee(), "" if cancels else LINK, {})
+    ics = EventSkeleton(facts).filled(factory.attendee(), "" if cancels else LINK, {})
     event = event_of(ics)
     assert str(event.get("status")) == expected
     assert len(event.walk("VALARM")) == (0 if cancels else 1)
@@ -295,18 +293,18 @@ def test_the_status_is_the_methods(
     ],
 )
 def test_the_alarm_is_last_and_as_long_as_the_settings_say(
-    workshop: Workshop, alarm: timedelta | None, trigger: str | None
+    factory: Factory, alarm: timedelta | None, trigger: str | None
 ) -> None:
     """`reminder` of the settings; none means no VALARM."""
-    facts = replace(facts_with(workshop), alarm=alarm)
-    ics = EventSkeleton(facts).filled(workshop.attendee(), LINK, {}).decode()
+    facts = replace(facts_with(factory), alarm=alarm)
+    ics = EventSkeleton(facts).filled(factory.attendee(), LINK, {}).decode()
     assert (f"TRIGGER:{trigger}\r\n" in ics) == (alarm is not None)
     assert ("END:VALARM\r\nEND:VEVENT" in ics) == (alarm is not None)
 
 
-def test_the_organizer_is_the_service_mailbox_under_the_hosts_name(workshop: Workshop) -> None:
+def test_the_organizer_is_the_service_mailbox_under_the_hosts_name(factory: Factory) -> None:
     """Replies find the mailbox that sends; no SENT-BY."""
-    facts = facts_with(workshop, organizer_name="Olive, Sample")
-    event = event_of(EventSkeleton(facts).filled(workshop.attendee(), LINK, {}))
+    facts = facts_with(factory, organizer_name="Olive, Sample")
+    event = event_of(EventSkeleton(facts).filled(factory.attendee(), LINK, {}))
     assert str(event["organizer"]) == "mailto:meetings@example.com"
     assert dict(event["organizer"].params) == {"CN": "Olive, Sample"}

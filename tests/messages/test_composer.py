@@ -24,7 +24,7 @@ from invites.messages.compose import Sender
 from invites.messages.mime import BLOCK
 from invites.model import Change, Invitation, Kind, Organizer, Revision, Room, Server, Status
 from invites.templating import Templates
-from tests.workshop import SERVER, START, Workshop
+from tests.factory import SERVER, START, Factory
 
 PEM = rsa.generate_private_key(65537, 2048).private_bytes(
     serialization.Encoding.PEM,
@@ -87,16 +87,16 @@ def event_of(invitation: Invitation) -> Any:
     return event
 
 
-def one(workshop: Workshop, *, house: dict[str, Any] | None = None, **facts: Any) -> Invitation:
+def one(factory: Factory, *, house: dict[str, Any] | None = None, **facts: Any) -> Invitation:
     """Return the invitation to a meeting of one with these facts."""
-    composer = workshop.composer(**house or {})
-    (invitation,) = composer.compose(workshop.meeting(**facts), workshop.revision)
-    workshop.verifier().check(invitation)
+    composer = factory.composer(**house or {})
+    (invitation,) = composer.compose(factory.meeting(**facts), factory.revision)
+    factory.verifier().check(invitation)
     return invitation
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_messages_for_each_kind_of_server_are_read_back(workshop: Workshop, name: str) -> None:
+def test_messages_for_each_kind_of_server_are_read_back(factory: Factory, name: str) -> None:
     """Signature, claims, room and place of the link: independent parsers agree."""
     server = SERVERS[name]
     house = Sender(
@@ -106,30 +106,30 @@ def test_messages_for_each_kind_of_server_are_read_back(workshop: Workshop, name
         rule=ValidityRule(),
     )
     key = key_for(server)
-    composer = Composer(house, key=key, room_key=b"k", templates=workshop.templates)
+    composer = Composer(house, key=key, room_key=b"k", templates=factory.templates)
     verifier = Verifier(server, mailbox="meetings@example.com", key=key, everything=True)
     people = [
-        workshop.attendee(
+        factory.attendee(
             1, moderator=True, features=("recording", "-lobby"), user_id="u", group="g"
         ),
-        workshop.attendee(2, name="Élodie", timezone="Asia/Tokyo", avatar="https://example.org/a"),
+        factory.attendee(2, name="Élodie", timezone="Asia/Tokyo", avatar="https://example.org/a"),
     ]
-    meeting = workshop.meeting(*people)
-    assert len(list(verifier.passed(composer.compose(meeting, workshop.revision)))) == 2
+    meeting = factory.meeting(*people)
+    assert len(list(verifier.passed(composer.compose(meeting, factory.revision)))) == 2
     assert verifier.read_back == 2
 
 
-def test_rs256_links_are_too_long_for_a_location(workshop: Workshop) -> None:
+def test_rs256_links_are_too_long_for_a_location(factory: Factory) -> None:
     """LOCATION then names room and host, and the link stands in DESCRIPTION and URL."""
-    event = event_of(one(workshop, room=Room(claim="team%20sync", segment="team%20sync")))
+    event = event_of(one(factory, room=Room(claim="team%20sync", segment="team%20sync")))
     assert len(str(event["url"])) > 255
     assert str(event["location"]) == "Jitsi Meet: team sync (meet.example.com)"
 
 
-def test_the_host_is_named_and_the_service_sends(workshop: Workshop) -> None:
+def test_the_host_is_named_and_the_service_sends(factory: Factory) -> None:
     """From "Host via Organizer", Reply-To the host, ORGANIZER the service under the host's name."""
     host = {"organizer_name": "Olive, Sample", "organizer_email": "olive@example.org"}
-    invitation = one(workshop, **host)
+    invitation = one(factory, **host)
     message = parsed(invitation)
     (sender,) = message["from"].addresses
     assert (sender.display_name, sender.addr_spec) == (
@@ -153,19 +153,19 @@ def test_the_host_is_named_and_the_service_sends(workshop: Workshop) -> None:
     ],
 )
 def test_a_host_may_be_named_in_part(
-    workshop: Workshop, host: dict[str, str], display_name: str, *, replies: bool
+    factory: Factory, host: dict[str, str], display_name: str, *, replies: bool
 ) -> None:
     """A name alone, an address alone, or neither."""
-    message = parsed(one(workshop, **host))
+    message = parsed(one(factory, **host))
     assert message["from"].addresses[0].display_name == display_name
     assert ("reply-to" in message) is replies
 
 
-def test_an_update_answers_the_first_message_and_says_what_changed(workshop: Workshop) -> None:
+def test_an_update_answers_the_first_message_and_says_what_changed(factory: Factory) -> None:
     """In-Reply-To and References are the first Message-ID; Message-ID and boundaries are new."""
-    meeting = workshop.meeting()
-    composer = workshop.composer()
-    (first,) = composer.compose(meeting, workshop.revision)
+    meeting = factory.meeting()
+    composer = factory.composer()
+    (first,) = composer.compose(meeting, factory.revision)
     update = Revision(kind=Kind.UPDATE, sequence=1, dtstamp=START - timedelta(days=1))
     (second,) = composer.compose(
         meeting,
@@ -173,7 +173,7 @@ def test_an_update_answers_the_first_message_and_says_what_changed(workshop: Wor
         changes=[Change(field="title", old="Plannign", new="Planning")],
         references={meeting.attendees[0].address: first.message_id},
     )
-    workshop.verifier().check(second)
+    factory.verifier().check(second)
     message = parsed(second)
     assert message["in-reply-to"] == message["references"] == first.message_id
     assert message["message-id"] == second.message_id != first.message_id
@@ -184,48 +184,46 @@ def test_an_update_answers_the_first_message_and_says_what_changed(workshop: Wor
     assert not set(boundary.findall(first.eml)) & set(boundary.findall(second.eml))
 
 
-def test_the_ledgers_uid_and_room_stand_in_for_the_derived_ones(workshop: Workshop) -> None:
+def test_the_ledgers_uid_and_room_stand_in_for_the_derived_ones(factory: Factory) -> None:
     """What was sent once stays."""
     room = Room(claim="kept", segment="kept")
-    composer = workshop.composer()
-    (invitation,) = composer.compose(
-        workshop.meeting(), workshop.revision, uid="kept-uid", room=room
-    )
-    workshop.verifier().check(invitation)
+    composer = factory.composer()
+    (invitation,) = composer.compose(factory.meeting(), factory.revision, uid="kept-uid", room=room)
+    factory.verifier().check(invitation)
     assert str(event_of(invitation)["uid"]) == "kept-uid"
     assert str(event_of(invitation)["url"]).startswith("https://meet.example.com/kept?jwt=")
 
 
-def test_a_derived_room_is_the_meetings_and_nobody_guesses_it(workshop: Workshop) -> None:
+def test_a_derived_room_is_the_meetings_and_nobody_guesses_it(factory: Factory) -> None:
     """The slug of the meeting's id and sixteen characters of a keyed hash."""
-    composer = workshop.composer()
-    room = composer.room_for(workshop.meeting(id="Weekly Planning"))
+    composer = factory.composer()
+    room = composer.room_for(factory.meeting(id="Weekly Planning"))
     assert re.fullmatch(r"weekly-planning-[a-z2-7]{16}", room.claim)
-    assert composer.room_for(workshop.meeting(id="Weekly planning")) != room
+    assert composer.room_for(factory.meeting(id="Weekly planning")) != room
 
 
-def test_only_the_named_attendees_are_composed_for(workshop: Workshop) -> None:
+def test_only_the_named_attendees_are_composed_for(factory: Factory) -> None:
     """In the order given."""
-    people = [workshop.attendee(number) for number in range(5)]
-    meeting = workshop.meeting(*people)
-    chosen = workshop.composer().compose(meeting, workshop.revision, [people[3], people[1]])
+    people = [factory.attendee(number) for number in range(5)]
+    meeting = factory.meeting(*people)
+    chosen = factory.composer().compose(meeting, factory.revision, [people[3], people[1]])
     assert [invitation.attendee for invitation in chosen] == [people[3], people[1]]
 
 
-def test_the_date_is_the_revisions(workshop: Workshop) -> None:
+def test_the_date_is_the_revisions(factory: Factory) -> None:
     """Date and DTSTAMP are the same instant, whatever the clock says."""
     stamp = datetime(2029, 2, 3, 4, 5, 6, tzinfo=UTC)
     revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=stamp)
-    (invitation,) = workshop.composer().compose(workshop.meeting(), revision)
+    (invitation,) = factory.composer().compose(factory.meeting(), revision)
     assert parsed(invitation)["date"].datetime == stamp == event_of(invitation)["dtstamp"].dt
 
 
-def test_a_reminder_is_no_itip_message(workshop: Workshop) -> None:
+def test_a_reminder_is_no_itip_message(factory: Factory) -> None:
     """Text and page with the link, no calendar part, a Message-ID of its own."""
-    meeting, composer = workshop.meeting(), workshop.composer()
-    (reminder,) = composer.compose(meeting, replace(workshop.revision, kind=Kind.REMINDER))
-    (invitation,) = composer.compose(meeting, workshop.revision)
-    workshop.verifier().check(reminder)
+    meeting, composer = factory.meeting(), factory.composer()
+    (reminder,) = composer.compose(meeting, replace(factory.revision, kind=Kind.REMINDER))
+    (invitation,) = composer.compose(meeting, factory.revision)
+    factory.verifier().check(reminder)
     kinds = [part.get_content_type() for part in parsed(reminder).walk()]
     assert kinds == ["multipart/alternative", "text/plain", "text/html"]
     assert reminder.ics == b""
@@ -234,100 +232,100 @@ def test_a_reminder_is_no_itip_message(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.CANCELLED, Kind.WITHDRAWN])
-def test_what_takes_back_an_invitation_has_no_link(workshop: Workshop, kind: Kind) -> None:
+def test_what_takes_back_an_invitation_has_no_link(factory: Factory, kind: Kind) -> None:
     """METHOD:CANCEL in part and body, the attendee named, no token anywhere."""
-    meeting = workshop.meeting(status=Status.CANCELLED)
+    meeting = factory.meeting(status=Status.CANCELLED)
     revision = Revision(kind=kind, sequence=2, dtstamp=START)
-    (invitation,) = workshop.composer().compose(meeting, revision)
-    workshop.verifier().check(invitation)
+    (invitation,) = factory.composer().compose(meeting, revision)
+    factory.verifier().check(invitation)
     assert "jwt" not in text_of(invitation)
     assert event_of(invitation)["attendee"] == "mailto:attendee1@example.org"
     (part,) = [p for p in parsed(invitation).walk() if p.get_content_type() == "text/calendar"]
     assert part.get_param("method") == "CANCEL"
 
 
-def test_long_links_are_warned_of_together(workshop: Workshop) -> None:
+def test_long_links_are_warned_of_together(factory: Factory) -> None:
     """One warning above 1,000 characters, with their count and the longest one's row."""
-    composer = workshop.composer()
+    composer = factory.composer()
     assert composer.warnings == []
     people = [
-        workshop.attendee(number, avatar="https://example.org/" + "a" * (600 + number), row=number)
+        factory.attendee(number, avatar="https://example.org/" + "a" * (600 + number), row=number)
         for number in (7, 9, 8)
     ]
-    assert len(list(composer.compose(workshop.meeting(*people), workshop.revision))) == 3
+    assert len(list(composer.compose(factory.meeting(*people), factory.revision))) == 3
     (warning,) = composer.warnings
     assert warning.row == 9
     assert warning.text.startswith("3 join links have more than 1,000 characters")
 
 
-def test_a_link_that_is_too_long_is_refused(workshop: Workshop) -> None:
+def test_a_link_that_is_too_long_is_refused(factory: Factory) -> None:
     """Above 2,000 characters: reading the roster should have seen it; the link is not shown."""
-    person = workshop.attendee(avatar="https://example.org/" + "a" * 1700, row=8)
+    person = factory.attendee(avatar="https://example.org/" + "a" * 1700, row=8)
     with pytest.raises(MessageFaultError) as caught:
-        list(workshop.composer().compose(workshop.meeting(person), workshop.revision))
+        list(factory.composer().compose(factory.meeting(person), factory.revision))
     assert caught.value.check == "join link"
     assert "jwt" not in str(caught.value)
 
 
-def test_the_sample_that_is_read_back_has_each_shape_once(workshop: Workshop) -> None:
+def test_the_sample_that_is_read_back_has_each_shape_once(factory: Factory) -> None:
     """Of twenty alike one is read; a moderator among them is another shape."""
-    people = [workshop.attendee(number, moderator=number == 5) for number in range(20)]
-    verifier = workshop.verifier(everything=False)
-    meeting = workshop.meeting(*people)
-    list(verifier.passed(workshop.composer().compose(meeting, workshop.revision)))
+    people = [factory.attendee(number, moderator=number == 5) for number in range(20)]
+    verifier = factory.verifier(everything=False)
+    meeting = factory.meeting(*people)
+    list(verifier.passed(factory.composer().compose(meeting, factory.revision)))
     assert verifier.read_back == 2
 
 
-def test_about_one_meeting_in_a_hundred_is_read_back_by_its_hash(workshop: Workshop) -> None:
+def test_about_one_meeting_in_a_hundred_is_read_back_by_its_hash(factory: Factory) -> None:
     """The choice follows from the UID: the same on every run, and not the first ones."""
-    composer = workshop.composer()
+    composer = factory.composer()
     counts = []
     for _ in range(2):
-        verifier = workshop.verifier(everything=False)
+        verifier = factory.verifier(everything=False)
         for number in range(400):
-            meeting = workshop.meeting(id=f"m{number}")
-            list(verifier.passed(composer.compose(meeting, workshop.revision)))
+            meeting = factory.meeting(id=f"m{number}")
+            list(verifier.passed(composer.compose(meeting, factory.revision)))
         counts.append(verifier.read_back)
     assert counts[0] == counts[1]
     assert 1 < counts[0] < 20
 
 
 def test_a_meeting_of_several_blocks_is_in_order_and_each_has_its_own_link(
-    workshop: Workshop,
+    factory: Factory,
 ) -> None:
     """Steps are done block by block; nobody gets what is meant for another."""
     people = [
-        workshop.attendee(number, moderator=number % 7 == 0, name=f"{'Ä' * (number % 3)}{number}")
+        factory.attendee(number, moderator=number % 7 == 0, name=f"{'Ä' * (number % 3)}{number}")
         for number in range(2 * BLOCK + 3)
     ]
-    meeting = workshop.meeting(*people)
-    verifier = workshop.verifier()
-    made = list(verifier.passed(workshop.composer().compose(meeting, workshop.revision)))
+    meeting = factory.meeting(*people)
+    verifier = factory.verifier()
+    made = list(verifier.passed(factory.composer().compose(meeting, factory.revision)))
     assert [invitation.attendee for invitation in made] == people
     assert verifier.read_back == len({invitation.eml for invitation in made}) == len(people)
 
 
-def test_the_lines_of_a_cell_are_lines_of_the_mail(workshop: Workshop, tmp_path: Path) -> None:
+def test_the_lines_of_a_cell_are_lines_of_the_mail(factory: Factory, tmp_path: Path) -> None:
     """RFC 2046 4.1.1: lines of a text part end in CRLF, those that an attendee's cell brings too."""
     source = "{{ columns.address }}\n{{ link }}\n"
     (tmp_path / "invitation.txt.j2").write_text(source, encoding="utf-8")
-    ready = replace(workshop, templates=Templates.load(tmp_path))
+    ready = replace(factory, templates=Templates.load(tmp_path))
     invitation = one(ready, attendees=(ready.attendee(columns={"address": "Room 7\nFloor 2"}),))
     text = email.message_from_bytes(invitation.eml).get_payload(0).get_payload(0)
     assert text.get_payload(decode=True).startswith(b"Room 7\r\nFloor 2\r\nhttps://")
 
 
-def test_entries_list_the_others_of_meetings_of_200_at_most(workshop: Workshop) -> None:
+def test_entries_list_the_others_of_meetings_of_200_at_most(factory: Factory) -> None:
     """Beyond, the lists would grow as a square; one warning tells how many meetings that are."""
-    composer = workshop.composer(show_attendees=True)
-    people = [workshop.attendee(number) for number in range(1, 202)]
-    listed = next(composer.compose(workshop.meeting(*people[:200]), workshop.revision))
+    composer = factory.composer(show_attendees=True)
+    people = [factory.attendee(number) for number in range(1, 202)]
+    listed = next(composer.compose(factory.meeting(*people[:200]), factory.revision))
     assert listed.ics.count(b"\r\nATTENDEE;") == 200
     assert composer.warnings == []
     for name in ("large", "larger"):
-        alone = next(composer.compose(workshop.meeting(*people, id=name), workshop.revision))
+        alone = next(composer.compose(factory.meeting(*people, id=name), factory.revision))
         assert alone.ics.count(b"\r\nATTENDEE;") == 1
-        workshop.verifier(with_others=True).check(alone)
+        factory.verifier(with_others=True).check(alone)
     (warning,) = composer.warnings
     assert "entries of 2 meetings do not list the others" in warning.text
     assert "goes to 200 attendees" in warning.text

@@ -19,6 +19,7 @@ from invites.messages import check
 from invites.messages.calendar import attendee_line
 from invites.messages.mime import encoded
 from invites.model import Invitation, Kind, Revision
+from tests.factory import START, Factory, with_calendar
 from tests.messages.planting import (
     EVE,
     Alter,
@@ -36,7 +37,6 @@ from tests.messages.planting import (
     unfolded,
 )
 from tests.support import NOW, Answer, write_settings
-from tests.workshop import START, Workshop, with_calendar
 
 ROSTER = "meeting_id,title,start,end,name,email,organizer_name,organizer_email\n" + "".join(
     f"planning,Planning,2031-03-03 09:00,2031-03-03 10:00,{name},{name}@example.org,"
@@ -230,10 +230,10 @@ BYTES: dict[str, tuple[str, Alter]] = {
 }  # fmt: skip
 
 
-def test_the_meeting_builds_where_nothing_is_planted(workshop: Workshop, tmp_path: Path) -> None:
+def test_the_meeting_builds_where_nothing_is_planted(factory: Factory, tmp_path: Path) -> None:
     """What the faults below are planted in is right."""
-    composer = workshop.composer(planting(lambda invitation: invitation, only=""))
-    report = workshop.build(tmp_path / "out", meeting(workshop), composer=composer)
+    composer = factory.composer(planting(lambda invitation: invitation, only=""))
+    report = factory.build(tmp_path / "out", meeting(factory), composer=composer)
     assert (report.invitations, report.read_back) == (2, 1)
 
 
@@ -285,22 +285,22 @@ def test_the_command_ends_with_1_and_an_earlier_build_is_untouched(
 
 
 @pytest.mark.parametrize("kind", [Kind.CANCELLED, Kind.WITHDRAWN])
-def test_an_alarm_in_a_cancellation_is_a_fault(workshop: Workshop, kind: Kind) -> None:
+def test_an_alarm_in_a_cancellation_is_a_fault(factory: Factory, kind: Kind) -> None:
     """RFC 5546 3.2.5: a CANCEL carries no VALARM."""
     revision = Revision(kind=kind, sequence=1, dtstamp=START)
-    (invitation,) = workshop.composer().compose(workshop.meeting(), revision)
-    verifier = workshop.verifier()
+    (invitation,) = factory.composer().compose(factory.meeting(), revision)
+    verifier = factory.verifier()
     verifier.check(invitation)
     alarm = b"BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT10M\r\nDESCRIPTION:x\r\nEND:VALARM\r\n"
     with pytest.raises(MessageFaultError, match="calendar properties"):
         verifier.check(ics(b"END:VEVENT", alarm + b"END:VEVENT")(invitation))
 
 
-def test_a_calendar_part_in_a_reminder_is_a_fault(workshop: Workshop) -> None:
+def test_a_calendar_part_in_a_reminder_is_a_fault(factory: Factory) -> None:
     """A reminder is no iTIP message."""
     revision = Revision(kind=Kind.REMINDER, sequence=0, dtstamp=START)
-    (reminder,) = workshop.composer().compose(workshop.meeting(), revision)
-    verifier = workshop.verifier()
+    (reminder,) = factory.composer().compose(factory.meeting(), revision)
+    verifier = factory.verifier()
     verifier.check(reminder)
     spoilt = eml(b"text/html; charset=utf-8", b"text/calendar; method=REQUEST")(reminder)
     with pytest.raises(MessageFaultError, match="method of the calendar part"):

@@ -13,6 +13,7 @@ import pytest
 from invites.errors import Exit, MessageFaultError
 from invites.messages.mime import encoded
 from invites.model import Invitation, Kind, Revision, Room
+from tests.factory import START, Factory
 from tests.messages.planting import (
     EVE,
     Alter,
@@ -30,7 +31,6 @@ from tests.messages.planting import (
     texts_linked,
     unfolded,
 )
-from tests.workshop import START, Workshop
 
 FOREIGN_LINK = (
     b"https://meet.example.com/%s?jwt=eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhdWQiOiJqaXRzaSJ9."
@@ -232,37 +232,37 @@ def test_a_token_that_says_another_thing_ends_the_build(
 
 
 @pytest.mark.parametrize("name", ["In-Reply-To", "References"])
-def test_an_answer_to_another_message_is_a_fault(workshop: Workshop, name: str) -> None:
+def test_an_answer_to_another_message_is_a_fault(factory: Factory, name: str) -> None:
     """One alone by the bytes, for they are the same; both by reading back."""
-    ada = workshop.attendee()
+    ada = factory.attendee()
     revision = Revision(kind=Kind.UPDATE, sequence=1, dtstamp=START)
-    (update,) = workshop.composer().compose(
-        workshop.meeting(ada), revision, references={ada.address: "<first@example.com>"}
+    (update,) = factory.composer().compose(
+        factory.meeting(ada), revision, references={ada.address: "<first@example.com>"}
     )
-    workshop.verifier().check(update)
+    factory.verifier().check(update)
     one = header(name.encode() + rb": <first", name.encode() + b": <other")(update)
     with pytest.raises(MessageFaultError, match="form of the message"):
-        workshop.verifier().check(one)
+        factory.verifier().check(one)
     both = replace(update, eml=update.eml.replace(b"<first@", b"<other@"))
     with pytest.raises(MessageFaultError, match="read back: in-reply-to"):
-        workshop.verifier().check(both)
+        factory.verifier().check(both)
 
 
 @pytest.mark.parametrize("kind", [Kind.CANCELLED, Kind.WITHDRAWN])
 @pytest.mark.parametrize("where", ["text", "notes"])
-def test_a_link_in_a_cancellation_is_a_fault(workshop: Workshop, kind: Kind, where: str) -> None:
+def test_a_link_in_a_cancellation_is_a_fault(factory: Factory, kind: Kind, where: str) -> None:
     """Whoever is no longer invited gets no link, not even their own."""
-    (invited,) = workshop.composer().compose(workshop.meeting(), workshop.revision)
+    (invited,) = factory.composer().compose(factory.meeting(), factory.revision)
     revision = Revision(kind=kind, sequence=1, dtstamp=START)
-    (invitation,) = workshop.composer().compose(workshop.meeting(), revision)
-    workshop.verifier().check(invitation)
+    (invitation,) = factory.composer().compose(factory.meeting(), revision)
+    factory.verifier().check(invitation)
     link = link_of(invited)
     leaks = {
         "text": text(lambda body: body + link + b"\r\n"),
         "notes": unfolded(b"\r\nLOCATION:", b"\r\nDESCRIPTION:" + link + b"\r\nLOCATION:"),
     }
     with pytest.raises(MessageFaultError, match=OTHERS):
-        workshop.verifier().check(leaks[where](invitation))
+        factory.verifier().check(leaks[where](invitation))
 
 
 TEXTS = {
@@ -276,29 +276,29 @@ TEXTS = {
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("said", TEXTS)
 def test_what_looks_like_a_link_in_a_roster_is_text(
-    workshop: Workshop, said: str, kind: Kind
+    factory: Factory, said: str, kind: Kind
 ) -> None:
     """In each field of free text, and in each kind of message; nothing fails, and it is shown."""
     words = TEXTS[said]
-    meeting = workshop.meeting(
-        workshop.attendee(name=words, group=words, columns={"note": words}),
+    meeting = factory.meeting(
+        factory.attendee(name=words, group=words, columns={"note": words}),
         title=words,
         description=f"{words}\n{words}",
         organizer_name=words,
         organizer_email="olive@example.org",
     )
     revision = Revision(kind=kind, sequence=1, dtstamp=START)
-    (invitation,) = workshop.composer().compose(meeting, revision)
-    workshop.verifier().check(invitation)
+    (invitation,) = factory.composer().compose(meeting, revision)
+    factory.verifier().check(invitation)
 
 
 @pytest.mark.parametrize("person", ["their own", "another's"])
-def test_a_link_that_was_pasted_into_the_roster_is_text(workshop: Workshop, person: str) -> None:
+def test_a_link_that_was_pasted_into_the_roster_is_text(factory: Factory, person: str) -> None:
     """Whoever puts an attendee's link into a description wants it there."""
-    ada = workshop.attendee()
-    (first,) = workshop.composer().compose(workshop.meeting(ada), workshop.revision)
+    ada = factory.attendee()
+    (first,) = factory.composer().compose(factory.meeting(ada), factory.revision)
     pasted = link_of(first) if person == "their own" else link_for(first, EVE)
-    meeting = workshop.meeting(ada, description=f"See:\n{pasted.decode()}\n")
-    (invitation,) = workshop.composer().compose(meeting, workshop.revision)
-    workshop.verifier().check(invitation)
+    meeting = factory.meeting(ada, description=f"See:\n{pasted.decode()}\n")
+    (invitation,) = factory.composer().compose(meeting, factory.revision)
+    factory.verifier().check(invitation)
     assert encoded(invitation.ics) in invitation.eml

@@ -10,7 +10,7 @@ import pytest
 from invites.errors import Exit, TemplateError
 from invites.model import Attendee, Invitation
 from invites.templating import Templates
-from tests.workshop import Workshop
+from tests.factory import Factory
 
 Compose = Callable[..., list[Invitation]]
 
@@ -22,14 +22,14 @@ def compose(tmp_path: Path) -> Compose:
     def composing(notes: tuple[str, str] = ("", "bring cake"), **files: str) -> list[Invitation]:
         for name, content in {"link_html": "", **files}.items():  # its anchor is another one
             (tmp_path / f"{name.replace('_', '.')}.j2").write_text(content, encoding="utf-8")
-        workshop = Workshop(Templates.load(tmp_path))
+        factory = Factory(Templates.load(tmp_path))
         people: list[Attendee] = [
-            workshop.attendee(number, row=number + 1, columns={"note": note})
+            factory.attendee(number, row=number + 1, columns={"note": note})
             for number, note in enumerate(notes, start=1)
         ]
-        made = list(workshop.composer().compose(workshop.meeting(*people), workshop.revision))
+        made = list(factory.composer().compose(factory.meeting(*people), factory.revision))
         for invitation in made:
-            workshop.verifier().check(invitation)
+            factory.verifier().check(invitation)
         return made
 
     return composing

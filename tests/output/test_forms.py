@@ -13,21 +13,21 @@ import pytest
 
 from invites.jitsi.validity import ValidityRule
 from invites.model import Meeting
-from tests.workshop import START, Workshop
+from tests.factory import START, Factory
 
 
 @pytest.fixture
-def meetings(workshop: Workshop) -> list[Meeting]:
+def meetings(factory: Factory) -> list[Meeting]:
     """Return two meetings of three and one."""
-    people = [workshop.attendee(number) for number in range(1, 4)]
-    return [workshop.meeting(*people), workshop.meeting(id="other", title="From here")]
+    people = [factory.attendee(number) for number in range(1, 4)]
+    return [factory.meeting(*people), factory.meeting(id="other", title="From here")]
 
 
 @pytest.fixture
-def files(workshop: Workshop, meetings: list[Meeting], tmp_path: Path) -> dict[str, bytes]:
+def files(factory: Factory, meetings: list[Meeting], tmp_path: Path) -> dict[str, bytes]:
     """Return the tree that `--as files` writes, by path."""
     out = tmp_path / "files"
-    workshop.build(out, *meetings, composer=workshop.composer())
+    factory.build(out, *meetings, composer=factory.composer())
     return {
         str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*/*") if path.is_file()
     }
@@ -58,25 +58,25 @@ def test_a_page_is_the_html_part_of_its_mail(files: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize(("asked", "pages"), [({}, 0), ({"pages": True}, 501)])
 def test_more_than_500_invitations_have_pages_where_they_are_asked_for(
-    asked: dict[str, bool], pages: int, workshop: Workshop, tmp_path: Path
+    asked: dict[str, bool], pages: int, factory: Factory, tmp_path: Path
 ) -> None:
     """They would double the files that nobody opens; 500 have theirs unasked."""
-    people = [workshop.attendee(number) for number in range(1, 502)]
-    composer = workshop.composer()
-    workshop.build(tmp_path / "out", workshop.meeting(*people), composer=composer, **asked)
+    people = [factory.attendee(number) for number in range(1, 502)]
+    composer = factory.composer()
+    factory.build(tmp_path / "out", factory.meeting(*people), composer=composer, **asked)
     assert len([*(tmp_path / "out").rglob("*/*.html")]) == pages
     if not asked:
-        few = workshop.meeting(*people[:500])
-        workshop.build(tmp_path / "out", few, composer=composer)
+        few = factory.meeting(*people[:500])
+        factory.build(tmp_path / "out", few, composer=composer)
         assert len([*(tmp_path / "out").rglob("*/*.html")]) == 500
 
 
 def test_a_tar_holds_the_same_files(
-    workshop: Workshop, meetings: list[Meeting], files: dict[str, bytes], tmp_path: Path
+    factory: Factory, meetings: list[Meeting], files: dict[str, bytes], tmp_path: Path
 ) -> None:
     """Read with tarfile: the same names and bytes, private modes, the revision's time."""
     out = tmp_path / "tar"
-    workshop.build(out, *meetings, composer=workshop.composer(), form="tar")
+    factory.build(out, *meetings, composer=factory.composer(), form="tar")
     with tarfile.open(out / "invitations.tar") as tar:
         members = tar.getmembers()
         found = {}
@@ -85,7 +85,7 @@ def test_a_tar_holds_the_same_files(
             if content is not None:
                 found[member.name] = content.read()
     assert found == {path: files[path] for path in files if not path.endswith(".html")}
-    stamp = int(workshop.revision.dtstamp.timestamp())
+    stamp = int(factory.revision.dtstamp.timestamp())
     assert {(member.isdir(), member.mode) for member in members} == {(True, 0o700), (False, 0o600)}
     assert {(member.mtime, member.uid, member.uname) for member in members} == {(stamp, 0, "")}
     rows = manifest_of(out)
@@ -98,11 +98,11 @@ def test_a_tar_holds_the_same_files(
 
 
 def test_an_mbox_holds_the_same_messages(
-    workshop: Workshop, meetings: list[Meeting], files: dict[str, bytes], tmp_path: Path
+    factory: Factory, meetings: list[Meeting], files: dict[str, bytes], tmp_path: Path
 ) -> None:
     """Read with mailbox: each message's bytes with LF line ends, in the manifest's order."""
     out = tmp_path / "mbox"
-    workshop.build(out, *meetings, composer=workshop.composer(), form="mbox")
+    factory.build(out, *meetings, composer=factory.composer(), form="mbox")
     box = mailbox.mbox(out / "invitations.mbox", create=False)
     try:
         read = [box.get_bytes(key).replace(b"\n", b"\r\n") for key in box.keys()]  # noqa: SIM118
@@ -118,13 +118,13 @@ def test_an_mbox_holds_the_same_messages(
 
 
 def test_the_index_names_people_and_links_to_files(
-    workshop: Workshop, meetings: list[Meeting], tmp_path: Path
+    factory: Factory, meetings: list[Meeting], tmp_path: Path
 ) -> None:
     """Escaped, with no link to a meeting, and each file that it names is there."""
     out = tmp_path / "out"
-    hostile = workshop.attendee(9, name="<script>alert(1)</script>")
-    meeting = workshop.meeting(hostile, id="x", title="<b>& more")
-    workshop.build(out, *meetings, meeting, composer=workshop.composer(demo=True))
+    hostile = factory.attendee(9, name="<script>alert(1)</script>")
+    meeting = factory.meeting(hostile, id="x", title="<b>& more")
+    factory.build(out, *meetings, meeting, composer=factory.composer(demo=True))
     page = (out / "index.html").read_text("utf-8")
     assert "<script" not in page
     assert "&lt;b&gt;&amp; more" in page
@@ -138,12 +138,12 @@ def test_the_index_names_people_and_links_to_files(
     assert all((out / name).is_file() for name in named)
 
 
-def test_the_index_and_the_mail_tell_the_same_minutes(workshop: Workshop, tmp_path: Path) -> None:
+def test_the_index_and_the_mail_tell_the_same_minutes(factory: Factory, tmp_path: Path) -> None:
     """A window of odd seconds is told in the full minutes that lie within it."""
     out, rule = tmp_path / "out", ValidityRule(skew=timedelta(seconds=75))
     start = START + timedelta(seconds=20)
-    meeting = workshop.meeting(start=start, end=start + timedelta(minutes=30))
-    workshop.build(out, meeting, composer=workshop.composer(rule=rule))
+    meeting = factory.meeting(start=start, end=start + timedelta(minutes=30))
+    factory.build(out, meeting, composer=factory.composer(rule=rule))
     assert "The links admit: 2031-12-02 08:46–10:00 Europe/Berlin" in (
         out / "index.html"
     ).read_text("utf-8")

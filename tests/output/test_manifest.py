@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invites.output import manifest
-from tests.workshop import Workshop
+from tests.factory import Factory
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=60)
 ROWS = st.lists(st.lists(CELLS, min_size=13, max_size=13), max_size=5)
@@ -50,10 +50,10 @@ def test_no_cell_runs_as_a_formula(cell: str) -> None:
     assert written.count("'") > cell.count("'")
 
 
-def test_a_row_says_what_was_made_and_nothing_of_the_token(workshop: Workshop) -> None:
+def test_a_row_says_what_was_made_and_nothing_of_the_token(factory: Factory) -> None:
     """Thirteen columns, as the documentation lists them."""
-    attendee = workshop.attendee(moderator=True, email="attendee1@bücher.example")
-    (invitation,) = workshop.composer().compose(workshop.meeting(attendee), workshop.revision)
+    attendee = factory.attendee(moderator=True, email="attendee1@bücher.example")
+    (invitation,) = factory.composer().compose(factory.meeting(attendee), factory.revision)
     row = manifest.row_for(invitation, eml="a/b.eml", ics="a/b.ics")
     listed = dict(zip(manifest.COLUMNS, row, strict=True))
     assert listed == {

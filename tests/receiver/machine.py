@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.receiver.carrier import ARRIVES, FATES
-from tests.receiver.office import DAY, EPOCH, HOUR, MINUTE, Office
-from tests.receiver.truth import Gathering, Guest, House, Place
+from tests.receiver.truth import Place, RosterMeeting, RosterPerson, Setup
+from tests.receiver.world import DAY, EPOCH, HOUR, MINUTE, ReceiverWorld
 
 MEETINGS = ("board", "retro", "review", "standup")
 PEOPLE = ("Ada", "Bob", "Eve", "Kim", "Lou")
@@ -25,48 +25,50 @@ def first_start(days: int) -> datetime:
     return (EPOCH + days * DAY).replace(hour=9, minute=0, tzinfo=None)
 
 
-def guest(name: str) -> Guest:
+def guest(name: str) -> RosterPerson:
     """Return somebody's row, with a user id and an address that follow from the name."""
-    return Guest(name=name, mailbox=f"{name.lower()}@example.org", user_id=f"u-{name.lower()}")
+    return RosterPerson(
+        name=name, mailbox=f"{name.lower()}@example.org", user_id=f"u-{name.lower()}"
+    )
 
 
-def crowd() -> Gathering:
+def crowd() -> RosterMeeting:
     """Return a meeting of so many that guards look at it."""
-    guests = [guest(f"Guest{number:02}") for number in range(22)]
-    return Gathering(title="Lecture", start=first_start(6), guests=guests)
+    guests = [guest(f"RosterPerson{number:02}") for number in range(22)]
+    return RosterMeeting(title="Lecture", start=first_start(6), guests=guests)
 
 
 class Nights(RuleBasedStateMachine):
     """Edits and runs in any order; whatever happened, the last run brings all to what is true."""
 
     def __init__(self) -> None:
-        """Open an office with an empty ledger."""
+        """Open a world with an empty ledger."""
         super().__init__()
-        self.office = Office()
+        self.world = ReceiverWorld()
         self.came_right = True
 
     def teardown(self) -> None:
         """Let everything come right, unless something was wrong before."""
         try:
             if self.came_right:
-                self.office.converge()
+                self.world.converge()
         finally:
-            self.office.close()
+            self.world.close()
 
-    def gathering(self, meeting_id: str) -> Gathering:
+    def gathering(self, meeting_id: str) -> RosterMeeting:
         """Return a meeting of the roster, written in where it is not there."""
-        found = self.office.paper.gatherings.get(meeting_id)
+        found = self.world.paper.gatherings.get(meeting_id)
         if found is None:
             days = 3 + 3 * MEETINGS.index(meeting_id) if meeting_id in MEETINGS else 5
-            found = Gathering(
+            found = RosterMeeting(
                 title=meeting_id.capitalize(),
-                start=max(first_start(days), self.office.now.replace(tzinfo=None) + DAY),
+                start=max(first_start(days), self.world.now.replace(tzinfo=None) + DAY),
                 guests=[guest("Ada"), guest("Bob")],
             )
-            self.office.paper.gatherings[meeting_id] = found
+            self.world.paper.gatherings[meeting_id] = found
         return found
 
-    def row(self, meeting_id: str, name: str) -> Guest:
+    def row(self, meeting_id: str, name: str) -> RosterPerson:
         """Return somebody's row in a meeting, written in where it is not there."""
         gathering = self.gathering(meeting_id)
         for one in gathering.guests:
@@ -78,7 +80,7 @@ class Nights(RuleBasedStateMachine):
     def run(self, **flags: object) -> None:
         """Run; where something is wrong, the end need not come right as well."""
         self.came_right = False
-        self.office.run(**flags)  # type: ignore[arg-type]
+        self.world.run(**flags)  # type: ignore[arg-type]
         self.came_right = True
 
     # Edits.
@@ -91,7 +93,7 @@ class Nights(RuleBasedStateMachine):
         for meeting_id in sorted(chosen):
             self.gathering(meeting_id)
         if crowded:
-            self.office.paper.gatherings["lecture"] = crowd()
+            self.world.paper.gatherings["lecture"] = crowd()
 
     @rule(meeting_id=meetings, name=people)
     def somebody_is_added(self, meeting_id: str, name: str) -> None:
@@ -108,13 +110,13 @@ class Nights(RuleBasedStateMachine):
     @rule(meeting_id=meetings)
     def a_meeting_is_taken_out(self, meeting_id: str) -> None:
         """Remove a meeting."""
-        self.office.paper.gatherings.pop(meeting_id, None)
+        self.world.paper.gatherings.pop(meeting_id, None)
 
     @rule(meeting_id=meetings, days=st.integers(0, 20), minutes=st.sampled_from((30, 45)))
     def a_meeting_is_moved(self, meeting_id: str, days: int, minutes: int) -> None:
         """Move a meeting, never into the past."""
         gathering = self.gathering(meeting_id)
-        earliest = (self.office.now + 2 * DAY).replace(tzinfo=None)
+        earliest = (self.world.now + 2 * DAY).replace(tzinfo=None)
         start = first_start(days)
         gathering.start = (
             start if start > earliest else earliest.replace(hour=10, minute=0, second=0)
@@ -177,19 +179,19 @@ class Nights(RuleBasedStateMachine):
         """Change what nobody is told of: a column of its own, the case of an address, the order."""
         row = self.row(meeting_id, name)
         row.catering, row.mailbox = catering, row.mailbox.title()
-        self.office.shuffles += 1
+        self.world.shuffles += 1
 
     @rule(
-        house=st.builds(
-            House,
+        setup=st.builds(
+            Setup,
             secret=st.sampled_from(("first", "second")),
             namespace=st.sampled_from(("example.com", "calendar.example.com")),
             closes_after_minutes=st.sampled_from((30, 45)),
         )
     )
-    def the_settings_are_changed(self, house: House) -> None:
+    def the_settings_are_changed(self, setup: Setup) -> None:
         """Rotate the secret, change the window, or the namespace, which changes nothing."""
-        self.office.house = house
+        self.world.setup = setup
 
     # Time.
 
@@ -200,12 +202,12 @@ class Nights(RuleBasedStateMachine):
     )
     def time_passes(self, span: timedelta) -> None:
         """Move the clock, also back."""
-        self.office.now += span
+        self.world.now += span
 
     @rule()
     def the_late_mail_arrives(self) -> None:
         """Let mail arrive that newer mail overtook."""
-        self.office.watch.everything_late_arrives()
+        self.world.watch.everything_late_arrives()
 
     # Runs.
 
@@ -224,14 +226,14 @@ class Nights(RuleBasedStateMachine):
     @rule()
     def a_quiet_night(self) -> None:
         """Send the whole roster half a day and more later, without a fault."""
-        self.office.now += 13 * HOUR
+        self.world.now += 13 * HOUR
         self.run()
 
     @rule(kept=st.sets(st.tuples(meetings, people), max_size=4), fates=fates)
     def a_run_over_a_part(self, kept: set[tuple[str, str]], fates: list[str]) -> None:
         """Send a part of the roster that says that it is one."""
         names = {(meeting_id, guest(name).user_id) for meeting_id, name in kept}
-        paper = self.office.paper
+        paper = self.world.paper
         gone = [
             place
             for place in paper.places()
@@ -242,9 +244,9 @@ class Nights(RuleBasedStateMachine):
     @rule(accept=st.booleans(), now=st.booleans(), odd=st.booleans())
     def half_of_the_roster_is_lost(self, *, accept: bool, now: bool, odd: bool) -> None:
         """Send a roster that lost every other row, for this one night."""
-        gone = sorted(self.office.paper.places())[odd::2]
-        self.office.now += 13 * HOUR
-        self.run(paper=self.office.paper.without(gone), accept=accept, withdraw_now=now)
+        gone = sorted(self.world.paper.places())[odd::2]
+        self.world.now += 13 * HOUR
+        self.run(paper=self.world.paper.without(gone), accept=accept, withdraw_now=now)
 
     @rule(meeting_id=meetings, name=people, resend=st.booleans(), fates=fates)
     def only_one_is_served(
@@ -269,7 +271,7 @@ class Nights(RuleBasedStateMachine):
     ) -> None:
         """Send a roster some rows of which can't be read."""
         names = {(meeting_id, guest(name).user_id) for meeting_id, name in broken}
-        paper = self.office.paper
+        paper = self.world.paper
         places: frozenset[Place] = frozenset(
             place
             for place in paper.places()
@@ -280,11 +282,11 @@ class Nights(RuleBasedStateMachine):
     @rule(name=people, at=st.sampled_from(("example.org", "example.net")))
     def somebody_is_forgotten(self, name: str, at: str) -> None:
         """Ask the ledger to forget somebody; it refuses while anything stands."""
-        self.office.forget(f"{name.lower()}@{at}")
+        self.world.forget(f"{name.lower()}@{at}")
 
     @rule(patiently=st.booleans())
     def all_comes_right(self, *, patiently: bool) -> None:
         """Run without faults, and compare every mailbox with the roster."""
         self.came_right = False
-        self.office.converge(patiently=patiently)
+        self.world.converge(patiently=patiently)
         self.came_right = True

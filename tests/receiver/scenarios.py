@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.receiver.machine import first_start, guest
-from tests.receiver.office import DAY, HOUR, Office
-from tests.receiver.truth import Gathering
+from tests.receiver.truth import RosterMeeting
+from tests.receiver.world import DAY, HOUR, ReceiverWorld
 
-Scenario = Callable[[Office], None]
+Scenario = Callable[[ReceiverWorld], None]
 SCENARIOS: dict[str, Scenario] = {}
 
 
@@ -23,133 +23,133 @@ def spoilt_by(name: str) -> Callable[[Scenario], Scenario]:
     return add
 
 
-def board(office: Office) -> Gathering:
+def board(world: ReceiverWorld) -> RosterMeeting:
     """Write a meeting of two into the roster, nine days from now."""
-    found = Gathering(title="Board", start=first_start(9), guests=[guest("Ada"), guest("Bob")])
-    office.paper.gatherings["board"] = found
+    found = RosterMeeting(title="Board", start=first_start(9), guests=[guest("Ada"), guest("Bob")])
+    world.paper.gatherings["board"] = found
     return found
 
 
 @spoilt_by("DTSTAMP is the clock's, also when that was set back")
-def _clock_set_back(office: Office) -> None:
-    meeting = board(office)
-    office.run()
-    office.now -= HOUR
+def _clock_set_back(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run()
+    world.now -= HOUR
     meeting.title = "Numbers"
-    office.run()
+    world.run()
 
 
 @spoilt_by("CANCEL goes to all when one is removed")
-def _one_is_removed(office: Office) -> None:
-    meeting = board(office)
-    office.run()
+def _one_is_removed(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run()
     del meeting.guests[0]
-    office.run(withdraw_now=True)
+    world.run(withdraw_now=True)
 
 
 @spoilt_by("who is missing once is withdrawn")
-def _missing_once(office: Office) -> None:
-    meeting = board(office)
-    office.run()
+def _missing_once(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run()
     gone = meeting.guests.pop()
-    office.run()
+    world.run()
     meeting.guests.append(gone)
-    office.run()
+    world.run()
 
 
 @spoilt_by("who is back again gets SEQUENCE 0")
-def _back_again(office: Office) -> None:
-    meeting = board(office)
-    office.run()
+def _back_again(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run()
     gone = meeting.guests.pop()
-    office.run(withdraw_now=True)
+    world.run(withdraw_now=True)
     meeting.guests.append(gone)
-    office.run()
+    world.run()
 
 
 @spoilt_by("who never got an invitation gets a CANCEL")
-def _never_invited(office: Office) -> None:
-    meeting = board(office)
-    office.run(fates=["failed at RCPT"])
+def _never_invited(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run(fates=["failed at RCPT"])
     del meeting.guests[0]
-    office.run(withdraw_now=True)
+    world.run(withdraw_now=True)
 
 
 @spoilt_by("meetings that are over are mailed about")
-def _over(office: Office) -> None:
-    meeting = board(office)
-    office.run()
-    office.now += 20 * DAY
+def _over(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run()
+    world.now += 20 * DAY
     meeting.title = "Numbers"
-    office.run()
+    world.run()
 
 
 @spoilt_by("a new title is told to nobody")
-def _new_title(office: Office) -> None:
-    meeting = board(office)
-    office.run()
+def _new_title(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run()
     meeting.title = "Numbers"
-    office.run()
+    world.run()
 
 
 @spoilt_by("the old address keeps its invitation")
-def _new_address(office: Office) -> None:
-    meeting = board(office)
-    office.run()
+def _new_address(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run()
     meeting.guests[0].mailbox = "ada@example.net"
 
 
 @spoilt_by("what may have been sent counts as never sent")
-def _death_and_a_move(office: Office) -> None:
-    meeting = board(office)
-    office.run(fates=["death after it arrived"])
+def _death_and_a_move(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run(fates=["death after it arrived"])
     meeting.minutes = 45
-    office.run()
+    world.run()
 
 
 @spoilt_by("a message that is tried again is another message")
-def _death_and_again(office: Office) -> None:
-    board(office)
-    office.run(fates=["death after it arrived"])
-    office.run()
+def _death_and_again(world: ReceiverWorld) -> None:
+    board(world)
+    world.run(fates=["death after it arrived"])
+    world.run()
 
 
 @spoilt_by("what lies beyond the horizon goes out")
-def _far_away(office: Office) -> None:
-    board(office)
-    office.run(horizon=3 * DAY)
+def _far_away(world: ReceiverWorld) -> None:
+    board(world)
+    world.run(horizon=3 * DAY)
 
 
 @spoilt_by("a roster that shrank withdraws those who are gone")
-def _half_is_lost(office: Office) -> None:
-    meeting = board(office)
-    meeting.guests += [guest(f"Guest{number}") for number in range(10)]
-    office.run()
-    gone = sorted(office.paper.places())[::2]
-    office.run(paper=office.paper.without(gone), withdraw_now=True)
+def _half_is_lost(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    meeting.guests += [guest(f"RosterPerson{number}") for number in range(10)]
+    world.run()
+    gone = sorted(world.paper.places())[::2]
+    world.run(paper=world.paper.without(gone), withdraw_now=True)
 
 
 @spoilt_by("a revision that was superseded still goes out")
-def _superseded(office: Office) -> None:
-    meeting = board(office)
-    office.run()
+def _superseded(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run()
     meeting.title = "Numbers"
-    office.run(fates=["deferred at RCPT", "deferred at RCPT"])
+    world.run(fates=["deferred at RCPT", "deferred at RCPT"])
     meeting.title = "Plans"
-    office.run()
+    world.run()
 
 
 @spoilt_by("one attendee's change is told to all")
-def _one_changes(office: Office) -> None:
-    meeting = board(office)
-    office.run()
+def _one_changes(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    world.run()
     meeting.guests[0].moderator = True
-    office.run()
+    world.run()
 
 
 @spoilt_by("another secret is not noticed")
-def _rotated(office: Office) -> None:
-    board(office)
-    office.run()
-    office.house = replace(office.house, secret="second")
-    office.run()
+def _rotated(world: ReceiverWorld) -> None:
+    board(world)
+    world.run()
+    world.setup = replace(world.setup, secret="second")
+    world.run()

@@ -22,13 +22,13 @@ from invites.jobs import WakeUp, WakeUpReport, wake_up
 from invites.sending import Effects
 from tests.peers.calendar_model import PostOffice
 from tests.receiver.machine import first_start, guest
-from tests.receiver.office import DAY, EPOCH, HOUR
-from tests.receiver.truth import Gathering, House, Paper, Place, Secret, View, as_csv
+from tests.receiver.truth import Place, RosterMeeting, RosterText, Secret, Setup, View, as_csv
+from tests.receiver.world import DAY, EPOCH, HOUR
 from tests.support import SECRET, SETTINGS, write_settings
 
 PEOPLE = ("Ada", "Bob", "Eve", "Kim", "Lou", "Max", "Pat", "Sam")
 MEETINGS = tuple(f"m{number:02}" for number in range(12))
-HOUSE = House(secret="the")
+SETUP = Setup(secret="the")
 SECRETS = (Secret("the", SECRET.encode()),)
 JOB = """
 [guard]
@@ -91,7 +91,7 @@ class Fortnight:
         around = Effects(clock=lambda: self.now, timer=time.monotonic)
         return wake_up(WakeUp(settings=self.settings, effects=around))
 
-    def night(self, paper: Paper, number: int) -> list[Exit]:
+    def night(self, paper: RosterText, number: int) -> list[Exit]:
         """Write the roster at one o'clock and wake up at every hour; return how the jobs ended."""
         path = self.folder / "rosters" / "export.csv"
         path.write_bytes(as_csv(list(paper.rows()), shuffled=number))
@@ -106,11 +106,11 @@ class Fortnight:
         return codes
 
 
-def first_paper() -> Paper:
+def first_paper() -> RosterText:
     """Return a dozen meetings over the next weeks."""
-    paper = Paper()
+    paper = RosterText()
     for number, meeting_id in enumerate(MEETINGS):
-        paper.gatherings[meeting_id] = Gathering(
+        paper.gatherings[meeting_id] = RosterMeeting(
             title=f"Meeting {number}",
             start=first_start(2 + 2 * number),
             room=f"room-{meeting_id}",
@@ -119,7 +119,7 @@ def first_paper() -> Paper:
     return paper
 
 
-def edited(paper: Paper, chance: Random, now: datetime) -> Paper:
+def edited(paper: RosterText, chance: Random, now: datetime) -> RosterText:
     """Return the next day's roster: a few people and meetings differ."""
     paper = paper.copy()
     open_ones = [one for one in MEETINGS if _is_open(paper, one, now)]
@@ -127,7 +127,7 @@ def edited(paper: Paper, chance: Random, now: datetime) -> Paper:
         _edit(paper.gatherings[meeting_id], chance, now)
     absent = [one for one in MEETINGS if one not in paper.gatherings]
     if absent and chance.random() < 0.5:
-        paper.gatherings[absent[0]] = Gathering(
+        paper.gatherings[absent[0]] = RosterMeeting(
             title="Back again",
             start=(now + 6 * DAY).replace(hour=11, minute=0, tzinfo=None),
             room=f"room-{absent[0]}",
@@ -138,12 +138,12 @@ def edited(paper: Paper, chance: Random, now: datetime) -> Paper:
     return paper
 
 
-def _is_open(paper: Paper, meeting_id: str, now: datetime) -> bool:
+def _is_open(paper: RosterText, meeting_id: str, now: datetime) -> bool:
     gathering = paper.gatherings.get(meeting_id)
     return gathering is not None and gathering.begins > now + 2 * DAY
 
 
-def _edit(gathering: Gathering, chance: Random, now: datetime) -> None:
+def _edit(gathering: RosterMeeting, chance: Random, now: datetime) -> None:
     person = chance.choice(PEOPLE)
     listed = [one for one in gathering.guests if one.user_id == guest(person).user_id]
     match chance.choice(("who", "who", "move", "title", "role", "off", "address", "own")):
@@ -180,9 +180,9 @@ class Truth:
         self.least = 0
         self._missed: Counter[str | Place] = Counter()
 
-    def night(self, paper: Paper, now: datetime) -> None:
+    def night(self, paper: RosterText, now: datetime) -> None:
         """Count one message for each whose entry or link is to be another, and not over."""
-        views = paper.views(HOUSE, {})
+        views = paper.views(SETUP, {})
         for meeting_id in {place[0] for place in self.held}:
             self._count(meeting_id, missing=meeting_id not in paper.gatherings)
         new_ids = {(p[0], view.user_id) for p, view in views.items() if p not in self.held}
@@ -200,7 +200,7 @@ class Truth:
         self._missed[what] = self._missed[what] + 1 if missing else 0
         return self._missed[what] == 2
 
-    def _goes(self, place: Place, paper: Paper, new_ids: set[Place]) -> bool:
+    def _goes(self, place: Place, paper: RosterText, new_ids: set[Place]) -> bool:
         gathering = paper.gatherings.get(place[0])
         if gathering is None:
             return self._missed[place[0]] == 2

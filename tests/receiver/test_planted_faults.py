@@ -10,9 +10,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.receiver.faults import FAULTS
 from tests.receiver.machine import Nights
-from tests.receiver.office import Office
 from tests.receiver.scenarios import SCENARIOS
 from tests.receiver.watch import WrongError
+from tests.receiver.world import ReceiverWorld
 
 SEARCH = settings(
     max_examples=400,
@@ -30,11 +30,11 @@ LONG = sorted(FAULTS.keys() & SCENARIOS.keys() - {RARE})
 
 
 @pytest.fixture
-def office() -> Iterator[Office]:
-    """Give an office that has invited nobody."""
-    office = Office()
-    yield office
-    office.close()
+def world() -> Iterator[ReceiverWorld]:
+    """Give a world that has invited nobody."""
+    world = ReceiverWorld()
+    yield world
+    world.close()
 
 
 def search() -> None:
@@ -60,23 +60,25 @@ def test_the_machine_finds_in_time(name: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_night_for_it_finds(name: str, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_night_for_it_finds(
+    name: str, world: ReceiverWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A night of a few lines shows the fault, where the machine needs longer."""
     FAULTS[name](monkeypatch)
     with pytest.raises(WrongError):
-        played(name, office)
+        played(name, world)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_same_night_comes_right_without(name: str, office: Office) -> None:
+def test_the_same_night_comes_right_without(name: str, world: ReceiverWorld) -> None:
     """It is the fault that spoils it."""
-    played(name, office)
+    played(name, world)
 
 
-def played(name: str, office: Office) -> None:
+def played(name: str, world: ReceiverWorld) -> None:
     """Play a night, and let everything come right after it."""
-    SCENARIOS[name](office)
-    office.converge()
+    SCENARIOS[name](world)
+    world.converge()
 
 
 def test_at_least_ten_faults_are_planted() -> None:

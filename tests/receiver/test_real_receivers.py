@@ -16,25 +16,27 @@ import pytest
 
 from tests.peers.calendar_model import Letter
 from tests.receiver.machine import first_start, guest
-from tests.receiver.office import Office
-from tests.receiver.truth import Gathering
+from tests.receiver.truth import RosterMeeting
+from tests.receiver.world import ReceiverWorld
 
 
 @pytest.fixture
 def letters() -> list[Letter]:
     """Return what one recipient gets: invited, moved, cancelled."""
-    office = Office()
+    world = ReceiverWorld()
     try:
-        meeting = Gathering(title="Board", start=first_start(9), zone="UTC", guests=[guest("Ada")])
-        office.paper.gatherings["board"] = meeting
-        office.run()
+        meeting = RosterMeeting(
+            title="Board", start=first_start(9), zone="UTC", guests=[guest("Ada")]
+        )
+        world.paper.gatherings["board"] = meeting
+        world.run()
         meeting.start = first_start(10).replace(hour=14)
-        office.run()
+        world.run()
         meeting.status = "cancelled"
-        office.run()
-        return office.watch.post.mailboxes["ada@example.org"].letters
+        world.run()
+        return world.watch.post.mailboxes["ada@example.org"].letters
     finally:
-        office.close()
+        world.close()
 
 
 @pytest.fixture

@@ -8,37 +8,37 @@ import pytest
 
 from invites.errors import RosterRefusedError
 from tests.receiver.machine import first_start, guest
-from tests.receiver.office import DAY, Office
-from tests.receiver.truth import Gathering, Paper
+from tests.receiver.truth import RosterMeeting, RosterText
+from tests.receiver.world import DAY, ReceiverWorld
 
 
-def gathering(*names: str) -> Gathering:
+def gathering(*names: str) -> RosterMeeting:
     """Return a meeting of these people."""
-    return Gathering(title="Board", start=first_start(9), guests=[guest(name) for name in names])
+    return RosterMeeting(
+        title="Board", start=first_start(9), guests=[guest(name) for name in names]
+    )
 
 
 @pytest.fixture
-def office() -> Iterator[Office]:
-    """Give an office that has invited nobody."""
-    office = Office()
-    yield office
-    office.close()
+def world() -> Iterator[ReceiverWorld]:
+    """Give a world that has invited nobody."""
+    world = ReceiverWorld()
+    yield world
+    world.close()
 
 
-def test_two_scopes_on_one_ledger_withdraw_nobody_of_the_other(office: Office) -> None:
+def test_two_scopes_on_one_ledger_withdraw_nobody_of_the_other(world: ReceiverWorld) -> None:
     """Each roster speaks for its own meetings, night after night, even told to withdraw at once."""
-    school = Paper({"lessons": gathering("Ada", "Bob")})
-    clinic = Paper({"rounds": gathering("Ada", "Kim")})
+    school = RosterText({"lessons": gathering("Ada", "Bob")})
+    clinic = RosterText({"rounds": gathering("Ada", "Kim")})
     for _ in range(4):
-        office.run(paper=school, scope="school", withdraw_now=True)
-        office.run(paper=clinic, scope="clinic", withdraw_now=True)
-        office.now += DAY
-    assert len(office.watch.arrived) == 4
+        world.run(paper=school, scope="school", withdraw_now=True)
+        world.run(paper=clinic, scope="clinic", withdraw_now=True)
+        world.now += DAY
+    assert len(world.watch.arrived) == 4
     school.gatherings["lessons"].guests.pop()
-    office.run(paper=school, scope="school", withdraw_now=True)
-    held = {
-        (address, office.watch.meeting_of[uid]) for address, uid in office.watch.post.standing()
-    }
+    world.run(paper=school, scope="school", withdraw_now=True)
+    held = {(address, world.watch.meeting_of[uid]) for address, uid in world.watch.post.standing()}
     assert held == {
         ("ada@example.org", "lessons"),
         ("ada@example.org", "rounds"),
@@ -46,33 +46,33 @@ def test_two_scopes_on_one_ledger_withdraw_nobody_of_the_other(office: Office) -
     }
 
 
-def test_by_hand_first_and_then_by_a_job_needs_a_claim(office: Office) -> None:
+def test_by_hand_first_and_then_by_a_job_needs_a_claim(world: ReceiverWorld) -> None:
     """Refused without it, nothing sent with it, and from then on the job looks after all."""
-    paper = office.paper
+    paper = world.paper
     paper.gatherings["board"] = gathering("Ada", "Bob")
-    office.run()
+    world.run()
     with pytest.raises(RosterRefusedError) as caught:
-        office.run(scope="nightly")
+        world.run(scope="nightly")
     assert "--claim default" in caught.value.problems[0].expected
-    assert len(office.watch.arrived) == 2
-    report = office.run(scope="nightly", claimed=("default",))
+    assert len(world.watch.arrived) == 2
+    report = world.run(scope="nightly", claimed=("default",))
     assert report is not None
     assert report.plan.actions == ()
     paper.gatherings["board"].guests.pop()
-    office.run(scope="nightly")
-    assert len(office.watch.arrived) == 2
-    office.now += DAY
-    office.run(scope="nightly")
-    assert set(office.held()) == {("board", "ada@example.org")}
+    world.run(scope="nightly")
+    assert len(world.watch.arrived) == 2
+    world.now += DAY
+    world.run(scope="nightly")
+    assert set(world.held()) == {("board", "ada@example.org")}
 
 
-def test_a_claim_with_a_part_of_the_meetings_withdraws_nobody_at_once(office: Office) -> None:
+def test_a_claim_with_a_part_of_the_meetings_withdraws_nobody_at_once(world: ReceiverWorld) -> None:
     """What was sent by hand and the job's roster lacks is missing once, not gone."""
-    hand = Paper({"board": gathering("Ada"), "retro": gathering("Bob")})
-    office.run(paper=hand)
-    job = Paper({"board": gathering("Ada")})
-    office.run(paper=job, scope="nightly", claimed=("default",))
-    assert len(office.watch.arrived) == 2
-    assert len(office.watch.post.standing()) == 2
+    hand = RosterText({"board": gathering("Ada"), "retro": gathering("Bob")})
+    world.run(paper=hand)
+    job = RosterText({"board": gathering("Ada")})
+    world.run(paper=job, scope="nightly", claimed=("default",))
+    assert len(world.watch.arrived) == 2
+    assert len(world.watch.post.standing()) == 2
     with pytest.raises(RosterRefusedError):
-        office.run(paper=hand)
+        world.run(paper=hand)

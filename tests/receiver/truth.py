@@ -40,7 +40,7 @@ COLUMNS = (
 
 
 @dataclass
-class Guest:
+class RosterPerson:
     """A person in one meeting's rows; `catering` is a column of the roster's own."""
 
     name: str
@@ -52,7 +52,7 @@ class Guest:
 
 
 @dataclass
-class Gathering:
+class RosterMeeting:
     """A meeting's rows; `start` is what the clock on the wall of `zone` shows."""
 
     title: str
@@ -63,7 +63,7 @@ class Gathering:
     status: str = ""
     description: str = ""
     host: str = ""
-    guests: list[Guest] = field(default_factory=list)
+    guests: list[RosterPerson] = field(default_factory=list)
 
     @property
     def begins(self) -> datetime:
@@ -138,7 +138,7 @@ class View(NamedTuple):
 
 
 @dataclass(frozen=True)
-class House:
+class Setup:
     """Settings that can change between two nights."""
 
     secret: str = "first"
@@ -147,16 +147,16 @@ class House:
 
 
 @dataclass
-class Paper:
+class RosterText:
     """A roster as somebody keeps it."""
 
-    gatherings: dict[str, Gathering] = field(default_factory=dict)
+    gatherings: dict[str, RosterMeeting] = field(default_factory=dict)
 
-    def copy(self) -> Paper:
+    def copy(self) -> RosterText:
         """Return a copy that can be edited apart."""
         return deepcopy(self)
 
-    def without(self, places: Iterable[Place]) -> Paper:
+    def without(self, places: Iterable[Place]) -> RosterText:
         """Return the roster without these people; a meeting without people is not in it."""
         gone = set(places)
         copy = self.copy()
@@ -176,7 +176,7 @@ class Paper:
             for guest in gathering.guests
         ]
 
-    def guest(self, place: Place) -> Guest | None:
+    def guest(self, place: Place) -> RosterPerson | None:
         """Return somebody's row."""
         gathering = self.gatherings.get(place[0])
         guests = gathering.guests if gathering else []
@@ -208,11 +208,11 @@ class Paper:
                     "catering": guest.catering,
                 }
 
-    def views(self, house: House, rooms: dict[str, str]) -> dict[Place, View]:
+    def views(self, setup: Setup, rooms: dict[str, str]) -> dict[Place, View]:
         """Return what everybody is to hold; `rooms` are those of meetings that name none."""
         return {
             (meeting_id, guest.mailbox.lower()): _view(
-                gathering, guest, house, rooms.get(meeting_id, "")
+                gathering, guest, setup, rooms.get(meeting_id, "")
             )
             for meeting_id, gathering in self.gatherings.items()
             if gathering.status != "cancelled"
@@ -220,13 +220,13 @@ class Paper:
         }
 
 
-def _view(gathering: Gathering, guest: Guest, house: House, derived: str) -> View:
+def _view(gathering: RosterMeeting, guest: RosterPerson, setup: Setup, derived: str) -> View:
     if guest.moderator:
         role = "CHAIR"
     else:
         role = "OPT-PARTICIPANT" if guest.optional else "REQ-PARTICIPANT"
     begins, ends = gathering.begins, gathering.ends
-    closes = ends + timedelta(minutes=house.closes_after_minutes)
+    closes = ends + timedelta(minutes=setup.closes_after_minutes)
     named = quote(gathering.room.lower(), safe="-_.!~*'()").lower()
     return View(
         start=begins,
@@ -242,7 +242,7 @@ def _view(gathering: Gathering, guest: Guest, house: House, derived: str) -> Vie
         closes=int(closes.timestamp()),
         moderator=guest.moderator,
         user_id=guest.user_id,
-        secret=house.secret,
+        secret=setup.secret,
     )
 
 

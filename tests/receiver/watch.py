@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from invites.delivery.base import Deferred, Failed, Outcome, OutgoingMessage, Sent
 from tests.peers.calendar_model import Effect, Letter, Order, PostOffice
-from tests.receiver.truth import House, Paper, Place, Secret, View
+from tests.receiver.truth import Place, RosterText, Secret, Setup, View
 
 HALF_A_DAY = timedelta(hours=12)
 
@@ -50,8 +50,8 @@ class Believed:
 class Showing:
     """What one run gets to see: the roster of that moment, the flags, and the clock."""
 
-    paper: Paper
-    house: House
+    paper: RosterText
+    setup: Setup
     now: datetime
     expected: Mapping[Place, View]
     broken: frozenset[str] = frozenset()

@@ -8,15 +8,15 @@ import pytest
 from rich.console import Console
 
 from invites.report.tables import meeting_table
-from tests.workshop import Workshop
+from tests.factory import Factory
 
 
 @pytest.mark.parametrize("columns", [40, 60, 79, 80, 120])
-def test_each_column_that_is_shown_can_be_read(workshop: Workshop, columns: int) -> None:
+def test_each_column_that_is_shown_can_be_read(factory: Factory, columns: int) -> None:
     """Start, title and count on any width; zones and moderators where they have room."""
     meetings = [
-        workshop.meeting(
-            *(workshop.attendee(one, moderator=one == 0) for one in range(count)),
+        factory.meeting(
+            *(factory.attendee(one, moderator=one == 0) for one in range(count)),
             id=str(count),
             title="Retrospective of the whole quarter",
             timezone="America/Argentina/Buenos_Aires",

@@ -17,7 +17,7 @@ from invites.roster.files import RosterMovesError
 from invites.roster.sidecars import SourceRefusedError
 from invites.roster.source import demand_whole, read_roster
 from invites.roster.table import Table
-from tests.office import ADA, BOB, HEADER
+from tests.world import ADA, BOB, HEADER
 
 NOW = datetime(2031, 2, 1, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""What the tests of a pass share: a desk with settings, a ledger and a clock that is set."""
+"""What the tests of a pass share: a world with settings, a ledger and a clock that is set."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.run_desk import Desk
+from tests.world import PassWorld
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """Give a desk that delivers into a folder."""
-    return Desk(tmp_path)
+def world(tmp_path: Path) -> PassWorld:
+    """Give a world that delivers into a folder."""
+    return PassWorld(folder=tmp_path)

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.roster import write_roster
-from tests.office import Office
 from tests.support import Answer
+from tests.world import CommandWorld
 
 Invites = Callable[..., Answer]
 
 
 def test_ten_thousand_unchanged_are_sent_once(invites: Invites, tmp_path: Path) -> None:
     """A second run of the same roster delivers nothing."""
-    Office(invites, tmp_path).settle_in()
+    CommandWorld.ready(invites, tmp_path)
     write_roster(tmp_path / "roster.csv", 10_000)
     arguments = ("send", "roster.csv", "--now", "2030-12-01T00:00:00Z")
     sent, idle = invites(*arguments), invites(*arguments)

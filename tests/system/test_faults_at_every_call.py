@@ -15,7 +15,7 @@ import pytest
 from tests.peers.smtp_server import ScriptedServer
 from tests.peers.strace import Injection
 from tests.support import Answer
-from tests.system.office import Ended, LedgerFacts, Office, address_of, rows
+from tests.system.world import Ended, LedgerFacts, ProcessWorld, address_of, rows
 
 ATTENDEES = 3
 EVERYBODY = {address_of(number) for number in range(ATTENDEES)}
@@ -27,11 +27,11 @@ class Bench:
     """Runs one small `send` with a fault, and one without after it, and judges both."""
 
     def __init__(self, folder: Path, server: ScriptedServer, call: Callable[..., Answer]) -> None:
-        """Make the office once; each run begins with the ledger as it was then."""
-        self._office = Office.opened(
+        """Make the world once; each run begins with the ledger as it was then."""
+        self._world = ProcessWorld.ready(
             folder,
             roster=rows(ATTENDEES),
-            settings=f'[smtp]\nhost = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\n',
+            sections=f'[smtp]\nhost = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\n',
         )
         self._ledger = (folder / "invites.db").read_bytes()
         self._server = server
@@ -47,8 +47,8 @@ class Bench:
     def once(self, to: str, fault: Injection) -> Ended:
         """Run a send with this fault, and return how it ended."""
         self._begin()
-        log = self._office.folder / "strace.log"
-        ended = self._office.run(*fault.command(log, *self._office.send("--to", to)))
+        log = self._world.folder / "strace.log"
+        ended = self._world.run(*fault.command(log, *self._world.send("--to", to)))
         assert fault.struck(log), fault
         return ended
 
@@ -58,25 +58,25 @@ class Bench:
 
     def _try(self, to: str, fault: Injection) -> bool:
         self._begin()
-        log = self._office.folder / "strace.log"
-        first = self._office.run(*fault.command(log, *self._office.send("--to", to)))
+        log = self._world.folder / "strace.log"
+        first = self._world.run(*fault.command(log, *self._world.send("--to", to)))
         if not fault.struck(log):
             assert first.code == 0, f"{fault}: {first.err}"
             return False
-        arrived, facts = self._arrived(to), self._office.facts()
+        arrived, facts = self._arrived(to), self._world.facts()
         self.outcomes[f"exit {first.code}, {arrived.total()} {to}"] += 1
         _judge_the_fault(fault, first, to, arrived, facts)
         second = self._call(
             "send",
-            self._office.folder / "roster.csv",
-            *("--config", self._office.folder / "invites.toml", "--to", to),
+            self._world.folder / "roster.csv",
+            *("--config", self._world.folder / "invites.toml", "--to", to),
         )
         assert second.code == 0, f"{fault}: {second.err}"
         self._judge_the_end(fault, to, facts)
         return True
 
     def _begin(self) -> None:
-        folder = self._office.folder
+        folder = self._world.folder
         for left in folder.glob("invites.db*"):
             left.unlink()
         shutil.rmtree(folder / "outbox", ignore_errors=True)
@@ -87,11 +87,11 @@ class Bench:
         """Return how often each person's message is where it was to go."""
         if to == "smtp":
             return Counter(one.recipient for one in self._server.accepted)
-        manifests = self._office.folder.glob("outbox/[!.]*/manifest.csv")
+        manifests = self._world.folder.glob("outbox/[!.]*/manifest.csv")
         return Counter(row["email"] for path in manifests for row in _rows(path))
 
     def _judge_the_end(self, fault: Injection, to: str, after_the_fault: LedgerFacts) -> None:
-        arrived, facts = self._arrived(to), self._office.facts()
+        arrived, facts = self._arrived(to), self._world.facts()
         assert set(arrived) == EVERYBODY, f"{fault}: lost {EVERYBODY - set(arrived)}"
         assert facts.standing == dict.fromkeys(EVERYBODY, "sent"), fault
         assert not facts.pending, fault
@@ -129,7 +129,7 @@ def _judge_the_fault(
 def bench(tmp_path: Path, invites: Callable[..., Answer]) -> Iterator[Bench]:
     """Give a bench whose mail goes to a server that takes everything."""
     with ScriptedServer() as server:
-        yield Bench(tmp_path / "office", server, invites)
+        yield Bench(tmp_path / "world", server, invites)
 
 
 SWEEPS = (

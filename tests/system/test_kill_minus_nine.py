@@ -14,7 +14,7 @@ import pytest
 
 from tests.peers.counting_sink import CountingSink, Stage
 from tests.peers.postgresql import PostgreSQL
-from tests.system.office import PATIENCE, Office, address_of, rows
+from tests.system.world import PATIENCE, ProcessWorld, address_of, rows
 
 ATTENDEES = 160
 """To one ledger; it is used up after some 30 kills."""
@@ -52,7 +52,7 @@ class Tally:
 class Campaign:
     """One ledger and one sink: runs are killed until enough were, then one goes through."""
 
-    office: Office
+    world: ProcessWorld
     sink: CountingSink
     chance: random.Random
     tally: Tally
@@ -69,7 +69,7 @@ class Campaign:
         """Start a run and kill it; false where it was through before."""
         self.sink.begin()
         self.sink.pipelining = self.chance.random() < 0.5
-        with self.office.start(*self.office.send("--to", "smtp", "-q")) as process:
+        with self.world.start(*self.world.send("--to", "smtp", "-q")) as process:
             self.sink.wait_for(
                 self.chance.randint(1, 4),
                 seconds=PATIENCE,
@@ -84,7 +84,7 @@ class Campaign:
         return process.returncode == -signal.SIGKILL
 
     def _judge_the_kill(self) -> None:
-        facts = self.office.facts()
+        facts = self.world.facts()
         stage, on_the_way = self.sink.stage, facts.on_the_way()
         assert len(on_the_way) <= 1, "more than one message in doubt on one connection"
         if not self.sink.accepted_in_this_run or not facts.unfinished:
@@ -101,9 +101,9 @@ class Campaign:
 
     def _run_to_the_end(self) -> None:
         self.sink.begin()
-        ended = self.office.run(*self.office.send("--to", "smtp", "-q"))
+        ended = self.world.run(*self.world.send("--to", "smtp", "-q"))
         assert ended.code in {0, 4}, ended.err
-        assert not self.office.facts().on_the_way()
+        assert not self.world.facts().on_the_way()
         self._judge_what_arrived()
         assert self._sends_nothing_more()
 
@@ -125,12 +125,12 @@ class Campaign:
         self.tally.messages += len(everybody)
 
     def _listed_as_unknown(self) -> set[str]:
-        standing = self.office.facts().standing
+        standing = self.world.facts().standing
         return {address for address, state in standing.items() if state == "unknown"}
 
     def _sends_nothing_more(self) -> bool:
         self.sink.begin()
-        self.office.run(*self.office.send("--to", "smtp", "-q"))
+        self.world.run(*self.world.send("--to", "smtp", "-q"))
         return self.sink.accepted_in_this_run == 0
 
 
@@ -158,14 +158,14 @@ def wage(
                     f'[delivery]\non_unknown = "{on_unknown}"\n'
                     f'[smtp]\nhost = "127.0.0.1"\nport = {sink.port}\nsecurity = "none"\n'
                 )
-                office = Office.opened(
+                world = ProcessWorld.ready(
                     tmp_path / str(number),
                     roster=rows(ATTENDEES),
-                    settings=settings,
+                    sections=settings,
                     ledger_url=url,
                 )
                 chance = random.Random(number)  # noqa: S311 - not for secrets
-                Campaign(office, sink, chance, tally).wage(min(per_ledger, kills - tally.kills))
+                Campaign(world, sink, chance, tally).wage(min(per_ledger, kills - tally.kills))
         tally.seconds = time.monotonic() - began
         record_property("figures", f"kill -9, {backend}, {on_unknown}: {tally.words()}")
         return tally

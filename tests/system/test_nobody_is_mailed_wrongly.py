@@ -20,7 +20,7 @@ from invites.sending import Renderer, SendOptions, planned, policy_from
 from tests.peers.postgresql import PostgreSQL
 from tests.peers.smtp_server import ScriptedServer
 from tests.support import Answer
-from tests.system.office import Office
+from tests.system.world import ProcessWorld
 
 NIGHT = datetime(2031, 2, 1, 2, 15, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -40,16 +40,16 @@ Call = Callable[..., Answer]
 
 @dataclass
 class Nights:
-    """An office that sends into its outbox every night."""
+    """A world that sends into its outbox every night."""
 
-    office: Office
+    world: ProcessWorld
     call: Call
     night: datetime = NIGHT
 
     def send(self, roster: str | bytes, *flags: str) -> Answer:
         """Send this roster, a night after the last time."""
         self.night += DAY
-        folder = self.office.folder
+        folder = self.world.folder
         octets = roster.encode() if isinstance(roster, str) else roster
         (folder / "roster.csv").write_bytes(octets)
         moment = self.night.isoformat()
@@ -61,7 +61,7 @@ class Nights:
     def mails(self) -> Counter[tuple[str, str]]:
         """Return (METHOD, address) of every message in the outbox."""
         found: Counter[tuple[str, str]] = Counter()
-        for path in self.office.folder.glob("outbox/*/manifest.csv"):
+        for path in self.world.folder.glob("outbox/*/manifest.csv"):
             with path.open(encoding="utf-8", newline="") as file:
                 found.update((row["method"], row["email"]) for row in csv.DictReader(file))
         return found
@@ -69,8 +69,8 @@ class Nights:
 
 @pytest.fixture
 def nights(tmp_path: Path, invites: Call) -> Nights:
-    """Give an office with an empty ledger."""
-    return Nights(Office.opened(tmp_path / "office", roster=ROSTER, settings=""), invites)
+    """Give a world with an empty ledger."""
+    return Nights(ProcessWorld.ready(tmp_path / "world", roster=ROSTER, sections=""), invites)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Planner:
 
     folder: Path
     settings: settings_package.Settings
-    workshop: Renderer
+    factory: Renderer
     opened: Ledger
 
     def actions(self, octets: bytes) -> list[str] | None:
@@ -98,7 +98,7 @@ class Planner:
                 str(path), self.settings.roster_rules(), skip_invalid=False, now=now
             )
             demand_whole(roster, accepted=False)
-            plan = planned(roster, self.workshop, self.opened, errand, now=now)
+            plan = planned(roster, self.factory, self.opened, errand, now=now)
         except RosterRefusedError:
             return None
         return [action.attendee.address for action in plan.actions]
@@ -107,9 +107,9 @@ class Planner:
 @pytest.fixture
 def planner(nights: Nights) -> Iterator[Planner]:
     """Give a planner on the ledger of the nights."""
-    folder = nights.office.folder
+    folder = nights.world.folder
     loaded = settings_package.load(folder / "invites.toml", environ={})
-    with ledger.open_ledger(nights.office.ledger_url, lock=False) as opened:
+    with ledger.open_ledger(nights.world.ledger_url, lock=False) as opened:
         yield Planner(folder, loaded, Renderer.from_settings(loaded), opened)
 
 
@@ -155,32 +155,32 @@ def test_a_lost_ledger_is_an_error_and_mails_nobody(
         server: PostgreSQL = request.getfixturevalue("postgresql")
         url = server.url()
     nights = Nights(
-        Office.opened(tmp_path / "office", roster=ROSTER, settings="", ledger_url=url), invites
+        ProcessWorld.ready(tmp_path / "world", roster=ROSTER, sections="", ledger_url=url), invites
     )
     assert nights.send(ROSTER).code == 0
-    lose(nights.office)
+    lose(nights.world)
     for _ in range(2):
         answer = nights.send(ROSTER)
         assert answer.code == 5, answer.err
         assert "found no ledger" in answer.err
         assert "--new-ledger" in answer.err
     assert set(nights.mails().values()) == {1}
-    assert not (nights.office.folder / "invites.db").exists()
+    assert not (nights.world.folder / "invites.db").exists()
 
 
-def lose(office: Office) -> None:
+def lose(world: ProcessWorld) -> None:
     """Take the ledger away as an accident would."""
-    if office.ledger_url.startswith("sqlite"):
-        (office.folder / "invites.db").unlink()
+    if world.ledger_url.startswith("sqlite"):
+        (world.folder / "invites.db").unlink()
         return
-    office.drop_tables()
+    world.drop_tables()
 
 
 @pytest.mark.parametrize("rest", [b"", b"not a ledger at all\n" * 300], ids=["empty", "other"])
 def test_a_ledger_that_is_none_any_more_is_an_error(rest: bytes, nights: Nights) -> None:
     """A file that was cut to nothing, or overwritten, is not taken for a new ledger."""
     nights.send(ROSTER)
-    (nights.office.folder / "invites.db").write_bytes(rest)
+    (nights.world.folder / "invites.db").write_bytes(rest)
     assert nights.send(ROSTER).code == 5
     assert set(nights.mails().values()) == {1}
 
@@ -238,17 +238,17 @@ def test_a_disk_without_room_for_the_plan_is_noticed_before_anything_goes_out(
 ) -> None:
     """No file may grow past the ledger's size: exit 1 in words, and the next run sends all."""
     with ScriptedServer() as server:
-        office = Office.opened(
-            tmp_path / "office",
+        world = ProcessWorld.ready(
+            tmp_path / "world",
             roster=ROSTER,
-            settings=f'[smtp]\nhost = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\n',
+            sections=f'[smtp]\nhost = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\n',
         )
-        limited = replace(office, largest_file=20_000)
-        first = limited.run(*office.send("--to", "smtp"))
+        limited = replace(world, largest_file=20_000)
+        first = limited.run(*world.send("--to", "smtp"))
         assert first.code == 1, first.err
         assert "invites.db" in first.err
         assert "unexpected" not in first.err
         assert server.accepted == []
-        second = office.run(*office.send("--to", "smtp"))
+        second = world.run(*world.send("--to", "smtp"))
         assert second.code == 0, second.err
         assert len(server.ids()) == len(set(server.ids())) == 6

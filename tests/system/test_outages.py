@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.jobs.conftest import House, row, with_relay
+from tests.jobs.conftest import JobWorld, row, with_relay
 from tests.peers.smtp_server import Fault, ScriptedServer
 
 EVERY = timedelta(minutes=5)
@@ -29,18 +29,18 @@ def people(count: int) -> list[str]:
     ]
 
 
-def house_for(folder: Path, server: ScriptedServer, rows: list[str]) -> House:
-    """Return a house whose job of 02:15 mails these rows through the server."""
-    house = House(folder, sections=with_relay(server), deliver="smtp")
-    house.roster(*rows)
-    house.seen()
-    return house
+def world_for(folder: Path, server: ScriptedServer, rows: list[str]) -> JobWorld:
+    """Return a world whose job of 02:15 mails these rows through the server."""
+    world = JobWorld(folder=folder, sections=with_relay(server), deliver="smtp")
+    world.roster(*rows)
+    world.seen()
+    return world
 
 
-def wake_until(house: House, until: datetime) -> None:
+def wake_until(world: JobWorld, until: datetime) -> None:
     """Wake up every five minutes, up to and with `until`."""
-    while house.now < until:
-        house.wake(house.now + EVERY)
+    while world.now < until:
+        world.wake(world.now + EVERY)
 
 
 def mailbox(command: str) -> str:
@@ -67,17 +67,17 @@ def test_after_an_outage_all_goes_out_at_the_first_wake_up_that_finds_the_server
     Where whole messages got no answer, each try may have been a copy: who had three of them is held.
     """
     with ScriptedServer([Fault(phase, action)]) as server:
-        house = house_for(tmp_path, server, people(count))
-        house.wake("02:15")
-        wake_until(house, house.now + timedelta(hours=6) - EVERY)
+        world = world_for(tmp_path, server, people(count))
+        world.wake("02:15")
+        wake_until(world, world.now + timedelta(hours=6) - EVERY)
         assert server.accepted == []
         server.recover()
-        up = house.now
+        up = world.now
         minutes: list[float] = []
-        while len(server.accepted) < count and house.now < up + timedelta(hours=6):
+        while len(server.accepted) < count and world.now < up + timedelta(hours=6):
             before = len(server.accepted)
-            house.wake(house.now + EVERY)
-            minutes += [(house.now - up - EVERY) / timedelta(minutes=1)] * (
+            world.wake(world.now + EVERY)
+            minutes += [(world.now - up - EVERY) / timedelta(minutes=1)] * (
                 len(server.accepted) - before
             )
         tries = Counter(mailbox(one) for one in server.commands if one.startswith("RCPT"))
@@ -109,13 +109,13 @@ def test_receivers_whose_messages_always_get_lost_hold_nobody_up(
     faults = [Fault(phase, "drop", only=mailbox, after_accepting=True) for mailbox in POISON]
     poison = [row("poison", one.partition("@")[0], start="2031-02-20 09:00") for one in POISON]
     with ScriptedServer(faults) as server:
-        house = house_for(tmp_path, server, [*people(55), *poison])
-        first = house.one("02:15")
+        world = world_for(tmp_path, server, [*people(55), *poison])
+        first = world.one("02:15")
         assert int(first.exit_code) == 75
-        wake_until(house, house.now + EVERY)
+        wake_until(world, world.now + EVERY)
         others = {one: n for one, n in copies_of(server).items() if one not in POISON}
         assert others == dict.fromkeys((f"person{n}@example.org" for n in range(55)), 1)
-        wake_until(house, house.now + timedelta(hours=20))
+        wake_until(world, world.now + timedelta(hours=20))
         copies = copies_of(server)
         assert {one: copies[one] for one in others} == others
         assert [copies[one] for one in POISON] == ([3] * 5 if phase == "dot" else [0] * 5)
@@ -145,10 +145,10 @@ def test_a_server_with_a_limit_or_a_false_promise_gets_all_in_one_run(
     """All people in one wake-up, once each, and few connections for it."""
     with ScriptedServer(**SERVERS[script]) as server:
         more = 'timeout = "1s"\n' + ("connections = 3\n" if "three" in script else "")
-        house = House(tmp_path, sections=f"{with_relay(server)}{more}", deliver="smtp")
-        house.roster(*people(130))
-        house.seen()
-        outcome = house.one("02:15")
+        world = JobWorld(folder=tmp_path, sections=f"{with_relay(server)}{more}", deliver="smtp")
+        world.roster(*people(130))
+        world.seen()
+        outcome = world.one("02:15")
         assert (int(outcome.exit_code), len(outcome.lines)) == (0, 0)
     assert copies_of(server) == dict.fromkeys((f"person{n}@example.org" for n in range(130)), 1)
     words = f"{len(server.accepted)} sent in one run, {server.connections} connections"
@@ -158,14 +158,14 @@ def test_a_server_with_a_limit_or_a_false_promise_gets_all_in_one_run(
 def test_a_server_that_is_down_is_left_alone_for_a_moment(tmp_path: Path) -> None:
     """The next wake-up within a minute does not try it; `send` by hand and the one after do."""
     with ScriptedServer([Fault("RCPT", "drop")]) as server:
-        house = house_for(tmp_path, server, people(7))
-        assert int(house.one("02:15").exit_code) == 75
+        world = world_for(tmp_path, server, people(7))
+        assert int(world.one("02:15").exit_code) == 75
         connections = server.connections
-        outcome = house.one(house.now + timedelta(seconds=30))
+        outcome = world.one(world.now + timedelta(seconds=30))
         assert (int(outcome.exit_code), server.connections) == (75, connections)
         assert "the mail server was down in the last run" in outcome.text
         server.recover()
-        outcome = house.one(house.now + timedelta(seconds=31))
+        outcome = world.one(world.now + timedelta(seconds=31))
         assert int(outcome.exit_code) == 0
         assert len(server.accepted) == 7
 
@@ -174,17 +174,17 @@ def test_an_address_that_the_server_does_not_know_is_not_tried_every_night(tmp_p
     """550 5.1.1: tried once, held and counted in the next nights, tried again with another row."""
     fault = Fault("RCPT", "550 5.1.1 no such user", only="person0@example.org")
     with ScriptedServer([fault]) as server:
-        house = house_for(tmp_path, server, people(2))
-        outcomes: list[Any] = [house.one("02:15")]
+        world = world_for(tmp_path, server, people(2))
+        outcomes: list[Any] = [world.one("02:15")]
         for _ in range(2):
-            house.now += timedelta(days=1)
-            house.roster(*people(2))
-            outcomes.append(house.one("02:15"))
+            world.now += timedelta(days=1)
+            world.roster(*people(2))
+            outcomes.append(world.one("02:15"))
         tried = [one for one in server.commands if one.startswith("RCPT TO:<person0@")]
         assert len(tried) == 1
         assert [int(one.exit_code) for one in outcomes] == [4, 4, 4]
-        house.now += timedelta(days=1)
-        house.roster(*[one.replace("Meeting", "Talk") for one in people(2)])
-        house.one("02:15")
+        world.now += timedelta(days=1)
+        world.roster(*[one.replace("Meeting", "Talk") for one in people(2)])
+        world.one("02:15")
         tried = [one for one in server.commands if one.startswith("RCPT TO:<person0@")]
         assert len(tried) == 2

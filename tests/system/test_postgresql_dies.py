@@ -12,7 +12,7 @@ import pytest
 
 from tests.peers.postgresql import PostgreSQL
 from tests.peers.smtp_server import Fault, ScriptedServer
-from tests.system.office import Ended, Office, address_of, rows
+from tests.system.world import Ended, ProcessWorld, address_of, rows
 
 pytestmark = pytest.mark.peer("postgresql")
 
@@ -85,12 +85,12 @@ class FatefulSink(ScriptedServer):
 
 def opened(
     folder: Path, sink: ScriptedServer, ledger: str, *, on_unknown: str, connections: int = 1
-) -> Office:
-    """Return an office that sends to the sink, one or several connections at a time."""
-    return Office.opened(
-        folder / "office",
+) -> ProcessWorld:
+    """Return a world that sends to the sink, one or several connections at a time."""
+    return ProcessWorld.ready(
+        folder / "world",
         roster=rows(ATTENDEES),
-        settings=(
+        sections=(
             f'[delivery]\nto = "smtp"\non_unknown = "{on_unknown}"\n'
             f'[smtp]\nhost = "127.0.0.1"\nport = {sink.port}\nsecurity = "none"\n'
             f"connections = {connections}\n"
@@ -121,18 +121,18 @@ def test_a_ledger_server_that_dies_in_the_middle_loses_nothing(
     """It ends with 75; the next send finishes, and only what was in hand is in doubt."""
     in_hand = address_of(AT_MESSAGE - 1)
     with FatefulSink(end=lambda: end(mortal)) as sink:
-        office = opened(tmp_path, sink, mortal.url(), on_unknown=on_unknown)
-        assert tells_to_come_again(office.run(*office.send()))
+        world = opened(tmp_path, sink, mortal.url(), on_unknown=on_unknown)
+        assert tells_to_come_again(world.run(*world.send()))
         assert len(sink.accepted) == AT_MESSAGE, "nothing leaves that can't be recorded"
         revive(mortal)
-        assert office.facts().on_the_way() == {in_hand}
+        assert world.facts().on_the_way() == {in_hand}
 
-        again = office.run(*office.send())
+        again = world.run(*world.send())
         resends = on_unknown == "resend"
         assert again.code == (0 if resends else 4), again.err
         assert receivers(sink) == EVERYBODY + Counter([in_hand] if resends else [])
         assert len(set(sink.ids())) == ATTENDEES, "a second copy has the first one's Message-ID"
-        facts = office.facts()
+        facts = world.facts()
         assert not facts.pending
         assert facts.standing[in_hand] == ("sent" if resends else "unknown")
 
@@ -142,20 +142,20 @@ def test_with_several_connections_one_message_of_each_is_in_doubt_at_most(
 ) -> None:
     """What the others had in hand at that moment is sent once more, and nothing else."""
     with FatefulSink(end=mortal.kill) as sink:
-        office = opened(tmp_path, sink, mortal.url(), on_unknown="resend", connections=3)
-        assert tells_to_come_again(office.run(*office.send()))
+        world = opened(tmp_path, sink, mortal.url(), on_unknown="resend", connections=3)
+        assert tells_to_come_again(world.run(*world.send()))
         revive(mortal)
-        in_doubt = office.facts().on_the_way()
+        in_doubt = world.facts().on_the_way()
         assert 1 <= len(in_doubt) <= 3
 
-        again = office.run(*office.send())
+        again = world.run(*world.send())
         assert again.code == 0, again.err
         repeated = receivers(sink) - EVERYBODY
         assert receivers(sink) == EVERYBODY + repeated
         assert set(repeated) <= in_doubt
         assert set(repeated.values()) <= {1}
         assert len(set(sink.ids())) == ATTENDEES
-        assert not office.facts().pending
+        assert not world.facts().pending
 
 
 def test_a_ledger_server_that_dies_before_the_first_message_lets_none_leave(
@@ -163,12 +163,12 @@ def test_a_ledger_server_that_dies_before_the_first_message_lets_none_leave(
 ) -> None:
     """What is not noted as on its way stays here, and goes out once when the server is back."""
     with FatefulSink(end=mortal.kill, phase="EHLO", passage=1) as sink:
-        office = opened(tmp_path, sink, mortal.url(), on_unknown="resend")
-        assert tells_to_come_again(office.run(*office.send()))
+        world = opened(tmp_path, sink, mortal.url(), on_unknown="resend")
+        assert tells_to_come_again(world.run(*world.send()))
         assert sink.accepted == []
         revive(mortal)
-        assert not office.facts().on_the_way()
+        assert not world.facts().on_the_way()
 
-        again = office.run(*office.send())
+        again = world.run(*world.send())
         assert again.code == 0, again.err
         assert receivers(sink) == EVERYBODY

@@ -16,7 +16,7 @@ import time_machine
 from tests.peers.certificates import Authority
 from tests.peers.smtp_server import ACTIONS, PHASES, Fault, ScriptedServer, all_cells
 from tests.support import Answer
-from tests.system.office import LedgerFacts, Office, address_of, rows
+from tests.system.world import LedgerFacts, ProcessWorld, address_of, rows
 
 OPENING = ("banner", "EHLO", "STARTTLS", "AUTH")
 FIRST, SECOND = address_of(0), address_of(1)
@@ -65,16 +65,16 @@ Call = Callable[..., Answer]
 
 
 @dataclass(frozen=True)
-class Desk:
-    """An office of two attendees whose mail goes to a scripted server over TLS, with a login."""
+class RelayedWorld:
+    """A world of two attendees whose mail goes to a scripted server over TLS, with a login."""
 
-    office: Office
+    world: ProcessWorld
     server: ScriptedServer
     call: Call
 
     def send(self, *flags: str) -> Answer:
         """Run `invites send`."""
-        folder = self.office.folder
+        folder = self.world.folder
         return self.call(
             "send", folder / "roster.csv", "--config", folder / "invites.toml", "--json", *flags
         )
@@ -98,25 +98,25 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-def desk_at(
+def world_at(
     tmp_path: Path, authority: Authority, invites: Call, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Desk]:
-    """Give a function that makes an office for a server; its timeouts are in seconds."""
+) -> Callable[..., RelayedWorld]:
+    """Give a function that makes a world for a server; its timeouts are in seconds."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     monkeypatch.setenv("TEST_MAIL_PASSWORD", PASSWORD)
 
-    def desk(
+    def relayed(
         server: ScriptedServer, *, timeout: int = 10, attendees: int = 2, more: str = ""
-    ) -> Desk:
+    ) -> RelayedWorld:
         settings = (
             f'[delivery]\nto = "smtp"\n[smtp]\nhost = "{server.host}"\nport = {server.port}\n'
             'username = "meetings@example.com"\npassword_env = "TEST_MAIL_PASSWORD"\n'
             f'timeout = "{timeout}s"\ndata_timeout = "{timeout}s"\n{more}'
         )
-        office = Office.opened(tmp_path / "office", roster=rows(attendees), settings=settings)
-        return Desk(office, server, invites)
+        world = ProcessWorld.ready(tmp_path / "world", roster=rows(attendees), sections=settings)
+        return RelayedWorld(world, server, invites)
 
-    return desk
+    return relayed
 
 
 @contextmanager
@@ -138,26 +138,26 @@ def states(facts: LedgerFacts) -> dict[str, str]:
 
 @pytest.mark.parametrize(("phase", "action"), all_cells(), ids=map("-".join, all_cells()))
 def test_each_misbehaviour_ends_as_promised_and_the_next_run_sends_the_rest(
-    phase: str, action: str, authority: Authority, desk_at: Callable[..., Desk]
+    phase: str, action: str, authority: Authority, world_at: Callable[..., RelayedWorld]
 ) -> None:
     """Ledger, exit code, and the next run, which finds the server well again."""
     promised = promise(phase, action)
     fault = Fault(phase, action, times=promised.strikes)
     with scripted(authority, fault) as server:
-        desk = desk_at(server, timeout=1 if action == "hang" else 10)
-        first = desk.send()
+        relayed = world_at(server, timeout=1 if action == "hang" else 10)
+        first = relayed.send()
         assert first.code == promised.exit_code, first.err
         assert "Traceback" not in first.err
-        assert states(desk.office.facts()) == {FIRST: promised.first, SECOND: promised.second}
-        assert desk.recipients() == ([SECOND] if promised.second == "sent" else [])
+        assert states(relayed.world.facts()) == {FIRST: promised.first, SECOND: promised.second}
+        assert relayed.recipients() == ([SECOND] if promised.second == "sent" else [])
 
         server.recover()
         server.accepted.clear()
         with later():
-            second = desk.send()
+            second = relayed.send()
         assert second.code == 0, second.err
-        assert desk.recipients() == promised.sent_next
-        assert states(desk.office.facts()) == {FIRST: "sent", SECOND: "sent"}
+        assert relayed.recipients() == promised.sent_next
+        assert states(relayed.world.facts()) == {FIRST: "sent", SECOND: "sent"}
         assert all(one.over_tls and one.logged_in_as for one in server.accepted)
 
 
@@ -178,76 +178,76 @@ def test_the_matrix_has_all_its_80_cells() -> None:
 
 @pytest.mark.parametrize("wrong", [{"expired": True}, {"host": "elsewhere.example.com"}], ids=str)
 def test_a_certificate_that_is_not_right_stops_the_run_and_marks_nothing(
-    wrong: dict[str, Any], authority: Authority, desk_at: Callable[..., Desk]
+    wrong: dict[str, Any], authority: Authority, world_at: Callable[..., RelayedWorld]
 ) -> None:
     """Exit 5, no mail in plain text, and the next run sends all once the certificate is right."""
     with scripted(authority, tls=authority.server_context(**wrong)) as server:
-        desk = desk_at(server)
-        first = desk.send()
+        relayed = world_at(server)
+        first = relayed.send()
         assert first.code == 5
         assert "certificate" in first.err
-        assert set(states(desk.office.facts()).values()) == {NOBODY_TRIED}
+        assert set(states(relayed.world.facts()).values()) == {NOBODY_TRIED}
         assert not [command for command in server.commands if command.startswith(("MAIL", "AUTH"))]
         server.tls = authority.server_context()
-        assert desk.send().code == 0
-        assert desk.recipients() == [FIRST, SECOND]
+        assert relayed.send().code == 0
+        assert relayed.recipients() == [FIRST, SECOND]
 
 
 def test_a_refused_login_stops_the_run_and_marks_nothing(
-    authority: Authority, desk_at: Callable[..., Desk]
+    authority: Authority, world_at: Callable[..., RelayedWorld]
 ) -> None:
     """Exit 5 without the password in any words; the next run sends all once it is right."""
     with scripted(authority, logins={"meetings@example.com": "another"}) as server:
-        desk = desk_at(server)
-        first = desk.send()
+        relayed = world_at(server)
+        first = relayed.send()
         assert first.code == 5
         assert PASSWORD not in first.err + first.out
-        assert set(states(desk.office.facts()).values()) == {NOBODY_TRIED}
+        assert set(states(relayed.world.facts()).values()) == {NOBODY_TRIED}
         server.logins["meetings@example.com"] = PASSWORD
-        assert desk.send().code == 0
-        assert desk.recipients() == [FIRST, SECOND]
+        assert relayed.send().code == 0
+        assert relayed.recipients() == [FIRST, SECOND]
 
 
 def test_a_limit_of_connections_is_kept_to(
-    authority: Authority, desk_at: Callable[..., Desk]
+    authority: Authority, world_at: Callable[..., RelayedWorld]
 ) -> None:
     """Three connections are configured and one is allowed: it carries all, and nothing is marked."""
     with scripted(authority, connection_limit=1) as server:
-        desk = desk_at(server, attendees=12, more="connections = 3\n")
-        answer = desk.send()
+        relayed = world_at(server, attendees=12, more="connections = 3\n")
+        answer = relayed.send()
         assert answer.code == 0, answer.err
-        assert sorted(desk.recipients()) == sorted(address_of(number) for number in range(12))
-        assert set(states(desk.office.facts()).values()) == {"sent"}
+        assert sorted(relayed.recipients()) == sorted(address_of(number) for number in range(12))
+        assert set(states(relayed.world.facts()).values()) == {"sent"}
 
 
 def test_a_greylisted_message_is_deferred_and_sent_when_its_time_has_come(
-    authority: Authority, desk_at: Callable[..., Desk]
+    authority: Authority, world_at: Callable[..., RelayedWorld]
 ) -> None:
     """Exit 4; not tried again at once; after the wait it goes out, and no second time."""
     with scripted(authority, Fault("RCPT", "451", times=2, only=SECOND)) as server:
-        desk = desk_at(server)
-        assert desk.send().code == 4
-        assert states(desk.office.facts()) == {FIRST: "sent", SECOND: "deferred"}
-        assert desk.send().code == 4
-        assert desk.recipients() == [FIRST]
+        relayed = world_at(server)
+        assert relayed.send().code == 4
+        assert states(relayed.world.facts()) == {FIRST: "sent", SECOND: "deferred"}
+        assert relayed.send().code == 4
+        assert relayed.recipients() == [FIRST]
         with later():
-            assert desk.send().code == 0
-            assert desk.send().code == 0
-        assert desk.recipients() == [FIRST, SECOND]
+            assert relayed.send().code == 0
+            assert relayed.send().code == 0
+        assert relayed.recipients() == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_five_messages_lost_in_a_row_stop_the_run_and_none_is_marked_failed(
-    phase: str, authority: Authority, desk_at: Callable[..., Desk]
+    phase: str, authority: Authority, world_at: Callable[..., RelayedWorld]
 ) -> None:
     """Exit 75; the sixth is not tried; the next run, with a server that is well, sends all."""
     with scripted(authority, Fault(phase, "drop")) as server:
-        desk = desk_at(server, attendees=7)
-        first = desk.send()
+        relayed = world_at(server, attendees=7)
+        first = relayed.send()
         assert first.code == 75, first.err
-        found = Counter(states(desk.office.facts()).values())
+        found = Counter(states(relayed.world.facts()).values())
         assert found == {("unknown" if phase == "dot" else "deferred"): 5, NOBODY_TRIED: 2}
         server.recover()
         with later():
-            assert desk.send().code == 0
-        assert sorted(desk.recipients()) == sorted(address_of(number) for number in range(7))
+            assert relayed.send().code == 0
+        assert sorted(relayed.recipients()) == sorted(address_of(number) for number in range(7))

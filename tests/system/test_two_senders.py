@@ -10,7 +10,7 @@ import pytest
 
 from tests.peers.postgresql import PostgreSQL
 from tests.peers.smtp_server import ScriptedServer
-from tests.system.office import PATIENCE, Office, address_of, rows
+from tests.system.world import PATIENCE, ProcessWorld, address_of, rows
 
 ATTENDEES = 6
 EVERYBODY = Counter(address_of(number) for number in range(ATTENDEES))
@@ -34,17 +34,19 @@ class Hold:
         assert self.may_go_on.wait(PATIENCE)
 
 
-def office_for(backend: str, server: ScriptedServer, request: pytest.FixtureRequest) -> Office:
-    """Make an office whose ledger is on this backend."""
+def office_for(
+    backend: str, server: ScriptedServer, request: pytest.FixtureRequest
+) -> ProcessWorld:
+    """Make a world whose ledger is on this backend."""
     folder: Path = request.getfixturevalue("tmp_path")
     url = ""
     if backend == "postgresql":
         peer: PostgreSQL = request.getfixturevalue("postgresql")
         url = peer.url()
-    return Office.opened(
-        folder / "office",
+    return ProcessWorld.ready(
+        folder / "world",
         roster=rows(ATTENDEES),
-        settings=f'[smtp]\nhost = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\n',
+        sections=f'[smtp]\nhost = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\n',
         ledger_url=url,
     )
 
@@ -56,17 +58,17 @@ def test_the_second_of_two_senders_is_told_to_come_again(
     """While the first has a message in hand, a second ends with exit 75 and sends nothing."""
     hold = Hold()
     with ScriptedServer(on_content=hold) as server:
-        office = office_for(backend, server, request)
-        with office.start(*office.send("--to", "smtp")) as first:
+        world = office_for(backend, server, request)
+        with world.start(*world.send("--to", "smtp")) as first:
             assert hold.has_one.wait(PATIENCE)
-            second = office.run(*office.send("--to", "smtp"))
+            second = world.run(*world.send("--to", "smtp"))
             connections = server.connections
             hold.may_go_on.set()
             out, err = first.communicate(timeout=PATIENCE)
         assert (first.returncode, second.code) == (0, 75), out + err + second.err
         assert "another run holds the ledger's lock" in second.err
         assert connections == 1
-        third = office.run(*office.send("--to", "smtp"))
+        third = world.run(*world.send("--to", "smtp"))
         assert third.code == 0, third.err
         assert Counter(one.recipient for one in server.accepted) == EVERYBODY
 
@@ -77,8 +79,8 @@ def test_senders_that_start_together_send_each_message_once(
 ) -> None:
     """Whoever comes first sends; the others end with exit 75, or find nothing left to send."""
     with ScriptedServer() as server:
-        office = office_for(backend, server, request)
-        started = [office.start(*office.send("--to", "smtp")) for _ in range(3)]
+        world = office_for(backend, server, request)
+        started = [world.start(*world.send("--to", "smtp")) for _ in range(3)]
         said = [process.communicate(timeout=PATIENCE) for process in started]
         codes = [process.returncode for process in started]
         assert 0 in codes, said

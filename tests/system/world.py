@@ -1,4 +1,4 @@
-"""A folder to send from, the program as a process in it, and what its ledger holds."""
+"""The program as a process in a world, and what its ledger holds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, text
 
-from invites import ledger
 from invites.ledger import schema
-from tests.support import COMMAND, ROOT, SETTINGS, write_settings
+from tests.support import COMMAND, ROOT
+from tests.world import World
 
 HEADER = "meeting_id,title,start,end,name,email\n"
 PATIENCE = 60.0
@@ -35,25 +35,24 @@ def rows(count: int) -> str:
     return HEADER + "".join(lines)
 
 
-@dataclass(frozen=True)
-class Office:
-    """A folder with settings, a roster and an empty ledger, from which the program sends."""
+@dataclass(kw_only=True)
+class ProcessWorld(World):
+    """A world in which the program is a process that can be killed and starved."""
 
-    folder: Path
-    ledger_url: str
     environ: Mapping[str, str] = field(default_factory=dict)
     largest_file: int = 0
     """Bytes past which the program's files can't grow; 0 for no limit."""
 
     @classmethod
-    def opened(cls, folder: Path, *, roster: str, settings: str, ledger_url: str = "") -> Office:
-        """Write the files and make the ledger; `settings` follows what every office has."""
-        folder.mkdir(parents=True, exist_ok=True)
-        url = ledger_url or f"sqlite:///{folder / 'invites.db'}"
-        write_settings(folder, f'{SETTINGS}{settings}\n[ledger]\nurl = "{url}"\n')
+    def ready(
+        cls, folder: Path, *, roster: str, sections: str = "", ledger_url: str = ""
+    ) -> ProcessWorld:
+        """Write the files and make the ledger."""
+        world = cls(folder=folder, sections=sections, url=ledger_url)
+        world.write_settings()
         (folder / "roster.csv").write_text(roster, encoding="utf-8")
-        ledger.create(url)
-        return cls(folder, url)
+        world.make_ledger()
+        return world
 
     def send(self, *arguments: str) -> tuple[str, ...]:
         """Return the command line of a `send` of the roster."""

@@ -1,4 +1,4 @@
-"""An office that sends invitations: a roster that people edit, settings, a real ledger, a clock.
+"""A world that sends invitations: a roster that people edit, settings, a real ledger, a clock.
 
 What goes out is judged by `tests.receiver.watch`, and what arrives is in its mailboxes.
 """
@@ -28,7 +28,7 @@ from invites.roster.parse import parse_roster
 from invites.sending import Effects, Renderer, RunReport, SendOptions, planned, policy_from, send
 from invites.sending.one_pass import settle
 from tests.receiver.carrier import Carrier, Death
-from tests.receiver.truth import House, Paper, Place, Secret, View, as_csv
+from tests.receiver.truth import Place, RosterText, Secret, Setup, View, as_csv
 from tests.receiver.watch import Showing, Watch, WrongError
 from tests.support import write_settings
 
@@ -37,7 +37,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SECRETS = tuple(
     Secret(
         name,
-        f"the {name} secret of the office, of more than sixty-four bytes: {name * 9}"[:70].encode(),
+        f"the {name} secret of the world, of more than sixty-four bytes: {name * 9}"[:70].encode(),
     )
     for name in ("first", "second")
 )
@@ -66,11 +66,11 @@ _KEPT = _Kept()
 
 
 @cache
-def _workshop(house: House) -> tuple[settings_package.Settings, Renderer]:
+def _prepared(setup: Setup) -> tuple[settings_package.Settings, Renderer]:
     folder = Path(tempfile.mkdtemp(dir=_folder()))
-    secret = next(one for one in SECRETS if one.name == house.secret)
+    secret = next(one for one in SECRETS if one.name == setup.secret)
     (folder / "room.key").touch(mode=0o600)
-    (folder / "room.key").write_bytes(b"room key of the office, kept over all secrets")
+    (folder / "room.key").write_bytes(b"room key of the world, kept over all secrets")
     config = write_settings(
         folder,
         f"""
@@ -80,12 +80,12 @@ app_id = "the_app"
 secret = "{secret.octets.decode()}"
 room_key_file = "room.key"
 [validity]
-closes_after = "{house.closes_after_minutes}m"
+closes_after = "{setup.closes_after_minutes}m"
 [organizer]
 name = "Meetings"
 email = "meetings@example.com"
 [calendar]
-namespace = "{house.namespace}"
+namespace = "{setup.namespace}"
 """,
     )
     found = settings_package.load(config, environ={})
@@ -100,18 +100,18 @@ def _opened(url: str) -> Iterator[Ledger]:
         yield opened
 
 
-class Office:
-    """A roster on paper, and the runs over it."""
+class ReceiverWorld:
+    """A roster, and the runs over it."""
 
     def __init__(self, url: str = "") -> None:
         """Begin with nobody invited; `url` is that of a ledger of one's own."""
-        self.paper = Paper()
-        self.house = House()
+        self.paper = RosterText()
+        self.setup = Setup()
         self.now = EPOCH
         self.last_run: datetime | None = None
         self.watch = Watch(secrets=list(SECRETS))
         self.shuffles = 0
-        self._keeper = _opened(url or f"sqlite:///{_folder() / 'office.db'}")
+        self._keeper = _opened(url or f"sqlite:///{_folder() / 'world.db'}")
         self.ledger = self._keeper.__enter__()
         self._empty()
 
@@ -126,14 +126,14 @@ class Office:
                     connection.execute(table.delete())
             connection.exec_driver_sql("DELETE FROM meta WHERE name IN ('last_run', 'tz_version')")
 
-    def roster(self, paper: Paper, broken: Sequence[dict[str, str]] = ()) -> Roster | None:
+    def roster(self, paper: RosterText, broken: Sequence[dict[str, str]] = ()) -> Roster | None:
         """Write the file and read it, None where nobody would be in it."""
         rows = [*paper.rows(), *broken]
         if not rows:
             return None
         path = _folder() / "roster.csv"
         path.write_bytes(as_csv(rows, shuffled=self.shuffles))
-        settings, _ = _workshop(self.house)
+        settings, _ = _prepared(self.setup)
         return parse_roster(
             read_table(str(path)), settings.roster_rules(), skip_invalid=bool(broken)
         )
@@ -141,7 +141,7 @@ class Office:
     def run(
         self,
         *,
-        paper: Paper | None = None,
+        paper: RosterText | None = None,
         broken: frozenset[Place] = frozenset(),
         stray: bool = False,
         fates: Sequence[str] = (),
@@ -178,7 +178,7 @@ class Office:
 
     def _showing(
         self,
-        shown: Paper,
+        shown: RosterText,
         broken: set[str],
         stray: bool,  # noqa: FBT001 - only handed on
         flags: dict[str, Any],
@@ -191,9 +191,9 @@ class Office:
         partial = flags.get("partial", False)
         showing = Showing(
             paper=shown,
-            house=self.house,
+            setup=self.setup,
             now=self.now,
-            expected=shown.views(self.house, self.watch.rooms),
+            expected=shown.views(self.setup, self.watch.rooms),
             broken=frozenset(broken),
             partial=partial,
             waived=flags.get("withdraw_now", False),
@@ -217,8 +217,8 @@ class Office:
         accept: bool,
     ) -> RunReport | None:
         """Send; the window is none, for the truth here knows of one night's losses alone."""
-        settings, workshop = _workshop(self.house)
-        errand = SendOptions(
+        settings, renderer = _prepared(self.setup)
+        options = SendOptions(
             scope=flags.pop("scope", "default"),
             claimed=flags.pop("claimed", ()),
             command="send",
@@ -227,27 +227,27 @@ class Office:
         )
         around = Effects(clock=lambda: self.now, timer=time.monotonic)
 
-        def once(errand: SendOptions) -> RunReport:
+        def once(options: SendOptions) -> RunReport:
             return send(
-                roster, workshop, self.ledger, errand, around, delivery_for=lambda _: carrier
+                roster, renderer, self.ledger, options, around, delivery_for=lambda _: carrier
             )
 
         if self.last_run is not None and self.last_run - self.now > 5 * MINUTE:
-            self._refused(once, errand)
-            errand = replace(errand, accept_clock=True)
+            self._refused(once, options)
+            options = replace(options, accept_clock=True)
         self.watch.begin(showing, by=carrier.name)
         self.last_run = self.now
         if accept:
             settle(self.ledger, lambda _: carrier, now=self.now)
-            plan = planned(roster, workshop, self.ledger, errand, now=self.now)
-            policy = replace(errand.policy, accept=plan.accept_code)
-            errand = replace(errand, policy=policy)
+            plan = planned(roster, renderer, self.ledger, options, now=self.now)
+            policy = replace(options.policy, accept=plan.accept_code)
+            options = replace(options, policy=policy)
         try:
-            report = once(errand)
+            report = once(options)
         except Death:
             return None
         except UsageError:
-            self._expect_nobody(errand.policy.only, roster)
+            self._expect_nobody(options.policy.only, roster)
             return None
         self._compare(report)
         return report
@@ -269,9 +269,9 @@ class Office:
                 if one.value == (meeting_id if one.what == "meeting" else address):
                     raise WrongError(f"--only {one.value} was refused, which is there")
 
-    def _refused(self, once: Any, errand: SendOptions) -> None:
+    def _refused(self, once: Any, options: SendOptions) -> None:
         try:
-            once(errand)
+            once(options)
         except GuardError:
             return
         raise WrongError("a clock set back was let through")
@@ -317,7 +317,7 @@ class Office:
         """See that everybody holds what the roster says, and nothing else."""
         expected = {
             place: view
-            for place, view in self.paper.views(self.house, self.watch.rooms).items()
+            for place, view in self.paper.views(self.setup, self.watch.rooms).items()
             if view.end > self.now
         }
         found = self.held()
@@ -344,6 +344,6 @@ class Office:
         return gathering is not None and bool(gathering.guests) and gathering.ends <= self.now
 
 
-def rows_of(paper: Paper) -> list[dict[str, str]]:
+def rows_of(paper: RosterText) -> list[dict[str, str]]:
     """Return the rows of a roster."""
     return list(paper.rows())

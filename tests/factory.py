@@ -32,7 +32,7 @@ KEY = SigningKey.from_secret(
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Factory:
     """Makes composers, verifiers and meetings that differ only in what a test asks for."""
 
     templates: Templates
