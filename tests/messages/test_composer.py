@@ -87,9 +87,9 @@ def event_of(invitation: Invitation) -> Any:
     return event
 
 
-def one(factory: Factory, *, house: dict[str, Any] | None = None, **facts: Any) -> Invitation:
+def one(factory: Factory, *, sender: dict[str, Any] | None = None, **facts: Any) -> Invitation:
     """Return the invitation to a meeting of one with these facts."""
-    composer = factory.composer(**house or {})
+    composer = factory.composer(**sender or {})
     (invitation,) = composer.compose(factory.meeting(**facts), factory.revision)
     factory.verifier().check(invitation)
     return invitation
@@ -99,14 +99,14 @@ def one(factory: Factory, *, house: dict[str, Any] | None = None, **facts: Any) 
 def test_messages_for_each_kind_of_server_are_read_back(factory: Factory, name: str) -> None:
     """Signature, claims, room and place of the link: independent parsers agree."""
     server = SERVERS[name]
-    house = Sender(
+    sender = Sender(
         server=server,
         organizer=Organizer(name="Meetings", email="meetings@example.com"),
         namespace="example.com",
         rule=ValidityRule(),
     )
     key = key_for(server)
-    composer = Composer(house, key=key, room_key=b"k", templates=factory.templates)
+    composer = Composer(sender, key=key, room_key=b"k", templates=factory.templates)
     verifier = Verifier(server, mailbox="meetings@example.com", key=key, everything=True)
     people = [
         factory.attendee(
