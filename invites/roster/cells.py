@@ -36,6 +36,7 @@ class RosterRules:
     `yes` and `no` are further words for true and false, case-folded.
     `encoding` is what a file may have instead of UTF-8, "" for nothing.
     `columns` maps our names to the file's, `extra` lists columns that are meant as they are.
+    `attendees` are the file's columns that list several attendees in one cell, none mostly.
     `derived_rooms` refuses the column `room`.
     `special_domains` are address domains that public rules refuse and that are meant.
     `links` weighs join links, None where too little is known of the server for that.
@@ -47,6 +48,7 @@ class RosterRules:
     yes: frozenset[str] = frozenset()
     no: frozenset[str] = frozenset()
     encoding: str = ""
+    attendees: tuple[str, ...] = ()
     derived_rooms: bool = False
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extra: tuple[str, ...] = ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from invites.problems import Problem
 from invites.roster.cells import RosterRules
 from invites.roster.columns import BY_NAME, COLUMNS, Column, extra_column, folded_name
+from invites.roster.parts import JOINED, PARTS, STAND_INS, StandIn
 from invites.text import BLANKS, CellRefused, check_line
 
 REQUIRED_WITHIN: Final = 2
@@ -19,13 +20,24 @@ OPTIONAL_LETTERS: Final = 5
 """An optional column's name has at least this many letters to be taken for misspelt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class PlacedColumn:
-    """A column and where it is: `index` counts from 0, `shown` is its name in problems."""
+    """A column and where it is: `index` counts from 0, `shown` is its name in problems.
+
+    `further` are the places whose texts follow that at `index`, with a blank between them.
+    """
 
     column: Column
     index: int
     shown: str
+    further: tuple[int, ...] = ()
+
+    def cells(self, columns: Sequence[Sequence[str]]) -> Sequence[str]:
+        """Return the column's cells, of a chunk's columns without outer blanks."""
+        if not self.further:
+            return columns[self.index]
+        rows = zip(*(columns[at] for at in (self.index, *self.further)), strict=True)
+        return [" ".join(filter(None, row)) for row in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +53,7 @@ class Layout:
 
     def place_of(self, name: str) -> PlacedColumn | None:
         """Return where the known column of this name is, None where the file has none."""
-        return next((place for place in self.places if place.column is BY_NAME.get(name)), None)
+        return next((place for place in self.places if place.column.name == name), None)
 
     def extras(self) -> tuple[PlacedColumn, ...]:
         """Return the places of the columns that we don't know."""
@@ -70,19 +82,80 @@ def layout_of(
             problems.append(_problem(strange, column=letters(index), found=name))
         else:
             places.append(_place(index, name, folded, theirs))
-    known = {place.column.name for place in places}
+    places = _with_joined(places, header, rules.columns)
     repeated = _repeated(places, header)
+    places = _with_stand_ins(places)
+    known = {place.column.name for place in places}
     missing = [column for column in COLUMNS if column.name not in known]
-    unknown = [place for place in places if place.column.name not in BY_NAME.keys() | meant]
-    misspelt, explained = _misspelt(unknown, missing)
-    if not misspelt and not known & BY_NAME.keys():
+    unknown = [place for place in places if place.column.name not in BY_NAME.keys() | meant | PARTS]
+    misspelt, explained = _misspelt(unknown, [*missing, *_parts_missing(known)])
+    if not misspelt and not known & (BY_NAME.keys() | PARTS):
         return _strangers(header)
     absent = [column for column in missing if column.required and column.name not in explained]
-    problems += [*repeated, *misspelt, *_absent(absent, header)]
+    problems += [*repeated, *misspelt, *_absent(absent, header, known)]
     if rules.derived_rooms and "room" in known:
         problems.append(_problem(_NO_ROOMS))
     lacking = any(column.required for column in missing)
     return Layout(places=tuple(places), problems=tuple(problems), usable=not (repeated or lacking))
+
+
+_JOINED_FOLDED: Final = JOINED.replace(" ", "_")
+
+
+def _with_joined(
+    places: Sequence[PlacedColumn],
+    header: tuple[str, ...],
+    columns: Mapping[str, tuple[str, ...] | str],
+) -> list[PlacedColumn]:
+    """Return the places with a column for each `A + B` of the settings whose parts are there.
+
+    The parts stay columns of their own, but for one that would be the joined column itself.
+    """
+    at = {folded_name(cell.strip(BLANKS)): index for index, cell in enumerate(header)}
+    joined = []
+    for theirs, ours in _their_names(columns).items():
+        parts = theirs.split(_JOINED_FOLDED)
+        if len(parts) > 1 and theirs not in at and all(part in at for part in parts):
+            index, *further = (at[part] for part in parts)
+            column = BY_NAME.get(ours) or extra_column(ours)
+            shown = JOINED.join(header[at[part]].strip(BLANKS) for part in parts)
+            joined.append(PlacedColumn(column, index, shown, tuple(further)))
+    taken = {(part, place.column.name) for place in joined for part in _indices(place)}
+    return [p for p in places if (p.index, p.column.name) not in taken] + joined
+
+
+def _with_stand_ins(places: Sequence[PlacedColumn]) -> list[PlacedColumn]:
+    """Return the places with the columns for which others stand, in place of those.
+
+    Where a column itself is there, its parts are columns like any other that we don't know.
+    """
+    by_name = {place.column.name: place for place in places}
+    for each in STAND_INS:
+        if each.column.name not in by_name and by_name.keys() >= set(each.parts):
+            parts = [by_name.pop(name) for name in each.parts]
+            by_name[each.column.name] = _standing(each, parts)
+    return list(by_name.values())
+
+
+def _standing(stand_in: StandIn, parts: Sequence[PlacedColumn]) -> PlacedColumn:
+    index, *further = (index for part in parts for index in _indices(part))
+    shown = JOINED.join(part.shown for part in parts)
+    return PlacedColumn(stand_in.column, index, shown, tuple(further))
+
+
+def _indices(place: PlacedColumn) -> tuple[int, ...]:
+    return (place.index, *place.further)
+
+
+def _parts_missing(known: Collection[str]) -> list[Column]:
+    """Return, as optional columns, the parts of columns that are missing and so may be misspelt."""
+    return [
+        extra_column(part)
+        for each in STAND_INS
+        if each.column.name not in known
+        for part in each.parts
+        if part not in known
+    ]
 
 
 _NO_ROOMS: Final = (
@@ -134,7 +207,8 @@ def _place(index: int, name: str, folded: str, theirs: Mapping[str, str]) -> Pla
     ours = theirs.get(folded, folded)
     column = BY_NAME.get(ours)
     if column is None:
-        return PlacedColumn(column=extra_column(folded), index=index, shown=name)
+        part = ours if ours in PARTS else folded
+        return PlacedColumn(column=extra_column(part), index=index, shown=name)
     return PlacedColumn(column=column, index=index, shown=ours if folded == ours else name)
 
 
@@ -214,15 +288,27 @@ def edit_distance(one: str, other: str) -> int:
     return above[-1]
 
 
-def _absent(columns: Iterable[Column], header: tuple[str, ...]) -> list[Problem]:
+def _absent(
+    columns: Iterable[Column], header: tuple[str, ...], known: Collection[str]
+) -> list[Problem]:
     """Return a problem for each required column that the header lacks."""
     return [
         _problem(
-            f'column "{column.name}" is missing; if it has another name, '
-            f"give it in [roster.columns]{_one_cell(header)}"
+            f'column "{column.name}" is missing{_half(column.name, known)}; if it has another '
+            f"name, give it in [roster.columns]{_one_cell(header)}"
         )
         for column in columns
     ]
+
+
+def _half(name: str, known: Collection[str]) -> str:
+    """Return which column lacks beside one that could stand for `name` together with it."""
+    for each in STAND_INS:
+        there = [part for part in each.parts if part in known]
+        if each.column.name == name and there:
+            lacking = " and ".join(f'"{part}"' for part in each.parts if part not in known)
+            return f', and {lacking}, with which "{there[0]}" would stand for it'
+    return ""
 
 
 def _problem(expected: str, *, column: str | None = None, found: str | None = None) -> Problem:

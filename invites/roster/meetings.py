@@ -16,6 +16,7 @@ from invites.problems import Problem, escaped
 from invites.roster.cells import NamedRoom, RosterRules
 from invites.roster.columns import Holder, compared
 from invites.roster.header import PlacedColumn
+from invites.roster.parts import end_from
 from invites.roster.rows import CellReader, Cells, MeetingRows, RefusedCell
 from invites.times import TimeRefused, in_utc, zone
 
@@ -225,8 +226,11 @@ class MeetingParser:
 
 def _times(start: object, end: object, zone_name: str, rules: RosterRules) -> Times:
     """Return the instants of a meeting's times; a RefusedCell without words is reported elsewhere."""
-    placed = [_instant(moment, zone_name, rules) for moment in (start, end)]
-    opened, closed = placed
+    opened = _instant(start, zone_name, rules)
+    if isinstance(end, timedelta) and isinstance(opened, datetime):
+        closed: datetime | RefusedCell = opened + end
+    else:
+        closed = _instant(end_from(start, end), zone_name, rules)
     if isinstance(opened, datetime) and isinstance(closed, datetime):
         if closed <= opened:
             return Times(opened, RefusedCell("an end after the start"))

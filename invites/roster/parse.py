@@ -13,6 +13,7 @@ from invites.problems import Problem, Warned, escaped
 from invites.roster.cells import RosterRules
 from invites.roster.checks import second_spellings, shared_rooms
 from invites.roster.header import Layout, layout_of
+from invites.roster.lists import with_row_each
 from invites.roster.meetings import MeetingParser, ParsedMeeting
 from invites.roster.rows import RowReader
 from invites.roster.table import Chunk, Table
@@ -30,6 +31,8 @@ def parse_roster(table: Table, rules: RosterRules, *, skip_invalid: bool = False
     """
     if table.typed:
         rules = replace(rules, typed=True)
+    if rules.attendees:
+        table = with_row_each(table, rules.attendees)
     layout = layout_of(table.header, rules, blank=table.blank_columns)
     if not layout.usable:
         raise RosterRefusedError(table.source, _in_order([*layout.problems, *table.faults], layout))

@@ -111,6 +111,7 @@ class RowReader:
         """Read rows that are laid out by `layout`."""
         self.problems: list[Problem] = []
         self.rows_read = 0
+        self._last = 0
         self.meetings: dict[str, MeetingRows] = {}
         self.strays = MeetingRows("")
         self.unknown_features: dict[str, list[int]] = {}
@@ -134,7 +135,7 @@ class RowReader:
         self._options: dict[Cells, _OptionCells] = {}
         self._extra_readings: dict[Cells, tuple[Mapping[str, str], tuple[Any, ...]]] = {}
         self._readings_of = {
-            place.index: CellReader(place.column, rules)
+            place.column.name: CellReader(place.column, rules)
             for place in (*self._option_places, *self._extras)
         }
 
@@ -143,10 +144,10 @@ class RowReader:
         stripped = [[cell.strip(BLANKS) for cell in column] for column in chunk.columns]
 
         def column(place: PlacedColumn | None) -> Iterable[str]:
-            return repeat("") if place is None else stripped[place.index]
+            return repeat("") if place is None else place.cells(stripped)
 
         def together(places: Sequence[PlacedColumn]) -> Iterable[Cells]:
-            return zip(*(stripped[p.index] for p in places), strict=True) if places else repeat(())
+            return zip(*(p.cells(stripped) for p in places), strict=True) if places else repeat(())
 
         for row in zip(
             chunk.numbers,
@@ -174,7 +175,9 @@ class RowReader:
         personal_cells = (name_cell, email_cell, avatar_cell, user_id_cell)
         if not id_cell and not any((*personal_cells, *meeting_cells, *option_cells, *extra_cells)):
             return
-        self.rows_read += 1
+        # A row that lists several attendees comes once for each of them.
+        self.rows_read += number != self._last
+        self._last = number
         meeting = self._by_cell.get(id_cell) or self._meeting_rows(number, id_cell)
         rows = meeting.alike.get(meeting_cells)
         if rows is None:
@@ -265,7 +268,7 @@ class RowReader:
         values = {}
         refused = []
         for place, cell in zip(places, cells, strict=True):
-            value = self._readings_of[place.index][cell]
+            value = self._readings_of[place.column.name][cell]
             if isinstance(value, RefusedCell):
                 refused.append((place, cell, value.expected))
             else:

@@ -46,6 +46,7 @@ EMPTY_SAYS_SOMETHING: Final = frozenset(
         ("roster", "yes"),
         ("roster", "no"),
         ("roster", "extra"),
+        ("roster", "attendees"),
         ("roster", "special_domains"),
         ("mail", "templates"),
         ("mail", "reminder"),

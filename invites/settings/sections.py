@@ -85,6 +85,7 @@ class RosterSection(Section):
     yes: Names = ()
     no: Names = ()
     encoding: Literal["", "cp1252"] = ""
+    attendees: Names = ()
     rooms: Literal["any", "derived"] = "any"
     extra: Names = ()
     special_domains: Names = ()

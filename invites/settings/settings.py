@@ -175,6 +175,7 @@ class Settings:
             yes=frozenset(map(str.casefold, self.roster.yes)),
             no=frozenset(map(str.casefold, self.roster.no)),
             encoding=self.roster.encoding,
+            attendees=self.roster.attendees,
             derived_rooms=self.roster.rooms == "derived",
             columns=self.roster.columns,
             extra=self.roster.extra,

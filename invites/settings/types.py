@@ -231,7 +231,9 @@ def display_name(value: object) -> str:
 def columns(value: object) -> dict[str, tuple[str, ...]]:
     """Return theirs by ours, each as a tuple."""
     from invites.roster.columns import BY_NAME, folded_name  # noqa: PLC0415
+    from invites.roster.parts import PARTS  # noqa: PLC0415
 
+    ours_known = (*BY_NAME, *sorted(PARTS))
     if not isinstance(value, dict):
         raise Unfit('lines such as email = "E-Mail"')
     found = {
@@ -239,9 +241,9 @@ def columns(value: object) -> dict[str, tuple[str, ...]]:
         for ours, theirs in value.items()
     }
     for ours in found:
-        if ours not in BY_NAME:
-            near = get_close_matches(folded_name(ours), list(BY_NAME), n=1)
-            meant = f'; did you mean "{near[0]}"?' if near else ": " + ", ".join(BY_NAME)
+        if ours not in ours_known:
+            near = get_close_matches(folded_name(ours), ours_known, n=1)
+            meant = f'; did you mean "{near[0]}"?' if near else ": " + ", ".join(ours_known)
             raise Unfit(f'a column of ours to the left of =, which "{escaped(ours)}" is not{meant}')
     folded = [folded_name(each) for theirs in found.values() for each in theirs]
     if len(set(folded)) != len(folded):

@@ -31,6 +31,7 @@ date_format = []
 yes = []
 no = []
 encoding = ""
+attendees = []
 rooms = "any"
 extra = []
 special_domains = []

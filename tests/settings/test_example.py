@@ -117,7 +117,7 @@ def test_every_key_stands_in_it(load: Load) -> None:
             section = tuple(header[1].split("."))
         elif key := re.match(r"([a-z_]+) = .+  ?# \S", line):
             found.add((*section, key[1]))
-    assert found == {*all_keys(), ("roster", "columns", "email")}
+    assert found == {*all_keys(), ("roster", "columns", "email"), ("roster", "columns", "start")}
 
 
 def test_the_defaults_in_it_are_the_defaults(load: Load) -> None:
