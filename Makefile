@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-faults test-nights lint bench screenshots wheel clean lock
+.PHONY: demo test test-faults test-nights lint bench docs screenshots wheel clean lock
 
 demo: $(READY)  ## build the sample roster into out/ with a throw-away secret
 	$(BIN)/invites build sample_roster.csv --demo --out out
@@ -27,6 +27,10 @@ lint: $(READY)
 bench: $(READY)  ## speed and memory beside an ordinary script, on tmpfs
 	$(BIN)/python -m benchmarks.build
 
+docs: $(READY)  ## the pages made from the code anew, and all of docs/ as a site in site/
+	$(BIN)/python -m docs.reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 screenshots: $(READY)  ## docs/screenshots anew, with Chromium
 	$(BIN)/python -m docs.screenshots
 
@@ -41,7 +45,7 @@ lock:  ## write the locks anew from pyproject.toml, with hashes: to run, and to 
 	$(LOCK) --constraints requirements/dev.lock --output-file requirements/run.lock
 
 clean:
-	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) out dist build site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(READY): requirements/dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

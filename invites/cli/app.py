@@ -80,10 +80,11 @@ class _Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, _context: object, name: str) -> Any:
-        return _command(name) if name in COMMANDS else None
+        return command_named(name) if name in COMMANDS else None
 
 
-def _command(name: str) -> Any:
+def command_named(name: str) -> Any:
+    """Return the command of this name, as the parser has it."""
     function = getattr(import_module(f"invites.cli.{name}"), name)
     alone = typer.Typer(context_settings=_SETTINGS, rich_markup_mode=None, add_completion=False)
     summary = (function.__doc__ or "").partition("\n")[0]
@@ -98,7 +99,7 @@ def _called(arguments: list[str]) -> Any:
     """Call the command, directly where its name comes first: the way by the table costs 50 ms."""
     if arguments and arguments[0] in COMMANDS and "_INVITES_COMPLETE" not in os.environ:
         name, *rest = arguments
-        return _command(name)(rest, prog_name=f"invites {name}", standalone_mode=False)
+        return command_named(name)(rest, prog_name=f"invites {name}", standalone_mode=False)
     return _table()(arguments, prog_name="invites", standalone_mode=False)
 
 

@@ -1,0 +1,139 @@
+"""What the documentation shows is true: its commands run, its settings exist, its links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from docs import reference
+from invites.cli.app import COMMANDS, command_named
+from invites.settings.sections import SECTIONS, Job
+from tests.peers.smtp_server import ScriptedServer
+from tests.support import ROOT, Answer
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+WEEK = ROOT / "docs" / "first-week.md"
+ADA, BEN, CLEO = "ada@example.com", "ben@example.org", "cleo@example.com"
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def fenced(page: Path, *languages: str) -> Iterator[str]:
+    """Yield the blocks of a page that are marked as one of these languages."""
+    for language, block in _FENCED.findall(page.read_text(encoding="utf-8")):
+        if language in languages:
+            yield block
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Yield the words of each call of the program that a page's blocks show."""
+    for block in fenced(page, "sh", ""):
+        for line in block.replace("\\\n", " ").splitlines():
+            found = re.match(r"(?:\$ )?(?:\S*/)?invites (?P<words>.+)", line)
+            if found:
+                yield shlex.split(re.split(r" [<>|] ?", found["words"])[0], comments=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_command_that_is_shown_is_understood(page: Path) -> None:
+    """Its name, its options and their values are those of the program."""
+    for name, *rest in commands(page):
+        assert name in COMMANDS, name
+        command = command_named(name)
+        words = [word for word in rest if word != "…"]
+        with command.make_context(f"invites {name}", words):
+            pass
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_setting_that_is_shown_exists(page: Path) -> None:
+    """Its section, its key; values that a reader puts in stand as an ellipsis."""
+    for block in fenced(page, "toml"):
+        for section, found in tomllib.loads(block).items():
+            tables = found if isinstance(found, list) else [found]
+            model = Job if section == "job" else SECTIONS[section]
+            for table in tables:
+                known = model.model_fields if model else table
+                assert set(table) <= set(known), f"[{section}]"
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [("settings.md", reference.settings_page), ("invites.1", reference.manual_page)],
+)
+def test_the_pages_that_are_made_from_the_code_are_those_of_now(
+    name: str, made: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -m docs.reference` writes them anew."""
+    monkeypatch.setenv("COLUMNS", reference.WIDTH)
+    monkeypatch.setenv("TERMINAL_WIDTH", reference.WIDTH)
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made()
+
+
+def test_the_site_builds_and_each_link_leads_somewhere(tmp_path: Path) -> None:
+    """Pages, anchors and pictures; a warning is an error."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "site" / "first-week" / "index.html").is_file()
+
+
+def test_links_of_the_readme_lead_to_files_that_are_there() -> None:
+    """The site does not have it, so that mkdocs says nothing of them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_first_week_can_be_lived(
+    invites: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command of the page, in its order, with a mail server; nobody is mailed twice."""
+    with ScriptedServer() as server:
+        monkeypatch.setenv("INVITES_SMTP__HOST", server.host)
+        monkeypatch.setenv("INVITES_SMTP__PORT", str(server.port))
+        monkeypatch.setenv("INVITES_SMTP__SECURITY", "none")
+        monkeypatch.setenv("INVITES_DELIVERY__TO", "smtp")
+        for name, *rest in commands(WEEK):
+            answer = invites(name, *rest)
+            assert answer.code == 0, (name, rest, answer.err)
+            if name == "init":
+                monkeypatch.chdir(tmp_path / "meetings")
+                _fill_in(Path("invites.toml"))
+            elif (name, rest) == ("send", ["roster.csv"]):
+                roster = Path("roster.csv").read_text(encoding="utf-8")
+                Path("roster.csv").write_text(roster.replace("15:15", "15:30"), encoding="utf-8")
+    receivers = [one.recipient for one in server.accepted]
+    assert receivers[:4] == ["me@example.com"] * 4
+    assert sorted(receivers[4:8]) == [ADA, BEN, BEN, CLEO]
+    assert sorted(receivers[8:]) == [BEN, CLEO], "the night updates the two of the moved meeting"
+
+
+def _fill_in(config: Path) -> None:
+    """Do what the page says in words: the four values, and the job."""
+    text = config.read_text(encoding="utf-8")
+    for key, value in (
+        ("url", "https://meet.example.com"),
+        ("app_id", "my_app"),
+        ("secret", "a secret of the first week, long enough 0123456789"),
+        ("email", "meetings@example.com"),
+    ):
+        text = text.replace(f'\n{key} = ""', f'\n{key} = "{value}"', 1)
+    (block,) = (one for one in fenced(WEEK, "toml") if "[[job]]" in one)
+    job = tomllib.loads(block)["job"][0]
+    more = f'[[job]]\nname = "{job["name"]}"\nroster = "roster.csv"\nat = "{job["at"]}"\n'
+    config.write_text(f'{text}\n{more}deliver = "smtp"\nsettle = "0s"\n', encoding="utf-8")
