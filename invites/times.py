@@ -201,9 +201,14 @@ def iso_z(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def local(moment: datetime, in_zone: str) -> str:
+def local(moment: datetime, in_zone: str, *, seconds: bool = False) -> str:
     """Return an instant as people of a zone (an IANA name) read it, with that zone's name."""
-    return f"{moment.astimezone(zone(in_zone)):%Y-%m-%d %H:%M} ({in_zone})"
+    there = moment.astimezone(zone(in_zone))
+    return (
+        f"{there:%Y-%m-%d %H:%M:%S} ({in_zone})"
+        if seconds
+        else f"{there:%Y-%m-%d %H:%M} ({in_zone})"
+    )
 
 
 def in_utc(moment: datetime, in_zone: ZoneInfo, *, with_offset: str = "") -> datetime:

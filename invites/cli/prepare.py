@@ -74,6 +74,7 @@ def set_up(call: Call, flags: SendFlags) -> Setup:
         clock_ahead=settings.guard.clock_ahead,
         accept_clock=flags.accept_clock,
         keep=settings.ledger.keep,
+        timezone=settings.roster.timezone,
     )
     return Setup(settings=settings, options=options, now=now)
 
@@ -139,16 +140,16 @@ def _only(text: str, settings: Settings) -> Only:
 
 
 def _scope(call: Call, flags: SendFlags, settings: Settings) -> str:
-    from invites.sending.scopes import scope_for
+    from invites.sending import scope_for
 
     if flags.scope is not None:
         if not flags.scope.strip():
             raise UsageError("--scope: found nothing, expected a name such as a job's")
         return normalize("NFC", flags.scope.strip())
-    scope = scope_for(flags.roster, settings)
-    if scope.warning:
-        call.warn(scope.warning)
-    return scope.name
+    scope, warning = scope_for(flags.roster, settings)
+    if warning:
+        call.warn(warning)
+    return scope
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,16 +34,8 @@ from invites.planning.actions import Plan
 from invites.report import sending as words
 from invites.report.plan import plan_document, plan_lines, plan_summary
 from invites.roster.source import demand_whole
-from invites.sending import (
-    Adopted,
-    Effects,
-    RunReport,
-    adopt,
-    note_refused,
-    redirect,
-    rehearse,
-    send_and_wait,
-)
+from invites.sending import Adopted, Effects, RunReport, adopt, note_refused, send
+from invites.sending.passes import NO_WAIT
 from invites.text import counted
 
 if TYPE_CHECKING:
@@ -79,75 +72,82 @@ class Sending:
     def send(self, retry_wait: timedelta) -> int:
         """Carry the plan out and record it."""
         ready = self._recorded_preparation()
-        with self._ledger_to_write() as ledger, self._effects() as effects:
+        with self._ledger_to_write() as ledger:
             clean_up_outbox(ready.settings, now=ready.now, keep_old=self.flags.now is not None)
-            report = send_and_wait(
-                ready.roster,
-                ready.renderer,
-                ledger,
-                ready.options,
-                effects,
-                delivery_for=lambda run: self._delivery(run, ledger),
-                retry_wait=retry_wait,
-            )
+            report = self._passed(ready, ledger, retry_wait)
         self._tell(ready, report, run=report.run_id)
         return report.exit_code
 
     def redirect(self, mailbox: str) -> int:
         """Send everything to one mailbox, and record nothing."""
-        ready = self._preparation()
-        with self._ledger_to_read() as ledger, self._effects() as effects:
-            report = redirect(
-                ready.roster,
-                ready.renderer,
-                ledger,
-                ready.options,
-                effects,
-                recipient=mailbox,
-                delivery_for=lambda run: self._delivery(run, ledger),
-            )
+        ready = self._preparation(recipient=mailbox)
+        with ledger_to_read(ready.settings, self.flags) as ledger:
+            report = self._passed(ready, ledger)
         self.call.say(f"Redirected to {mailbox}; nothing was recorded, the attendees got nothing.")
         self._tell(ready, report, run=None, redirected=mailbox)
         return report.exit_code
 
     def rehearse(self) -> int:
         """Compose and check everything; send and record nothing."""
-        ready = self._preparation()
-        with self._ledger_to_read() as ledger, self._effects() as effects:
-            found = rehearse(ready.roster, ready.renderer, ledger, ready.options, effects)
-        commands = acceptance(self.context, found.plan)
-        self._warn(found.plan)
+        ready = self._preparation(dry_run=True)
+        with ledger_to_read(ready.settings, self.flags) as ledger:
+            report = self._passed(ready, ledger)
+        read_back = ready.renderer.verifier.read_back
+        commands = acceptance(self.context, report.plan)
+        self._warn(report.plan)
         self.call.document(
             **self._about(ready),
             dry_run=True,
             run=None,
-            exit_code=int(found.exit_code),
-            composed=found.composed,
-            read_back=found.read_back,
-            **plan_document(found.plan),
+            exit_code=int(report.exit_code),
+            composed=report.composed,
+            read_back=read_back,
+            **plan_document(report.plan),
             accept=list(commands),
         )
-        self._say_plan(found.plan)
+        self._say_plan(report.plan)
         self.call.say(
-            f"Dry run: {counted(found.composed, 'message')} composed and checked, "
-            f"{found.read_back:,} of them read back by independent parsers; nothing was sent or recorded."
+            f"Dry run: {counted(report.composed, 'message')} composed and checked, "
+            f"{read_back:,} of them read back by independent parsers; nothing was sent or recorded."
         )
-        warn_of_refusals(self.call, found.plan, commands)
-        return found.exit_code
+        warn_of_refusals(self.call, report.plan, commands)
+        return report.exit_code
 
     def adopt(self, path: Path) -> int:
         """Record what was mailed from a build."""
         rows = manifest.read(path)
         ready = self._recorded_preparation()
         with self._ledger_to_write() as ledger, self._effects() as effects:
-            found = adopt(rows, ready.roster, ready.renderer, ledger, ready.options, effects)
+            found = adopt(
+                rows,
+                ready.roster,
+                ready.renderer,
+                ledger,
+                ready.options,
+                effects,
+                delivery_for=partial(self._delivery, ledger),
+            )
         self._tell_adopted(ready, found, path)
         return found.exit_code
 
-    def _preparation(self) -> Prepared:
+    def _preparation(self, **options: Any) -> Prepared:
         ready = prepared(self.call, self.flags, self.setup)
         demand_whole(ready.roster, accepted=self.flags.no_final_newline)
-        return ready
+        return replace(ready, options=replace(ready.options, **options))
+
+    def _passed(
+        self, ready: Prepared, ledger: Ledger | None, retry_wait: timedelta = NO_WAIT
+    ) -> RunReport:
+        with self._effects() as effects:
+            return send(
+                ready.roster,
+                ready.renderer,
+                ledger,
+                ready.options,
+                effects,
+                delivery_for=partial(self._delivery, ledger),
+                retry_wait=retry_wait,
+            )
 
     def _recorded_preparation(self) -> Prepared:
         """Read the roster; where that is refused, the history has the run all the same."""
@@ -176,11 +176,6 @@ class Sending:
             yield ledger
 
     @contextmanager
-    def _ledger_to_read(self) -> Iterator[Ledger | None]:
-        with ledger_to_read(self.setup.settings, self.flags) as ledger:
-            yield ledger
-
-    @contextmanager
     def _effects(self) -> Iterator[Effects]:
         with ExitStack() as stack:
             progress = Progress(self.call, stack)
@@ -193,7 +188,7 @@ class Sending:
                 on_message=progress.advance,
             )
 
-    def _delivery(self, run: str, ledger: Ledger | None) -> Delivery:
+    def _delivery(self, ledger: Ledger | None, run: str) -> Delivery:
         self.stop.arm()
         count = nothing_sent_yet
         if ledger is not None:
@@ -241,12 +236,13 @@ class Sending:
         )
         self._say_plan(plan)
         at_most = None if call.verbose else words.LINES_AT_MOST
+        zone = ready.options.timezone
         call.say(
             words.ended_line(
                 report.ended, len(plan.actions), ready.options.delivery, batch=self._batch(run)
             )
         )
-        call.problems(words.unsent_lines(report.unsent, at_most=at_most))
+        call.problems(words.unsent_lines(report.unsent, zone, at_most=at_most))
         for line in words.advice(report.ended, on_unknown=ready.options.policy.on_unknown):
             call.say(line)
         warn_of_refusals(call, plan, commands)

@@ -36,6 +36,8 @@ class Obstacle(StrEnum):
     ZONE_DATA = "time zone data"
     ROSTER_MOVES = "roster moves"
     ROSTER = "roster"
+    GROWTH = "growth"
+    PATTERN = "pattern"
     SHRINK = "shrink"
     CHANGE = "change"
     AGE = "age"
@@ -48,7 +50,9 @@ class Obstacle(StrEnum):
         that person has changed the roster, the settings or an acceptance.
         """
         match self:
-            case Obstacle.ROSTER | Obstacle.SHRINK | Obstacle.CHANGE | Obstacle.AGE:
+            case Obstacle.ROSTER | Obstacle.AGE:
+                return Again.WHEN_INPUTS_CHANGE
+            case Obstacle.GROWTH | Obstacle.PATTERN | Obstacle.SHRINK | Obstacle.CHANGE:
                 return Again.WHEN_INPUTS_CHANGE
             case _:
                 return Again.EVERY_WAKE_UP
@@ -80,6 +84,8 @@ _EXIT_CODES = {
     Obstacle.ZONE_DATA: Exit.GUARD,
     Obstacle.ROSTER_MOVES: Exit.GUARD,
     Obstacle.ROSTER: Exit.ROSTER,
+    Obstacle.GROWTH: Exit.GUARD,
+    Obstacle.PATTERN: Exit.GUARD,
     Obstacle.SHRINK: Exit.GUARD,
     Obstacle.CHANGE: Exit.GUARD,
     Obstacle.AGE: Exit.GUARD,

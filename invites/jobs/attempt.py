@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from invites.delivery.base import Delivery, open_delivery
-from invites.due.attempts import JobState, Obstacle, OpenDue
+from invites.due.attempts import Obstacle, OpenDue
 from invites.errors import (
     Exit,
     GuardError,
@@ -20,7 +20,8 @@ from invites.jobs.options import JobOutcome, WakeUp
 from invites.ledger import Ledger
 from invites.ledger.note import server_down
 from invites.ledger.runs import sent_since
-from invites.model import Roster
+from invites.model import DeliveryName, Roster
+from invites.planning.actions import Reason
 from invites.problems import lines_of
 from invites.report.log import record
 from invites.report.sending import Unsent
@@ -39,6 +40,7 @@ from invites.sending import (
     policy_from,
     send,
 )
+from invites.times import local
 
 if TYPE_CHECKING:
     from invites.settings import Job
@@ -57,16 +59,18 @@ def attempted(
     ledger: Ledger,
     job: Job,
     now_due: DueNow,
-    state: JobState,
+    tried: OpenDue | None,
     *,
     on_message: Callable[[], None],
 ) -> JobOutcome:
     """Carry out the job for one due time and return how that ended; it never raises.
 
+    `tried` is what the ledger has of an earlier attempt.
     `on_message` is called before each message, besides what the effects ask for.
     """
     began = wakeup.effects.timer()
-    blank = JobOutcome(
+    options = options_for(wakeup, job, now_due.due)
+    outcome = JobOutcome(
         job=job.name,
         due=now_due.due,
         exit_code=Exit.DONE,
@@ -74,15 +78,27 @@ def attempted(
         source=" + ".join(place.text for place in job.roster),
         caught_up=now_due.caught_up,
     )
+
+    def on_each() -> None:
+        wakeup.effects.on_message()
+        on_message()
+
     try:
-        roster = _read_or_noted(wakeup, ledger, job, state.open, now_due.due)
-        report = _sent(wakeup, ledger, job, roster, now_due.due, on_message=on_message)
-        outcome = ended(replace(blank, source=roster.source), report, roster, wakeup=wakeup)
+        roster = _read_or_noted(wakeup, ledger, job, options, tried)
+        report = send(
+            roster,
+            wakeup.renderer,
+            ledger,
+            options,
+            replace(wakeup.effects, on_message=on_each),
+            delivery_for=delivery_opener(wakeup, ledger, wakeup.delivery_of(job)),
+        )
+        outcome = _ended(replace(outcome, source=roster.source), report, roster, wakeup=wakeup)
     except InvitesError as error:
-        outcome = refused(blank, error, stopped=wakeup.effects.stop())
+        outcome = _refused(outcome, error, stopped=wakeup.effects.stop())
     except Exception as error:  # noqa: BLE001 - one job's fault is not the others'
         outcome = replace(
-            blank,
+            outcome,
             cause=Obstacle.FAILED,
             exit_code=Exit.FAILED,
             text=f"unexpected failure: {type(error).__name__}; run it by hand with -v to see where",
@@ -91,20 +107,19 @@ def attempted(
 
 
 def _read_or_noted(
-    wakeup: WakeUp, ledger: Ledger, job: Job, tried: OpenDue | None, due: datetime
+    wakeup: WakeUp, ledger: Ledger, job: Job, options: SendOptions, tried: OpenDue | None
 ) -> Roster:
     """Return the roster, where clock and zone data can be trusted.
 
     A refusal goes into the history once for each cause of a due time, not at each wake-up.
     """
-    options = options_for(wakeup, job, due)
     try:
         demand_guards(ledger, options, now=wakeup.now)
         return _read_when_still(wakeup, job, tried)
     except (GuardError, RosterRefusedError) as refusal:
-        cause = cause_of(refusal, stopped=False)
+        cause, due = cause_of(refusal, stopped=False), options.policy.due
         known = tried is not None and tried.due == due and tried.cause is cause
-        if not known and cause is not Obstacle.ROSTER_MOVES:
+        if options.records and not known and cause is not Obstacle.ROSTER_MOVES:
             source = " + ".join(place.text for place in job.roster)
             note_refused(ledger, options, refusal, source=source, now=wakeup.now)
         raise
@@ -121,19 +136,18 @@ def _read_when_still(wakeup: WakeUp, job: Job, tried: OpenDue | None) -> Roster:
     until = wakeup.now + WAITS_FOR_ROSTER
     for _ in range(_LOOKS if wakeup.options.force else 0):
         try:
-            return read(wakeup, job, tried)
+            return _read(wakeup, job, tried)
         except RosterMovesError as moves:
             if wakeup.effects.stop() or moves.still_at > until:
                 raise
-            text = (
-                f"job {job.name}: waits until the roster is still, at {moves.still_at:%H:%M:%S} UTC"
-            )
+            still = local(moves.still_at, job.timezone, seconds=True)
+            text = f"job {job.name}: waits until the roster is still, at {still}"
             wakeup.tell(record("roster_moves", text, facts={"job": job.name}))
             wakeup.effects.pause(max(moves.still_at - wakeup.now, timedelta(seconds=1)))
-    return read(wakeup, job, tried)
+    return _read(wakeup, job, tried)
 
 
-def read(wakeup: WakeUp, job: Job, tried: OpenDue | None) -> Roster:
+def _read(wakeup: WakeUp, job: Job, tried: OpenDue | None) -> Roster:
     """Return the job's roster, which is still, recent, whole, and was not touched while read.
 
     Raises RosterRefusedError, RosterMovesError, RosterTooOldError.
@@ -167,13 +181,30 @@ def options_for(wakeup: WakeUp, job: Job, due: datetime) -> SendOptions:
         policy=policy,
         claimed=tuple(scope for scope in options.claimed if scope != job.name),
         skip_invalid=job.invalid == "skip",
+        dry_run=options.dry_run,
         clock_ahead=settings.guard.clock_ahead,
         accept_clock=options.accept_clock,
         keep=settings.ledger.keep,
+        timezone=job.timezone,
     )
 
 
-def delivery_opener(wakeup: WakeUp, ledger: Ledger, to: str) -> Callable[[str], Delivery]:
+def side_options(wakeup: WakeUp, scope: str, command: str, to: DeliveryName) -> SendOptions:
+    """Return what a pass is asked to do that goes out beside the jobs' runs."""
+    settings = wakeup.settings
+    return SendOptions(
+        scope=scope,
+        command=command,
+        delivery=to,
+        policy=policy_from(settings, to=to),
+        clock_ahead=settings.guard.clock_ahead,
+        accept_clock=wakeup.options.accept_clock,
+        keep=settings.ledger.keep,
+        timezone=settings.roster.timezone,
+    )
+
+
+def delivery_opener(wakeup: WakeUp, ledger: Ledger, to: DeliveryName) -> Callable[[str], Delivery]:
     """Return a function that opens the delivery of a run by the run's id."""
 
     def opened(run: str) -> Delivery:
@@ -181,7 +212,7 @@ def delivery_opener(wakeup: WakeUp, ledger: Ledger, to: str) -> Callable[[str], 
             wakeup.settings,
             run=run,
             now=wakeup.now,
-            to=to,  # type: ignore[arg-type]
+            to=to,
             sent_since=lambda span: sent_since(ledger, span, now=wakeup.now),
             keep_old=wakeup.options.simulated,
             present=wakeup.effects.clock,
@@ -191,30 +222,7 @@ def delivery_opener(wakeup: WakeUp, ledger: Ledger, to: str) -> Callable[[str], 
     return opened
 
 
-def _sent(
-    wakeup: WakeUp,
-    ledger: Ledger,
-    job: Job,
-    roster: Roster,
-    due: datetime,
-    *,
-    on_message: Callable[[], None],
-) -> RunReport:
-    def on_each() -> None:
-        wakeup.effects.on_message()
-        on_message()
-
-    return send(
-        roster,
-        wakeup.renderer,
-        ledger,
-        options_for(wakeup, job, due),
-        replace(wakeup.effects, on_message=on_each),
-        delivery_for=delivery_opener(wakeup, ledger, wakeup.delivery_of(job)),
-    )
-
-
-def ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, wakeup: WakeUp) -> JobOutcome:
+def _ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, wakeup: WakeUp) -> JobOutcome:
     """Return the outcome of a run that got as far as a plan."""
     lines = lines_of(roster.left_out, roster.source)
     lines += [refusal.text for refusal in report.plan.refusals]
@@ -224,12 +232,23 @@ def ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, wakeup: Wak
         outcome, run=report, exit_code=report.exit_code, lines=tuple(lines), text=summed_up(report)
     )
     if report.trouble is not None:
-        return refused(outcome, report.trouble, stopped=wakeup.effects.stop())
+        return _refused(outcome, report.trouble, stopped=wakeup.effects.stop())
     if report.plan.refusals:
-        guards = {refusal.guard for refusal in report.plan.refusals}
-        cause = Obstacle.CHANGE if guards == {"change"} else Obstacle.SHRINK
+        reasons = {refusal.reason for refusal in report.plan.refusals}
+        cause = next(cause for reason, cause in _GUARDS.items() if reason in reasons)
         return replace(outcome, cause=cause, exit_code=cause.exit_code)
     return outcome
+
+
+_GUARDS = {
+    Reason.GROWTH: Obstacle.GROWTH,
+    Reason.PATTERN: Obstacle.PATTERN,
+    Reason.SHRINK: Obstacle.SHRINK,
+    Reason.CANCELLATIONS: Obstacle.SHRINK,
+    Reason.CHANGE: Obstacle.CHANGE,
+    Reason.ORGANIZER: Obstacle.CHANGE,
+}
+"""What a guard's refusal is called; of several the first, by how wrong the mails would have been."""
 
 
 def unsent_line(unsent: Unsent) -> str:
@@ -246,7 +265,7 @@ def summed_up(report: RunReport) -> str:
     return ", ".join(said) or "nothing to do"
 
 
-def refused(outcome: JobOutcome, error: InvitesError, *, stopped: bool) -> JobOutcome:
+def _refused(outcome: JobOutcome, error: InvitesError, *, stopped: bool) -> JobOutcome:
     """Return the outcome of an attempt that `error` ended."""
     cause = cause_of(error, stopped=stopped)
     problems = error.problems if isinstance(error, RosterRefusedError) else ()

@@ -33,9 +33,8 @@ from invites.due.attempts import (
 from invites.due.rule import last_due, next_due
 from invites.errors import Exit, InvitesError
 from invites.jobs.attempt import DueNow, attempted, cause_of
-from invites.jobs.notify import is_told, notify
+from invites.jobs.notify import Signal, is_told, notify, ping
 from invites.jobs.options import JobOutcome, WakeUp, due_rule, inputs_of
-from invites.jobs.ping import Signal, ping
 from invites.ledger import Ledger
 from invites.ledger.jobs import held_state, job_state, save_held_state, save_job_state
 
@@ -79,7 +78,16 @@ def attended(
                 return
 
 
-def due_but_left(wakeup: WakeUp, ledger: Ledger, job: Job) -> datetime | None:
+def rehearsed(wakeup: WakeUp, ledger: Ledger, job: Job) -> Iterator[JobOutcome]:
+    """Yield what would become of the due time that would be run now; nothing is written down."""
+    due = _due_but_left(wakeup, ledger, job)
+    if due is not None:
+        state = job_state(ledger, job.name)
+        tried = None if state is None else state.open
+        yield attempted(wakeup, ledger, job, DueNow(due=due), tried, on_message=lambda: None)
+
+
+def _due_but_left(wakeup: WakeUp, ledger: Ledger, job: Job) -> datetime | None:
     """Return the due time that would be run now; None where there is none."""
     state, now = job_state(ledger, job.name), wakeup.now
     rule = due_rule(job)
@@ -93,7 +101,7 @@ def due_but_left(wakeup: WakeUp, ledger: Ledger, job: Job) -> datetime | None:
 
 def left_by_stop(wakeup: WakeUp, ledger: Ledger, job: Job) -> Iterator[JobOutcome]:
     """Yield the due time that a signal keeps from being begun; it stays as it was."""
-    due = due_but_left(wakeup, ledger, job)
+    due = _due_but_left(wakeup, ledger, job)
     if due is not None:
         yield JobOutcome(
             job=job.name,
@@ -137,7 +145,7 @@ def _run(
     if state is None:
         raise AssertionError("a job that runs has been seen")
     ping(wakeup, job, Signal.START)
-    outcome = attempted(wakeup, ledger, job, due_now, state, on_message=on_message)
+    outcome = attempted(wakeup, ledger, job, due_now, state.open, on_message=on_message)
     ping(wakeup, job, Signal.SUCCESS if outcome.cause is None else Signal.FAILURE)
     try:
         return _written(wakeup, ledger, job, state, outcome, inputs)
@@ -288,7 +296,7 @@ def left_locked(wakeup: WakeUp, ledger: Ledger, job: Job, text: str) -> JobOutco
 
     That stands apart from the job's own state, which is the lock's holder's to write.
     """
-    due = due_but_left(wakeup, ledger, job)
+    due = _due_but_left(wakeup, ledger, job)
     if due is None:
         return None
     outcome = JobOutcome(

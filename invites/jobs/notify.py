@@ -1,14 +1,19 @@
-"""Notices: which outcomes people hear of, in which words, and the mail that tells them."""
+"""Who hears of what came of a wake-up: the log, people by mail, and a job's `ping` URL."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from enum import StrEnum
 from shlex import quote
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from invites import __version__
 from invites.delivery.base import Key, Outcome, OutgoingMessage, Sent, open_delivery
 from invites.due.attempts import Again, Obstacle
 from invites.errors import Exit, InvitesError
@@ -20,6 +25,79 @@ from invites.times import local
 
 if TYPE_CHECKING:
     from invites.settings import Job
+
+
+def tell_job(wakeup: WakeUp, outcome: JobOutcome) -> None:
+    """Tell what became of a due time, and each problem on a line of its own."""
+    facts: dict[str, object] = {
+        "job": outcome.job,
+        "due": outcome.due,
+        "exit": int(outcome.exit_code),
+        "cause": None if outcome.cause is None else outcome.cause.value,
+        "missed": True if outcome.missed else None,
+        "caught_up": outcome.caught_up or None,
+        "run": None if outcome.run is None else outcome.run.run_id,
+        "took": outcome.took,
+        **{name: count for name, count in outcome.counts.items() if count},
+    }
+    text = f"job {outcome.job}: {outcome.text}{_what_ends_it(wakeup, outcome)}"
+    level = _level(outcome)
+    wakeup.tell(record(event=_event(outcome), level=level, text=text, facts=facts))
+    details = logging.INFO if outcome.repeated else logging.WARNING
+    _tell_details(wakeup, outcome.job, outcome.lines, level=details)
+
+
+def _what_ends_it(wakeup: WakeUp, outcome: JobOutcome) -> str:
+    """Say of an open due time which one it is, until when it is open, and what ends it."""
+    job = next((job for job in wakeup.settings.jobs if job.name == outcome.job), None)
+    if job is None or outcome.cause is None or outcome.until is None:
+        return ""
+    due, until = local(outcome.due, job.timezone), local(outcome.until, job.timezone)
+    ends = (
+        "the next wake-up tries it again"
+        if outcome.cause.again is Again.EVERY_WAKE_UP
+        else "the first wake-up after the roster, the settings or an acceptance changed tries it again"
+    )
+    return f"; due {due}, open until {until}: {ends}"
+
+
+def _event(outcome: JobOutcome) -> str:
+    if outcome.missed:
+        return "job_missed"
+    return "job_done" if outcome.cause is None else "job_open"
+
+
+def _level(outcome: JobOutcome) -> int:
+    """Return how much it matters; what is expected to go away by itself is no bad news."""
+    if outcome.missed:
+        return logging.ERROR
+    if outcome.cause is not None:
+        # Under cron each line is a mail: a state that lasts is told when it begins.
+        return logging.INFO if outcome.cause.patience or outcome.repeated else logging.ERROR
+    return logging.INFO if outcome.exit_code is Exit.DONE else logging.WARNING
+
+
+def tell_side(wakeup: WakeUp, side: SideOutcome) -> None:
+    """Tell what became of reminders or deferred messages."""
+    said = ", ".join(f"{count} {name}" for name, count in side.ended.items() if count)
+    trouble = side.text if side.exit_code not in {Exit.DONE, Exit.IN_PART} else ""
+    place = f"{side.what} of {side.scope}" if side.scope else side.what
+    text = f"{place}: {'; '.join(filter(None, (said, trouble)))}"
+    wakeup.tell(
+        record(
+            event=side.what,
+            level=logging.INFO if side.exit_code is Exit.DONE else logging.WARNING,
+            text=text,
+            facts={"scope": side.scope, "exit": int(side.exit_code), **side.ended},
+        )
+    )
+    _tell_details(wakeup, side.scope, side.lines, level=logging.WARNING)
+
+
+def _tell_details(wakeup: WakeUp, job: str, lines: Iterable[str], *, level: int) -> None:
+    for line in lines:
+        wakeup.tell(record(event="detail", level=level, text=line, facts={"job": job}))
+
 
 _REMEDIES = {
     Obstacle.FAILED: "see the error above; `invites history` shows what went out before it.",
@@ -35,6 +113,10 @@ _REMEDIES = {
     Obstacle.ROSTER_MOVES: "see why the export is still being written.",
     Obstacle.ROSTER: "correct the roster or have it exported anew; "
     "`invites check ROSTER` lists every problem.",
+    Obstacle.GROWTH: "look at the plan (`invites plan ROSTER`). If it is right, run "
+    "`invites run {job} --force --accept {code}`.",
+    Obstacle.PATTERN: "look at the plan (`invites plan ROSTER`). If it is right, run "
+    "`invites run {job} --force --accept {code}`.",
     Obstacle.SHRINK: "look at the roster. If it is right, run "
     "`invites run {job} --force --accept {code}`.",
     Obstacle.CHANGE: "look at the plan (`invites plan ROSTER`). If it is right, run "
@@ -215,3 +297,62 @@ def _not_told(job: Job, why: str, level: int) -> logging.LogRecord:
         text=f"job {job.name}: the notice could not be sent: {why}",
         facts={"job": job.name},
     )
+
+
+PING_SECONDS = 5.0
+"""A run waits so long for each ping at most, name look-up included."""
+
+
+class Signal(StrEnum):
+    """What is said, as what stands behind the URL."""
+
+    START = "/start"
+    SUCCESS = ""
+    FAILURE = "/fail"
+
+
+def ping(wakeup: WakeUp, job: Job, signal: Signal) -> None:
+    """Tell the job's `ping` URL; what goes wrong here changes nothing else.
+
+    It is a dead man's switch: who listens there notices what no mail tells, that nothing runs.
+    Nothing but the URL itself is said: no name, no address, no count.
+    """
+    if not job.ping or wakeup.options.simulated or wakeup.options.dry_run:
+        return
+    failures: list[str] = []
+    # The timeout of a socket does not count the look-up of a name; the thread's does.
+    thread = threading.Thread(
+        target=_say, args=(job.ping.rstrip("/") + signal, failures), name="ping", daemon=True
+    )
+    thread.start()
+    thread.join(PING_SECONDS)
+    if thread.is_alive():
+        failures.append(f"no answer within {PING_SECONDS:.0f} seconds")
+    if failures:
+        wakeup.tell(
+            record(
+                event="ping_failed",
+                level=logging.INFO,
+                text=f"job {job.name}: ping could not be told: {failures[0]}",
+                facts={"job": job.name},
+            )
+        )
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """A URL that is a secret goes to nobody but the one whom the settings name."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _say(url: str, failures: list[str]) -> None:
+    request = Request(url, headers={"User-Agent": f"invites/{__version__}"})  # noqa: S310 - checked by the settings
+    try:
+        with build_opener(_NoRedirect).open(request, timeout=PING_SECONDS):
+            pass
+    except HTTPError as error:
+        with error:
+            failures.append(f"it answered {error.code}")
+    except Exception as error:  # noqa: BLE001 - and the URL may stand in the error's text
+        failures.append(type(error).__name__)

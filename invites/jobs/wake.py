@@ -1,4 +1,4 @@
-"""One wake-up: what is due is run, reminders go out, what was deferred is tried again.
+"""One wake-up, from top to bottom: due jobs are run, reminders go out, what was deferred is tried.
 
 The ledger's watermark decides; any number of wake-ups, processes and hosts have one effect for each
 due time.
@@ -6,23 +6,25 @@ due time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
+from typing import Literal
 
 from invites.delivery.base import clean_up_outbox
 from invites.due.rule import next_due
 from invites.errors import GuardError, InvitesError, TryAgainError
-from invites.jobs.attempt import cause_of
-from invites.jobs.attend import attended, left_by_stop, left_locked, tell_untold
-from invites.jobs.notify import notify_of_side
+from invites.jobs.attempt import cause_of, delivery_opener, side_options, summed_up, unsent_line
+from invites.jobs.attend import attended, left_by_stop, left_locked, rehearsed, tell_untold
+from invites.jobs.notify import notify_of_side, tell_job, tell_side
 from invites.jobs.options import JobOutcome, SideOutcome, WakeUp, WakeUpReport, due_rule
-from invites.jobs.rehearse import rehearse
-from invites.jobs.remind import remind
-from invites.jobs.retry import drain
-from invites.jobs.tell import tell_job, tell_side
 from invites.ledger import Ledger, open_ledger
+from invites.ledger.history import Waiting, scopes, waiting
 from invites.ledger.runs import check_guards
+from invites.model import DeliveryName
+from invites.planning.state import State
+from invites.sending import RunReport, drain, remind
 from invites.times import TZDATA_VERSION
 
 REMIND_EVERY_SECONDS = 60.0
@@ -37,20 +39,17 @@ def wake_up(wakeup: WakeUp) -> WakeUpReport:
     Raises LedgerError for a ledger that is missing or newer, TryAgainError where its server is
     down; what happens to single jobs is in the outcomes.
     """
-    if wakeup.options.dry_run:
-        return rehearse(wakeup)
+    url, options = wakeup.settings.ledger.url, wakeup.options
     with ExitStack() as stack:
         try:
             ledger = stack.enter_context(
-                open_ledger(
-                    wakeup.settings.ledger.url,
-                    lock=True,
-                    after_restore=wakeup.options.after_restore,
-                )
+                open_ledger(url, lock=not options.dry_run, after_restore=options.after_restore)
             )
         except TryAgainError as held:
+            if options.dry_run:
+                raise
             return _locked_out(wakeup, str(held))
-        return _at_work(wakeup, ledger)
+        return _rehearsed(wakeup, ledger) if options.dry_run else _at_work(wakeup, ledger)
 
 
 def _at_work(wakeup: WakeUp, ledger: Ledger) -> WakeUpReport:
@@ -63,64 +62,54 @@ def _at_work(wakeup: WakeUp, ledger: Ledger) -> WakeUpReport:
             found = left_by_stop(wakeup, ledger, job)
         else:
             found = attended(wakeup, ledger, job, on_message=_reminding(wakeup, ledger))
-        for outcome in found:
-            tell_job(wakeup, outcome)
-            outcomes.append(outcome)
+        outcomes += _told(wakeup, found)
         tell_untold(wakeup, ledger, job)
-    sides = [_told(wakeup, side) for side in _beside(wakeup, ledger)]
+    sides: list[SideOutcome] = []
+    if _clock_is_trusted(wakeup, ledger):  # else the due jobs have said so
+        sides += _sides_told(wakeup, _reminders(wakeup, ledger))
+        sides += _sides_told(wakeup, _deferred(wakeup, ledger))
     return WakeUpReport(
-        at=wakeup.now, outcomes=tuple(outcomes), sides=tuple(sides), again=again(wakeup)
+        at=wakeup.now, outcomes=tuple(outcomes), sides=tuple(sides), again=_again(wakeup)
     )
 
 
 def _locked_out(wakeup: WakeUp, text: str) -> WakeUpReport:
     """Return what stays due while another run holds the lock; writes no job's state."""
-    outcomes: list[JobOutcome] = []
     with open_ledger(wakeup.settings.ledger.url, lock=False) as ledger:
-        for job in wakeup.jobs:
-            outcome = left_locked(wakeup, ledger, job, text)
-            if outcome is not None:
-                tell_job(wakeup, outcome)
-                outcomes.append(outcome)
-    return WakeUpReport(at=wakeup.now, outcomes=tuple(outcomes), again=again(wakeup))
+        found = (left_locked(wakeup, ledger, job, text) for job in wakeup.jobs)
+        outcomes = _told(wakeup, (outcome for outcome in found if outcome is not None))
+    return WakeUpReport(at=wakeup.now, outcomes=tuple(outcomes), again=_again(wakeup))
 
 
-def again(wakeup: WakeUp) -> datetime | None:
+def _rehearsed(wakeup: WakeUp, ledger: Ledger) -> WakeUpReport:
+    """Return what would become of what is due: reads, plans, composes, and writes nothing."""
+    ledger.demand_sound()
+    found = (outcome for job in wakeup.jobs for outcome in rehearsed(wakeup, ledger, job))
+    return WakeUpReport(at=wakeup.now, outcomes=tuple(_told(wakeup, found)))
+
+
+def _again(wakeup: WakeUp) -> datetime | None:
     """Return the next instant (UTC) at which a job is due; None without jobs."""
     now = wakeup.now
     return min((next_due(due_rule(job), now) for job in wakeup.settings.jobs), default=None)
 
 
-def _reminding(wakeup: WakeUp, ledger: Ledger) -> Callable[[], None]:
-    """Return what a long run does before each message: look for due reminders, once a minute."""
-    looked = wakeup.effects.timer()
-
-    def look() -> None:
-        nonlocal looked
-        if wakeup.effects.timer() - looked < REMIND_EVERY_SECONDS:
-            return
-        for side in _reminders(wakeup, ledger):
-            _told(wakeup, side)
-        looked = wakeup.effects.timer()
-
-    return look
+def _told(wakeup: WakeUp, outcomes: Iterable[JobOutcome]) -> list[JobOutcome]:
+    """Tell the log of each outcome as soon as it is there."""
+    told = []
+    for outcome in outcomes:
+        tell_job(wakeup, outcome)
+        told.append(outcome)
+    return told
 
 
-def _told(wakeup: WakeUp, side: SideOutcome) -> SideOutcome:
-    tell_side(wakeup, side)
-    notify_of_side(wakeup, side)
-    return side
-
-
-def _beside(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
-    """Send due reminders and what was deferred, where clock and zone data can be trusted."""
-    if wakeup.effects.stop() or not _clock_is_trusted(wakeup, ledger):
-        return  # the due jobs say so; and nothing goes out by a clock that may be wrong
-    yield from _reminders(wakeup, ledger)
-    try:
-        yield from drain(wakeup, ledger)
-    except InvitesError as error:
-        yield _trouble(wakeup, "deferred", "", error)
+def _sides_told(wakeup: WakeUp, sides: Iterable[SideOutcome]) -> list[SideOutcome]:
+    told = []
+    for side in sides:
+        tell_side(wakeup, side)
+        notify_of_side(wakeup, side)
+        told.append(side)
+    return told
 
 
 def _clock_is_trusted(wakeup: WakeUp, ledger: Ledger) -> bool:
@@ -138,27 +127,94 @@ def _clock_is_trusted(wakeup: WakeUp, ledger: Ledger) -> bool:
     return True
 
 
+def _reminding(wakeup: WakeUp, ledger: Ledger) -> Callable[[], None]:
+    """Return what a long run does before each message: look for due reminders, once a minute."""
+    looked = wakeup.effects.timer()
+
+    def look() -> None:
+        nonlocal looked
+        if wakeup.effects.timer() - looked >= REMIND_EVERY_SECONDS:
+            _sides_told(wakeup, _reminders(wakeup, ledger))
+            looked = wakeup.effects.timer()
+
+    return look
+
+
 def _reminders(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
+    """Send each job's reminders that are due; a folder job's go by SMTP as well, unless `--to` says."""
+    to: DeliveryName = wakeup.options.to or "smtp"
     for job in wakeup.settings.jobs:
-        if wakeup.effects.stop():
-            return
-        try:
-            side = remind(wakeup, ledger, job)
-        except InvitesError as error:
-            side = _trouble(wakeup, "reminders", job.name, error)
-        except Exception as error:  # noqa: BLE001 - reminders never end the run they go between
-            failure = InvitesError(f"unexpected failure: {type(error).__name__}")
-            side = _trouble(wakeup, "reminders", job.name, failure)
-        if side is not None:
-            yield side
+        if job.reminders:
+            send = partial(remind, leads=job.reminders)
+            yield from _side(wakeup, ledger, "reminders", job.name, to, send)
 
 
-def _trouble(wakeup: WakeUp, what: str, scope: str, error: InvitesError) -> SideOutcome:
-    cause = cause_of(error, stopped=wakeup.effects.stop())
-    return SideOutcome(
-        what=what,  # type: ignore[arg-type]
+def _deferred(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
+    """Try again what was deferred and may be tried now, scope by scope, from the ledger alone.
+
+    A scope's messages go the way on which they were deferred: only a mail server defers.
+    """
+    if not any(_may_be_tried(one, wakeup) for one in waiting(ledger)):
+        return
+    by_smtp = wakeup.settings.smtp.host is not None
+    to: DeliveryName = wakeup.options.to or ("smtp" if by_smtp else "folder")
+    for scope in scopes(ledger):
+        yield from _side(wakeup, ledger, "deferred", scope, to, drain)
+
+
+def _may_be_tried(one: Waiting, wakeup: WakeUp) -> bool:
+    """Tell whether a message was tried and may be tried again now; the plan looks closer."""
+    delivery, now = wakeup.settings.delivery, wakeup.now
+    if one.next_attempt is not None and one.next_attempt > now:
+        return False
+    if one.state is State.UNKNOWN:
+        copies_left = one.attempts <= delivery.unknown_copies
+        return delivery.on_unknown == "resend" and copies_left and one.end > now
+    return one.state is State.DEFERRED
+
+
+def _side(
+    wakeup: WakeUp,
+    ledger: Ledger,
+    what: Literal["reminders", "deferred"],
+    scope: str,
+    to: DeliveryName,
+    send: Callable[..., RunReport | None],
+) -> Iterator[SideOutcome]:
+    """Send something beside the jobs' runs; yields what came of it, nothing where nothing was due."""
+    if wakeup.effects.stop():
+        return
+    command = "remind" if what == "reminders" else "drain"
+    try:
+        report = send(
+            wakeup.renderer,
+            ledger,
+            side_options(wakeup, scope, command, to),
+            wakeup.effects,
+            delivery_for=delivery_opener(wakeup, ledger, to),
+        )
+    except InvitesError as error:
+        yield _trouble(wakeup, what, scope, error)
+        return
+    except Exception as error:  # noqa: BLE001 - reminders never end the run they go between
+        failure = InvitesError(f"unexpected failure: {type(error).__name__}")
+        yield _trouble(wakeup, what, scope, failure)
+        return
+    if report is None:
+        return
+    said = summed_up(report) if what == "deferred" else ""
+    yield SideOutcome(
+        what=what,
         scope=scope,
-        exit_code=cause.exit_code,
-        ended={},
-        text=str(error),
+        exit_code=report.exit_code,
+        ended={state.value: count for state, count in report.ended.items()},
+        text=said if report.trouble is None else str(report.trouble),
+        lines=tuple(unsent_line(one) for one in report.unsent),
     )
+
+
+def _trouble(
+    wakeup: WakeUp, what: Literal["reminders", "deferred"], scope: str, error: InvitesError
+) -> SideOutcome:
+    exit_code = cause_of(error, stopped=wakeup.effects.stop()).exit_code
+    return SideOutcome(what=what, scope=scope, exit_code=exit_code, ended={}, text=str(error))

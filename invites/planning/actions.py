@@ -33,6 +33,7 @@ class Cause(StrEnum):
     MEETING_MISSING = "meeting missing"
     CANCELLED = "meeting cancelled"
     ADDRESS = "address changed"
+    REMINDER = "reminder due"
 
 
 class Reason(StrEnum):

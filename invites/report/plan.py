@@ -28,6 +28,7 @@ ONE_SIGN: Final[Mapping[Cause, str]] = {
     Cause.MEETING_MISSING: "-",
     Cause.CANCELLED: "-",
     Cause.ADDRESS: "-",
+    Cause.REMINDER: "*",
 }
 HELD_SIGN: Final = "!"
 

@@ -14,7 +14,7 @@ from invites.planning.state import State
 from invites.problems import on_one_line
 from invites.report.plan import action_line, place_of, who_and_what
 from invites.text import counted
-from invites.times import iso_z
+from invites.times import iso_z, local
 
 LINES_AT_MOST: Final = 20
 """Persons that a summary names one by one; `-v` names all."""
@@ -61,9 +61,13 @@ def ended_line(
     return ", ".join(parts) + "."
 
 
-def unsent_lines(unsent: Sequence[Unsent], *, at_most: int | None) -> Iterator[str]:
-    """Yield a line for each message that did not go out, with the server's words."""
-    yield from _capped([_unsent_line(one) for one in unsent], at_most, "more did not go out")
+def unsent_lines(unsent: Sequence[Unsent], timezone: str, *, at_most: int | None) -> Iterator[str]:
+    """Yield a line for each message that did not go out, with the server's words.
+
+    The next attempt is told on the clock of `timezone` (IANA).
+    """
+    lines = [_unsent_line(one, timezone) for one in unsent]
+    yield from _capped(lines, at_most, "more did not go out")
 
 
 def token_lines(plan: Plan, *, at_most: int | None) -> Iterator[str]:
@@ -124,11 +128,11 @@ def unsent_document(unsent: Iterable[Unsent]) -> list[dict[str, Any]]:
     ]
 
 
-def _unsent_line(one: Unsent) -> str:
+def _unsent_line(one: Unsent, timezone: str) -> str:
     words = [f"! {who_and_what(one.action.draft)}: {one.state.value}"]
     words += [one.answer] if one.answer else []
     if one.next_attempt is not None:
-        words.append(f"next attempt from {iso_z(one.next_attempt)}")
+        words.append(f"next attempt from {local(one.next_attempt, timezone)}")
     return "; ".join([": ".join(words[:2]), *words[2:]]) if one.answer else "; ".join(words)
 
 

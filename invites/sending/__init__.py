@@ -1,44 +1,31 @@
-"""One pass of `send` or of a job: plan against the ledger, compose, deliver, record.
+"""Every pass: plan against the ledger, compose, deliver, record; `frame.Pass` is what all share.
 
 Every effect is passed in: the open ledger, the clock, the delivery, and what asks to stop.
 """
 
 from invites.sending.adopt import Adopted, adopt
-from invites.sending.one_pass import (
-    carry_out,
-    demand_guards,
-    exit_code_of,
-    note_refused,
-    planned,
-    run_start,
-    send,
-    settle,
-)
+from invites.sending.frame import demand_guards, note_refused, run_start, settle
 from invites.sending.options import Effects, RunReport, SendOptions, policy_from
-from invites.sending.rehearse import Rehearsal, redirect, rehearse
-from invites.sending.renderer import Renderer, composed
-from invites.sending.retry import drain, send_and_wait
+from invites.sending.passes import drain, planned, send
+from invites.sending.reminders import remind
+from invites.sending.renderer import Renderer
+from invites.sending.scopes import scope_for
 
 __all__ = [
     "Adopted",
     "Effects",
-    "Rehearsal",
     "Renderer",
     "RunReport",
     "SendOptions",
     "adopt",
-    "carry_out",
-    "composed",
     "demand_guards",
     "drain",
-    "exit_code_of",
     "note_refused",
     "planned",
     "policy_from",
-    "redirect",
-    "rehearse",
+    "remind",
     "run_start",
+    "scope_for",
     "send",
-    "send_and_wait",
     "settle",
 ]

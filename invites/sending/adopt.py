@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from datetime import datetime
 
 from invites.addresses import AddressRefused, parse_address
-from invites.delivery.base import Phase, Sent
-from invites.errors import Exit, GuardError, RosterRefusedError
+from invites.delivery.base import Delivery, Phase, Sent
+from invites.errors import Exit
 from invites.identity import MessageIds, uid_for
 from invites.ledger import Ledger
-from invites.ledger.runs import begin_run, claim, finish_run
-from invites.ledger.write import Key, record_plan
+from invites.ledger.write import Key
 from invites.messages.calendar import text_value
 from invites.model import Kind, Method, Revision, Roster
 from invites.output.manifest import Listed
 from invites.planning.actions import Cause, Plan, Send
 from invites.planning.facts import Draft, MeetingDraft
-from invites.planning.state import Entry, Snapshot
+from invites.planning.state import Entry
 from invites.problems import Problem
-from invites.sending.journal import LedgerJournal
-from invites.sending.one_pass import demand_guards, note_refused, run_start, snapshot_for
+from invites.sending.frame import Pass
+from invites.sending.journal import Tally
 from invites.sending.options import Effects, SendOptions
+from invites.sending.passes import snapshot_for
 from invites.sending.renderer import Renderer, composed
+from invites.times import instant
 
 AT_ONCE = 500
 """Messages that are written down in one transaction."""
@@ -59,63 +59,40 @@ def adopt(
     ledger: Ledger,
     options: SendOptions,
     effects: Effects,
+    *,
+    delivery_for: Callable[[str], Delivery],
 ) -> Adopted:
     """Record the invitations of a build that was mailed by other means; `--record-only`.
 
-    The ledger is locked.  A row whose facts are no longer the roster's is not adopted.
-    Raises GuardError and RosterRefusedError as `send` does.
+    A row whose facts are no longer the roster's is not adopted.  Raises as `Pass.run` does.
     """
-    now = effects.clock()
-    began = effects.timer()
-    try:
-        demand_guards(ledger, options, now=now)
-        snapshot = snapshot_for(roster, ledger, options, now)
-    except (GuardError, RosterRefusedError) as refusal:
-        note_refused(ledger, options, refusal, roster=roster, source=roster.source, now=now)
-        raise
-    found = _Found(roster, renderer, snapshot, options, now)
-    found.take(rows)
-    run_id = begin_run(ledger, run_start(options, roster.source, roster.digest), now=now)
-    for other in options.claimed:
-        claim(ledger, other=other, scope=options.scope)
-    _record(found.sends, run_id, ledger, options, effects.clock)
-    exit_code = Exit.IN_PART if found.problems or roster.rejected else Exit.DONE
-    finish_run(
-        ledger,
-        run_id,
-        exit_code=exit_code,
-        counts={"adopted": len(found.sends), "not_adopted": len(found.problems)},
-        took=timedelta(seconds=effects.timer() - began),
-        now=effects.clock(),
-    )
+    found = _Found(rows, roster, renderer, ledger, options)
+    report = Pass(
+        renderer=renderer,
+        ledger=ledger,
+        options=options,
+        effects=effects,
+        delivery_for=delivery_for,
+        plan=found.plan,
+        carry=found.note_as_sent,
+        source=roster.source,
+        digest=roster.digest,
+        left_out=roster.rejected > 0,
+        counts=lambda plan, _: {
+            "adopted": len(plan.actions),
+            "not_adopted": len(plan.left_out),
+        },
+    ).run()
+    if report.trouble is not None:
+        raise report.trouble
     return Adopted(
-        run_id=run_id,
-        adopted=len(found.sends),
+        run_id=report.run_id,
+        adopted=len(report.plan.actions),
         known=found.known,
         over=found.over,
-        problems=tuple(found.problems),
-        exit_code=exit_code,
+        problems=report.plan.left_out,
+        exit_code=report.exit_code,
     )
-
-
-def _record(
-    sends: Sequence[tuple[Send, str]],
-    run_id: str,
-    ledger: Ledger,
-    options: SendOptions,
-    clock: Callable[[], datetime],
-) -> None:
-    actions = tuple(send for send, _ in sends)
-    record_plan(ledger, Plan(scope=options.scope, roster_digest="", actions=actions))
-    journal = LedgerJournal(ledger, run_id, actions, clock=clock)
-    rest = iter(sends)
-    while chunk := list(islice(rest, AT_ONCE)):
-        keys = [Key.of(send) for send, _ in chunk]
-        for key, (_, message_id) in zip(keys, chunk, strict=True):
-            journal.announced(key, message_id)
-        journal.note(outcomes=(), sending=keys)
-        outcomes = [Sent(key=key, answer="adopted from a build", phase=Phase.BATCH) for key in keys]
-        journal.note(outcomes=outcomes, sending=())
 
 
 class _Found:
@@ -123,42 +100,64 @@ class _Found:
 
     def __init__(
         self,
+        rows: Sequence[Listed],
         roster: Roster,
         renderer: Renderer,
-        snapshot: Snapshot,
+        ledger: Ledger,
         options: SendOptions,
-        now: datetime,
     ) -> None:
-        self.sends: list[tuple[Send, str]] = []
-        self.problems: list[Problem] = []
         self.known = 0
         self.over = 0
+        self._rows = rows
+        self._roster = roster
         self._renderer = renderer
-        self._snapshot = snapshot
+        self._ledger = ledger
+        self._options = options
+        self._problems: list[Problem] = []
+        self._message_ids: dict[Key, str] = {}
+
+    def plan(self, now: datetime) -> Plan:
+        """Return what is adopted as a plan; the other rows' problems are what it leaves out."""
         self._now = now
-        self._by_uid = {
-            self._uid(draft, options.policy.namespace): draft for draft in renderer.drafts(roster)
-        }
-
-    def _uid(self, draft: MeetingDraft, namespace: str) -> str:
-        state = self._snapshot.meetings.get(draft.facts.id)
-        return uid_for(namespace, draft.facts.id) if state is None else state.uid
-
-    def take(self, rows: Iterable[Listed]) -> None:
-        """Sort the rows into those to adopt, those known, those over, and problems."""
-        candidates = [send for row in rows for send in self._candidate(row)]
+        self._snapshot = snapshot_for(self._roster, self._ledger, self._options, now)
+        self._by_uid = {self._uid(draft): draft for draft in self._renderer.drafts(self._roster)}
+        candidates = [found for row in self._rows for found in self._candidate(row)]
         calendars = {
             (Key.of(action), action.revision.dtstamp): invitation.ics
             for action, invitation in composed([send for send, _ in candidates], self._renderer)
         }
+        actions = []
         for send, row in candidates:
             ours = calendars[Key.of(send), send.revision.dtstamp]
             fault = _calendar_fault(row, send, ours)
             if fault is None:
-                self.sends.append((send, row.message_id))
+                actions.append(send)
+                self._message_ids[Key.of(send)] = row.message_id
             else:
-                self.problems.append(fault)
-        self.problems.sort(key=lambda problem: problem.row or 0)
+                self._problems.append(fault)
+        return Plan(
+            scope=self._options.scope,
+            roster_digest="",
+            actions=tuple(actions),
+            left_out=tuple(sorted(self._problems, key=lambda problem: problem.row or 0)),
+        )
+
+    def note_as_sent(self, plan: Plan, journal: Tally) -> None:
+        """Write down that each message was sent; somebody else did that."""
+        for start in range(0, len(plan.actions), AT_ONCE):
+            keys = [Key.of(send) for send in plan.actions[start : start + AT_ONCE]]
+            for key in keys:
+                journal.announced(key, self._message_ids[key])
+            journal.note(outcomes=(), sending=keys)
+            outcomes = [
+                Sent(key=key, answer="adopted from a build", phase=Phase.BATCH) for key in keys
+            ]
+            journal.note(outcomes=outcomes, sending=())
+
+    def _uid(self, draft: MeetingDraft) -> str:
+        state = self._snapshot.meetings.get(draft.facts.id)
+        namespace = self._options.policy.namespace
+        return uid_for(namespace, draft.facts.id) if state is None else state.uid
 
     def _candidate(self, row: Listed) -> Iterator[tuple[Send, Listed]]:
         meeting = self._by_uid.get(row.uid)
@@ -167,23 +166,23 @@ class _Found:
             return
         draft = None if meeting is None else _draft_of(meeting, row.email)
         if meeting is None or draft is None:
-            self.problems.append(_not_there(row, meeting))
+            self._problems.append(_not_there(row, meeting))
             return
         fault = self._fault(row, draft)
         if fault is not None:
-            self.problems.append(fault)
+            self._problems.append(fault)
             return
         revision = Revision(
             kind=Kind.INVITATION,
             sequence=row.sequence,
-            dtstamp=datetime.fromtimestamp(row.dtstamp, UTC),
+            dtstamp=instant(row.dtstamp),
         )
         entry = self._entry(draft)
         if entry is not None and entry.standing is not None:
             if entry.standing.revision == replace(revision, kind=entry.standing.kind):
                 self.known += 1
             else:
-                self.problems.append(_another_stands(row))
+                self._problems.append(_another_stands(row))
             return
         yield (
             Send(
@@ -231,7 +230,7 @@ class _Found:
             uid=row.uid,
             method=Method.REQUEST.value,
             sequence=row.sequence,
-            dtstamp=datetime.fromtimestamp(row.dtstamp, UTC),
+            dtstamp=instant(row.dtstamp),
             domain=mailbox.rpartition("@")[2],
         )
         return ids.for_address(draft.attendee.address)

@@ -13,29 +13,40 @@ from invites.due.backoff import NEVER, backoff, server_backoff
 from invites.errors import InvitesError, ServerDownError
 from invites.ledger import Ledger
 from invites.ledger.note import Notes, Result, ServerDown, record_server
-from invites.ledger.write import Key
-from invites.planning.actions import Action
+from invites.ledger.write import Key, record_plan
+from invites.planning.actions import Action, Plan
 from invites.planning.state import State
 from invites.report.sending import Unsent
+from invites.sending.options import NO_RUN
 
 
 class Tally:
     """Counts what became of the messages and remembers what did not go out; records nothing."""
 
+    run_id = NO_RUN
+
     def __init__(self, actions: Sequence[Action], *, clock: Callable[[], datetime]) -> None:
         """`actions` are those whose messages are delivered."""
         self.ended: Counter[State] = Counter()
+        self.composed = 0
         self._actions = {Key.of(action): action for action in actions}
         self._unsent: dict[Key, Result] = {}
         self._clock = clock
 
-    def announced(self, key: Key, message_id: str) -> None:
-        """Hear the Message-ID of a message that is about to be handed over."""
+    def record_plan(self, plan: Plan) -> None:
+        """Hear what is going to be done, before anything of it is."""
+
+    def announced(self, key: Key, message_id: str) -> None:  # noqa: ARG002 - for those that record
+        """Hear the Message-ID of a message that passed all checks and is about to be handed over."""
+        self.composed += 1
 
     def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[DeliveryKey]) -> None:  # noqa: ARG002 - the protocol's
         """See `delivery.Journal.note`; nothing is durable."""
         now = self._clock()
         self._count([self._result(outcome, now) for outcome in outcomes])
+
+    def note_server(self, trouble: InvitesError | None, before: ServerDown | None) -> None:
+        """Hear how the delivery ended, and whether the mail server was down before."""
 
     @property
     def unsent(self) -> tuple[Unsent, ...]:
@@ -75,15 +86,21 @@ class LedgerJournal(Tally):
         *,
         clock: Callable[[], datetime],
     ) -> None:
-        """`actions` are those that `record_plan` wrote down."""
+        """`actions` are the plan's; the run has begun."""
         super().__init__(actions, clock=clock)
+        self.run_id = run_id
         self._ledger = ledger
         self._notes = Notes(ledger, run_id, actions)
         self._message_ids: dict[Key, str] = {}
         self._on_their_way: set[Key] = set()
 
+    def record_plan(self, plan: Plan) -> None:
+        """Write down all that is going to be done; StorageError where the disk is full."""
+        record_plan(self._ledger, plan)
+
     def announced(self, key: Key, message_id: str) -> None:
         """Remember the Message-ID of a message that is about to be handed over."""
+        super().announced(key, message_id)
         self._message_ids[key] = message_id
 
     def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[DeliveryKey]) -> None:

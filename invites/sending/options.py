@@ -15,12 +15,17 @@ from invites.report.sending import Unsent
 if TYPE_CHECKING:
     from invites.settings import Settings
 
+NO_RUN = ""
+"""The run's id of a pass that is in no ledger."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendOptions:
     """Whose roster is sent how: `command` is `send` or `run`, `claimed` scopes are moved over.
 
     `skip_invalid` leaves out rows that the ledger finds a problem with, instead of refusing.
+    `dry_run` composes and checks alone; a `recipient` gets all messages, instead of the attendees.
+    `timezone` (IANA) is the one in which people are told times.
     """
 
     scope: str
@@ -29,15 +34,24 @@ class SendOptions:
     policy: Policy
     claimed: tuple[str, ...] = ()
     skip_invalid: bool = False
+    dry_run: bool = False
+    recipient: str | None = None
     clock_ahead: timedelta = timedelta(days=100)
     accept_clock: bool = False
     keep: timedelta = timedelta(days=400)
+    timezone: str = "UTC"
+
+    @property
+    def records(self) -> bool:
+        """Tell whether the ledger is to know of the pass: not where no attendee gets anything."""
+        return not self.dry_run and self.recipient is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """What a pass did: its plan, how each message ended, and the exit code that says it all.
 
+    `composed` messages passed all checks.
     `unsent` are the messages that were tried and did not go out, in the order of the attempts.
     `trouble` is what ended the delivery early; it was recorded, and is the caller's to raise.
     """
@@ -46,6 +60,7 @@ class RunReport:
     plan: Plan
     ended: Mapping[State, int]
     exit_code: Exit
+    composed: int = 0
     unsent: tuple[Unsent, ...] = ()
     trouble: InvitesError | None = None
 
@@ -55,8 +70,8 @@ class Effects:
     """The effects of a pass: the present (aware), seconds that never go back, and when to stop.
 
     `pause` waits for so long, or until something asks to stop.
-    `on_plan` hears the plan before anything of it is done, `on_message` is called before each
-    message is handed over.
+    `on_plan` hears the plan of a roster before anything of it is done, `on_message` is called
+    before each message is handed over.
     """
 
     clock: Callable[[], datetime]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from invites.model import Roster, Status
@@ -21,31 +21,25 @@ if TYPE_CHECKING:
 DEFAULT_SCOPE = "default"
 
 
-class Scope(NamedTuple):
-    """A scope's name, and what somebody should know of how it was found ("" for nothing)."""
-
-    name: str
-    warning: str = ""
-
-
-def scope_for(source: str, settings: Settings) -> Scope:
+def scope_for(source: str, settings: Settings) -> tuple[str, str]:
     """Return the scope of the one job whose `roster` matches the file, else `default`.
 
+    With it comes what somebody should know of how it was found, "" for nothing.
     `source` is the roster as the user gave it; `-` matches no job.
     """
     jobs = [job for job in settings.jobs if source != "-" and may_read(job.source(), source)]
     match jobs:
         case []:
-            return Scope(DEFAULT_SCOPE)
+            return DEFAULT_SCOPE, ""
         case [job]:
-            return Scope(job.name, _part_of(job))
+            return job.name, _part_of(job)
         case _:
             names = ", ".join(f'"{job.name}"' for job in jobs)
-            return Scope(
-                DEFAULT_SCOPE,
+            warning = (
                 f'the jobs {names} read this roster, so it is sent for scope "{DEFAULT_SCOPE}"; '
-                "--scope NAME names another",
+                "--scope NAME names another"
             )
+            return DEFAULT_SCOPE, warning
 
 
 def _part_of(job: Job) -> str:

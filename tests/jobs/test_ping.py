@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from invites.errors import Exit
-from invites.jobs import ping
+from invites.jobs import notify
 from tests.jobs.awake import free_port
 from tests.jobs.conftest import JobWorld, row
 
@@ -90,7 +90,7 @@ def test_a_switch_that_hangs_does_not_hold_the_run_up(
     world: JobWorld, switch: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run waits a moment, says so without the URL, and does its work."""
-    monkeypatch.setattr(ping, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(notify, "PING_SECONDS", 0.2)
     switch.hang.set()
     world.roster(row(1))
     world.seen()

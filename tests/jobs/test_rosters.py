@@ -119,6 +119,45 @@ def test_too_many_updates_at_once_want_a_yes(told: JobWorld, relay: ScriptedServ
     assert told.one("02:20", accept=outcome.run.plan.accept_code).counts["updated"] == 30
 
 
+def test_many_new_invitations_at_once_are_told_as_growth(
+    told: JobWorld, relay: ScriptedServer
+) -> None:
+    """Not as a roster that shrank; the notice shows the plan and the one yes."""
+    told.roster(row(1), row(1, "bob"))
+    told.seen()
+    told.wake("02:15")
+    told.now += timedelta(days=1)
+    new = [row(7, f"person{number}") for number in range(30)]
+    told.roster(row(1), row(1, "bob"), *new)
+    outcome = told.one("02:15")
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Obstacle.GROWTH)
+    assert told.wake("02:20").outcomes == ()
+    assert outcome.run is not None
+    code = outcome.run.plan.accept_code
+    assert f"invites run nightly --force --accept {code}" in notices(relay)[0].get_content()
+    assert told.one("02:25", accept=code).counts["new"] == 30
+
+
+def test_addresses_that_moved_by_a_row_are_told_as_a_pattern(
+    told: JobWorld, relay: ScriptedServer
+) -> None:
+    """Names that changed partners look like a column that was sorted alone."""
+    names = ["ada", "bob", "eve", "joe"]
+    told.roster(*(row(1, name) for name in names))
+    told.seen()
+    told.wake("02:15")
+    told.now += timedelta(days=1)
+    lines = [row(1, name) for name in names]
+    moved = [
+        line.replace(f"{name}@", f"{other}@")
+        for line, name, other in zip(lines, names, names[1:] + names[:1], strict=True)
+    ]
+    told.roster(*moved)
+    outcome = told.one("02:15")
+    assert (outcome.exit_code, outcome.cause) == (Exit.GUARD, Obstacle.PATTERN)
+    assert "invites plan ROSTER" in notices(relay)[0].get_content()
+
+
 def test_an_export_that_did_not_come_is_a_finding(told: JobWorld, relay: ScriptedServer) -> None:
     """A file older than `newest` is exit 6, and is tried again when another one comes."""
     told.job += '\nnewest = "26h"'

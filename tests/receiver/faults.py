@@ -28,7 +28,8 @@ from invites.planning.actions import (
 from invites.planning.facts import Draft, MeetingDraft
 from invites.planning.state import Entry, MeetingState, Recorded, Snapshot
 from invites.sending import Renderer
-from invites.sending import one_pass as pass_module
+from invites.sending import frame as frame_module
+from invites.sending import passes as pass_module
 
 Planner = Callable[..., Plan]
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -338,7 +339,7 @@ def _left_out_is_missing(patch: pytest.MonkeyPatch) -> None:
 @fault("what may have been sent counts as never sent")
 def _unknown_is_unsent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(snapshots, "_as_found", lambda entry: entry)
-    patch.setattr(pass_module, "settle", lambda *_given, **_more: 0)
+    patch.setattr(frame_module, "settle", lambda *_given, **_more: 0)
 
 
 @fault("a message that is tried again is another message")

@@ -25,8 +25,16 @@ from invites.model import Roster
 from invites.planning.actions import Only
 from invites.roster.csv_file import read_table
 from invites.roster.parse import parse_roster
-from invites.sending import Effects, Renderer, RunReport, SendOptions, planned, policy_from, send
-from invites.sending.one_pass import settle
+from invites.sending import (
+    Effects,
+    Renderer,
+    RunReport,
+    SendOptions,
+    planned,
+    policy_from,
+    send,
+    settle,
+)
 from tests.receiver.carrier import Carrier, Death
 from tests.receiver.truth import Place, RosterText, Secret, Setup, View, as_csv
 from tests.receiver.watch import Showing, Watch, WrongError

@@ -11,7 +11,7 @@ import pytest
 from invites.errors import Exit
 from invites.ledger.history import past_runs, waiting
 from invites.planning.state import State
-from invites.sending import RunReport, drain, send_and_wait
+from invites.sending import RunReport, drain, send
 from tests.peers.smtp_server import Fault, ScriptedServer
 from tests.world import ADA, BOB, PassWorld, smtp
 
@@ -28,7 +28,7 @@ def greylisting() -> Iterator[ScriptedServer]:
 def sent(world: PassWorld, retry_wait: timedelta) -> RunReport:
     """Send to Ada and Bob and wait for so long."""
     with world.locked() as ledger:
-        return send_and_wait(
+        return send(
             world.roster(ADA, BOB),
             world.renderer,
             ledger,

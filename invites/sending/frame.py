@@ -1,0 +1,270 @@
+"""The one frame of every pass: guards, plan, record, deliver, record, report, in this order.
+
+`send`, `--dry-run`, `--redirect`, `--record-only`, what was deferred, reminders and a job's run are
+all a `Pass`; its fields and its options say in what each differs from the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from invites.delivery.base import Delivery, OutgoingMessage
+from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError
+from invites.ledger import Ledger
+from invites.ledger.erase import expire
+from invites.ledger.note import server_down
+from invites.ledger.runs import (
+    RunStart,
+    begin_run,
+    check_guards,
+    claim,
+    finish_run,
+    left_sending,
+    record_refused,
+    settle_left,
+)
+from invites.ledger.write import Key, record_plan
+from invites.planning.actions import Action, Plan, Reason, with_probe_first
+from invites.planning.state import State
+from invites.sending.journal import LedgerJournal, Tally
+from invites.sending.options import NO_RUN, Effects, RunReport, SendOptions
+from invites.sending.renderer import Renderer, composed
+from invites.times import TZDATA_VERSION
+
+
+def _counts_of(plan: Plan, journal: Tally) -> Mapping[str, int]:
+    return {**plan.counts, **{state.value: number for state, number in journal.ended.items()}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One pass, and in what it differs from the others.
+
+    `ledger` is locked where the pass records, and None for an empty one.
+    `plan` says who gets what at a moment (aware); `source` and `digest` name its roster in the
+    history, and `left_out` tells that rows were left out of it.
+    `delivery_for` opens the delivery of a run by the run's id; where `carry` is given, that says
+    instead what became of the plan's messages.
+    `journal` writes them down, `counts` is what the history counts of it all.
+    With `only_if_needed` a pass that has nothing to send leaves no run in the history.
+    """
+
+    renderer: Renderer
+    ledger: Ledger | None
+    options: SendOptions
+    effects: Effects
+    delivery_for: Callable[[str], Delivery]
+    plan: Callable[[datetime], Plan]
+    source: str = ""
+    digest: str = ""
+    left_out: bool = False
+    settles: bool = True
+    only_if_needed: bool = False
+    carry: Callable[[Plan, Tally], None] | None = None
+    journal: Callable[..., Tally] = LedgerJournal
+    counts: Callable[[Plan, Tally], Mapping[str, int]] = _counts_of
+
+    def run(self) -> RunReport:
+        """Do all of it, and return what came of it.
+
+        Raises what keeps it from beginning: GuardError and RosterRefusedError (the history has them
+        where the pass records), StorageError, and whatever `plan` raises.  A dry run raises as well
+        what is wrong with a message: MessageFaultError, TemplateError.
+        """
+        now, began = self.effects.clock(), self.effects.timer()
+        plan = self._guarded_plan(now)
+        if self.only_if_needed and not plan.actions:
+            return self._nothing_sent(plan)
+        journal = self._begun(plan, now)
+        trouble: InvitesError | None = None
+        try:
+            journal.record_plan(plan)
+            if plan.actions:
+                (self.carry or self._deliver)(plan, journal)
+        except InvitesError as error:
+            if self.options.dry_run:
+                raise
+            trouble = error
+        exit_code = exit_code_of(plan, journal.ended, trouble, left_out=self.left_out)
+        took = timedelta(seconds=self.effects.timer() - began)
+        try:
+            self._finish(plan, journal, exit_code, took)
+        except InvitesError as error:
+            # Why the delivery ended says more than that this could not be written down either.
+            raise trouble or error from None
+        return RunReport(
+            run_id=journal.run_id,
+            plan=plan,
+            ended=journal.ended,
+            exit_code=exit_code,
+            composed=journal.composed,
+            unsent=journal.unsent,
+            trouble=trouble,
+        )
+
+    def _guarded_plan(self, now: datetime) -> Plan:
+        """Return the plan, once clock, zone data and what a dead run left are seen to."""
+        if self.ledger is None:
+            return self.plan(now)
+        try:
+            demand_guards(self.ledger, self.options, now=now)
+            if self.settles and self.options.records:
+                settle(self.ledger, self.delivery_for, now=now)
+            return self.plan(now)
+        except (GuardError, RosterRefusedError) as refusal:
+            if self.options.records and not self.only_if_needed:
+                note_refused(
+                    self.ledger,
+                    self.options,
+                    refusal,
+                    source=self.source,
+                    digest=self.digest,
+                    now=now,
+                )
+            raise
+
+    def _nothing_sent(self, plan: Plan) -> RunReport:
+        if plan.dropped and self.ledger is not None:
+            record_plan(self.ledger, plan)
+        return RunReport(run_id=NO_RUN, plan=plan, ended={}, exit_code=Exit.DONE)
+
+    def _begun(self, plan: Plan, now: datetime) -> Tally:
+        """Write down that a run begins, and return its journal; one that records nothing if so."""
+        clock = self.effects.clock
+        if self.ledger is None or not self.options.records:
+            return Tally(plan.actions, clock=clock)
+        start = run_start(self.options, self.source, self.digest)
+        run_id = begin_run(self.ledger, start, now=now)
+        for other in self.options.claimed:
+            claim(self.ledger, other=other, scope=self.options.scope)
+        return self.journal(self.ledger, run_id, plan.actions, clock=clock)
+
+    def _deliver(self, plan: Plan, journal: Tally) -> None:
+        """Hand the messages over, and note how the mail server is; raises what ended it early."""
+        if self.options.dry_run:
+            for _ in self._outgoing(plan.actions, journal):
+                pass  # composing a message is what checks it
+            return
+        by_smtp = self.ledger is not None and self.options.delivery == "smtp"
+        down = server_down(self.ledger) if self.ledger is not None and by_smtp else None
+        actions = plan.actions if down is None else with_probe_first(plan.actions)
+        trouble: InvitesError | None = None
+        try:
+            with self.delivery_for(journal.run_id or "redirected") as delivery:
+                messages = self._outgoing(actions, journal)
+                delivery.deliver(messages, journal, stop=self.effects.stop)
+        except InvitesError as error:
+            trouble = error
+        try:
+            if by_smtp:
+                journal.note_server(trouble, down)
+        except InvitesError as error:
+            raise trouble or error from None
+        if trouble is not None:
+            raise trouble
+
+    def _outgoing(self, actions: Sequence[Action], journal: Tally) -> Iterator[OutgoingMessage]:
+        # Composed when the delivery asks for it: a roster of 100,000 is never in memory as messages.
+        sender = self.renderer.composer.sender.organizer.email
+        for action, invitation in composed(actions, self.renderer):
+            key = Key.of(action)
+            journal.announced(key, invitation.message_id)
+            self.effects.on_message()
+            yield OutgoingMessage.of(
+                invitation,
+                key=key,
+                sender=sender,
+                recipient=self.options.recipient,
+                tried=action.attempts > 0 or action.copies > 0,
+            )
+
+    def _finish(self, plan: Plan, journal: Tally, exit_code: Exit, took: timedelta) -> None:
+        if self.ledger is None or journal.run_id == NO_RUN:
+            return
+        now = self.effects.clock()
+        counts = self.counts(plan, journal)
+        finish_run(
+            self.ledger, journal.run_id, exit_code=exit_code, counts=counts, took=took, now=now
+        )
+        expire(self.ledger, keep=self.options.keep, now=now)
+
+
+def demand_guards(ledger: Ledger, options: SendOptions, *, now: datetime) -> None:
+    """Raise GuardError where the clock or the time zone data can't be trusted."""
+    check_guards(
+        ledger,
+        now=now,
+        tz_version=TZDATA_VERSION,
+        clock_ahead=options.clock_ahead,
+        accept_clock=options.accept_clock,
+    )
+
+
+def settle(ledger: Ledger, delivery_for: Callable[[str], Delivery], *, now: datetime) -> int:
+    """Settle what a run that died left on its way; returns how many nobody knows of.
+
+    A delivery is asked for what it carried itself; of another's messages it knows nothing.
+    """
+    left = left_sending(ledger)
+    if not left:
+        return 0
+    with delivery_for("settling") as delivery:
+        own = [one.message_id for one in left if one.delivery in {"", delivery.name}]
+        traced = delivery.traced(own)
+    return settle_left(ledger, traced, now=now)
+
+
+def run_start(options: SendOptions, source: str, digest: str) -> RunStart:
+    """Return what is known of a run when it begins."""
+    return RunStart(
+        scope=options.scope,
+        command=options.command,
+        delivery=options.delivery,
+        source=source,
+        roster_digest=digest,
+        tz_version=TZDATA_VERSION,
+        due=options.policy.due,
+    )
+
+
+def note_refused(
+    ledger: Ledger,
+    options: SendOptions,
+    refusal: InvitesError,
+    *,
+    source: str,
+    now: datetime,
+    digest: str = "",
+) -> None:
+    """Write a refused run into the history; the digest is "" for a roster that can't be read."""
+    problems = len(refusal.problems) if isinstance(refusal, RosterRefusedError) else 0
+    record_refused(
+        ledger,
+        run_start(options, source, digest),
+        exit_code=refusal.exit_code,
+        counts={"problems": problems} if problems else {},
+        now=now,
+    )
+
+
+_UNFINISHED = frozenset({Reason.UNKNOWN, Reason.BACKOFF, Reason.BAD_ADDRESS})
+"""Why somebody to whom a message was to go still waits for it."""
+
+
+def exit_code_of(
+    plan: Plan,
+    ended: Mapping[State, int],
+    trouble: InvitesError | None = None,
+    *,
+    left_out: bool,
+) -> Exit:
+    """Return the exit code that says most about a run."""
+    if trouble is not None:
+        return trouble.exit_code
+    if plan.refusals:
+        return Exit.GUARD
+    unfinished = any(ended.get(state) for state in (State.DEFERRED, State.FAILED, State.UNKNOWN))
+    waiting = any(hold.reason in _UNFINISHED for hold in plan.held)
+    return Exit.IN_PART if left_out or plan.left_out or unfinished or waiting else Exit.DONE

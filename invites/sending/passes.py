@@ -1,0 +1,213 @@
+"""The passes over a roster (sent, rehearsed, redirected), and over what was deferred."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from invites.delivery.base import Delivery
+from invites.due.backoff import LONGEST_SERVER_WAIT
+from invites.errors import RosterRefusedError, TryAgainError, UsageError
+from invites.ledger import Ledger
+from invites.ledger.note import server_down
+from invites.ledger.read import snapshot_of
+from invites.ledger.write import Key
+from invites.model import Roster
+from invites.planning.actions import Only, Plan
+from invites.planning.decide import drained, plan_for
+from invites.planning.state import Snapshot, State, empty_snapshot
+from invites.sending.frame import Pass, exit_code_of
+from invites.sending.options import Effects, RunReport, SendOptions
+from invites.sending.renderer import Renderer
+from invites.sending.scopes import claims_needed, rooms_of_others, without_meetings
+from invites.times import local
+
+NO_WAIT = timedelta(0)
+
+DEFERRED = "(deferred messages)"
+"""What stands for the roster in the history of a run that sends what was deferred."""
+
+
+def send(
+    roster: Roster,
+    renderer: Renderer,
+    ledger: Ledger | None,
+    options: SendOptions,
+    effects: Effects,
+    *,
+    delivery_for: Callable[[str], Delivery],
+    retry_wait: timedelta = NO_WAIT,
+) -> RunReport:
+    """Carry out what is to be done for this roster, as far as the options say.
+
+    What was deferred is tried again for up to `retry_wait`.
+    Raises as `Pass.run` and `planned` do, and TryAgainError where the mail server was down a
+    moment ago.
+    """
+
+    def plan(now: datetime) -> Plan:
+        found = planned(roster, renderer, ledger, options, now=now)
+        if found.actions and (why := server_waits(ledger, options, now)):
+            raise TryAgainError(why)
+        effects.on_plan(found)
+        return found
+
+    report = Pass(
+        renderer=renderer,
+        ledger=ledger,
+        options=options,
+        effects=effects,
+        delivery_for=delivery_for,
+        plan=plan,
+        source=roster.source,
+        digest=roster.digest,
+        left_out=roster.rejected > 0,
+    ).run()
+    until = effects.timer() + retry_wait.total_seconds()
+    while ledger is not None and (wait := _next_wait(report, effects)) is not None:
+        if effects.timer() + wait.total_seconds() > until:
+            break
+        effects.pause(wait)
+        if effects.stop():
+            break
+        again = drain(renderer, ledger, options, effects, delivery_for=delivery_for)
+        if again is None:
+            break
+        report = _together(report, again, left_out=roster.rejected > 0)
+    return report
+
+
+def planned(
+    roster: Roster,
+    renderer: Renderer,
+    ledger: Ledger | None,
+    options: SendOptions,
+    *,
+    now: datetime,
+) -> Plan:
+    """Return what a send would do now, changing nothing; None plans against an empty ledger.
+
+    Raises RosterRefusedError for meetings that another scope has and for its rooms, UsageError for
+    an `--only` that matches nobody in roster and ledger.
+    """
+    if ledger is None:
+        snapshot = empty_snapshot(options.scope)
+    else:
+        snapshot = snapshot_for(roster, ledger, options, now)
+    _demand_matches(options.policy.only, roster, snapshot)
+    taken = rooms_of_others(roster, snapshot, now)
+    if taken and not options.skip_invalid:
+        raise RosterRefusedError(roster.source, taken, rows_read=roster.rows_read)
+    if taken:
+        roster = without_meetings(roster, taken)
+    plan = plan_for(roster, renderer.drafts(roster), snapshot, now=now, policy=options.policy)
+    told = tuple(problem.text(roster.source) for problem in taken)
+    return replace(plan, left_out=taken, warnings=(*plan.warnings, *told))
+
+
+def snapshot_for(roster: Roster, ledger: Ledger, options: SendOptions, now: datetime) -> Snapshot:
+    """Return the scope's part of the ledger; RosterRefusedError for what another scope has."""
+    snapshot = snapshot_of(
+        ledger,
+        options.scope,
+        meeting_ids=[meeting.id for meeting in roster.meetings],
+        now=now,
+        claimed=options.claimed,
+        window=options.policy.window,
+        rooms=[one.room.claim for one in roster.meetings if one.room is not None],
+    )
+    problems = claims_needed(roster, snapshot)
+    if problems:
+        raise RosterRefusedError(roster.source, problems, rows_read=roster.rows_read)
+    return snapshot
+
+
+def _demand_matches(only: Iterable[Only], roster: Roster, snapshot: Snapshot) -> None:
+    """Raise UsageError for what would let nobody through: a slip of the pen looks like success."""
+    for one in only:
+        if one.what == "meeting":
+            ids = (meeting.id for meeting in roster.meetings)
+            found = one.value in snapshot.meetings or one.value in ids
+        else:
+            people = (person for meeting in roster.meetings for person in meeting.attendees)
+            found = one.value in snapshot.addresses or any(
+                one.value == person.address for person in people
+            )
+        if not found:
+            raise UsageError(
+                f'--only: found {one.what} "{one.value[:60]}", which neither this roster nor the '
+                f'ledger of scope "{snapshot.scope}" has; expected one that is there'
+            )
+
+
+def drain(
+    renderer: Renderer,
+    ledger: Ledger,
+    options: SendOptions,
+    effects: Effects,
+    *,
+    delivery_for: Callable[[str], Delivery],
+) -> RunReport | None:
+    """Send what the scope has deferred and may be tried again; None where there is nothing.
+
+    The ledger alone says what; what belongs to a meeting that is over is given up.
+    """
+
+    def plan(now: datetime) -> Plan:
+        snapshot = snapshot_of(ledger, options.scope, meeting_ids=(), now=now)
+        return drained(snapshot, now=now, policy=options.policy, terms=renderer.terms)
+
+    if server_waits(ledger, options, effects.clock()):
+        return None
+    report = Pass(
+        renderer=renderer,
+        ledger=ledger,
+        options=options,
+        effects=effects,
+        delivery_for=delivery_for,
+        plan=plan,
+        source=DEFERRED,
+        only_if_needed=True,
+    ).run()
+    return report if report.plan.actions else None
+
+
+def server_waits(ledger: Ledger | None, options: SendOptions, now: datetime) -> str:
+    """Return why nothing is sent by SMTP now: the server was down a moment ago; "" where it is.
+
+    Who calls `send` is not kept waiting; nor is anybody by a clock that was set back.
+    """
+    if ledger is None or options.delivery != "smtp" or options.command == "send":
+        return ""
+    down = server_down(ledger) if options.records else None
+    if down is None or not now < down.again <= now + LONGEST_SERVER_WAIT:
+        return ""
+    runs = "run" if down.times == 1 else f"{down.times} runs"
+    again = local(down.again, options.timezone)
+    return f"the mail server was down in the last {runs}; it is tried again from {again}"
+
+
+def _next_wait(report: RunReport, effects: Effects) -> timedelta | None:
+    """Return how long until the first deferred message may be tried again; None: there is none."""
+    times = [one.next_attempt for one in report.unsent if one.next_attempt is not None]
+    if report.trouble is not None or not times:
+        return None
+    return max(min(times) - effects.clock(), timedelta(seconds=1))
+
+
+def _together(first: RunReport, again: RunReport, *, left_out: bool) -> RunReport:
+    """Return both reports as one: what was tried again counts as it ended in the end."""
+    tried = {Key.of(action) for action in again.plan.actions}
+    ended = Counter(again.ended)
+    ended.update({state: n for state, n in first.ended.items() if state is State.SENT})
+    left = [one for one in first.unsent if Key.of(one.action) not in tried]
+    ended.update(one.state for one in left)
+    return replace(
+        first,
+        ended=ended,
+        unsent=(*left, *again.unsent),
+        exit_code=exit_code_of(first.plan, ended, again.trouble, left_out=left_out),
+        trouble=again.trouble,
+    )
