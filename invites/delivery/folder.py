@@ -24,9 +24,7 @@ from typing import Final, Self
 from invites.delivery.base import Journal, Key, Outcome, OutgoingMessage, Phase, Sent
 from invites.errors import InvitesError, StorageError, TryAgainError
 from invites.output import manifest
-from invites.output.forms import write_file
-from invites.output.names import name_for
-from invites.output.staging import FOLDER_MODE
+from invites.output.forms import FOLDER_MODE, name_for, write_file
 
 _RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _BESIDE: Final = ".invites-new-"
