@@ -17,7 +17,7 @@ from invites.jitsi.validity import closing, opening, validity_for
 from invites.problems import lines_of
 from invites.templating.pages import page_pieces
 from invites.text import counted
-from invites.times import TZDATA_VERSION, iso_z, zone
+from invites.times import TZDATA_VERSION, iso_z, local, zone
 
 if TYPE_CHECKING:
     from invites.messages.compose import Sender
@@ -143,9 +143,9 @@ def timelines(slots: Iterable[Slot]) -> tuple[Timeline, ...]:
     """Return a timeline for each zone, by name; a meeting stands on the day that it begins."""
     by_zone: dict[str, dict[str, list[Slot]]] = {}
     for slot in sorted(slots, key=lambda each: (each.start, each.title)):
-        local = slot.start.astimezone(zone(slot.timezone))
+        there = slot.start.astimezone(zone(slot.timezone))
         days = by_zone.setdefault(slot.timezone, {})
-        days.setdefault(f"{local:%Y-%m-%d %a}", []).append(slot)
+        days.setdefault(f"{there:%Y-%m-%d %a}", []).append(slot)
     return tuple(
         Timeline(
             timezone=timezone,
@@ -191,8 +191,8 @@ def _percent(share: float) -> float:
 
 def _of_day(moment: datetime, timezone: str) -> timedelta:
     """Return how late it is on the wall of a zone."""
-    local = moment.astimezone(zone(timezone))
-    return timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
+    there = moment.astimezone(zone(timezone))
+    return timedelta(hours=there.hour, minutes=there.minute, seconds=there.second)
 
 
 DEMO: Final = (
@@ -259,7 +259,7 @@ def built_page(
             "Server": f"{sender.server.url} (app id {sender.server.app_id})",
             "Signed with": sender.server.algorithm,
             "Sent by": f"{sender.organizer.name} <{sender.organizer.email}>",
-            "Time of the revision": iso_z(now),
+            "Time of the revision": local(now, "UTC"),
             "Time zone data": TZDATA_VERSION,
             "Program": f"invites {__version__}",
         },
@@ -289,8 +289,7 @@ def _attendee_rows(
     meetings: Iterable[Meeting], place_of: Callable[[str, str], Place]
 ) -> Iterator[Sequence[Cell]]:
     for meeting in meetings:
-        local = meeting.start.astimezone(zone(meeting.timezone))
-        start = Cell(f"{local:%Y-%m-%d %H:%M} {meeting.timezone}", iso_z(meeting.start))
+        start = Cell(local(meeting.start, meeting.timezone), iso_z(meeting.start))
         title = Cell(meeting.title)
         for person in meeting.attendees:
             place = place_of(meeting.id, person.address)
