@@ -160,10 +160,8 @@ def _with_ledger(
 ) -> Iterator[Finding]:
     with ExitStack() as stack:
         try:
-            settings = installation.settings
-            ledger = stack.enter_context(
-                open_ledger(settings.ledger.url, lock=False, outbox=settings.delivery.folder)
-            )
+            url = installation.settings.ledger.url
+            ledger = stack.enter_context(open_ledger(url, lock=False))
         except InvitesError as error:
             yield _fault("ledger", str(error))
             return

@@ -12,6 +12,15 @@ def uid_for(namespace: str, meeting_id: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"invites:{namespace}\0{meeting_id}"))
 
 
+def uid_of_edition(uid: str, edition: int) -> str:
+    """Return a meeting's UID after so many changes of the organizer's mailbox; `uid` is its first.
+
+    Receivers take no update from another ORGANIZER, so that each mailbox has a UID of its own, also
+    one that comes back.
+    """
+    return str(uuid5(NAMESPACE_URL, f"invites:{uid}\0{edition}")) if edition else uid
+
+
 class MessageIds:
     """Message-IDs (RFC 5322 3.6.4) of one revision of one meeting, for each attendee.
 

@@ -7,11 +7,13 @@ once; an attendee costs a token, a few short strings, base64 and a join.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
+
+from markupsafe import escape
 
 from invites.identity import MessageIds, uid_for
 from invites.jitsi.links import Links
@@ -20,7 +22,7 @@ from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule, validity_for
 from invites.messages.calendar import EventFacts, EventSkeleton, attendee_line
 from invites.messages.mime import Body, Envelope, MessageSkeleton, in_blocks, subject_field
-from invites.messages.verify import check_letter, check_subject
+from invites.messages.verify import check_letter, check_skeletons, check_subject
 from invites.model import (
     Attendee,
     Change,
@@ -38,11 +40,11 @@ from invites.problems import Warned
 from invites.templating import (
     LetterFacts,
     LetterWriter,
+    Part,
     SharedLetter,
     Slot,
     Templates,
-    subject_of,
-    text_of,
+    filled,
 )
 from invites.text import counted
 
@@ -73,12 +75,12 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """What the attendees who share a letter share, as bytes with slots; `event` is None for none."""
+    """What the attendees with equal keys share, as bytes with slots; `event` is None for none."""
 
-    letter: SharedLetter
+    slots: tuple[Slot, ...]
     event: EventSkeleton | None
     kind: Kind
-    subject: bytes | None
+    subject: bytes | Part
     text: Body
     html: Body
 
@@ -91,19 +93,25 @@ class _Variant:
         # A subject without slots, as the shipped ones are, is folded and encoded once.
         has_slots = any(isinstance(piece, Slot) for piece in letter.subject)
         return cls(
-            letter=letter,
+            slots=tuple(letter.slots),
             event=event and event.with_notes(notes),
             kind=revision.kind,
-            subject=None if has_slots else subject_field(text_of(letter.subject, {})),
+            subject=letter.subject
+            if has_slots
+            else subject_field("".join(map(str, letter.subject))),
             text=Body(letter.text),
-            html=Body(letter.html),
+            html=Body(letter.html, escape),
         )
 
-    def subject_for(self, attendee: Attendee, values: Mapping[Slot, str]) -> bytes:
+    def values(self, attendee: Attendee, link: str) -> dict[str, str]:
+        """Return what fills the slots for one attendee, by their names."""
+        return {slot.name: slot.value(attendee, link) for slot in self.slots}
+
+    def subject_for(self, attendee: Attendee, link: str) -> bytes:
         """Return Subject as a finished header field; TemplateError where it has no text."""
-        if self.subject is not None:
+        if isinstance(self.subject, bytes):
             return self.subject
-        text = subject_of(self.letter.subject, values)
+        text = filled(self.subject, attendee, link)
         return subject_field(check_subject(text, self.kind, row=attendee.row))
 
 
@@ -132,7 +140,7 @@ class _MeetingRevision:
         """Yield the messages of a block of attendees; `links` and `variants` are theirs, in order."""
         # One thing for all, then the next: its code stays in the processor's cache (`mime.BLOCK`).
         values = [
-            variant.letter.values(attendee, link)
+            variant.values(attendee, link)
             for attendee, link, variant in zip(attendees, links, variants, strict=True)
         ]
         events = [
@@ -141,12 +149,14 @@ class _MeetingRevision:
             else variant.event.filled(person, link, raw, others(person))
             for person, link, variant, raw in zip(attendees, links, variants, values, strict=True)
         ]
-        for attendee, variant, raw, ics in zip(attendees, variants, values, events, strict=True):
+        for attendee, link, variant, raw, ics in zip(
+            attendees, links, variants, values, events, strict=True
+        ):
             first = references.get(attendee.address)
             message_id = self.ids.for_address(attendee.address)
             eml = self.message.filled(
                 attendee,
-                subject=variant.subject_for(attendee, raw),
+                subject=variant.subject_for(attendee, link),
                 message_id=message_id,
                 first_message_id=first,
                 text=variant.text.filled(raw),
@@ -179,7 +189,6 @@ class Composer:
         self._room_key = room_key
         self._crowded: dict[str, tuple[int, int]] = {}
         self._writer = LetterWriter(templates)
-        self._domain = sender.organizer.email.rpartition("@")[2]
 
     @classmethod
     def from_settings(cls, settings: Settings, *, templates: Templates, demo: bool = False) -> Self:
@@ -233,13 +242,16 @@ class Composer:
         changes: Sequence[Change] = (),
         references: Mapping[str, str] | None = None,
         earlier_until: int | None = None,
+        mailbox: str | None = None,
     ) -> Iterator[Invitation]:
         """Yield the message of each attendee, in the order of `attendees` (all, by default).
 
         `uid`, `room` and `validity` stand in for what follows from the settings: the ledger's.
         `changes` are what an update tells, `references` the first Message-ID by folded address,
-        `earlier_until` when a link that was sent earlier stops admitting (seconds since 1970).
-        Raises TemplateError, and MessageFaultError for a link that no mail program keeps whole.
+        `earlier_until` when a link that was sent earlier stops admitting (seconds since 1970),
+        `mailbox` the organizer's that invited, where it is another one now.
+        Raises TemplateError, and MessageFaultError for a skeleton that fails its check and for a
+        link that no mail program keeps whole.
         """
         revised = self._revised(
             meeting,
@@ -249,10 +261,11 @@ class Composer:
             validity or self.validity_for(meeting),
             changes=tuple(changes),
             earlier_until=earlier_until,
+            mailbox=mailbox or self.sender.organizer.email,
         )
         link_for = self._link_for(revised)
         others = self._others(meeting, revision)
-        variants: dict[int, _Variant] = {}
+        variants: dict[Hashable, _Variant] = {}
         for block in in_blocks(meeting.attendees if attendees is None else attendees):
             links = [link_for(attendee) for attendee in block]
             shared = self._variants(revised, block, links, variants)
@@ -263,17 +276,16 @@ class Composer:
         revised: _MeetingRevision,
         attendees: Sequence[Attendee],
         links: Sequence[str],
-        known: dict[int, _Variant],
+        known: dict[Hashable, _Variant],
     ) -> list[_Variant]:
         """Return each attendee's variant; those that are not `known` are made and put there."""
-        revision = revised.revision
+        kind = revised.revision.kind
         found = []
         for attendee, link in zip(attendees, links, strict=True):
-            letter = self._writer.shared(revision.kind, revised.facts, attendee, link)
-            variant = known.get(id(letter))
+            key = self._writer.key(kind, attendee)
+            variant = known.get(key)
             if variant is None:
-                check_letter(letter, attendee, link, revision)
-                variant = known[id(letter)] = _Variant.of(letter, revised.event, revision)
+                variant = known[key] = self._variant(revised, attendee, link)
             found.append(variant)
         return found
 
@@ -287,10 +299,16 @@ class Composer:
         *,
         changes: tuple[Change, ...],
         earlier_until: int | None,
+        mailbox: str,
     ) -> _MeetingRevision:
         sender = self.sender
+        organizer = replace(sender.organizer, email=mailbox)
         uid = uid or self.uid_for(meeting)
         room = room or self.room_for(meeting)
+        envelope = _envelope(organizer, meeting, revision, uid)
+        event = self._event(meeting, revision, uid, room, mailbox)
+        message = MessageSkeleton(envelope)
+        check_skeletons(message, event, envelope)
         return _MeetingRevision(
             meeting=meeting,
             revision=revision,
@@ -300,7 +318,7 @@ class Composer:
             facts=LetterFacts(
                 meeting=meeting,
                 validity=validity,
-                organizer=sender.organizer,
+                organizer=organizer,
                 server=sender.server.host,
                 room=unquote(room.claim),
                 changes=changes,
@@ -309,14 +327,14 @@ class Composer:
                 demo=sender.demo,
                 now=revision.dtstamp if revision.kind is Kind.REMINDER else None,
             ),
-            message=MessageSkeleton(_envelope(sender.organizer, meeting, revision, uid)),
-            event=self._event(meeting, revision, uid, room),
+            message=message,
+            event=event,
             ids=MessageIds(
                 uid=uid,
                 method=_identity_method(revision),
                 sequence=revision.sequence,
                 dtstamp=revision.dtstamp,
-                domain=self._domain,
+                domain=mailbox.rpartition("@")[2],
             ),
         )
 
@@ -342,8 +360,14 @@ class Composer:
 
         return lines_of_others
 
+    def _variant(self, revised: _MeetingRevision, attendee: Attendee, link: str) -> _Variant:
+        """Render and check what the attendees with this attendee's key share."""
+        letter = self._writer.shared(revised.revision.kind, revised.facts, attendee, link)
+        check_letter(letter, attendee, link, revised.revision)
+        return _Variant.of(letter, revised.event, revised.revision)
+
     def _event(
-        self, meeting: Meeting, revision: Revision, uid: str, room: Room
+        self, meeting: Meeting, revision: Revision, uid: str, room: Room, mailbox: str
     ) -> EventSkeleton | None:
         if revision.kind is Kind.REMINDER:
             return None
@@ -354,7 +378,7 @@ class Composer:
                 uid=uid,
                 revision=revision,
                 organizer_name=meeting.organizer_name or sender.organizer.name,
-                organizer_mailbox=sender.organizer.email,
+                organizer_mailbox=mailbox,
                 place=f"Jitsi Meet: {unquote(room.claim)} ({sender.server.host})",
                 alarm=sender.alarm,
             )

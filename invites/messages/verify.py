@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,13 @@ from markupsafe import escape
 
 from invites.errors import TemplateError
 from invites.messages.check import MessageCheck
-from invites.messages.mime import in_blocks
-from invites.model import Attendee, Invitation, Kind, Revision, Server
-from invites.templating import LINK, Part, SharedLetter, Slot, subject_of, text_of
+from invites.messages.mime import Envelope, MessageSkeleton, in_blocks, subject_field
+from invites.model import Attendee, Invitation, Kind, Method, Revision, Server
+from invites.templating import LINK, Part, SharedLetter, Slot, filled
 
 if TYPE_CHECKING:
     from invites.jitsi.tokens import SigningKey
+    from invites.messages.calendar import EventSkeleton
     from invites.messages.readback import Expectation
 
 SAMPLE_ONE_IN = 100
@@ -54,14 +56,19 @@ class Verifier:
         self._expected: Expectation | None = None
         self.read_back = 0
 
-    def passed(self, invitations: Iterable[Invitation]) -> Iterator[Invitation]:
-        """Yield each invitation once it and its block have passed; raises MessageFaultError."""
+    def passed(
+        self, invitations: Iterable[Invitation], *, mailbox: str | None = None
+    ) -> Iterator[Invitation]:
+        """Yield each invitation once it and its block have passed; raises MessageFaultError.
+
+        `mailbox` is who sends them where that is not the service mailbox of now.
+        """
         for block in in_blocks(invitations):
             for invitation in block:
-                self.check(invitation)
+                self.check(invitation, mailbox=mailbox)
             yield from block
 
-    def check(self, invitation: Invitation) -> None:
+    def check(self, invitation: Invitation, *, mailbox: str | None = None) -> None:
         """Check one invitation; raises MessageFaultError."""
         self._check_for(invitation).message(
             invitation.eml,
@@ -71,7 +78,7 @@ class Verifier:
             message_id=invitation.message_id,
         )
         if self._everything or self._is_new(invitation):
-            self._read(invitation)
+            self._read(invitation, mailbox or self._mailbox)
 
     def _is_new(self, invitation: Invitation) -> bool:
         """Whether no message of this shape was read yet: in the run, or in a sampled meeting."""
@@ -98,7 +105,7 @@ class Verifier:
             )
         return check
 
-    def _read(self, invitation: Invitation) -> None:
+    def _read(self, invitation: Invitation, mailbox: str) -> None:
         from invites.messages.readback import Expectation, read_back  # noqa: PLC0415
 
         if self._expected is None:
@@ -108,7 +115,7 @@ class Verifier:
                 mailbox=self._mailbox,
                 key=key if isinstance(key, bytes) else key.public_key(),
             )
-        read_back(invitation, self._expected)
+        read_back(invitation, replace(self._expected, mailbox=mailbox))
         self.read_back += 1
 
 
@@ -135,6 +142,32 @@ def _in_sample(uid: str) -> bool:
     return int.from_bytes(sha256(uid.encode()).digest()[:4]) % SAMPLE_ONE_IN == 0
 
 
+_PROBE = Attendee(
+    name="Probe", email="probe@example.com", mailbox="probe@example.com", address="probe"
+)
+
+
+def check_skeletons(
+    message: MessageSkeleton, event: EventSkeleton | None, envelope: Envelope
+) -> None:
+    """Check the bytes that a meeting's messages share, around values known to be harmless."""
+    revision = envelope.revision
+    link = "" if revision.method is Method.CANCEL else "https://meet.example.com/probe?jwt=probe"
+    ics = b"" if event is None else event.filled(_PROBE, link, {})
+    eml = message.filled(
+        _PROBE,
+        subject=subject_field("Probe"),
+        message_id="<probe@example.com>",
+        first_message_id=None,
+        text=b"",
+        html=b"",
+        calendar=ics,
+    )
+    check = MessageCheck(revision, reply_to=envelope.reply_to is not None)
+    check.skeleton(eml, ics, mailbox=_PROBE.mailbox, where=f"the skeleton of {revision.kind.value}")
+
+
+_CONTROLS = [chr(code) for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n"]
 _HREF = re.compile(r'(?:<a\s(?:.*\s)?|[^<]*\s)href="', re.IGNORECASE | re.DOTALL)
 """A tag up to its `href`: an anchor's, or any that a slot before the link's may have begun."""
 
@@ -146,16 +179,23 @@ def check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: 
     in common; a letter that computes with the link, and so is one attendee's, is judged filled.
     Raises TemplateError, which names the kind of letter.
     """
-    values = letter.values(attendee, link)
-    check_subject(subject_of(letter.subject, values), revision.kind, row=attendee.row)
+    check_subject(filled(letter.subject, attendee, link), revision.kind, row=attendee.row)
     kind = revision.kind.value
+    for name, part in (("text", letter.text), ("HTML", letter.html)):
+        if any(
+            control in piece for piece in part if isinstance(piece, str) for control in _CONTROLS
+        ):
+            raise TemplateError(
+                f"the {name} template of {kind}: found a control character, expected text whose "
+                "lines end in line feeds"
+            )
     if not link:
         return
-    if any(isinstance(piece, Slot) and piece.name == LINK for piece in letter.text + letter.html):
+    if any(slot.name == LINK for slot in letter.slots):
         on_its_line, in_an_anchor = _on_its_line(letter.text), _in_an_anchor(letter.html)
     else:
-        on_its_line = link in text_of(letter.text, values).split("\n")
-        in_an_anchor = f'href="{escape(link)}"' in text_of(letter.html, values)
+        on_its_line = link in filled(letter.text, attendee, link).split("\n")
+        in_an_anchor = f'href="{escape(link)}"' in _escaped(letter.html, attendee, link)
     if not on_its_line:
         raise TemplateError(
             f"the text template of {kind}: expected {{{{ link }}}} alone on a line of its own, "
@@ -176,6 +216,13 @@ def check_subject(subject: str, kind: Kind, *, row: int) -> str:
             f"the subject template of {kind.value}: found no text{whose}, expected a line of it"
         )
     return subject
+
+
+def _escaped(html: Part, attendee: Attendee, link: str) -> str:
+    return "".join(
+        str(escape(piece.value(attendee, link))) if isinstance(piece, Slot) else piece
+        for piece in html
+    )
 
 
 def _on_its_line(text: Part) -> bool:

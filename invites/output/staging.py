@@ -23,7 +23,9 @@ from invites.output.earlier import (
     refuse_foreign_beside,
     remove,
 )
-from invites.output.forms import FOLDER_MODE
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
 
 _THE_FOLDER_ITSELF = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from invites.model import Kind, Method, Revision
+from invites.identity import uid_of_edition
+from invites.model import Change, Kind, Method, Revision
 from invites.planning.actions import (
     COUNT_AGAIN_AFTER,
     Cause,
@@ -17,7 +18,13 @@ from invites.planning.actions import (
     Situation,
     Withdraw,
 )
-from invites.planning.facts import Draft, MeetingDraft
+from invites.planning.facts import (
+    Draft,
+    MeetingDraft,
+    changes_from,
+    changes_json,
+    tells_of_organizer,
+)
 from invites.planning.state import PRESENT, Entry, MeetingState, MissingCount, Recorded
 
 
@@ -29,30 +36,46 @@ def recorded_draft(recorded: Recorded, situation: Situation) -> Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawal:
-    """Taking back one attendee's invitation, decided from what the ledger has of it."""
+    """Taking back one attendee's invitation, decided from what the ledger has of it.
+
+    It goes out from the mailbox that invited and under the UID of that invitation, as its facts
+    say; `uid` is the meeting's first.
+    """
 
     entry: Entry
     uid: str
     situation: Situation
 
-    def now(self, kind: Kind, cause: Cause, *, replaced_by: str = "") -> Iterator[Item]:
+    def now(
+        self,
+        kind: Kind,
+        cause: Cause,
+        *,
+        replaced_by: str = "",
+        changes: tuple[Change, ...] = (),
+    ) -> Iterator[Item]:
         """Withdraw; who never got an invitation gets nothing, who was told is not told again."""
         entry = self.entry
         if entry.invitation is None:
             yield from self.told_again() if entry.withdrawn else self._never_sent()
             return
-        draft = recorded_draft(entry.invitation, self.situation)
-        if entry.pending is None or entry.pending.kind != kind:
+        draft, pending = recorded_draft(entry.invitation, self.situation), entry.pending
+        begun = (
+            pending is not None
+            and pending.kind == kind
+            and pending.changes == changes_json(changes)
+        )
+        if pending is None or not begun:
             # The table's CANCEL: SEQUENCE + 1 for that attendee, above the invitation that stands.
             revision = self.situation.next_revision(kind, entry.invitation.sequence + 1, entry)
-            yield self._message(draft, revision, cause, replaced_by=replaced_by)
+            action = self._message(draft, revision, cause)
         elif self.situation.waits(entry):
             yield self.situation.backoff(draft, cause, entry)
+            return
         else:
             # The very CANCEL was begun before: repeating its revision repeats its Message-ID.
-            yield self._message(
-                draft, entry.pending.revision, cause, retry=True, replaced_by=replaced_by
-            )
+            action = self._message(draft, pending.revision, cause, retry=True)
+        yield replace(action, replaced_by=replaced_by, changes=changes)
 
     def told_again(self) -> Iterator[Item]:
         """Repeat a CANCEL that got no answer; drop an invitation that would have followed it.
@@ -64,7 +87,7 @@ class Withdrawal:
             yield Drop(entry.meeting_id, entry.address)
         if standing is None or not entry.unanswered:
             return
-        cause = Cause.CANCELLED if standing.kind is Kind.CANCELLED else Cause.MISSING
+        cause = _cause_of(standing)
         draft = recorded_draft(standing, self.situation)
         if self.situation.keeps_unknown(entry):
             yield Hold(draft=draft, reason=Reason.UNKNOWN, cause=cause)
@@ -72,13 +95,15 @@ class Withdrawal:
             yield self.situation.backoff(draft, cause, entry)
         else:
             yield replace(
-                self._message(draft, standing.revision, cause, retry=True), copies=entry.copies
+                self._message(draft, standing.revision, cause, retry=True),
+                changes=changes_from(standing.changes),
+                copies=entry.copies,
             )
 
     def deferred_again(self, draft: Draft, pending: Recorded) -> Withdraw:
         """Return the CANCEL under way once more, as it was planned."""
-        cause = Cause.CANCELLED if pending.kind is Kind.CANCELLED else Cause.MISSING
-        return self._message(draft, pending.revision, cause, retry=True)
+        action = self._message(draft, pending.revision, _cause_of(pending), retry=True)
+        return replace(action, changes=changes_from(pending.changes))
 
     def _never_sent(self) -> Iterator[Item]:
         """Drop an invitation that nobody got: the table has no CANCEL without a REQUEST."""
@@ -86,26 +111,25 @@ class Withdrawal:
             yield Drop(self.entry.meeting_id, self.entry.address)
 
     def _message(
-        self,
-        draft: Draft,
-        revision: Revision,
-        cause: Cause,
-        *,
-        retry: bool = False,
-        replaced_by: str = "",
+        self, draft: Draft, revision: Revision, cause: Cause, *, retry: bool = False
     ) -> Withdraw:
         return Withdraw(
             meeting=draft.facts.meeting_of(draft.attendee),
-            uid=self.uid,
+            uid=uid_of_edition(self.uid, draft.facts.edition),
             draft=draft,
             revision=revision,
             cause=cause,
             admits_until=draft.facts.validity.expires,
             retry=retry,
             first_message_id=self.entry.first_message_id,
-            replaced_by=replaced_by,
             attempts=self.entry.attempts if retry else 0,
         )
+
+
+def _cause_of(cancel: Recorded) -> Cause:
+    if tells_of_organizer(cancel.changes):
+        return Cause.ORGANIZER
+    return Cause.CANCELLED if cancel.kind is Kind.CANCELLED else Cause.MISSING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

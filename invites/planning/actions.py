@@ -34,6 +34,8 @@ class Cause(StrEnum):
     CANCELLED = "meeting cancelled"
     ADDRESS = "address changed"
     REMINDER = "reminder due"
+    ORGANIZER = "organizer changed"
+    ANEW = "invited by the new organizer"
 
 
 class Reason(StrEnum):
@@ -103,16 +105,13 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
-    """A REQUEST for one attendee.
+class _ToOne:
+    """What goes to one attendee.
 
     `retry` where the very revision was tried before, so that its Message-ID is repeated.
     `changes` are old to new, against the last revision that was or may have been sent.
-    `replaces` is the folded address that this one takes the place of, "" for none.
-    `admits_until` is the second since 1970 up to which a demoted moderator's old token admits.
     `attempts` counts how often this very revision was deferred or refused, `copies` how often it
-    went out without an answer; `supersedes` where another revision was on its way, which nobody is
-    to get any more.
+    went out without an answer.
     """
 
     meeting: Meeting
@@ -121,14 +120,10 @@ class Send:
     revision: Revision
     cause: Cause
     changes: tuple[Change, ...] = ()
-    zone_rules: bool = False
     retry: bool = False
     first_message_id: str | None = None
-    replaces: str = ""
-    admits_until: int | None = None
     attempts: int = 0
     copies: int = 0
-    supersedes: bool = False
 
     @property
     def facts(self) -> MeetingFacts:
@@ -142,35 +137,30 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Withdraw:
+class Send(_ToOne):
+    """A REQUEST for one attendee.
+
+    `replaces` is the folded address that this one takes the place of, "" for none.
+    `admits_until` is the second since 1970 up to which a demoted moderator's old token admits.
+    `supersedes` where another revision was on its way, which nobody is to get any more.
+    """
+
+    zone_rules: bool = False
+    replaces: str = ""
+    admits_until: int | None = None
+    supersedes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw(_ToOne):
     """A CANCEL for one attendee, told in the facts that this attendee has.
 
     `admits_until` is the second since 1970 up to which the old token admits.
     `replaced_by` is the folded address that takes this one's place, "" for none.
     """
 
-    meeting: Meeting
-    uid: str
-    draft: Draft
-    revision: Revision
-    cause: Cause
     admits_until: int
-    retry: bool = False
-    first_message_id: str | None = None
     replaced_by: str = ""
-    changes: tuple[Change, ...] = ()
-    attempts: int = 0
-    copies: int = 0
-
-    @property
-    def facts(self) -> MeetingFacts:
-        """The facts that the attendee has."""
-        return self.draft.facts
-
-    @property
-    def attendee(self) -> Attendee:
-        """The receiver."""
-        return self.draft.attendee
 
 
 class Keep(NamedTuple):
@@ -368,6 +358,9 @@ class TrippedGuard:
                 return "nothing of that kind goes out"
 
 
+_INVITES = frozenset({Cause.NEW, Cause.BACK, Cause.ANEW})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Who gets what now: `actions` in the order in which they go out, and what does not go out.
@@ -398,7 +391,7 @@ class Plan:
         sends = [action for action in self.actions if isinstance(action, Send)]
         withdrawals = [action for action in self.actions if isinstance(action, Withdraw)]
         return {
-            "new": sum(1 for send in sends if send.cause in {Cause.NEW, Cause.BACK}),
+            "new": sum(1 for send in sends if send.cause in _INVITES),
             "updated": sum(1 for send in sends if send.cause is Cause.CHANGED),
             "sent_again": sum(1 for send in sends if send.cause is Cause.RESENT),
             "withdrawn": sum(1 for gone in withdrawals if gone.cause is not Cause.CANCELLED),

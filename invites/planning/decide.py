@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from invites.identity import uid_for
+from invites.identity import uid_for, uid_of_edition
 from invites.model import Kind, Method, Roster, Status
 from invites.planning.absence import Absence, Withdrawal
 from invites.planning.actions import (
@@ -33,8 +33,10 @@ from invites.planning.actions import (
 from invites.planning.facts import (
     Draft,
     MeetingDraft,
+    MeetingFacts,
     Terms,
     changes_from,
+    tells_of_organizer,
 )
 from invites.planning.guards import (
     Survey,
@@ -47,7 +49,7 @@ from invites.planning.guards import (
     survey,
 )
 from invites.planning.patterns import Proposal, patterns
-from invites.planning.presence import Presence
+from invites.planning.presence import Presence, newest_facts
 from invites.planning.state import PRESENT, Entry, MeetingState, Snapshot, State
 from invites.text import counted
 
@@ -80,6 +82,7 @@ def plan_for(
         drafts=by_id,
         live=found.live,
         fresh=tuple(sorted_out.fresh()),
+        moved=tuple(sorted_out.moved()),
     )
     guards = (
         *shrink_guards(found, roster, policy),
@@ -143,14 +146,18 @@ def _attendees_of(
     draft: MeetingDraft, state: MeetingState, found: Survey, situation: Situation
 ) -> Iterator[Item]:
     new_for = {new: old for (place, old), new in found.replaced.items() if place == state.id}
+    newest: MeetingFacts | None = None
     for one in draft.drafts:
         entry = state.entries.get(one.attendee.address)
         if entry is not None and not situation.policy.resend and _settled(entry, one):
             yield Keep(one)
             continue
+        if newest is None:
+            newest = newest_facts(draft, state, situation.snapshot)
         yield from Presence(
             meeting=draft.meeting,
             draft=one,
+            newest=newest,
             entry=entry or Entry(state.id, one.attendee.address),
             uid=state.uid,
             situation=situation,
@@ -171,11 +178,20 @@ def _absent_from(draft: MeetingDraft, absence: Absence) -> Iterator[Item]:
 
 
 def _waits(draft: MeetingDraft, situation: Situation) -> bool:
-    """Tell whether a meeting waits for the horizon: nobody has an invitation to it yet."""
+    """Tell whether a meeting waits for the horizon: nobody has an invitation to it yet.
+
+    Whom a former organizer's mailbox withdrew a moment ago, the present one is about to invite.
+    """
     if not situation.beyond_horizon(draft.facts.start.timestamp()):
         return False
     state = situation.snapshot.meetings.get(draft.facts.id)
-    return state is None or not any(state.live(situation.seconds))
+    return state is None or not (
+        any(state.live(situation.seconds))
+        or any(
+            one.withdrawn and tells_of_organizer(one.withdrawn.changes)
+            for one in state.entries.values()
+        )
+    )
 
 
 def _settled(entry: Entry, draft: Draft) -> bool:
@@ -224,6 +240,16 @@ class _Sorted:
         """Yield the invitations and updates that no earlier run began."""
         for action in self.actions:
             if isinstance(action, Send) and not action.retry and action.cause in _FRESH:
+                yield action
+
+    def moved(self) -> Iterator[Withdraw]:
+        """Yield the withdrawals by another organizer that no earlier run began."""
+        for action in self.actions:
+            if (
+                action.cause is Cause.ORGANIZER
+                and isinstance(action, Withdraw)
+                and not action.retry
+            ):
                 yield action
 
     def hold(self, refusals: Sequence[TrippedGuard]) -> None:
@@ -372,7 +398,7 @@ def _tried_again(entry: Entry, uid: str, situation: Situation, terms: Terms) -> 
         update = again.kind is Kind.UPDATE
         yield Send(
             meeting=known.facts.meeting_of(known.attendee),
-            uid=uid,
+            uid=uid_of_edition(uid, known.facts.edition),
             draft=draft,
             revision=again.revision,
             cause=Cause.RESENT if pending is None else Cause.CHANGED if update else Cause.NEW,

@@ -43,6 +43,10 @@ class Terms:
     alarm: str = ""
     mailbox: str = ""
 
+    def has_other_mailbox(self, other: Terms) -> bool:
+        """Tell whether the organizer's mailbox is another one, as far as it is known."""
+        return "" not in (self.mailbox, other.mailbox) and self.mailbox != other.mailbox
+
     @classmethod
     def of(cls, server: Server, *, key: str, alarm: str = "", mailbox: str = "") -> Terms:
         """Return the terms for `server`, a key's fingerprint, the alarm and the organizer."""
@@ -75,6 +79,8 @@ class MeetingFacts:
     `wall_start` is the start as the clock on the wall of its zone shows it, by which a change of
     the zone's rules is told from a moved meeting.
     `digest` stands for all of it that counts.
+    `edition` counts the changes of the organizer's mailbox since the meeting's first UID: each
+    edition has its own.
     """
 
     meeting: Meeting
@@ -83,6 +89,7 @@ class MeetingFacts:
     terms: Terms
     wall_start: str
     digest: str
+    edition: int = 0
 
     @classmethod
     def of(cls, meeting: Meeting, *, room: Room, validity: Validity, terms: Terms) -> MeetingFacts:
@@ -138,6 +145,7 @@ class MeetingFacts:
                 "validity": [self.validity.not_before, self.validity.expires],
                 **{name: getattr(self.terms, name) for name in _TERMS},
                 "digest": self.digest,
+                **({"edition": self.edition} if self.edition else {}),
             },
             ensure_ascii=False,
         )
@@ -239,6 +247,7 @@ def meeting_facts_from(text: str) -> MeetingFacts:
         terms=Terms(**{name: facts.get(name, "") for name in _TERMS}),
         wall_start=facts["wall_start"],
         digest=facts["digest"],
+        edition=facts.get("edition", 0),
     )
 
 
@@ -282,9 +291,12 @@ def _digest(parts: tuple[str, ...]) -> str:
     return blake2b("\0".join(parts).encode(), digest_size=DIGEST_OCTETS).hexdigest()
 
 
+ORGANIZER = "organizer"
+"""The name of the change of the organizer's mailbox."""
+
 _USES: Mapping[str, Use] = {
     "reminder": Use.CALENDAR,
-    "organizer": Use.CALENDAR | Use.SEQUENCE,
+    ORGANIZER: Use.CALENDAR,
     **dict.fromkeys(("server", "validity", "key"), Use.TOKEN | Use.SEQUENCE),
     **{column.told: column.uses for column in COLUMNS},
 }
@@ -310,6 +322,11 @@ class Difference(NamedTuple):
     def raises_sequence(self) -> bool:
         """Tell whether the new revision needs a higher SEQUENCE."""
         return any(change.field in RAISES_SEQUENCE for change in self.changes)
+
+    @property
+    def organizer(self) -> Change | None:
+        """The change of the organizer's mailbox, None where it is the same."""
+        return next((change for change in self.changes if change.field == ORGANIZER), None)
 
     @property
     def demotes(self) -> bool:
@@ -357,8 +374,8 @@ def _settings(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
     before, after = old.terms, new.terms
     if before.alarm != after.alarm:
         yield Change(field="reminder", old=before.alarm, new=after.alarm)
-    if before.mailbox != after.mailbox:
-        yield Change(field="organizer", old=before.mailbox, new=after.mailbox)
+    if before.has_other_mailbox(after):
+        yield Change(field=ORGANIZER, old=before.mailbox, new=after.mailbox)
     if before.server_url != after.server_url:
         yield Change(field="server", old=before.server_url, new=after.server_url)
     elif before.server_print != after.server_print:
@@ -367,6 +384,11 @@ def _settings(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
         yield Change(field="validity", old=None, new=None)
     if before.key != after.key:
         yield Change(field="key", old=None, new=None)
+
+
+def tells_of_organizer(changes: str | None) -> bool:
+    """Tell whether a message was sent because the organizer's mailbox changed; the ledger's JSON."""
+    return any(change.field == ORGANIZER for change in changes_from(changes))
 
 
 def changes_json(changes: tuple[Change, ...]) -> str | None:

@@ -258,11 +258,9 @@ def _strangers(proposal: Proposal) -> list[Send]:
 
 def organizer_guard(proposal: Proposal) -> Iterator[TrippedGuard]:
     """Yield the guard against another mailbox: receivers refuse an update of another ORGANIZER."""
-    changed = [
-        send for send in proposal.updates if any(one.field == "organizer" for one in send.changes)
-    ]
+    changed = proposal.moved
     if changed:
-        change = next(one for one in changed[0].changes if one.field == "organizer")
+        (change,) = changed[0].changes
         yield TrippedGuard(
             guard="organizer",
             what=f"invitations were sent by {change.old}, and the organizer is {change.new} now",

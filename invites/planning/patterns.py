@@ -13,12 +13,12 @@ from datetime import datetime
 from functools import cached_property
 
 from invites.model import Roster, Status
-from invites.planning.actions import Cause, Place, Send, Situation, TrippedGuard
+from invites.planning.actions import Action, Cause, Place, Send, Situation, TrippedGuard, Withdraw
 from invites.planning.facts import Known, MeetingDraft, MeetingFacts
 from invites.planning.state import Entry
 from invites.problems import escaped
 from invites.roster.columns import Column, Holder, compared
-from invites.times import local
+from invites.times import zone
 
 PATTERN = 3
 """So many of a kind are a pattern."""
@@ -30,7 +30,7 @@ class Proposal:
     """What a plan would newly send, beside what is live.
 
     `drafts` are the roster's meetings by id, `live` the standing invitations by meeting, `fresh`
-    the messages that no earlier run began.
+    the messages that no earlier run began, `moved` such withdrawals by another organizer.
     """
 
     situation: Situation
@@ -38,6 +38,7 @@ class Proposal:
     drafts: Mapping[str, MeetingDraft]
     live: Mapping[str, list[Entry]]
     fresh: tuple[Send, ...]
+    moved: tuple[Withdraw, ...]
 
     def known(self, entry: Entry) -> Known:
         """Return what a live entry's attendee has."""
@@ -306,17 +307,18 @@ def crowds(proposal: Proposal) -> Iterator[TrippedGuard]:
             )
 
 
-def examples_of(sends: Iterable[Send]) -> tuple[str, ...]:
+def examples_of(sends: Iterable[Action]) -> tuple[str, ...]:
     """Return whom and what the first three messages are about."""
     return tuple(_example(send) for send, _ in zip(sends, range(EXAMPLES), strict=False))
 
 
-def _example(send: Send) -> str:
+def _example(send: Action) -> str:
     return f'{send.attendee.email} in "{escaped(send.meeting.title)}" {_when(send.facts)}'
 
 
 def _when(facts: MeetingFacts) -> str:
-    return local(facts.start, facts.meeting.timezone)
+    local = facts.start.astimezone(zone(facts.meeting.timezone))
+    return f"{local:%Y-%m-%d %H:%M} {facts.meeting.timezone}"
 
 
 def _changes(send: Send, field: str) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from invites.model import Kind, Meeting, Method
+from invites.identity import uid_of_edition
+from invites.model import Change, Kind, Meeting, Method
+from invites.planning.absence import Withdrawal
 from invites.planning.actions import (
     Cause,
     Drop,
@@ -20,21 +22,42 @@ from invites.planning.actions import (
 from invites.planning.facts import (
     Difference,
     Draft,
+    MeetingDraft,
+    MeetingFacts,
     changes_from,
     difference,
+    tells_of_organizer,
 )
-from invites.planning.state import PRESENT, Entry, Recorded
+from invites.planning.state import PRESENT, Entry, MeetingState, Recorded, Snapshot, State
+
+
+def newest_facts(draft: MeetingDraft, state: MeetingState, snapshot: Snapshot) -> MeetingFacts:
+    """Return a meeting's facts under the UID that a new invitation gets.
+
+    It is that of the present organizer's mailbox; another mailbox begins another edition.
+    """
+    known = (
+        snapshot.facts_of(one)
+        for entry in state.entries.values()
+        for one in (entry.standing, entry.pending)
+        if one is not None
+    )
+    last = max(known, key=lambda facts: facts.edition, default=draft.facts)
+    edition = last.edition + last.terms.has_other_mailbox(draft.facts.terms)
+    return replace(draft.facts, edition=edition) if edition else draft.facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
     """One attendee whom the roster has in a meeting that takes place, beside what the ledger has.
 
+    `newest` are the meeting's facts under the UID that a new invitation gets, `uid` is its first.
     `replaces` is the folded address that this one takes the place of, "" for none.
     """
 
     meeting: Meeting
     draft: Draft
+    newest: MeetingFacts
     entry: Entry
     uid: str
     situation: Situation
@@ -46,52 +69,95 @@ class Presence:
         if entry.missing.times:
             yield Mark(entry.meeting_id, entry.address, PRESENT)
         if standing is None:
-            yield self._tried_before(self._invitation())
+            yield from self._not_invited()
             return
         found = None
         if standing.digest != self.draft.digest:
             found = difference(self.situation.snapshot.known(standing), self.draft)
-        if found is not None and found.changes:
+        if found is not None and found.organizer is not None:
+            yield from self._by_another_organizer(found.organizer)
+        elif found is not None and found.changes:
             yield self._tried_before(self._update(standing, found))
         else:
             # Nothing that counts differs: another key of one's own, a template, a new token.
             yield from self._unchanged(standing)
 
-    def _invitation(self) -> Send:
-        """Invite one who has no invitation: SEQUENCE 0, or above that of the CANCEL.
-
-        A person who was forgotten may still have an older one in the calendar: above that too.
-        """
+    def _not_invited(self) -> Iterator[Item]:
+        """Invite, once a CANCEL of the former organizer's has got its answer."""
         withdrawn = self.entry.withdrawn
-        if withdrawn is not None:
-            sequence = withdrawn.sequence + 1
+        hold = self.situation.keeps_unknown(self.entry)
+        if (
+            withdrawn is not None
+            and self.entry.unanswered
+            and not hold
+            and tells_of_organizer(withdrawn.changes)
+        ):
+            # Under another UID the REQUEST does not outrank it: lost, both entries would stand.
+            yield from self._withdrawal().told_again()
         else:
-            forgotten = self.situation.snapshot.forgotten
-            highest = forgotten.sequence_for(self.uid, self.entry.address)
-            sequence = 0 if highest is None else highest + 1
+            yield self._tried_before(self._invitation())
+
+    def _invitation(self) -> Send:
+        """Invite one who has no invitation, or one of a former organizer's.
+
+        Who is new, and who is under a new UID, gets SEQUENCE 0, and who is back one above that of
+        the CANCEL.  A person who was forgotten may still have an older one in the calendar.
+        """
+        last = self.entry.standing
+        edition, cause = self.newest.edition, Cause.NEW
+        if last is not None:
+            facts = self.situation.snapshot.facts_of(last)
+            if not facts.terms.has_other_mailbox(self.draft.facts.terms):
+                return self._send(Kind.INVITATION, last.sequence + 1, Cause.BACK, facts.edition)
+            edition = max(edition, facts.edition + 1)
+            moved = self.entry.invited or tells_of_organizer(last.changes)
+            cause = Cause.ANEW if moved else Cause.BACK
+        uid = uid_of_edition(self.uid, edition)
+        highest = self.situation.snapshot.forgotten.sequence_for(uid, self.entry.address)
+        return self._send(Kind.INVITATION, 0 if highest is None else highest + 1, cause, edition)
+
+    def _by_another_organizer(self, change: Change) -> Iterator[Item]:
+        """Withdraw from the mailbox that invited; the table's REQUEST under a new UID follows.
+
+        It follows in a plan of its own, for an attendee has one message under way.
+        """
+        pending = self.entry.pending
+        if (
+            pending is not None
+            and pending.state is State.FAILED
+            and tells_of_organizer(pending.changes)
+        ):
+            # The old mailbox may not send any more: its entry stays, and the new one comes.
+            yield replace(self._invitation(), supersedes=True)
+        else:
+            yield from self._withdrawal().now(Kind.WITHDRAWN, Cause.ORGANIZER, changes=(change,))
+
+    def _withdrawal(self) -> Withdrawal:
+        return Withdrawal(entry=self.entry, uid=self.uid, situation=self.situation)
+
+    def _send(self, kind: Kind, sequence: int, cause: Cause, edition: int) -> Send:
+        facts = self.newest
+        if facts.edition != edition:
+            facts = replace(facts, edition=edition)
         return Send(
             meeting=self.meeting,
-            uid=self.uid,
-            draft=self.draft,
-            revision=self.situation.next_revision(Kind.INVITATION, sequence, self.entry),
-            cause=Cause.NEW if withdrawn is None else Cause.BACK,
-            replaces=self.replaces,
+            uid=uid_of_edition(self.uid, edition),
+            draft=self.draft._replace(facts=facts),
+            revision=self.situation.next_revision(kind, sequence, self.entry),
+            cause=cause,
+            replaces=self.replaces if kind is Kind.INVITATION and not self.entry.invited else "",
         )
 
     def _update(self, standing: Recorded, found: Difference) -> Send:
         """Say what changed; SEQUENCE rises where the link, the time or the status did."""
-        until = None
+        facts, until = self.situation.snapshot.facts_of(standing), None
         if found.demotes:
-            # The moderator's old token lives until its exp: the mail says until when.
-            expires = self.situation.snapshot.known(standing).facts.validity.expires
+            # The table's demoted moderator: the old token lives until its exp, the mail says so.
+            expires = facts.validity.expires
             until = expires if expires > self.situation.seconds else None
         sequence = standing.sequence + found.raises_sequence
-        return Send(
-            meeting=self.meeting,
-            uid=self.uid,
-            draft=self.draft,
-            revision=self.situation.next_revision(Kind.UPDATE, sequence, self.entry),
-            cause=Cause.CHANGED,
+        return replace(
+            self._send(Kind.UPDATE, sequence, Cause.CHANGED, facts.edition),
             changes=found.changes,
             zone_rules=found.zone_rules,
             first_message_id=self.entry.first_message_id,
@@ -102,13 +168,8 @@ class Presence:
         """Keep what is there, but finish what was begun: a copy on its way, or one unanswered."""
         entry, policy = self.entry, self.situation.policy
         hold = self.situation.keeps_unknown(entry)
-        again = Send(
-            meeting=self.meeting,
-            uid=self.uid,
-            draft=self.draft,
-            revision=self.situation.next_revision(Kind.INVITATION, standing.sequence, entry),
-            cause=Cause.RESENT,
-        )
+        edition = self.situation.snapshot.facts_of(standing).edition
+        again = self._send(Kind.INVITATION, standing.sequence, Cause.RESENT, edition)
         # A `--resend` that was cut short is finished, unless it is the unanswered message itself,
         # of which `on_unknown = "hold"`, or `unknown_copies`, wants no further copy.
         if self._continues(again) and not (entry.unanswered and hold and entry.repeats):
@@ -165,6 +226,7 @@ class Presence:
             and pending.digest == send.draft.digest
             and pending.method is Method.REQUEST
             and pending.sequence == send.revision.sequence
+            and self.situation.snapshot.facts_of(pending).edition == send.facts.edition
         )
 
     def _answered(self, repeated: Recorded) -> str | None:

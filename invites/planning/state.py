@@ -219,12 +219,16 @@ class Snapshot:
         return frozenset(address for state in self.meetings.values() for address in state.entries)
 
     def known(self, recorded: Recorded) -> Known:
-        """Return the facts of a revision of this snapshot."""
+        """Return all facts of a revision of this snapshot."""
+        return Known(self.facts_of(recorded), attendee_from(recorded.attendee))
+
+    def facts_of(self, recorded: Recorded) -> MeetingFacts:
+        """Return the facts that a revision shares with those of the meeting's other attendees."""
         shared = self.read.get(recorded.facts)
         if shared is None:
             shared = meeting_facts_from(self.meeting_facts[recorded.facts])
             self.read[recorded.facts] = shared
-        return Known(shared, attendee_from(recorded.attendee))
+        return shared
 
 
 def empty_snapshot(scope: str) -> Snapshot:

@@ -10,7 +10,7 @@ from invites.model import Change
 from invites.planning.actions import Action, Cause, Hold, Plan, Reason, Send, Withdraw
 from invites.planning.facts import Draft, MeetingFacts
 from invites.problems import escaped
-from invites.times import instant, iso_z, local, zone
+from invites.times import instant, iso_z, zone
 
 NOT_SHOWN: Final[Mapping[str, str]] = {
     "validity": "the time in which the link is admitted",
@@ -29,6 +29,8 @@ ONE_SIGN: Final[Mapping[Cause, str]] = {
     Cause.CANCELLED: "-",
     Cause.ADDRESS: "-",
     Cause.REMINDER: "*",
+    Cause.ORGANIZER: "-",
+    Cause.ANEW: "+",
 }
 HELD_SIGN: Final = "!"
 
@@ -103,7 +105,7 @@ def change_words(change: Change, timezone: str) -> str:
 def who_and_what(draft: Draft) -> str:
     """Return a person and a meeting, with its time on the clock of its zone."""
     facts = draft.facts
-    when = local(facts.start, facts.meeting.timezone, weekday=True)
+    when = f"{_local(facts.start, facts.meeting.timezone)} {facts.meeting.timezone}"
     return f'{draft.attendee.email}, "{escaped(facts.meeting.title)}" {when}'
 
 
@@ -124,7 +126,7 @@ def _send_words(send: Send) -> str:
     if send.zone_rules:
         words.append("the rules of its time zone changed")
     if send.admits_until is not None:
-        words.append(f"the old token makes a moderator until {_until(send.admits_until, send)}")
+        words.append(f"the old token makes a moderator until {_utc(send.admits_until)}")
     if send.retry:
         words.append("tried before")
     return "; ".join(words)
@@ -134,7 +136,11 @@ def _withdraw_words(withdraw: Withdraw) -> str:
     words = [withdraw.cause.value]
     if withdraw.replaced_by:
         words = [f"{withdraw.replaced_by} takes its place"]
-    words.append(f"the old token admits until {_until(withdraw.admits_until, withdraw)}")
+    if withdraw.cause is Cause.ORGANIZER and withdraw.changes:
+        (change,) = withdraw.changes
+        words = [f"withdrawn by {change.old}, and invited anew by {change.new}"]
+    else:
+        words.append(f"the old token admits until {_utc(withdraw.admits_until)}")
     if withdraw.retry:
         words.append("tried before")
     return "; ".join(words)
@@ -146,7 +152,7 @@ def _hold_words(hold: Hold) -> str:
         case Reason.MISSING:
             return f"{words} ({hold.count} of {hold.needed} runs)"
         case Reason.BACKOFF if hold.until is not None:
-            return f"{words}, next at {_until(hold.until, hold)}"
+            return f"{words}, next at {_utc(hold.until)}"
         case _:
             return words
 
@@ -205,12 +211,6 @@ def _value(value: datetime | str | bool | None) -> str:  # noqa: FBT001 - a fact
     if value is None or value == "":
         return "none"
     return f'"{escaped(str(value))}"'
-
-
-def _until(seconds: int, whose: Action | Hold) -> str:
-    """Return an instant on the clock of the meeting; odd seconds are told, for they count."""
-    timezone = whose.draft.facts.meeting.timezone
-    return local(instant(seconds), timezone, seconds=seconds % 60 != 0)
 
 
 def _local(moment: datetime, timezone: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from invites.planning.actions import Action, Plan, Reason
+from invites.planning.actions import Action, Cause, Plan, Reason
 from invites.planning.state import State
 from invites.problems import on_one_line
 from invites.report.plan import action_line, place_of, who_and_what
@@ -72,7 +72,11 @@ def unsent_lines(unsent: Sequence[Unsent], timezone: str, *, at_most: int | None
 
 def token_lines(plan: Plan, *, at_most: int | None) -> Iterator[str]:
     """Yield a line for each person whose old token admits on, and until when."""
-    lines = [action_line(action) for action in plan.actions if action.admits_until is not None]
+    lines = [
+        action_line(action)
+        for action in plan.actions
+        if action.admits_until is not None and action.cause is not Cause.ORGANIZER
+    ]
     if not lines:
         return
     yield "Old tokens stay valid until they expire; another room in the roster shuts them out:"
@@ -133,6 +137,8 @@ def _unsent_line(one: Unsent, timezone: str) -> str:
     words += [one.answer] if one.answer else []
     if one.next_attempt is not None:
         words.append(f"next attempt from {local(one.next_attempt, timezone)}")
+    if one.action.cause is Cause.ORGANIZER and one.state is State.FAILED:
+        words.append("the old entry stays in the calendar, and the new invitation comes beside it")
     return "; ".join([": ".join(words[:2]), *words[2:]]) if one.answer else "; ".join(words)
 
 

@@ -87,14 +87,13 @@ class Pass:
             if self.options.dry_run:
                 raise
             trouble = error
+        exit_code = exit_code_of(plan, journal.ended, trouble, left_out=self.left_out)
+        took = timedelta(seconds=self.effects.timer() - began)
         try:
-            exit_code = exit_code_of(plan, journal.ended, trouble, left_out=self.left_out)
-            took = timedelta(seconds=self.effects.timer() - began)
             self._finish(plan, journal, exit_code, took)
         except InvitesError as error:
-            # What ended the delivery says more than what follows from it, and what went out is told.
-            trouble = trouble or error
-            exit_code = trouble.exit_code
+            # Why the delivery ended says more than that this could not be written down either.
+            raise trouble or error from None
         return RunReport(
             run_id=journal.run_id,
             plan=plan,
@@ -155,14 +154,9 @@ class Pass:
         try:
             with self.delivery_for(journal.run_id or "redirected") as delivery:
                 messages = self._outgoing(actions, journal)
-                delivery.deliver(
-                    messages,
-                    journal,
-                    stop=lambda: self.effects.stop() or journal.trouble is not None,
-                )
+                delivery.deliver(messages, journal, stop=self.effects.stop)
         except InvitesError as error:
             trouble = error
-        trouble = journal.trouble or trouble
         try:
             if by_smtp:
                 journal.note_server(trouble, down)
@@ -173,7 +167,6 @@ class Pass:
 
     def _outgoing(self, actions: Sequence[Action], journal: Tally) -> Iterator[OutgoingMessage]:
         # Composed when the delivery asks for it: a roster of 100,000 is never in memory as messages.
-        sender = self.renderer.composer.sender.organizer.email
         for action, invitation in composed(actions, self.renderer):
             key = Key.of(action)
             journal.announced(key, invitation.message_id)
@@ -181,7 +174,7 @@ class Pass:
             yield OutgoingMessage.of(
                 invitation,
                 key=key,
-                sender=sender,
+                sender=self.renderer.mailbox_of(action),
                 recipient=self.options.recipient,
                 tried=action.attempts > 0 or action.copies > 0,
             )

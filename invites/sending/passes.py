@@ -15,7 +15,7 @@ from invites.ledger.note import server_down
 from invites.ledger.read import snapshot_of
 from invites.ledger.write import Key
 from invites.model import Roster
-from invites.planning.actions import Only, Plan
+from invites.planning.actions import Cause, Only, Plan
 from invites.planning.decide import drained, plan_for
 from invites.planning.state import Snapshot, State, empty_snapshot
 from invites.sending.frame import Pass, exit_code_of
@@ -42,29 +42,35 @@ def send(
 ) -> RunReport:
     """Carry out what is to be done for this roster, as far as the options say.
 
+    Whom a former organizer's mailbox withdrew, the present one invites in a second run.
     What was deferred is tried again for up to `retry_wait`.
     Raises as `Pass.run` and `planned` do, and TryAgainError where the mail server was down a
     moment ago.
     """
 
-    def plan(now: datetime) -> Plan:
-        found = planned(roster, renderer, ledger, options, now=now)
-        if found.actions and (why := server_waits(ledger, options, now)):
-            raise TryAgainError(why)
-        effects.on_plan(found)
-        return found
+    def run(options: SendOptions) -> RunReport:
+        def plan(now: datetime) -> Plan:
+            found = planned(roster, renderer, ledger, options, now=now)
+            if found.actions and (why := server_waits(ledger, options, now)):
+                raise TryAgainError(why)
+            effects.on_plan(found)
+            return found
 
-    report = Pass(
-        renderer=renderer,
-        ledger=ledger,
-        options=options,
-        effects=effects,
-        delivery_for=delivery_for,
-        plan=plan,
-        source=roster.source,
-        digest=roster.digest,
-        left_out=roster.rejected > 0,
-    ).run()
+        return Pass(
+            renderer=renderer,
+            ledger=ledger,
+            options=options,
+            effects=effects,
+            delivery_for=delivery_for,
+            plan=plan,
+            source=roster.source,
+            digest=roster.digest,
+            left_out=roster.rejected > 0,
+        ).run()
+
+    report = run(options)
+    if (second := _options_to_invite(report, options, effects)) is not None:
+        report = _both(report, run(second))
     until = effects.timer() + retry_wait.total_seconds()
     while ledger is not None and (wait := _next_wait(report, effects)) is not None:
         if effects.timer() + wait.total_seconds() > until:
@@ -77,6 +83,31 @@ def send(
             break
         report = _together(report, again, left_out=roster.rejected > 0)
     return report
+
+
+def _options_to_invite(
+    report: RunReport, options: SendOptions, effects: Effects
+) -> SendOptions | None:
+    """Return the options of the run that invites whom a former organizer withdrew, None for none."""
+    limit = options.policy.limit
+    left = None if limit is None else limit - len(report.plan.actions)
+    withdrawn = any(one.cause is Cause.ORGANIZER for one in report.plan.actions)
+    if not (withdrawn and options.records) or report.trouble or left == 0 or effects.stop():
+        return None
+    return replace(options, policy=replace(options.policy, limit=left, resend=False))
+
+
+def _both(first: RunReport, second: RunReport) -> RunReport:
+    """Return two runs of one roster, the second of which went on with other messages, as one."""
+    return replace(
+        first,
+        plan=replace(first.plan, actions=(*first.plan.actions, *second.plan.actions)),
+        ended=Counter(first.ended) + Counter(second.ended),
+        exit_code=second.exit_code or first.exit_code,
+        composed=first.composed + second.composed,
+        unsent=(*first.unsent, *second.unsent),
+        trouble=second.trouble,
+    )
 
 
 def planned(

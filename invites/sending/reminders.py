@@ -133,8 +133,7 @@ class _ReminderJournal(Tally):
         notes = [self._note(key, State.SENDING) for key in sending]
         notes += [self._note(one.key, state_of(one), one.answer) for one in outcomes]
         if notes:
-            with self.in_order():
-                note_reminders(self._ledger, self.run_id, notes, now=self._clock())
+            note_reminders(self._ledger, self.run_id, notes, now=self._clock())
         super().note(outcomes=outcomes, sending=sending)
 
     def _note(self, key: DeliveryKey, state: State, answer: str = "") -> ReminderNote:

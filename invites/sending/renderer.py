@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from invites.jitsi.tokens import fingerprint
 from invites.messages import Composer, Verifier
-from invites.model import Invitation, Kind, Roster
+from invites.model import Invitation, Kind, Method, Roster
 from invites.planning.actions import Action
 from invites.planning.facts import MeetingDraft, Terms, drafted
 
@@ -69,6 +69,13 @@ class Renderer:
             for meeting in roster.meetings
         ]
 
+    def mailbox_of(self, action: Action) -> str:
+        """Return the mailbox that a message goes out from: a CANCEL from that which invited."""
+        current, invited_by = self.composer.sender.organizer.email, action.facts.terms.mailbox
+        if action.revision.method is Method.REQUEST or invited_by in {"", current.casefold()}:
+            return current
+        return invited_by
+
 
 def _span(span: timedelta | None) -> str:
     """Return a duration as the settings write it, "" for none."""
@@ -98,6 +105,7 @@ def _likeness(action: Action) -> tuple[object, ...]:
 
 def _composed_alike(same: Sequence[Action], renderer: Renderer) -> Iterator[Invitation]:
     first = same[0]
+    mailbox = renderer.mailbox_of(first)
     references = {
         action.attendee.address: action.first_message_id
         for action in same
@@ -114,5 +122,7 @@ def _composed_alike(same: Sequence[Action], renderer: Renderer) -> Iterator[Invi
             changes=first.changes,
             references=references,
             earlier_until=first.admits_until,
-        )
+            mailbox=mailbox,
+        ),
+        mailbox=mailbox,
     )

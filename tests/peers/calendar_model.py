@@ -1,6 +1,7 @@
 """Receivers' calendars: what stands in each mailbox after the mails that came, by iTIP alone.
 
 It imports nothing of the program under test and reads only the octets that a mailbox got.
+Only the organizer of an entry changes it, as cyrus-imapd has it.
 Order is by SEQUENCE, then DTSTAMP (RFC 5546 2.1.5); what is not newer is ignored, also after the
 entry is gone.  A CANCEL with STATUS:CANCELLED calls the meeting off, one without takes the receiver
 out of it (RFC 5546 3.2.5).  METHOD is the body's.  A Message-ID that came before is a second copy.
@@ -45,6 +46,7 @@ class Effect(Enum):
     REMOVED = "removed"
     NOTHING_THERE = "nothing there to cancel"
     TOO_OLD = "not newer than what is known"
+    NOT_THEIRS = "by another organizer than the entry's"
     SECOND_COPY = "a second copy"
 
 
@@ -108,6 +110,7 @@ class Event:
     name: str
     host: str
     notes: str
+    organizer: str
     link: str = field(repr=False)
 
     @property
@@ -129,6 +132,7 @@ class Letter:
     html: str
     method: str
     uid: str
+    organizer: str
     order: Order
     status: str
     event: Event | None
@@ -148,6 +152,9 @@ class Letter:
         receiver = _mailbox(str(attendee))
         if receiver != message["To"].addresses[0].addr_spec or len(message["To"].addresses) != 1:
             raise MalformedError("the mail's receiver is not the attendee")
+        organizer = _mailbox(str(entry["ORGANIZER"]))
+        if [one.addr_spec for one in message["From"].addresses] != [organizer]:
+            raise MalformedError("the mail's sender is not the organizer")
         method = str(calendar["METHOD"])
         _check_parts(message, method)
         text = bodies["text/plain"].decode()
@@ -161,6 +168,7 @@ class Letter:
             html=bodies["text/html"].decode(),
             method=method,
             uid=str(entry["UID"]),
+            organizer=organizer.lower(),
             order=Order(int(entry["SEQUENCE"]), entry["DTSTAMP"].dt),
             status=str(entry.get("STATUS", "")),
             event=_event(entry, attendee, text) if method == "REQUEST" else None,
@@ -209,6 +217,7 @@ def _event(entry: Any, attendee: Any, text: str) -> Event:
         name=str(attendee.params["CN"]),
         host=str(entry["ORGANIZER"].params.get("CN", "")),
         notes=notes.strip("\n"),
+        organizer=_mailbox(str(entry["ORGANIZER"])).lower(),
         link=link,
     )
 
@@ -228,12 +237,15 @@ class Mailbox:
     letters: list[Letter] = field(default_factory=list)
     events: dict[str, Event] = field(default_factory=dict)
     newest: dict[str, Order] = field(default_factory=dict)
+    organizers: dict[str, str] = field(default_factory=dict)
 
     def receive(self, letter: Letter) -> Effect:
         """Apply one message."""
         if letter.message_id in {one.message_id for one in self.letters}:
             return Effect.SECOND_COPY
         self.letters.append(letter)
+        if self.organizers.setdefault(letter.uid, letter.organizer) != letter.organizer:
+            return Effect.NOT_THEIRS
         known = self.newest.get(letter.uid)
         if known is not None and letter.order <= known:
             return Effect.TOO_OLD

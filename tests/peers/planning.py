@@ -35,7 +35,7 @@ SERVER = Server(
     app_id="my_app",
     subject="meet.example.com",
 )
-TERMS = Terms.of(SERVER, key="00112233aabbccdd", alarm="10m")
+TERMS = Terms.of(SERVER, key="00112233aabbccdd", alarm="10m", mailbox="meetings@example.com")
 POLICY = Policy(namespace="example.com")
 
 

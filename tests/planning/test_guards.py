@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from invites.model import Status
+from invites.model import Method, Status
 from invites.planning.actions import Only, Reason
 from invites.planning.state import Forgotten, State, forgotten_hash
 from invites.sending.scopes import claims_needed
@@ -376,7 +376,9 @@ def test_another_organizers_mailbox_sends_nothing_to_those_invited_before_a_yes(
     (refusal,) = plan.refusals
     assert (refusal.guard, refusal.found) == ("organizer", 4)
     assert said(plan) == [("eve@example.org", "invitation", 0)]
-    assert len(world.plan(accept=plan.accept_code).actions) == 5
+    accepted = world.plan(accept=plan.accept_code)
+    assert [action.revision.method for action in accepted.actions].count(Method.CANCEL) == 4
+    assert len(accepted.actions) == 5
 
 
 def test_a_yes_is_to_these_guards_under_these_settings() -> None:

@@ -383,3 +383,16 @@ def _superseded_goes_out(patch: pytest.MonkeyPatch) -> None:
         return _with(plan, stale)
 
     patch.setattr(pass_module, "plan_for", plan_for)
+
+
+@fault("another organizer updates what the former one made")
+def _same_uid(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(plan_changes.Difference, "organizer", None)
+
+
+@fault("a CANCEL comes from the mailbox of now")
+def _mailbox_of_now(patch: pytest.MonkeyPatch) -> None:
+    def mailbox_of(self: Renderer, _action: Action) -> str:
+        return self.composer.sender.organizer.email
+
+    patch.setattr(Renderer, "mailbox_of", mailbox_of)

@@ -187,10 +187,13 @@ class Nights(RuleBasedStateMachine):
             secret=st.sampled_from(("first", "second")),
             namespace=st.sampled_from(("example.com", "calendar.example.com")),
             closes_after_minutes=st.sampled_from((30, 45)),
+            mailbox=st.sampled_from(
+                ("meetings@example.com", "meetings@example.com", "rooms@example.net")
+            ),
         )
     )
     def the_settings_are_changed(self, setup: Setup) -> None:
-        """Rotate the secret, change the window, or the namespace, which changes nothing."""
+        """Rotate the secret, change the window, the organizer, or the namespace, which changes nothing."""
         self.world.setup = setup
 
     # Time.

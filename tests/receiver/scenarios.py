@@ -153,3 +153,12 @@ def _rotated(world: ReceiverWorld) -> None:
     world.run()
     world.setup = replace(world.setup, secret="second")
     world.run()
+
+
+@spoilt_by("another organizer updates what the former one made")
+@spoilt_by("a CANCEL comes from the mailbox of now")
+def _another_organizer(world: ReceiverWorld) -> None:
+    board(world)
+    world.run()
+    world.setup = replace(world.setup, mailbox="rooms@example.net")
+    world.run(accept=True)

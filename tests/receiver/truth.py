@@ -101,6 +101,7 @@ class View(NamedTuple):
     moderator: bool
     user_id: str
     secret: str
+    organizer: str
 
     @classmethod
     def of(cls, event: Event, secrets: Iterable[Secret]) -> View:
@@ -123,6 +124,7 @@ class View(NamedTuple):
             moderator=admission.moderator,
             user_id=admission.user_id,
             secret=next(signed, ""),
+            organizer=event.organizer,
         )
 
     def moves(self, other: View) -> bool:
@@ -144,6 +146,7 @@ class Setup:
     secret: str = "first"
     namespace: str = "example.com"
     closes_after_minutes: int = 30
+    mailbox: str = "meetings@example.com"
 
 
 @dataclass
@@ -243,6 +246,7 @@ def _view(gathering: RosterMeeting, guest: RosterPerson, setup: Setup, derived: 
         moderator=guest.moderator,
         user_id=guest.user_id,
         secret=setup.secret,
+        organizer=setup.mailbox,
     )
 
 

@@ -26,6 +26,7 @@ class WrongError(AssertionError):
 class Believed:
     """What a receiver has, or may have, by what was handed over; `view` is None after a CANCEL.
 
+    `moved` where a former organizer's mailbox withdrew, so that the present one invites.
     `doubted` where an earlier try of the same message got no answer; `forgotten` where the ledger
     was told to forget the person; `before` is what it takes the place of.
     """
@@ -36,6 +37,9 @@ class Believed:
     start: datetime
     view: View | None
     user_id: str
+    uid: str = ""
+    organizer: str = ""
+    moved: bool = False
     doubted: bool = False
     forgotten: bool = False
     before: Believed | None = field(default=None, repr=False)
@@ -84,6 +88,8 @@ class Watch:
 
     Of Message-IDs, `open` (with the delivery's name) may leave and have no outcome yet, `arrived` were taken by the receiver's
     server, and `accepted` are durably known to be.
+    `left_behind` are entries, by address and UID, that a former organizer's mailbox could not take
+    back; `agreed` are the mailboxes to which somebody said yes.
     """
 
     secrets: list[Secret]
@@ -97,6 +103,8 @@ class Watch:
     absent_since: dict[Place, datetime | None] = field(default_factory=dict)
     being_resent: set[Place] = field(default_factory=set)
     late: list[Letter] = field(default_factory=list)
+    left_behind: set[tuple[str, str]] = field(default_factory=set)
+    agreed: set[str] = field(default_factory=set)
     showing: Showing | None = None
     withdraws: bool = False
     calls_off: bool = False
@@ -109,6 +117,8 @@ class Watch:
         self.showing, self.by, self.count = showing, by, 0
         if showing.resend:
             self.being_resent |= {one for one in showing.expected if showing.only in ("", *one)}
+        if showing.accepted:
+            self.agreed.add(showing.setup.mailbox)
         self.withdraws = not self.shrunk(showing)
         self.calls_off = not self.many_called_off(showing)
         present = set(showing.paper.places())
@@ -245,15 +255,19 @@ class Watch:
             wanted = wanted._replace(room=self.rooms[place[0]])
         self._check(view == wanted, f"an invitation that says something else: {wanted}", place)
         self._check(view.end > showing.now, "a meeting that is over", place)
-        anybody = any(p[0] == place[0] for p, _ in self.live(showing.now))
+        anybody = any(
+            p[0] == place[0] and (b.moved or (b.invited and b.end > showing.now))
+            for p, b in self.believed.items()
+        )
         self._check(anybody or not showing.far(view.start), "beyond the horizon", place)
         self._check_sequence(letter, view, place, before)
         again = showing.resend or place in self.being_resent
         needless = before is not None and before.view == view
+        self._leave_behind(letter, place, before)
         self._check(not needless or again, "what the receiver has already", place)
         if again:
             return
-        if before is None or before.view is None:
+        if before is None or before.view is None or before.uid != letter.uid:
             said = letter.subject + letter.text
             self._check("pdated" not in said and " -> " not in said, "updated, to a new one", place)
         else:
@@ -263,8 +277,10 @@ class Watch:
         self, letter: Letter, view: View, place: Place, before: Believed | None
     ) -> None:
         sequence = letter.order.sequence
-        if before is None:
+        if before is None or (before.uid != letter.uid and not before.forgotten):
             self._check(sequence == 0, "a first SEQUENCE that is not 0", place)
+        elif before.uid != letter.uid:
+            pass  # whatever the ledger kept of somebody forgotten: a calendar tells if it is too low
         elif before.view is None:
             self._check(sequence == before.order.sequence + 1, "SEQUENCE of one back again", place)
         else:
@@ -283,12 +299,25 @@ class Watch:
         self._check(("* Start: " in text) == (old.start != new.start), "start in words", place)
         self._check(("* Moderator: " in text) == (old.moderator != new.moderator), "role", place)
 
+    def _leave_behind(self, letter: Letter, place: Place, before: Believed | None) -> None:
+        """Note what stays in a calendar where a former organizer's CANCEL surely or maybe failed."""
+        if before is None or before.uid == letter.uid:
+            return
+        showing = self.showing
+        assert showing is not None
+        former = before.organizer != showing.setup.mailbox
+        self._check(former, "another UID by the same organizer", place)
+        if before.message_id not in self.accepted:
+            self.left_behind.add((letter.receiver.lower(), before.uid))
+
     def _judge_cancel(self, letter: Letter, place: Place, before: Believed | None) -> None:
         showing = self.showing
         assert showing is not None
         self._check(before is not None and before.invited, "a CANCEL to a stranger", place)
         assert before is not None
         self._check(before.end > showing.now, "a CANCEL of what is over", place)
+        same = (letter.uid, letter.organizer) == (before.uid, before.organizer)
+        self._check(same, "a CANCEL by another mailbox than invited, or of another UID", place)
         self._check(
             letter.order.sequence == before.order.sequence + 1, "a CANCEL's SEQUENCE", place
         )
@@ -296,12 +325,16 @@ class Watch:
         self._check(place[0] not in showing.broken, "a CANCEL by a roster with holes", place)
         off = showing.cancelled(place[0]) or not showing.shows(place[0])
         self._check((letter.status == "CANCELLED") == off, "off, or only without you", place)
+        if not off and place in showing.paper.places():
+            self._check(before.organizer != showing.setup.mailbox, "a CANCEL to one in it", place)
+            self._check(showing.setup.mailbox in self.agreed, "another organizer, no yes", place)
+            self._check("is replaced" in " ".join(letter.text.split()), "a CANCEL's words", place)
+            return
         words = "is cancelled" if off else "is withdrawn"
         self._check(words in letter.text, "a CANCEL's words", place)
         if showing.cancelled(place[0]):
             self._check(self.calls_off, "many called off without a yes", place)
             return
-        self._check(place not in showing.paper.places(), "a CANCEL to one who is in it", place)
         since = self.absent_since.get(place, showing.now)
         if since is None:
             return
@@ -324,6 +357,9 @@ class Watch:
             start=event.start,
             end=event.end,
             user_id=view.user_id if view else before.user_id if before else "",
+            uid=letter.uid,
+            organizer=letter.organizer,
+            moved=view is None and "is replaced" in " ".join(letter.text.split()),
             view=view,
             before=before,
         )
@@ -339,6 +375,7 @@ class Watch:
         assert message.invitation is not None
         place = (message.invitation.meeting_id, letter.receiver.lower())
         self._check(effect is not Effect.TOO_OLD, "a calendar takes it for an old one", place)
+        self._check(effect is not Effect.NOT_THEIRS, "a calendar knows another organizer", place)
 
     def noted(self, outcome: Outcome, message_id: str) -> None:
         """Follow what is durable: accepted for good, refused, or not known."""

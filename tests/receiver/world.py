@@ -91,7 +91,7 @@ room_key_file = "room.key"
 closes_after = "{setup.closes_after_minutes}m"
 [organizer]
 name = "Meetings"
-email = "meetings@example.com"
+email = "{setup.mailbox}"
 [calendar]
 namespace = "{setup.namespace}"
 """,
@@ -342,7 +342,7 @@ class ReceiverWorld:
         """Return what stands in the mailboxes and is not over, by meeting and address."""
         found: dict[Place, list[View]] = {}
         for (address, uid), event in self.watch.post.standing().items():
-            if event.end > self.now:
+            if event.end > self.now and (address, uid) not in self.watch.left_behind:
                 place = (self.watch.meeting_of[uid], address)
                 found.setdefault(place, []).append(View.of(event, self.watch.secrets))
         return found
