@@ -86,7 +86,7 @@ def _meeting_by_meeting(
     composing = checking = writing = 0.0
     firsts = []
     with tempfile.TemporaryDirectory(dir=scratch) as folder, staged(Path(folder) / "o") as at:
-        writer = Files(at)
+        writer = Files(at, sender=mailbox, now=revision.dtstamp)
         for meeting in meetings:
             begun = time.process_time()
             made = list(composer.compose(meeting, revision))

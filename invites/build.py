@@ -14,10 +14,10 @@ from invites.messages import Composer, Verifier
 from invites.messages.mime import html_of
 from invites.model import Invitation, Kind, Meeting, Revision, Roster, Status
 from invites.output import manifest
-from invites.output.forms import Place, form_named, new_file
-from invites.output.index import Index
+from invites.output.forms import FORMS, INDEX, new_file
 from invites.output.staging import staged
 from invites.problems import Warned
+from invites.report.page import built_page
 
 PAGES_AT_MOST = 500
 """Invitations up to which a build has a page for each, unless more are asked for."""
@@ -95,21 +95,22 @@ def build(
     pages: bool = False,
     octets_at_most: int = OCTETS_AT_MOST,
     on_invitation: Callable[[], None] = lambda: None,
+    roster: Roster | None = None,
 ) -> BuildReport:
     """Mint, render, check and write every invitation of `selection` into `out`.
 
     `now` (aware, UTC, whole seconds) is the revision's time.  `on_invitation` is called after each.
     `pages` writes each mail's HTML beside it, however many there are.
+    `roster` is what the selection was made of, for the index to name.
     Raises OutputRefusedError, TryAgainError, MessageFaultError, StorageError; in each case `out` is
     as it was before.
     """
     revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=now)
     with _disk_in_words(out), staged(out) as folder, ExitStack() as opened:
         listing = opened.enter_context(new_file(folder, manifest.NAME))
-        page = opened.enter_context(new_file(folder, "index.html"))
-        with_pages = pages or selection.invitations <= PAGES_AT_MOST
-        writer = form_named(
-            form,
+        index = opened.enter_context(new_file(folder, INDEX))
+        with_pages = FORMS[form].PAGES and (pages or selection.invitations <= PAGES_AT_MOST)
+        writer = FORMS[form](
             folder,
             sender=composer.sender.organizer.email,
             now=now,
@@ -117,25 +118,23 @@ def build(
         )
         opened.callback(writer.close)
         listing.write(manifest.HEADER)
-        index = Index(
-            page,
-            invitations=selection.invitations,
-            meetings=len(selection.meetings),
-            skew=composer.sender.rule.skew,
-            demo=composer.sender.demo,
-        )
         bounded = _bounded(out, octets_at_most)
         for meeting in selection.meetings:
-            index.meeting(meeting)
             rows = []
             for invitation in bounded(verifier.passed(composer.compose(meeting, revision))):
                 place = writer.add(invitation)
-                # A browser opens no member of a tar.
-                index.invitation(invitation, Place("", "") if form == "tar" else place)
                 rows.append(manifest.row_for(invitation, eml=place.eml, ics=place.ics))
                 on_invitation()
             listing.write(manifest.lines(rows))
-        index.end()
+        page = built_page(
+            selection.meetings,
+            sender=composer.sender,
+            now=now,
+            roster=roster,
+            warnings=composer.warnings,
+            place_of=writer.in_browser,
+        )
+        index.writelines(page.pieces())
     return BuildReport(
         out=out,
         invitations=selection.invitations,

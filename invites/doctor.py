@@ -160,8 +160,10 @@ def _with_ledger(
 ) -> Iterator[Finding]:
     with ExitStack() as stack:
         try:
-            url = installation.settings.ledger.url
-            ledger = stack.enter_context(open_ledger(url, lock=False))
+            settings = installation.settings
+            ledger = stack.enter_context(
+                open_ledger(settings.ledger.url, lock=False, outbox=settings.delivery.folder)
+            )
         except InvitesError as error:
             yield _fault("ledger", str(error))
             return

@@ -130,3 +130,7 @@ class MessageFaultError(InvitesError):
 
 class StorageError(InvitesError):
     """The disk is full, read-only or failed; names the path and what was left in place."""
+
+
+class RecordKeptError(StorageError):
+    """The ledger's record is durable, and only the mark beside it could not be written."""

@@ -201,14 +201,13 @@ def iso_z(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def local(moment: datetime, in_zone: str, *, seconds: bool = False) -> str:
-    """Return an instant as people of a zone (an IANA name) read it, with that zone's name."""
-    there = moment.astimezone(zone(in_zone))
-    return (
-        f"{there:%Y-%m-%d %H:%M:%S} ({in_zone})"
-        if seconds
-        else f"{there:%Y-%m-%d %H:%M} ({in_zone})"
-    )
+def local(moment: datetime, in_zone: str, *, seconds: bool = False, weekday: bool = False) -> str:
+    """Return an instant as people of a zone (an IANA name) read it: `2031-01-01 09:44 Asia/Tokyo`.
+
+    The one form of times for people, apart from what receivers of mail read in their language.
+    """
+    day, clock = "%a %Y-%m-%d" if weekday else "%Y-%m-%d", "%H:%M:%S" if seconds else "%H:%M"
+    return f"{moment.astimezone(zone(in_zone)):{day} {clock}} {in_zone}"
 
 
 def in_utc(moment: datetime, in_zone: ZoneInfo, *, with_offset: str = "") -> datetime:
@@ -278,8 +277,9 @@ def clock_fault(last_run: int | None, now: int, *, ahead: timedelta) -> str | No
 
 
 def _clock_text(last_run: int, now: int, words: str) -> str:
+    found, last = (local(instant(seconds), "UTC", seconds=True) for seconds in (now, last_run))
     return (
-        f"clock: found {iso_z(instant(now))}, which {words} the ledger's last run at {iso_z(instant(last_run))}; "
+        f"clock: found {found}, which {words} the ledger's last run at {last}; "
         "expected a clock that is right; set it, or give --accept-clock if it is"
     )
 

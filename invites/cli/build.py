@@ -20,6 +20,7 @@ from invites.cli.options import (
 )
 from invites.cli.output import bar, show, sits_at_terminal
 from invites.errors import Exit, UsageError
+from invites.output.forms import FORMS, INDEX
 from invites.text import counted
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def build(
         typer.Option("--meeting", metavar="ID", help="Only this meeting; may be given again."),
     ] = None,
     form: Annotated[
-        str, typer.Option("--as", metavar="files|mbox|tar", help="The form of the messages.")
-    ] = "files",
+        str, typer.Option("--as", metavar="|".join(FORMS), help="The form of the messages.")
+    ] = next(iter(FORMS)),
     skip_invalid: SkipInvalidOption = False,
     templates: TemplatesOption = None,
     verify: VerifyOption = None,
@@ -58,10 +59,14 @@ def build(
     now: NowOption = None,
 ) -> int:
     """Mint a join link for each attendee and write the invitations as email-ready files."""
-    if form not in {"files", "mbox", "tar"}:
-        raise UsageError(f'--as: found "{form[:40]}", expected files, mbox or tar')
-    if html and form != "files":
-        raise UsageError(f'--html: found "--as {form}", expected --as files, which alone has pages')
+    if form not in FORMS:
+        *others, last = FORMS
+        raise UsageError(f'--as: found "{form[:40]}", expected {", ".join(others)} or {last}')
+    if html and not FORMS[form].PAGES:
+        with_pages = " or ".join(name for name in FORMS if FORMS[name].PAGES)
+        raise UsageError(
+            f'--html: found "--as {form}", expected --as {with_pages}, which alone has pages'
+        )
     demand_verify(verify)
     from invites.output.staging import repair
 
@@ -97,6 +102,7 @@ def build(
             now=instant,
             form=form,
             pages=html,
+            roster=read,
             on_invitation=advance,
         )
     call.warn_of(read, report.warnings)
@@ -177,4 +183,4 @@ def _tell(call: Call, roster: Roster, report: BuildReport, *, form: str, demo: b
             "DEMO: signed with a secret made for this run alone, for meet.example.com: "
             "these links admit nobody"
         )
-    call.say(f"open {report.out / 'index.html'}")
+    call.say(f"open {report.out / INDEX}")

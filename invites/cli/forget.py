@@ -32,7 +32,7 @@ def forget(
     person = folded(address, "ADDRESS", settings)
     now = clock()
     _refuse_expected(person, settings, now)
-    with open_ledger(settings.ledger.url, lock=True) as ledger:
+    with open_ledger(settings.ledger.url, lock=True, outbox=settings.delivery.folder) as ledger:
         forgot = erase(ledger, person, now=now)
     call.document(command="forget", invitations=forgot.invitations, messages=forgot.messages)
     call.say(

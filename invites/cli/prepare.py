@@ -163,8 +163,12 @@ def ledger_to_read(settings: Settings, flags: RunFlags) -> Iterator[Ledger | Non
     if flags.new_ledger:
         yield None
         return
-    url = settings.ledger.url
-    with open_ledger(url, lock=False, after_restore=flags.after_restore) as ledger:
+    with open_ledger(
+        settings.ledger.url,
+        lock=False,
+        after_restore=flags.after_restore,
+        outbox=settings.delivery.folder,
+    ) as ledger:
         ledger.demand_sound()
         yield ledger
 

@@ -158,9 +158,11 @@ class Sending:
             raise
 
     def _note(self, refusal: InvitesError) -> None:
-        setup = self.setup
+        setup, settings = self.setup, self.setup.settings
         try:
-            with open_ledger(setup.settings.ledger.url, lock=True) as ledger:
+            with open_ledger(
+                settings.ledger.url, lock=True, outbox=settings.delivery.folder
+            ) as ledger:
                 note_refused(
                     ledger, setup.options, refusal, source=self.flags.roster, now=setup.now
                 )
@@ -169,10 +171,15 @@ class Sending:
 
     @contextmanager
     def _ledger_to_write(self) -> Iterator[Ledger]:
-        url = self.setup.settings.ledger.url
+        settings = self.setup.settings
         if self.flags.new_ledger:
-            create(url)
-        with open_ledger(url, lock=True, after_restore=self.flags.after_restore) as ledger:
+            create(settings.ledger.url)
+        with open_ledger(
+            settings.ledger.url,
+            lock=True,
+            after_restore=self.flags.after_restore,
+            outbox=settings.delivery.folder,
+        ) as ledger:
             yield ledger
 
     @contextmanager
@@ -205,6 +212,7 @@ class Sending:
             keep_old=self.flags.now is not None,
             present=lambda: clock(self.flags.now),
             in_doubt=ledger is not None and server_down(ledger) is not None,
+            mark=b"" if ledger is None else ledger.mark_line(),
         )
 
     def _about(self, ready: Prepared) -> dict[str, Any]:

@@ -212,6 +212,7 @@ def open_delivery(
     keep_old: bool = False,
     present: Callable[[], datetime] | None = None,
     in_doubt: bool = False,
+    mark: bytes = b"",
 ) -> Delivery:
     """Return the configured delivery, or the one that `to` names.
 
@@ -219,7 +220,7 @@ def open_delivery(
     gives the same name.  `now` decides which old batches go; `keep_old` lets all of them be, for
     a run whose clock is not the real one.  `present` gives the time of an attempt, which by SMTP
     becomes the message's Date.  `in_doubt` where the mail server was down at the last
-    run: then the first message that is lost ends this one.
+    run: then the first message that is lost ends this one.  `mark` is the ledger's, for a batch.
     Raises SettingsError where the delivery's settings are incomplete.
     """
     chosen = to or settings.delivery.to
@@ -228,7 +229,7 @@ def open_delivery(
             from invites.delivery.folder import FolderDelivery  # noqa: PLC0415
 
             keep = None if keep_old else settings.delivery.keep_batches
-            return FolderDelivery(settings.delivery.folder, run=run, now=now, keep=keep)
+            return FolderDelivery(settings.delivery.folder, run=run, now=now, keep=keep, mark=mark)
         case "smtp":
             from invites.delivery.smtp import SmtpDelivery, relay_from  # noqa: PLC0415
 

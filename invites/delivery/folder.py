@@ -1,7 +1,7 @@
 """Delivery into a folder: a batch per run, whole after one rename, for another mailer to empty.
 
-`<folder>/<run>/` holds `manifest.csv` and `<meeting>/<attendee>.eml` and `.ics`, named as `build`
-names them.
+`<folder>/<run>/` holds `manifest.csv`, the ledger's mark of that time (`ledger.mark`), and
+`<meeting>/<attendee>.eml` and `.ics`, named as `build` names them.
 A batch is written beside its place, flushed, announced, renamed once, and then noted; so a crash
 leaves either no batch or a whole one, and a later run finds out which by the manifests.
 """
@@ -24,9 +24,7 @@ from typing import Final, Self
 from invites.delivery.base import Journal, Key, Outcome, OutgoingMessage, Phase, Sent
 from invites.errors import InvitesError, StorageError, TryAgainError
 from invites.output import manifest
-from invites.output.forms import write_file
-from invites.output.names import name_for
-from invites.output.staging import FOLDER_MODE
+from invites.output.forms import FOLDER_MODE, name_for, write_file
 
 _RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _BESIDE: Final = ".invites-new-"
@@ -39,14 +37,26 @@ class FolderDelivery:
 
     name = "folder"
 
-    def __init__(self, folder: Path, *, run: str, now: datetime, keep: timedelta | None) -> None:
-        """`keep` is how old a batch may get by `now` before it is removed; None keeps all."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        run: str,
+        now: datetime,
+        keep: timedelta | None,
+        mark: bytes = b"",
+    ) -> None:
+        """`keep` is how old a batch may get by `now` before it is removed; None keeps all.
+
+        `mark` is the ledger's, which the batch takes along.
+        """
         if not _RUN.fullmatch(run):
             raise ValueError(f"a run's name has letters, digits, dot, hyphen, underscore: {run!r}")
         self._folder = folder
         self._run = run
         self._now = now
         self._keep = keep
+        self._mark = mark
 
     def __enter__(self) -> Self:
         """Open nothing."""
@@ -93,7 +103,7 @@ class FolderDelivery:
         place, earlier = self._place()
         adopted: list[Outcome] = []
         written: list[tuple[Key, str]] = []
-        with BatchWriter(beside) as batch:
+        with BatchWriter(beside, mark=self._mark) as batch:
             for message in messages:
                 if stop():
                     raise TryAgainError("stopped by a signal; nothing was written; run again")
@@ -173,11 +183,12 @@ _BUILD_ONLY: Final = "index.html"
 
 
 class BatchWriter:
-    """Writes messages into a new folder, and the manifest at the end; makes it with the first."""
+    """Writes messages into a new folder, manifest and mark at the end; makes it with the first."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, mark: bytes = b"") -> None:
         """`path` must not exist; its parent must."""
         self._path = path
+        self._mark = mark
         self._folders: dict[str, Path] = {}
         self._rows: list[list[str]] = []
 
@@ -193,6 +204,8 @@ class BatchWriter:
     ) -> None:
         """Write the manifest where all went well and there is something in it."""
         if error is None and self._rows:
+            if self._mark:
+                self._write(self._path, manifest.MARK, self._mark)
             self._write(self._path, manifest.NAME, manifest.HEADER, manifest.lines(self._rows))
 
     def add(self, message: OutgoingMessage) -> str:

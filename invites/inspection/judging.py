@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from invites.jitsi.admission import Admission, Remark, admission
+from invites.jitsi.admission import Admission, AdmissionState, Remark, admission
 from invites.jitsi.claims import (
     in_words,
     is_any_of,
@@ -95,18 +95,27 @@ def inspected(
         verdicts = (
             admission(token, at, server=server, link=link, deployment=deployment) for at in instants
         )
-        forged = (
-            (Remark(code="signature", text=signature.text),) if signature.state == "wrong" else ()
-        )
         return InspectedToken(
             found=found,
             signature=signature,
-            verdicts=tuple(replace(each, refusals=forged + each.refusals) for each in verdicts),
+            verdicts=tuple(_with_signature(each, signature) for each in verdicts),
             cautions=cautions(token, server=server, link=link),
             roles=roles(token.claims),
         )
 
     return Inspection(contents=contents, tokens=tuple(map(assessed, contents.found)))
+
+
+def _with_signature(verdict: Admission, signature: Signature) -> Admission:
+    """Return the verdict as the signature leaves it: anybody can write a token that nobody signed."""
+    remark = Remark(code="signature", text=signature.text, certain=signature.state == "wrong")
+    match signature.state:
+        case "wrong":
+            return replace(verdict, refusals=(remark, *verdict.refusals))
+        case "not checked" if verdict.state is not AdmissionState.REFUSED:
+            return replace(verdict, doubts=(remark, *verdict.doubts))
+        case _:
+            return verdict
 
 
 def _signature(found: FoundToken, key: SigningKey | None, why_no_key: str) -> Signature:

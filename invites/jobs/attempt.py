@@ -217,6 +217,7 @@ def delivery_opener(wakeup: WakeUp, ledger: Ledger, to: DeliveryName) -> Callabl
             keep_old=wakeup.options.simulated,
             present=wakeup.effects.clock,
             in_doubt=server_down(ledger) is not None,
+            mark=ledger.mark_line(),
         )
 
     return opened

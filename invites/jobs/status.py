@@ -12,7 +12,7 @@ from invites.jobs.options import due_rule
 from invites.ledger import Ledger
 from invites.ledger.history import PastRun, last_run
 from invites.ledger.jobs import job_state
-from invites.times import zone
+from invites.times import local
 
 if TYPE_CHECKING:
     from invites.settings import Job
@@ -46,7 +46,7 @@ class JobStatus:
 
     def said(self, instant: datetime) -> str:
         """Return a due time or a run's as the job's own clock shows it, with the zone (IANA)."""
-        return f"{instant.astimezone(zone(self.timezone)):%Y-%m-%d %H:%M} {self.timezone}"
+        return local(instant, self.timezone)
 
     @property
     def running(self) -> datetime | None:

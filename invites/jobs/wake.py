@@ -39,11 +39,16 @@ def wake_up(wakeup: WakeUp) -> WakeUpReport:
     Raises LedgerError for a ledger that is missing or newer, TryAgainError where its server is
     down; what happens to single jobs is in the outcomes.
     """
-    url, options = wakeup.settings.ledger.url, wakeup.options
+    options = wakeup.options
     with ExitStack() as stack:
         try:
             ledger = stack.enter_context(
-                open_ledger(url, lock=not options.dry_run, after_restore=options.after_restore)
+                open_ledger(
+                    wakeup.settings.ledger.url,
+                    lock=not options.dry_run,
+                    after_restore=options.after_restore,
+                    outbox=wakeup.settings.delivery.folder,
+                )
             )
         except TryAgainError as held:
             if options.dry_run:

@@ -1,9 +1,7 @@
-"""Opening a ledger: SQLite and PostgreSQL, their transactions, and what their errors mean."""
+"""Opening a ledger: its one connection, its transactions, its lock, and what is noticed of it."""
 
 from __future__ import annotations
 
-import logging
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,48 +9,41 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy import Connection, Engine, inspect, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
 
-from invites.errors import InvitesError, LedgerError, TryAgainError
+from invites.errors import InvitesError, LedgerError, RecordKeptError, StorageError, TryAgainError
 from invites.ledger import checksums, migrations, schema
-from invites.ledger.faults import damaged, from_sqlite, named, translated
-from invites.ledger.files import (
-    SameFile,
-    advisory_lock,
-    create_private,
-    demand_ours,
-    file_lock,
-    make_private,
+from invites.ledger.database import (
+    damaged,
+    from_sqlite,
+    is_sqlite,
+    named,
+    path_of,
+    server_engine,
+    sqlite_engine,
+    translated,
 )
-from invites.ledger.mark import HighWaterMark, read_mark, write_mark
-from invites.ledger.restore import demand_newest, highest_used, mark_of, raise_above
-
-BUSY_TIMEOUT_SECONDS = 5.0
-"""How long a reader or writer waits for another transaction of SQLite to end."""
-
-SQLITE_PRAGMAS = (
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA trusted_schema = OFF",
-    "PRAGMA cell_size_check = ON",
-    "PRAGMA temp_store = MEMORY",
+from invites.ledger.files import SameFile, advisory_lock, demand_ours, file_lock, make_private
+from invites.ledger.mark import (
+    HighWaterMark,
+    delivered_marks,
+    demand_newest,
+    keep_mark,
+    mark_of,
+    raise_above,
+    read_mark,
+    write_mark,
 )
-
-# Errors say what happened; a driver's own log adds lines, and values that were to be written.
-for library in ("psycopg", "sqlalchemy"):
-    logging.getLogger(library).addHandler(logging.NullHandler())
 
 
 class Ledger:
     """An open ledger: one connection, used by one thread.
 
-    Everything in `ledger` takes one; its errors are those of `ledger.faults`.
+    Everything in `ledger` takes one; its errors are those of `ledger.database`.
     """
 
     def __init__(self, engine: Engine, url: URL, *, locked: bool) -> None:
@@ -61,9 +52,9 @@ class Ledger:
         self._connection = engine.connect()
         self.name = named(url)
         self.locked = locked
-        self._path = _path(url) if self.is_sqlite else None
+        self._path = path_of(url) if self.is_sqlite else None
         self._same_file = None if self._path is None else SameFile(self._path)
-        self._sound = self._path is None
+        self._sound = False
         self._mark: HighWaterMark | None = None
         self._written: HighWaterMark | None = None
 
@@ -82,7 +73,8 @@ class Ledger:
         """Run one transaction that writes: all of it is durable when this returns, or nothing.
 
         Raises StorageError where the disk is full, read-only or failed, TryAgainError where the
-        ledger is locked or the server is down.
+        ledger is locked or the server is down; RecordKeptError where all is durable and only the
+        mark beside the ledger could not be written.
         """
         with self._transaction(writes=True) as connection:
             yield connection
@@ -95,9 +87,8 @@ class Ledger:
 
     def keep_checksums(self) -> None:
         """Let this connection write each row's checksum with the row."""
-        if self.is_sqlite:
-            checksums.keep(self._connection)
-            self._connection.commit()
+        checksums.keep(self._connection)
+        self._connection.commit()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -126,24 +117,32 @@ class Ledger:
         if not writes:
             self._connection.rollback()
             return
-        if self._path is None or self._same_file is None or self._mark is None:
-            self._connection.commit()
-            return
-        # The ledger first, then its mark: killed in between, the ledger is ahead, never behind.
-        after = replace(self._mark, generation=self._mark.generation + 1)
-        self._connection.exec_driver_sql(
-            "UPDATE meta SET value = ? WHERE name = 'generation'", (str(after.generation),)
-        )
+        if self._mark is not None:
+            self._mark = replace(self._mark, generation=self._mark.generation + 1)
+            keep_mark(self._connection, self._mark)
         self._connection.commit()
-        self._same_file.demand()
-        self._mark = after
-        written = self._written
-        durable = written is None or (written.sequence, written.dtstamp) != (
-            after.sequence,
-            after.dtstamp,
+        if self._mark is not None and self._path is not None and self._same_file is not None:
+            # The ledger first, then its mark: killed in between, the ledger is ahead, never behind.
+            self._same_file.demand()
+            self._write_mark(self._path, self._mark)
+
+    def _write_mark(self, path: Path, mark: HighWaterMark) -> None:
+        before = self._written
+        higher = before is None or (before.sequence, before.dtstamp) != (
+            mark.sequence,
+            mark.dtstamp,
         )
-        write_mark(self._path, after, durable=durable)
-        self._written = after
+        try:
+            write_mark(path, mark, durable=higher)
+        except StorageError as error:
+            raise RecordKeptError(
+                f"{error}; what was recorded is kept, and nothing is in doubt by this"
+            ) from None
+        self._written = mark
+
+    def mark_line(self) -> bytes:
+        """Return the mark as a batch takes it along; nothing where this ledger is not written."""
+        return b"" if self._mark is None else self._mark.line()
 
     def will_use(self, *, sequence: int, dtstamp: int) -> None:
         """Let the mark say, from this transaction on, that messages may have these."""
@@ -188,14 +187,16 @@ class Ledger:
             with self.reading() as connection:
                 advisory_lock(connection, self.name)
 
-    def begin_marking(self, *, after_restore: bool) -> None:
-        """Hold the ledger against the mark beside it, and keep that mark from now on.
+    def begin_marking(self, *, after_restore: bool, outbox: Path | None) -> None:
+        """Hold the ledger against the marks that know it, and keep its mark from now on.
 
+        They are the one beside it and those of the batches in `outbox`.
         Raises LedgerError where an older copy was put back, or the end of its log is lost; with
         `after_restore` the ledger is raised above all that may have been used instead.
         """
+        # Before the ledger is read: a run at work raises the ledger first, then the marks.
+        delivered = delivered_marks(outbox)
         try:
-            # Before the ledger is read: a run at work raises the ledger first, then the mark.
             beside = None if self._path is None else read_mark(self._path)
         except LedgerError:
             if not after_restore:
@@ -203,19 +204,14 @@ class Ledger:
             beside = None
         with self.reading() as connection:
             own = mark_of(connection)
-            if self.locked and beside is None:
-                own = highest_used(connection, own)
         if not after_restore:
-            demand_newest(own, beside, self.name)
+            demand_newest(own, beside, delivered, self.name)
         if not self.locked:
             return
-        if beside is not None:
-            own = own.raised(sequence=beside.sequence, dtstamp=beside.dtstamp)
         if after_restore:
             with self.writing() as connection:
-                restored = raise_above(connection, own, beside)
-                self._mark = None if self._path is None else restored
-        elif self._path is not None:
+                self._mark = raise_above(connection, own, beside, delivered)
+        else:
             self._mark, self._written = own, beside
 
     def empty_log(self) -> None:
@@ -256,88 +252,30 @@ class Ledger:
         self.close()
 
 
-def create(url: str) -> None:
-    """Make a new ledger where there is none.
-
-    Raises LedgerError where there is one already, StorageError where it can't be written.
-    """
-    parsed = make_url(url)
-    if _is_sqlite(parsed):
-        _create_file(_path(parsed))
-        return
-    engine = _engine(parsed)
-    try:
-        with engine.begin() as connection:
-            if inspect(connection).has_table(schema.meta.name):
-                raise LedgerError(f"{named(parsed)}: there is a ledger already; nothing was done")
-            migrations.create_tables(connection)
-    except DBAPIError as error:
-        raise translated(error, named(parsed)) from None
-    finally:
-        engine.dispose()
-
-
-def _create_file(path: Path) -> None:
-    """Make the file and its mark; above what a ledger that was here before may have sent."""
-    try:
-        earlier = read_mark(path)
-    except LedgerError:
-        earlier = None
-
-    def fill(beside: Path) -> None:
-        engine = _sqlite_engine(beside, writes=False)
-        try:
-            with engine.begin() as connection:
-                migrations.create_tables(connection)
-                own = mark_of(connection)
-                if earlier is not None and earlier.dtstamp:
-                    own = raise_above(connection, own, earlier)
-        except DBAPIError as error:
-            raise translated(error, str(path)) from None
-        finally:
-            engine.dispose()
-        if earlier is not None:
-            write_mark(beside, own, durable=True)
-
-    create_private(path, fill)
-
-
-def exists(url: str) -> bool:
-    """Tell whether there is a ledger at `url`; raises as `open_ledger` where it can't be known."""
-    parsed = make_url(url)
-    if _is_sqlite(parsed):
-        return _path(parsed).is_file() and _path(parsed).stat().st_size > 0
-    engine = _engine(parsed)
-    try:
-        with engine.connect() as connection:
-            return inspect(connection).has_table(schema.meta.name)
-    except DBAPIError as error:
-        raise translated(error, named(parsed)) from None
-    finally:
-        engine.dispose()
-
-
 @contextmanager
-def open_ledger(url: str, *, lock: bool, after_restore: bool = False) -> Iterator[Ledger]:
+def open_ledger(
+    url: str, *, lock: bool, after_restore: bool = False, outbox: Path | None = None
+) -> Iterator[Ledger]:
     """Open the ledger at `url`; with `lock` as its one writer, whose schema is brought up to date.
 
     Without `lock` nothing is changed, and the writer may be at work.  `after_restore` takes an
     older copy that was put back, and with `lock` raises it above all that may have been used.
+    `outbox` is where the folder delivery's batches lie, which tell of an older copy, too.
     Raises LedgerError where it is missing, damaged, older than its mark, newer than this program or
     no ledger, TryAgainError where another run holds the lock or the server is down.
     """
     parsed = make_url(url)
     with ExitStack() as stack:
-        if _is_sqlite(parsed):
-            engine = stack.enter_context(_file(_path(parsed), lock=lock))
+        if is_sqlite(parsed):
+            engine = stack.enter_context(_file(path_of(parsed), lock=lock))
         else:
-            engine = _engine(parsed)
+            engine = server_engine(parsed)
         ledger = stack.enter_context(_connected(engine, parsed, locked=lock))
         if lock:
             ledger.lock()
         with _damage_told(ledger):
             _checked(ledger)
-            ledger.begin_marking(after_restore=after_restore)
+            ledger.begin_marking(after_restore=after_restore, outbox=outbox)
             yield ledger
 
 
@@ -359,11 +297,11 @@ def _file(path: Path, *, lock: bool) -> Iterator[Engine]:
         raise missing(str(path))
     demand_ours(path)
     if not lock:
-        yield _sqlite_engine(path, writes=False)
+        yield sqlite_engine(path, writes=False)
         return
     with file_lock(path):
         make_private(path)
-        yield _sqlite_engine(path, writes=True)
+        yield sqlite_engine(path, writes=True)
 
 
 def missing(name: str) -> LedgerError:
@@ -406,56 +344,3 @@ def _checked(ledger: Ledger) -> None:
     with ledger.migrating() as connection:
         migrations.migrate(connection, version)
     ledger.keep_checksums()
-
-
-def _is_sqlite(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite"
-
-
-def _path(url: URL) -> Path:
-    if not url.database:
-        raise LedgerError("[ledger] url: found sqlite without a file, expected sqlite:///FILE")
-    return Path(url.database)
-
-
-def _engine(url: URL) -> Engine:
-    try:
-        engine = create_engine(url, hide_parameters=True, poolclass=StaticPool)
-    except ModuleNotFoundError:
-        raise LedgerError(
-            "[ledger] url: found PostgreSQL, expected its driver to be installed; "
-            'install "invites[postgresql]"'
-        ) from None
-    return engine
-
-
-def _sqlite_engine(path: Path, *, writes: bool) -> Engine:
-    """Return an engine that never makes a file and whose transactions begin as they will go on.
-
-    A deferred transaction that starts to write fails at once, whatever the timeout.
-    """
-
-    def connected() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"file:{quote(os.fspath(path.absolute()))}?mode=rw",
-            uri=True,
-            timeout=BUSY_TIMEOUT_SECONDS,
-            isolation_level=None,
-        )
-        checksums.add_function(connection)
-        for pragma in SQLITE_PRAGMAS:
-            connection.execute(pragma)
-        if writes:
-            connection.execute("PRAGMA journal_mode = WAL")
-        return connection
-
-    engine = create_engine(
-        "sqlite+pysqlite://", creator=connected, poolclass=StaticPool, hide_parameters=True
-    )
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("invites_writes", True)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine

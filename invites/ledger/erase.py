@@ -6,30 +6,34 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, ScalarSelect, delete, func, or_, select, update
+from sqlalchemy import Connection, ScalarSelect, Table, delete, func, select, union, update
 
 from invites.errors import UsageError
 from invites.identity import uid_of_edition
 from invites.ledger.engine import Ledger
 from invites.ledger.read import (
-    ENTRY_COLUMNS,
+    chunks,
+    entry_columns,
     entry_from,
     forget_key,
     on_its_way_condition,
     standing_condition,
+    stood_condition,
 )
 from invites.ledger.schema import (
+    NOT_AT_REST,
     forgotten,
     invitations,
     meetings,
     messages,
+    past_invitations,
     reminders,
     runs,
     shared_facts,
 )
-from invites.ledger.write import insert_into
+from invites.ledger.write import insert_into, move
 from invites.planning.facts import meeting_facts_from
-from invites.planning.state import Entry, forgotten_hash
+from invites.planning.state import Entry, State, forgotten_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +56,14 @@ def forget(ledger: Ledger, address: str, *, now: datetime) -> Forgot:
         if ledger.is_sqlite:
             connection.exec_driver_sql("PRAGMA secure_delete = ON")
         _refuse(connection, address, now)
-        _keep_sequences(connection, address)
-        gone = connection.execute(delete(invitations).where(invitations.c.address == address))
+        gone = 0
+        for table in (invitations, past_invitations):
+            _keep_sequences(connection, table, address)
+            gone += connection.execute(delete(table).where(table.c.address == address)).rowcount
         log = connection.execute(delete(messages).where(messages.c.address == address))
         connection.execute(delete(reminders).where(reminders.c.address == address))
         _forget_host(connection, address)
-        forgot = Forgot(invitations=gone.rowcount, messages=log.rowcount)
+        forgot = Forgot(invitations=gone, messages=log.rowcount)
     ledger.empty_log()
     return forgot
 
@@ -94,18 +100,18 @@ def _listed(names: list[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def _keep_sequences(connection: Connection, address: str) -> None:
+def _keep_sequences(connection: Connection, table: Table, address: str) -> None:
     statement = (
         select(
             meetings.c.uid,
-            invitations.c.standing_sequence,
-            invitations.c.standing_end,
+            table.c.standing_sequence,
+            table.c.standing_end,
             shared_facts.c.facts,
-            _highest_sent(address),
+            _highest_sent(table),
         )
-        .join(meetings, meetings.c.id == invitations.c.meeting_id)
-        .join(shared_facts, shared_facts.c.digest == invitations.c.standing_facts)
-        .where(invitations.c.address == address, invitations.c.standing_kind.is_not(None))
+        .join(meetings, meetings.c.id == table.c.meeting_id)
+        .join(shared_facts, shared_facts.c.digest == table.c.standing_facts)
+        .where(table.c.address == address, table.c.standing_kind.is_not(None))
     )
     key = forget_key(connection)
     rows = []
@@ -133,13 +139,10 @@ def _keep_sequences(connection: Connection, address: str) -> None:
     )
 
 
-def _highest_sent(address: str) -> ScalarSelect[int]:
-    """Return the highest SEQUENCE that the log has for a person, for each invitation's meeting."""
-    return (
-        select(func.max(messages.c.sequence))
-        .where(messages.c.meeting_id == invitations.c.meeting_id, messages.c.address == address)
-        .scalar_subquery()
-    )
+def _highest_sent(table: Table) -> ScalarSelect[int]:
+    """Return the highest SEQUENCE that the log has for each invitation."""
+    mine = (messages.c.meeting_id == table.c.meeting_id, messages.c.address == table.c.address)
+    return select(func.max(messages.c.sequence)).where(*mine).scalar_subquery()
 
 
 def _hosted(connection: Connection, address: str, now: datetime) -> list[tuple[str, bool]]:
@@ -171,42 +174,75 @@ def _forget_host(connection: Connection, address: str) -> None:
 
 
 def expire(ledger: Ledger, *, keep: timedelta, now: datetime) -> None:
-    """Erase what is older than `keep`: meetings that ended, messages, runs and hashes."""
+    """Put aside what is over, and erase what has been over for `keep`.
+
+    The cost is that of what is put aside and erased, not of what stays.
+    """
     before = int((now - keep).timestamp())
     with ledger.writing() as connection:
-        connection.execute(
-            delete(invitations).where(
-                invitations.c.standing_end < before, invitations.c.pending_end < before
-            )
-        )
+        _erase_superseded_facts(connection)
+        _put_aside(connection, now)
+        over = select(meetings.c.id).where(meetings.c.last_end < before)
+        for chunk in chunks(connection.execute(over).scalars().all()):
+            for table, column in (
+                (invitations, invitations.c.meeting_id),
+                (past_invitations, past_invitations.c.meeting_id),
+                (shared_facts, shared_facts.c.meeting_id),
+                (meetings, meetings.c.id),
+            ):
+                connection.execute(delete(table).where(column.in_(chunk)))
         connection.execute(delete(messages).where(messages.c.at < before))
-        connection.execute(
-            delete(runs).where(runs.c.started < before, runs.c.id.not_in(select(messages.c.run_id)))
-        )
-        connection.execute(delete(reminders).where(reminders.c.start < before))
+        has_messages = select(messages.c.run_id).where(messages.c.run_id == runs.c.id).exists()
+        connection.execute(delete(runs).where(runs.c.started < before, ~has_messages))
+        # The log has them, too; what was sent is asked for only of meetings to come.
+        connection.execute(delete(reminders).where(reminders.c.start < int(now.timestamp())))
         connection.execute(delete(forgotten).where(forgotten.c.until < before))
-        connection.execute(
-            delete(meetings).where(
-                meetings.c.last_end < before,
-                meetings.c.id.not_in(select(invitations.c.meeting_id)),
-            )
+
+
+def _put_aside(connection: Connection, now: datetime) -> None:
+    """Move the invitations of meetings that are over to the past, but those still on their way."""
+    live = connection.execute(select(invitations.c.meeting_id).distinct()).scalars().all()
+    on_its_way = select(invitations.c.meeting_id).where(
+        NOT_AT_REST, invitations.c.pending_state == State.SENDING
+    )
+    stood = (
+        select(func.count())
+        .where(invitations.c.meeting_id == meetings.c.id, stood_condition(invitations))
+        .scalar_subquery()
+    )
+    for chunk in chunks(live):
+        over = select(meetings.c.id).where(
+            meetings.c.id.in_(chunk),
+            meetings.c.last_end <= int(now.timestamp()),
+            meetings.c.id.not_in(on_its_way),
         )
-        _expire_shared_facts(connection)
+        if ids := connection.execute(over).scalars().all():
+            connection.execute(update(meetings).where(meetings.c.id.in_(ids)).values(stood=stood))
+            move(connection, invitations, past_invitations, invitations.c.meeting_id.in_(ids))
 
 
-def _expire_shared_facts(connection: Connection) -> None:
-    used = select(invitations.c.standing_facts).where(invitations.c.standing_facts.is_not(None))
-    coming = select(invitations.c.pending_facts).where(invitations.c.pending_facts.is_not(None))
+def _erase_superseded_facts(connection: Connection) -> None:
+    """Erase what attendees of live meetings shared, and none has any more."""
+    used = [
+        select(column).where(column.is_not(None))
+        for column in (invitations.c.standing_facts, invitations.c.pending_facts)
+    ]
     connection.execute(
         delete(shared_facts).where(
-            ~or_(shared_facts.c.digest.in_(used), shared_facts.c.digest.in_(coming))
+            shared_facts.c.meeting_id.in_(select(invitations.c.meeting_id)),
+            shared_facts.c.digest.not_in(union(*used)),
         )
     )
 
 
 def entries_of(ledger: Ledger, address: str) -> tuple[Entry, ...]:
-    """Return everything that the ledger has of one folded address, for who asks what is kept."""
-    statement = select(*ENTRY_COLUMNS)
+    """Return everything that the ledger has of one folded address, in the order of meetings."""
     with ledger.reading() as connection:
-        rows = connection.execute(statement.where(invitations.c.address == address))
-        return tuple(entry_from(row) for row in rows)
+        rows = [
+            row
+            for table in (invitations, past_invitations)
+            for row in connection.execute(
+                select(*entry_columns(table)).where(table.c.address == address)
+            )
+        ]
+    return tuple(sorted(map(entry_from, rows), key=lambda entry: entry.meeting_id))

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import FromClause, Row, func, select
 
 from invites.due.backoff import NEVER
 from invites.errors import Exit
 from invites.ledger.engine import Ledger
-from invites.ledger.schema import invitations, meetings, messages, runs, shared_facts
+from invites.ledger.schema import (
+    NOT_AT_REST,
+    invitations,
+    meetings,
+    messages,
+    past_invitations,
+    runs,
+    shared_facts,
+)
 from invites.planning.state import State
 from invites.times import instant
+
+ROWS_AT_ONCE = 1000
+"""How many rows of a long history are in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,36 +97,37 @@ def past_messages(
     at_most: int | None = None,
 ) -> tuple[PastMessage, ...]:
     """Return messages, the latest first, of one meeting or one folded address where given."""
+    return tuple(each_message(ledger, meeting_id=meeting_id, address=address, at_most=at_most))
+
+
+def each_message(
+    ledger: Ledger,
+    *,
+    meeting_id: str | None = None,
+    address: str | None = None,
+    at_most: int | None = None,
+) -> Iterator[PastMessage]:
+    """Yield what `past_messages` returns, a few at a time; nothing else is read meanwhile."""
+    live, past = invitations, past_invitations
+    standing = func.coalesce(live.c.standing_facts, past.c.standing_facts)
+    joined: FromClause = messages
+    for table in (live, past):
+        same_meeting = table.c.meeting_id == messages.c.meeting_id
+        joined = joined.outerjoin(table, same_meeting & (table.c.address == messages.c.address))
     statement = (
-        select(
-            messages.c.run_id,
-            messages.c.at,
-            messages.c.meeting_id,
-            shared_facts.c.facts,
-            messages.c.address,
-            messages.c.kind,
-            messages.c.sequence,
-            messages.c.dtstamp,
-            messages.c.message_id,
-            messages.c.state,
-            messages.c.answer,
-        )
-        .select_from(
-            messages.outerjoin(
-                invitations,
-                (invitations.c.meeting_id == messages.c.meeting_id)
-                & (invitations.c.address == messages.c.address),
-            ).outerjoin(shared_facts, shared_facts.c.digest == invitations.c.standing_facts)
-        )
+        select(messages, shared_facts.c.facts)
+        .select_from(joined.outerjoin(shared_facts, shared_facts.c.digest == standing))
         .order_by(messages.c.at.desc(), messages.c.meeting_id, messages.c.address)
         .limit(at_most)
+        .execution_options(yield_per=ROWS_AT_ONCE)
     )
     if meeting_id is not None:
         statement = statement.where(messages.c.meeting_id == meeting_id)
     if address is not None:
         statement = statement.where(messages.c.address == address)
     with ledger.reading() as connection:
-        return tuple(_message(row) for row in connection.execute(statement))
+        for row in connection.execute(statement):
+            yield _message(row)
 
 
 def _message(row: Row[*tuple[Any, ...]]) -> PastMessage:
@@ -142,52 +154,33 @@ def waiting(
     ledger: Ledger, *, meeting_id: str | None = None, address: str | None = None
 ) -> tuple[Waiting, ...]:
     """Return what is planned, deferred, failed or unknown, in the order of meetings."""
-    pending = (
-        invitations.c.meeting_id,
-        invitations.c.address,
-        invitations.c.pending_kind,
-        invitations.c.pending_sequence,
-        invitations.c.pending_state,
-        invitations.c.attempts,
-        invitations.c.next_attempt,
-        invitations.c.pending_end,
+    columns = (
+        *(invitations.c[name] for name in ("meeting_id", "address", "next_attempt")),
+        *(invitations.c[f"pending_{name}"] for name in ("kind", "sequence", "state")),
+        *(invitations.c[name] for name in ("attempts", "pending_end")),
+        *(invitations.c[f"standing_{name}"] for name in ("kind", "sequence", "state")),
+        *(invitations.c[name] for name in ("copies", "standing_end")),
     )
-    unknown = (
-        invitations.c.meeting_id,
-        invitations.c.address,
-        invitations.c.standing_kind,
-        invitations.c.standing_sequence,
-        invitations.c.standing_state,
-        invitations.c.copies,
-        invitations.c.next_attempt,
-        invitations.c.standing_end,
-    )
-    statements: list[Select[*tuple[Any, ...]]] = [
-        select(*pending).where(invitations.c.pending_kind.is_not(None)),
-        select(*unknown).where(
-            invitations.c.standing_state == State.UNKNOWN, invitations.c.pending_kind.is_(None)
-        ),
-    ]
-    found: list[Waiting] = []
+    statement = select(*columns).where(NOT_AT_REST)
+    if meeting_id is not None:
+        statement = statement.where(invitations.c.meeting_id == meeting_id)
+    if address is not None:
+        statement = statement.where(invitations.c.address == address)
+    statement = statement.order_by(invitations.c.meeting_id, invitations.c.address)
     with ledger.reading() as connection:
-        for statement in statements:
-            chosen = statement
-            if meeting_id is not None:
-                chosen = chosen.where(invitations.c.meeting_id == meeting_id)
-            if address is not None:
-                chosen = chosen.where(invitations.c.address == address)
-            found += [_waiting(*row) for row in connection.execute(chosen)]
-    return tuple(sorted(found, key=lambda one: (one.meeting_id, one.address)))
+        rows = connection.execute(statement).all()
+    # What is on its way, else what stands without an answer.
+    return tuple(_waiting(*row[:3], *(row[8:] if row[3] is None else row[3:8])) for row in rows)
 
 
 def _waiting(
     meeting_id: str,
     address: str,
+    next_attempt: int,
     kind: str,
     sequence: int,
     state: str,
     attempts: int,
-    next_attempt: int,
     end: int,
 ) -> Waiting:
     again = state in {State.DEFERRED, State.UNKNOWN} and 0 < next_attempt < NEVER
@@ -242,10 +235,8 @@ def _run(row: Row[*tuple[Any, ...]]) -> PastRun:
 
 
 def scopes(ledger: Ledger) -> Mapping[str, int]:
-    """Return how many meetings each scope has."""
+    """Return how many live meetings each scope has."""
+    live = meetings.c.id.in_(select(invitations.c.meeting_id))
+    statement = select(meetings.c.scope, func.count()).where(live).group_by(meetings.c.scope)
     with ledger.reading() as connection:
-        rows = connection.execute(select(meetings.c.scope)).scalars()
-        counts: dict[str, int] = {}
-        for scope in rows:
-            counts[scope] = counts.get(scope, 0) + 1
-    return MappingProxyType(counts)
+        return MappingProxyType({row[0]: row[1] for row in connection.execute(statement)})

@@ -9,10 +9,11 @@ import secrets
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from sqlalchemy import Connection, insert, inspect, select, text, update
+from sqlalchemy import Connection, Table, insert, inspect, select, text, update
 
 from invites.errors import LedgerError
 from invites.ledger import checksums, schema
+from invites.ledger.mark import HighWaterMark, highest_used
 
 FORGET_KEY_OCTETS = 32
 LEDGER_ID_OCTETS = 16
@@ -21,24 +22,17 @@ LEDGER_ID_OCTETS = 16
 def create_tables(connection: Connection) -> None:
     """Make the tables of the present version in an empty database."""
     schema.metadata.create_all(connection)
-    if connection.dialect.name == "sqlite":
-        checksums.keep(connection)
+    checksums.add_triggers(connection)
+    checksums.keep(connection)
     connection.execute(
         insert(schema.meta),
         [
             {"name": "schema_version", "value": str(schema.SCHEMA_VERSION)},
             {"name": "forget_key", "value": secrets.token_hex(FORGET_KEY_OCTETS)},
-            *_own_facts(),
+            {"name": "ledger_id", "value": secrets.token_hex(LEDGER_ID_OCTETS)},
+            {"name": "mark", "value": "0 0 0"},
         ],
     )
-
-
-def _own_facts() -> list[dict[str, str]]:
-    """Return what `ledger.mark` tells one ledger from another by, and a state from an older one."""
-    return [
-        {"name": "ledger_id", "value": secrets.token_hex(LEDGER_ID_OCTETS)},
-        {"name": "generation", "value": "0"},
-    ]
 
 
 def version_of(connection: Connection, name: str) -> int:
@@ -66,8 +60,8 @@ def migrate(connection: Connection, version: int) -> None:
         .where(schema.meta.c.name == "schema_version")
         .values(value=str(schema.SCHEMA_VERSION))
     )
-    if connection.dialect.name == "sqlite":
-        checksums.fill(connection)
+    checksums.add_triggers(connection)
+    checksums.fill(connection)
 
 
 def _to_1(connection: Connection) -> None:
@@ -82,13 +76,49 @@ def _to_2(connection: Connection) -> None:
 
 def _to_3(connection: Connection) -> None:
     """Version 2 had no checksums, and nothing to tell an older copy of it by."""
-    for table in checksums.CHECKED:
-        if "checksum" not in {
-            column["name"] for column in inspect(connection).get_columns(table.name)
-        }:
+    for table in checksums.KEPT:
+        is_later = table is schema.past_invitations
+        if not is_later and "checksum" not in _columns(connection, table):
             connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN checksum BIGINT")
-    connection.execute(insert(schema.meta), _own_facts())
+    connection.execute(
+        insert(schema.meta),
+        [
+            {"name": "ledger_id", "value": secrets.token_hex(LEDGER_ID_OCTETS)},
+            {"name": "generation", "value": "0"},
+        ],
+    )
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType({0: _to_1, 1: _to_2, 2: _to_3})
+def _columns(connection: Connection, table: Table) -> set[str]:
+    return {column["name"] for column in inspect(connection).get_columns(table.name)}
+
+
+def _to_4(connection: Connection) -> None:
+    """Version 3 read all of its history at each run, and had its highest SEQUENCE to look for."""
+    for changed, column in (
+        ("meetings", "stood INTEGER DEFAULT 0 NOT NULL"),
+        ("shared_facts", "meeting_id TEXT DEFAULT '' NOT NULL"),
+    ):
+        connection.exec_driver_sql(f"ALTER TABLE {changed} ADD COLUMN {column}")
+    field = "facts ->> '$.id'" if connection.dialect.name == "sqlite" else "facts::json ->> 'id'"
+    connection.exec_driver_sql(f"UPDATE shared_facts SET meeting_id = {field}")  # noqa: S608 - ours
+    schema.past_invitations.create(connection)
+    connection.exec_driver_sql("DROP INDEX IF EXISTS meetings_by_scope")
+    for table in schema.metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    generation = connection.execute(
+        select(schema.meta.c.value).where(schema.meta.c.name == "generation")
+    ).scalar_one()
+    used = highest_used(connection, HighWaterMark(ledger="", generation=int(generation)))
+    connection.execute(
+        update(schema.meta)
+        .where(schema.meta.c.name == "generation")
+        .values(name="mark", value=used.value())
+    )
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType(
+    {0: _to_1, 1: _to_2, 2: _to_3, 3: _to_4}
+)
 """By the version that a step starts from."""

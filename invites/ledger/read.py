@@ -9,10 +9,20 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select, true
 
+from invites.ledger.checksums import is_wrong
+from invites.ledger.database import damaged
 from invites.ledger.engine import Ledger
-from invites.ledger.schema import forgotten, invitations, meetings, meta, runs, shared_facts
+from invites.ledger.schema import (
+    forgotten,
+    invitations,
+    meetings,
+    meta,
+    past_invitations,
+    runs,
+    shared_facts,
+)
 from invites.model import Kind
 from invites.planning.facts import meeting_facts_from
 from invites.planning.state import (
@@ -49,17 +59,17 @@ def snapshot_of(
     scopes = [scope, *claimed]
     with ledger.reading() as connection:
         states = _meetings(connection, scopes, meeting_ids, now)
-        entries = _entries(connection, scopes, states, now)
+        entries = _entries(connection, states, ledger.name)
         return Snapshot(
             scope=scope,
             meetings=_with_entries(states, entries),
             owners=_owners(connection, scopes, meeting_ids),
-            meeting_facts=_shared_facts(connection, entries),
+            meeting_facts=_shared_facts(connection, entries, ledger.name),
             forgotten=_forgotten(connection),
             rooms=_rooms_elsewhere(connection, scopes, frozenset(rooms), now),
             first_run=not states and not _ever_had_one(connection, scopes),
             recent=_recent(connection, scopes, now, window),
-            accepted_at=_accepted_at(connection, scopes, now, window),
+            accepted_at=_accepted_at(connection, scopes, now, window, ledger.name),
         )
 
 
@@ -70,34 +80,39 @@ def _ever_had_one(connection: Connection, scopes: list[str]) -> bool:
 
 def _recent(connection: Connection, scopes: list[str], now: datetime, window: timedelta) -> int:
     """Count the invitations that stood until their meetings ended within the window."""
-    end = invitations.c.standing_end
-    count: int = connection.execute(
+    ours = (
+        meetings.c.scope.in_(scopes),
+        meetings.c.last_end > int((now - window).timestamp()),
+        meetings.c.last_end <= int(now.timestamp()),
+    )
+    past = select(func.coalesce(func.sum(meetings.c.stood), 0)).where(*ours)
+    just_over = (
         select(func.count())
-        .select_from(invitations)
-        .join(meetings, meetings.c.id == invitations.c.meeting_id)
-        .where(
-            meetings.c.scope.in_(scopes),
-            invitations.c.standing_kind.in_(("invitation", "update")),
-            meetings.c.last_end > int((now - window).timestamp()),
-            end > int((now - window).timestamp()),
-            end <= int(now.timestamp()),
-        )
-    ).scalar_one()
-    return count
+        .select_from(invitations.join(meetings, meetings.c.id == invitations.c.meeting_id))
+        .where(*ours, stood_condition(invitations))
+    )
+    return sum(connection.execute(one).scalar_one() for one in (past, just_over))
+
+
+def stood_condition(table: Table) -> ColumnElement[bool]:
+    """Return the condition for an invitation that was not taken back."""
+    return table.c.standing_kind.in_(("invitation", "update"))
 
 
 def _accepted_at(
-    connection: Connection, scopes: list[str], now: datetime, window: timedelta
+    connection: Connection, scopes: list[str], now: datetime, window: timedelta, name: str
 ) -> int:
     """Return when the last run ended in the window whose guards a person had said yes to."""
     rows = connection.execute(
-        select(runs.c.finished, runs.c.counts).where(
+        select(runs.c.finished, runs.c.counts, is_wrong(runs, connection)).where(
             runs.c.scope.in_(scopes),
             runs.c.finished.is_not(None),
             runs.c.started > int((now - window).timestamp()),
         )
-    )
-    accepted = [ended for ended, counts in rows if json.loads(counts or "{}").get("accepted")]
+    ).all()
+    if any(row[2] for row in rows):
+        raise damaged(name, "a row of runs")
+    accepted = [ended for ended, counts, _ in rows if json.loads(counts or "{}").get("accepted")]
     return max(accepted, default=0)
 
 
@@ -118,47 +133,57 @@ def _meetings(
         meetings.c.missing_at,
         meetings.c.missing_due,
     )
-    ours = meetings.c.scope.in_(scopes)
+    # By way of the live invitations: their table is looked at as a whole, an index may lie.
+    live = connection.execute(select(invitations.c.meeting_id).distinct()).scalars()
+    wanted, current = frozenset(meeting_ids), meetings.c.last_end > int(now.timestamp())
     found: dict[str, MeetingState] = {}
-    conditions = [meetings.c.last_end > int(now.timestamp())]
-    conditions += [meetings.c.id.in_(chunk) for chunk in chunks(meeting_ids)]
-    for condition in conditions:
-        for meeting_id, uid, times, at, due in connection.execute(
-            select(*columns).where(ours, condition)
-        ):
-            found[meeting_id] = MeetingState(
-                id=meeting_id, uid=uid, entries={}, missing=MissingCount(times, at, due)
-            )
+    for ids, condition in ((wanted, true()), (frozenset(live) - wanted, current)):
+        for chunk in chunks(ids):
+            for meeting_id, uid, times, at, due in connection.execute(
+                select(*columns).where(
+                    meetings.c.id.in_(chunk), meetings.c.scope.in_(scopes), condition
+                )
+            ):
+                found[meeting_id] = MeetingState(
+                    id=meeting_id, uid=uid, entries={}, missing=MissingCount(times, at, due)
+                )
     return found
 
 
-def _entries(
-    connection: Connection, scopes: list[str], states: Mapping[str, MeetingState], now: datetime
-) -> list[Entry]:
-    statement = select(*ENTRY_COLUMNS).join(meetings, meetings.c.id == invitations.c.meeting_id)
-    current = meetings.c.last_end > int(now.timestamp())
-    rows = list(connection.execute(statement.where(meetings.c.scope.in_(scopes), current)).all())
+def _entries(connection: Connection, states: Mapping[str, MeetingState], name: str) -> list[Entry]:
+    """Return the entries of these meetings; LedgerError where one that is past was damaged."""
+    live = select(*entry_columns(invitations))
+    past = select(*entry_columns(past_invitations), is_wrong(past_invitations, connection))
+    rows: list[Sequence[Any]] = []
+    for chunk in chunks(states):
+        rows += connection.execute(live.where(invitations.c.meeting_id.in_(chunk))).all()
     seen = {row[0] for row in rows}
     for chunk in chunks([meeting_id for meeting_id in states if meeting_id not in seen]):
-        rows += connection.execute(statement.where(invitations.c.meeting_id.in_(chunk))).all()
+        found = connection.execute(past.where(past_invitations.c.meeting_id.in_(chunk))).all()
+        if any(row[-1] for row in found):
+            raise damaged(name, "a row of past_invitations")
+        rows += [row[:-1] for row in found]
     return [_as_found(entry_from(row)) for row in rows]
 
 
-ENTRY_COLUMNS = (
-    *(invitations.c[name] for name in ("meeting_id", "address")),
-    *(invitations.c[f"standing_{name}"] for name in Recorded._fields),
-    *(invitations.c[f"pending_{name}"] for name in Recorded._fields),
-    *(invitations.c[name] for name in ("pending_message_id", "attempts", "next_attempt")),
-    *(invitations.c[name] for name in ("latest_dtstamp", "first_message_id")),
-    *(invitations.c[f"missing_{name}"] for name in MissingCount._fields),
-    *(invitations.c[name] for name in ("sent_at", "copies")),
-)
-"""The columns of an entry, in the order in which `entry_from` takes them."""
+def entry_columns(table: Table) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns of an entry, in the order in which `entry_from` takes them."""
+    return (
+        *(table.c[name] for name in ("meeting_id", "address")),
+        *(table.c[f"standing_{name}"] for name in Recorded._fields),
+        *(table.c[f"pending_{name}"] for name in Recorded._fields),
+        *(table.c[name] for name in ("pending_message_id", "attempts", "next_attempt")),
+        *(table.c[name] for name in ("latest_dtstamp", "first_message_id")),
+        *(table.c[f"missing_{name}"] for name in MissingCount._fields),
+        *(table.c[name] for name in ("sent_at", "copies")),
+    )
+
+
 _REVISION = len(Recorded._fields)
 
 
 def entry_from(row: Sequence[Any]) -> Entry:
-    """Return the entry that a row of the table is; the columns are those of `ENTRY_COLUMNS`."""
+    """Return the entry that a row of the table is; the columns are those of `entry_columns`."""
     standing, pending = row[2 : 2 + _REVISION], row[2 + _REVISION : 2 + 2 * _REVISION]
     message_id, attempts, again, latest, first, *rest = row[2 + 2 * _REVISION :]
     times, at, due, sent_at, copies = rest
@@ -239,17 +264,16 @@ def _rooms_elsewhere(
     return MappingProxyType({room: scope for room, scope in found.items() if room in rooms})
 
 
-def _shared_facts(connection: Connection, entries: list[Entry]) -> Mapping[str, str]:
+def _shared_facts(connection: Connection, entries: list[Entry], name: str) -> Mapping[str, str]:
     digests = sorted(
         {one.facts for entry in entries for one in (entry.standing, entry.pending) if one}
     )
     found: dict[str, str] = {}
+    kept = select(shared_facts.c.digest, shared_facts.c.facts, is_wrong(shared_facts, connection))
     for chunk in chunks(digests):
-        rows = connection.execute(
-            select(shared_facts.c.digest, shared_facts.c.facts).where(
-                shared_facts.c.digest.in_(chunk)
-            )
-        )
+        rows = connection.execute(kept.where(shared_facts.c.digest.in_(chunk))).all()
+        if len(rows) < len(chunk) or any(row[2] for row in rows):
+            raise damaged(name, "a row of shared_facts")
         found.update({row[0]: row[1] for row in rows})
     return MappingProxyType(found)
 
@@ -278,10 +302,7 @@ def forget_key(connection: Connection) -> bytes:
 
 def standing_condition(now: datetime) -> ColumnElement[bool]:
     """Return the condition for an invitation that stands and is not over at `now`."""
-    return and_(
-        invitations.c.standing_kind.in_(("invitation", "update")),
-        invitations.c.standing_end > int(now.timestamp()),
-    )
+    return and_(stood_condition(invitations), invitations.c.standing_end > int(now.timestamp()))
 
 
 def on_its_way_condition(now: datetime) -> ColumnElement[bool]:

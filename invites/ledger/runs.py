@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from invites.errors import Exit, GuardError, ZoneDataError
 from invites.ledger.engine import Ledger
 from invites.ledger.note import Result, record_state
-from invites.ledger.schema import invitations, meetings, messages, meta, runs
+from invites.ledger.schema import NOT_AT_REST, invitations, meetings, messages, meta, runs
 from invites.ledger.write import Key, insert_into
 from invites.model import Kind
 from invites.planning.state import State
@@ -148,7 +148,8 @@ def _set_meta(connection: Connection, **values: str) -> None:
 
 def _free_run_id(connection: Connection, now: datetime) -> str:
     stem = now.strftime("%Y%m%dT%H%M%SZ")
-    taken = set(connection.execute(select(runs.c.id).where(runs.c.id.startswith(stem))).scalars())
+    same_second = runs.c.id.between(stem, f"{stem}-9")
+    taken = set(connection.execute(select(runs.c.id).where(same_second)).scalars())
     if stem not in taken:
         return stem
     return next(name for n in range(2, len(taken) + 3) if (name := f"{stem}-{n}") not in taken)
@@ -175,7 +176,7 @@ def left_sending(ledger: Ledger) -> tuple[Left, ...]:
     )
     statement = (
         select(*columns, delivery)
-        .where(invitations.c.pending_state == State.SENDING)
+        .where(NOT_AT_REST, invitations.c.pending_state == State.SENDING)
         .order_by(invitations.c.pending_start, invitations.c.meeting_id, invitations.c.address)
     )
     with ledger.reading() as connection:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from invites.errors import StorageError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised by one with each migration (`ledger.migrations`)."""
 
 
@@ -66,9 +66,8 @@ meta = Table(
     Column("value", Plain, nullable=False),
     _checksum(),
 )
-"""Single facts of the ledger itself: schema_version, forget_key, last_run, tz_version, ledger_id and
-generation (`ledger.mark`), sequence_floor (`ledger.restore`), and since when another run's lock
-holds a job up."""
+"""Single facts of the ledger itself: schema_version, forget_key, last_run, tz_version, ledger_id,
+mark and sequence_floor (`ledger.mark`), and since when another run's lock holds a job up."""
 
 meetings = Table(
     "meetings",
@@ -80,17 +79,22 @@ meetings = Table(
     Column("missing_times", Integer, nullable=False, server_default=text("0")),
     Column("missing_at", BigInteger),
     Column("missing_due", BigInteger),
+    Column("stood", Integer, nullable=False, server_default=text("0")),
     _checksum(),
-    Index("meetings_by_scope", "scope", "last_end"),
+    Index("meetings_by_scope", "scope", "last_end", "stood"),
+    Index("meetings_by_end", "last_end"),
 )
-"""A meeting belongs to one scope and keeps its UID; `last_end` is the latest end it ever had."""
+"""A meeting belongs to one scope and keeps its UID; `last_end` is the latest end it ever had, and
+`stood`, once its invitations are past, how many of them stood until then."""
 
 shared_facts = Table(
     "shared_facts",
     metadata,
     Column("digest", Plain, primary_key=True),
     Column("facts", Plain, nullable=False),
+    Column("meeting_id", Plain, nullable=False, server_default=text("''")),
     _checksum(),
+    Index("shared_facts_by_meeting", "meeting_id"),
 )
 """The facts that attendees of a meeting share, kept once."""
 
@@ -110,27 +114,49 @@ def _revision(prefix: str) -> list[Column[Any]]:
     ]
 
 
+def _invitation() -> list[Column[Any]]:
+    return [
+        Column("meeting_id", Plain, ForeignKey("meetings.id"), primary_key=True),
+        Column("address", Plain, primary_key=True),
+        *_revision("standing"),
+        *_revision("pending"),
+        Column("pending_message_id", Plain),
+        Column("attempts", Integer, nullable=False, server_default=text("0")),
+        Column("next_attempt", BigInteger, nullable=False, server_default=text("0")),
+        Column("latest_dtstamp", BigInteger, nullable=False, server_default=text("0")),
+        Column("first_message_id", Plain),
+        Column("missing_times", Integer, nullable=False, server_default=text("0")),
+        Column("missing_at", BigInteger),
+        Column("missing_due", BigInteger),
+        Column("sent_at", BigInteger),
+        Column("copies", Integer, nullable=False, server_default=text("0")),
+        _checksum(),
+    ]
+
+
 invitations = Table(
-    "invitations",
-    metadata,
-    Column("meeting_id", Plain, ForeignKey("meetings.id"), primary_key=True),
-    Column("address", Plain, primary_key=True),
-    *_revision("standing"),
-    *_revision("pending"),
-    Column("pending_message_id", Plain),
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("next_attempt", BigInteger, nullable=False, server_default=text("0")),
-    Column("latest_dtstamp", BigInteger, nullable=False, server_default=text("0")),
-    Column("first_message_id", Plain),
-    Column("missing_times", Integer, nullable=False, server_default=text("0")),
-    Column("missing_at", BigInteger),
-    Column("missing_due", BigInteger),
-    Column("sent_at", BigInteger),
-    Column("copies", Integer, nullable=False, server_default=text("0")),
-    _checksum(),
-    Index("invitations_by_address", "address"),
+    "invitations", metadata, *_invitation(), Index("invitations_by_address", "address")
 )
-"""What each attendee has (`standing_*`) and what is on its way (`pending_*`), see `planning.state`."""
+"""What each attendee has (`standing_*`) and what is on its way (`pending_*`), see `planning.state`.
+
+Here are the live ones, so that a wake-up costs what they cost and not what the years do."""
+
+past_invitations = Table(
+    "past_invitations", metadata, *_invitation(), Index("past_invitations_by_address", "address")
+)
+"""Those of meetings that were over when a run ended; all rows of a meeting are here, or there."""
+
+NOT_AT_REST = text("(pending_kind IS NOT NULL OR standing_state = 'unknown')")
+"""What is on its way, or was sent without an answer; the words of the index, which a statement must
+repeat for SQLite to see that it fits."""
+
+Index(
+    "invitations_not_at_rest",
+    invitations.c.meeting_id,
+    invitations.c.address,
+    sqlite_where=NOT_AT_REST,
+    postgresql_where=NOT_AT_REST,
+)
 
 runs = Table(
     "runs",
@@ -149,6 +175,8 @@ runs = Table(
     Column("exit_code", Integer),
     Column("counts", Plain),
     _checksum(),
+    Index("runs_by_scope", "scope", "started"),
+    Index("runs_by_start", "started"),
 )
 
 messages = Table(
@@ -199,6 +227,7 @@ reminders = Table(
     Column("state", Plain, nullable=False),
     Column("at", BigInteger, nullable=False),
     _checksum(),
+    Index("reminders_by_start", "start"),
 )
 """Reminders that were, or may have been, sent; `lead` in seconds."""
 

@@ -6,17 +6,34 @@ when it returns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, bindparam, case, func, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql import Delete, Insert, Update
 
 from invites.ledger.engine import Ledger
-from invites.ledger.schema import invitations, meetings, refuse_unkept, shared_facts
+from invites.ledger.read import chunks
+from invites.ledger.schema import (
+    invitations,
+    meetings,
+    past_invitations,
+    refuse_unkept,
+    shared_facts,
+)
 from invites.model import Kind
 from invites.planning.actions import Action, Drop, Mark, Plan
 from invites.planning.facts import attendee_json, changes_json
@@ -57,6 +74,7 @@ def record_plan(ledger: Ledger, plan: Plan) -> None:
         _drop(connection, plan.dropped)
         if plan.actions:
             _add_meetings(connection, plan)
+            _bring_back(connection, {action.facts.id for action in plan.actions})
             _add_shared_facts(connection, plan.actions)
             _add_pending(ledger, connection, plan.actions)
         _mark(connection, plan.marks)
@@ -77,18 +95,38 @@ def _add_meetings(connection: Connection, plan: Plan) -> None:
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=["id"],
-            set_={"last_end": latest(meetings.c.last_end, insert.excluded.last_end)},
+            set_={
+                "last_end": latest(meetings.c.last_end, insert.excluded.last_end),
+                "stood": 0,
+            },
         ),
         list(rows.values()),
     )
 
 
+def _bring_back(connection: Connection, meeting_ids: Collection[str]) -> None:
+    """Let the invitations of meetings that were over, and are not any more, be live again."""
+    for chunk in chunks(meeting_ids):
+        these = past_invitations.c.meeting_id.in_(chunk)
+        move(connection, past_invitations, invitations, these)
+
+
+def move(connection: Connection, old: Table, new: Table, these: ColumnElement[bool]) -> None:
+    """Move rows of invitations from one table to the other."""
+    names = [column.name for column in old.c]
+    connection.execute(new.insert().from_select(names, select(old).where(these)))
+    connection.execute(delete(old).where(these))
+
+
 def _add_shared_facts(connection: Connection, actions: Sequence[Action]) -> None:
     facts = {id(action.facts): action.facts for action in actions}
-    rows = {one.content_digest: one.as_json() for one in facts.values()}
+    rows = {one.content_digest: one for one in facts.values()}
     connection.execute(
         insert_into(connection, shared_facts).on_conflict_do_nothing(index_elements=["digest"]),
-        [{"digest": digest, "facts": text} for digest, text in rows.items()],
+        [
+            {"digest": digest, "facts": one.as_json(), "meeting_id": one.id}
+            for digest, one in rows.items()
+        ],
     )
 
 

@@ -17,7 +17,7 @@ from typing import Self
 from urllib.parse import quote
 
 from invites.model import Attendance, Attendee, Kind, Meeting, Method, Revision, Status
-from invites.templating.share import Part, Slot
+from invites.templating import Part, Slot
 
 PRODID = "-//The invites contributors//invites//EN"
 LOCATION_AT_MOST = 255
@@ -90,6 +90,7 @@ def _encoded(mailbox: str) -> str:
     return quote(one_line(mailbox), safe=_RAW_IN_MAILTO)
 
 
+@lru_cache(maxsize=4096)
 def utc_value(instant: datetime) -> str:
     """Return an aware instant in UTC as a DATE-TIME (RFC 5545 3.3.5, form 2)."""
     return instant.strftime("%Y%m%dT%H%M%SZ")
@@ -98,6 +99,14 @@ def utc_value(instant: datetime) -> str:
 def folded(line: str) -> bytes:
     """Return one content line, folded at 75 octets and never inside a character, with CRLF."""
     return _folded(line.encode()) + b"\r\n"
+
+
+def _folded_lines(lines: list[str]) -> bytes:
+    """Return content lines, of which most need no folding, and so are encoded together."""
+    text = "\r\n".join(lines).encode() + b"\r\n"
+    if max(map(len, text.split(b"\r\n"))) <= FOLD_AT:
+        return text
+    return b"".join(map(folded, lines))
 
 
 @lru_cache(maxsize=4096)
@@ -188,7 +197,7 @@ class EventSkeleton:
         """Fold and escape everything that all attendees share."""
         meeting, revision = facts.meeting, facts.revision
         self._with_link = revision.method is Method.REQUEST
-        self._before = b"".join(map(folded, _opening(facts)))
+        self._before = _folded_lines(_opening(facts))
         self._place = folded(f"LOCATION:{text_value(facts.place)}")
         self._notes = _folded_notes(facts.notes)
         closing = ["TRANSP:OPAQUE", "CLASS:PRIVATE"]
@@ -203,7 +212,7 @@ class EventSkeleton:
                 f"DESCRIPTION:{text_value(one_line(meeting.title))}",
                 "END:VALARM",
             ]
-        self._after = b"".join(map(folded, [*closing, "END:VEVENT", "END:VCALENDAR"]))
+        self._after = _folded_lines([*closing, "END:VEVENT", "END:VCALENDAR"])
 
     def with_notes(self, notes: Part) -> Self:
         """Return the same skeleton with other notes; what is folded already is shared."""
@@ -213,16 +222,16 @@ class EventSkeleton:
         return other
 
     def filled(
-        self, attendee: Attendee, link: str, values: Mapping[str, str], others: bytes = b""
+        self, attendee: Attendee, link: str, values: Mapping[Slot, str], others: bytes = b""
     ) -> bytes:
         """Return the calendar object's bytes, CRLF line ends, for this attendee.
 
         `link` is "" where the method takes something back.
-        `values` fill the slots of the notes, by their names; `others` are further ATTENDEE lines, folded.
+        `values` fill the slots of the notes; `others` are further ATTENDEE lines, folded.
         """
         notes = b"".join(
             [
-                _continuation(values[piece.name]) if isinstance(piece, Slot) else piece
+                _continuation(values[piece]) if isinstance(piece, Slot) else piece
                 for piece in self._notes
             ]
         )

@@ -250,12 +250,6 @@ class MessageCheck:
             )
         self.calendar(ics, mailbox=mailbox, where=message_id)
 
-    def skeleton(self, eml: bytes, ics: bytes, *, mailbox: str, where: str) -> None:
-        """Check what the messages of a meeting share: a message with empty bodies, and an event."""
-        self._form(eml, mailbox, answers=False, where=where)
-        if self._kind is not Kind.REMINDER:
-            self.calendar(ics, mailbox=mailbox, where=where)
-
     def _form(self, eml: bytes, mailbox: str, *, answers: bool, where: str) -> list[bytes]:
         """Check the header, the recipient, the parts and the texts; return all bodies in base64."""
         grammar = _header_grammar(self._kind, reply_to=self._reply_to, answers=answers)

@@ -7,13 +7,11 @@ once; an attendee costs a token, a few short strings, base64 and a join.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
-
-from markupsafe import escape
 
 from invites.identity import MessageIds, uid_for
 from invites.jitsi.links import Links
@@ -22,7 +20,7 @@ from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule, validity_for
 from invites.messages.calendar import EventFacts, EventSkeleton, attendee_line
 from invites.messages.mime import Body, Envelope, MessageSkeleton, in_blocks, subject_field
-from invites.messages.verify import check_letter, check_skeletons, check_subject
+from invites.messages.verify import check_letter, check_subject
 from invites.model import (
     Attendee,
     Change,
@@ -40,11 +38,11 @@ from invites.problems import Warned
 from invites.templating import (
     LetterFacts,
     LetterWriter,
-    Part,
     SharedLetter,
     Slot,
     Templates,
-    filled,
+    subject_of,
+    text_of,
 )
 from invites.text import counted
 
@@ -75,12 +73,12 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """What the attendees with equal keys share, as bytes with slots; `event` is None for none."""
+    """What the attendees who share a letter share, as bytes with slots; `event` is None for none."""
 
-    slots: tuple[Slot, ...]
+    letter: SharedLetter
     event: EventSkeleton | None
     kind: Kind
-    subject: bytes | Part
+    subject: bytes | None
     text: Body
     html: Body
 
@@ -93,25 +91,19 @@ class _Variant:
         # A subject without slots, as the shipped ones are, is folded and encoded once.
         has_slots = any(isinstance(piece, Slot) for piece in letter.subject)
         return cls(
-            slots=tuple(letter.slots),
+            letter=letter,
             event=event and event.with_notes(notes),
             kind=revision.kind,
-            subject=letter.subject
-            if has_slots
-            else subject_field("".join(map(str, letter.subject))),
+            subject=None if has_slots else subject_field(text_of(letter.subject, {})),
             text=Body(letter.text),
-            html=Body(letter.html, escape),
+            html=Body(letter.html),
         )
 
-    def values(self, attendee: Attendee, link: str) -> dict[str, str]:
-        """Return what fills the slots for one attendee, by their names."""
-        return {slot.name: slot.value(attendee, link) for slot in self.slots}
-
-    def subject_for(self, attendee: Attendee, link: str) -> bytes:
+    def subject_for(self, attendee: Attendee, values: Mapping[Slot, str]) -> bytes:
         """Return Subject as a finished header field; TemplateError where it has no text."""
-        if isinstance(self.subject, bytes):
+        if self.subject is not None:
             return self.subject
-        text = filled(self.subject, attendee, link)
+        text = subject_of(self.letter.subject, values)
         return subject_field(check_subject(text, self.kind, row=attendee.row))
 
 
@@ -140,7 +132,7 @@ class _MeetingRevision:
         """Yield the messages of a block of attendees; `links` and `variants` are theirs, in order."""
         # One thing for all, then the next: its code stays in the processor's cache (`mime.BLOCK`).
         values = [
-            variant.values(attendee, link)
+            variant.letter.values(attendee, link)
             for attendee, link, variant in zip(attendees, links, variants, strict=True)
         ]
         events = [
@@ -149,14 +141,12 @@ class _MeetingRevision:
             else variant.event.filled(person, link, raw, others(person))
             for person, link, variant, raw in zip(attendees, links, variants, values, strict=True)
         ]
-        for attendee, link, variant, raw, ics in zip(
-            attendees, links, variants, values, events, strict=True
-        ):
+        for attendee, variant, raw, ics in zip(attendees, variants, values, events, strict=True):
             first = references.get(attendee.address)
             message_id = self.ids.for_address(attendee.address)
             eml = self.message.filled(
                 attendee,
-                subject=variant.subject_for(attendee, link),
+                subject=variant.subject_for(attendee, raw),
                 message_id=message_id,
                 first_message_id=first,
                 text=variant.text.filled(raw),
@@ -250,8 +240,7 @@ class Composer:
         `changes` are what an update tells, `references` the first Message-ID by folded address,
         `earlier_until` when a link that was sent earlier stops admitting (seconds since 1970),
         `mailbox` the organizer's that invited, where it is another one now.
-        Raises TemplateError, and MessageFaultError for a skeleton that fails its check and for a
-        link that no mail program keeps whole.
+        Raises TemplateError, and MessageFaultError for a link that no mail program keeps whole.
         """
         revised = self._revised(
             meeting,
@@ -265,7 +254,7 @@ class Composer:
         )
         link_for = self._link_for(revised)
         others = self._others(meeting, revision)
-        variants: dict[Hashable, _Variant] = {}
+        variants: dict[int, _Variant] = {}
         for block in in_blocks(meeting.attendees if attendees is None else attendees):
             links = [link_for(attendee) for attendee in block]
             shared = self._variants(revised, block, links, variants)
@@ -276,16 +265,17 @@ class Composer:
         revised: _MeetingRevision,
         attendees: Sequence[Attendee],
         links: Sequence[str],
-        known: dict[Hashable, _Variant],
+        known: dict[int, _Variant],
     ) -> list[_Variant]:
         """Return each attendee's variant; those that are not `known` are made and put there."""
-        kind = revised.revision.kind
+        revision = revised.revision
         found = []
         for attendee, link in zip(attendees, links, strict=True):
-            key = self._writer.key(kind, attendee)
-            variant = known.get(key)
+            letter = self._writer.shared(revision.kind, revised.facts, attendee, link)
+            variant = known.get(id(letter))
             if variant is None:
-                variant = known[key] = self._variant(revised, attendee, link)
+                check_letter(letter, attendee, link, revision)
+                variant = known[id(letter)] = _Variant.of(letter, revised.event, revision)
             found.append(variant)
         return found
 
@@ -305,10 +295,6 @@ class Composer:
         organizer = replace(sender.organizer, email=mailbox)
         uid = uid or self.uid_for(meeting)
         room = room or self.room_for(meeting)
-        envelope = _envelope(organizer, meeting, revision, uid)
-        event = self._event(meeting, revision, uid, room, mailbox)
-        message = MessageSkeleton(envelope)
-        check_skeletons(message, event, envelope)
         return _MeetingRevision(
             meeting=meeting,
             revision=revision,
@@ -327,8 +313,8 @@ class Composer:
                 demo=sender.demo,
                 now=revision.dtstamp if revision.kind is Kind.REMINDER else None,
             ),
-            message=message,
-            event=event,
+            message=MessageSkeleton(_envelope(organizer, meeting, revision, uid)),
+            event=self._event(meeting, revision, uid, room, mailbox),
             ids=MessageIds(
                 uid=uid,
                 method=_identity_method(revision),
@@ -359,12 +345,6 @@ class Composer:
             )
 
         return lines_of_others
-
-    def _variant(self, revised: _MeetingRevision, attendee: Attendee, link: str) -> _Variant:
-        """Render and check what the attendees with this attendee's key share."""
-        letter = self._writer.shared(revised.revision.kind, revised.facts, attendee, link)
-        check_letter(letter, attendee, link, revised.revision)
-        return _Variant.of(letter, revised.event, revised.revision)
 
     def _event(
         self, meeting: Meeting, revision: Revision, uid: str, room: Room, mailbox: str

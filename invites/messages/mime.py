@@ -15,7 +15,7 @@ Every part is base64 and every byte ASCII, so that no server on the way has to r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
@@ -26,7 +26,7 @@ from pybase64 import b64decode, b64encode
 from invites.messages.calendar import cutter
 from invites.messages.headers import date_field, mailbox_field, unstructured
 from invites.model import Attendee, Kind, Revision
-from invites.templating.share import Part, Slot
+from invites.templating import Part, Slot
 
 LINE = 76
 """Characters of a base64 line at most (RFC 2045 6.8)."""
@@ -57,12 +57,11 @@ class Body:
     and so is encoded for each attendee.
     """
 
-    __slots__ = ("_escape", "_opening", "_pieces")
+    __slots__ = ("_opening", "_pieces")
 
-    def __init__(self, part: Part, escape: Callable[[str], str] = str) -> None:
-        """Encode the whole lines before the first slot; `escape` is for the slots' values."""
-        self._escape = escape
-        rest = [piece.name if isinstance(piece, Slot) else _mailed(piece) for piece in part]
+    def __init__(self, part: Part) -> None:
+        """Encode the whole lines before the first slot."""
+        rest = [piece if isinstance(piece, Slot) else _mailed(piece) for piece in part]
         self._opening = b""
         if rest and isinstance(rest[0], bytes):
             fixed = rest[0]
@@ -70,11 +69,10 @@ class Body:
             self._opening, rest[0] = encoded(fixed[:whole]), fixed[whole:]
         self._pieces = rest
 
-    def filled(self, values: Mapping[str, str]) -> bytes:
-        """Return the body in base64; `values` are by the slots' names, KeyError where one lacks."""
-        mailed = {name: _mailed(self._escape(value)) for name, value in values.items()}
+    def filled(self, values: Mapping[Slot, str]) -> bytes:
+        """Return the body in base64; KeyError for a slot without a value."""
         content = b"".join(
-            [mailed[piece] if isinstance(piece, str) else piece for piece in self._pieces]
+            [_mailed(values[piece]) if isinstance(piece, Slot) else piece for piece in self._pieces]
         )
         return self._opening + encoded(content)
 

@@ -315,7 +315,7 @@ def _letters(text: str) -> str:
 
 
 def _controls(text: str) -> list[str]:
-    return [char for char in text if unicodedata.category(char) == "Cc"]
+    return [char for char in sorted(set(text)) if unicodedata.category(char) == "Cc"]
 
 
 def _decoded(message: Message, name: str) -> str:

@@ -12,13 +12,12 @@ from markupsafe import escape
 
 from invites.errors import TemplateError
 from invites.messages.check import MessageCheck
-from invites.messages.mime import Envelope, MessageSkeleton, in_blocks, subject_field
-from invites.model import Attendee, Invitation, Kind, Method, Revision, Server
-from invites.templating import LINK, Part, SharedLetter, Slot, filled
+from invites.messages.mime import in_blocks
+from invites.model import Attendee, Invitation, Kind, Revision, Server
+from invites.templating import LINK, Part, SharedLetter, Slot, subject_of, text_of
 
 if TYPE_CHECKING:
     from invites.jitsi.tokens import SigningKey
-    from invites.messages.calendar import EventSkeleton
     from invites.messages.readback import Expectation
 
 SAMPLE_ONE_IN = 100
@@ -142,32 +141,6 @@ def _in_sample(uid: str) -> bool:
     return int.from_bytes(sha256(uid.encode()).digest()[:4]) % SAMPLE_ONE_IN == 0
 
 
-_PROBE = Attendee(
-    name="Probe", email="probe@example.com", mailbox="probe@example.com", address="probe"
-)
-
-
-def check_skeletons(
-    message: MessageSkeleton, event: EventSkeleton | None, envelope: Envelope
-) -> None:
-    """Check the bytes that a meeting's messages share, around values known to be harmless."""
-    revision = envelope.revision
-    link = "" if revision.method is Method.CANCEL else "https://meet.example.com/probe?jwt=probe"
-    ics = b"" if event is None else event.filled(_PROBE, link, {})
-    eml = message.filled(
-        _PROBE,
-        subject=subject_field("Probe"),
-        message_id="<probe@example.com>",
-        first_message_id=None,
-        text=b"",
-        html=b"",
-        calendar=ics,
-    )
-    check = MessageCheck(revision, reply_to=envelope.reply_to is not None)
-    check.skeleton(eml, ics, mailbox=_PROBE.mailbox, where=f"the skeleton of {revision.kind.value}")
-
-
-_CONTROLS = [chr(code) for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n"]
 _HREF = re.compile(r'(?:<a\s(?:.*\s)?|[^<]*\s)href="', re.IGNORECASE | re.DOTALL)
 """A tag up to its `href`: an anchor's, or any that a slot before the link's may have begun."""
 
@@ -179,23 +152,16 @@ def check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: 
     in common; a letter that computes with the link, and so is one attendee's, is judged filled.
     Raises TemplateError, which names the kind of letter.
     """
-    check_subject(filled(letter.subject, attendee, link), revision.kind, row=attendee.row)
+    values = letter.values(attendee, link)
+    check_subject(subject_of(letter.subject, values), revision.kind, row=attendee.row)
     kind = revision.kind.value
-    for name, part in (("text", letter.text), ("HTML", letter.html)):
-        if any(
-            control in piece for piece in part if isinstance(piece, str) for control in _CONTROLS
-        ):
-            raise TemplateError(
-                f"the {name} template of {kind}: found a control character, expected text whose "
-                "lines end in line feeds"
-            )
     if not link:
         return
-    if any(slot.name == LINK for slot in letter.slots):
+    if any(isinstance(piece, Slot) and piece.name == LINK for piece in letter.text + letter.html):
         on_its_line, in_an_anchor = _on_its_line(letter.text), _in_an_anchor(letter.html)
     else:
-        on_its_line = link in filled(letter.text, attendee, link).split("\n")
-        in_an_anchor = f'href="{escape(link)}"' in _escaped(letter.html, attendee, link)
+        on_its_line = link in text_of(letter.text, values).split("\n")
+        in_an_anchor = f'href="{escape(link)}"' in text_of(letter.html, values)
     if not on_its_line:
         raise TemplateError(
             f"the text template of {kind}: expected {{{{ link }}}} alone on a line of its own, "
@@ -216,13 +182,6 @@ def check_subject(subject: str, kind: Kind, *, row: int) -> str:
             f"the subject template of {kind.value}: found no text{whose}, expected a line of it"
         )
     return subject
-
-
-def _escaped(html: Part, attendee: Attendee, link: str) -> str:
-    return "".join(
-        str(escape(piece.value(attendee, link))) if isinstance(piece, Slot) else piece
-        for piece in html
-    )
 
 
 def _on_its_line(text: Part) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from invites.errors import OutputRefusedError
 from invites.output import manifest
-from invites.output.names import is_file_name, is_name
+from invites.output.forms import FORMS, INDEX, is_file_name, is_name
 from invites.problems import escaped
 
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
@@ -19,7 +19,7 @@ IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 _OURS = 0o700
 
-BUILT = frozenset({manifest.NAME, "index.html", "invitations.mbox", "invitations.tar"})
+BUILT = frozenset({manifest.NAME, INDEX} | {form.TOP_FILE for form in FORMS.values()} - {""})
 """The files that a build has at its top."""
 
 

@@ -1,19 +1,59 @@
-"""The forms that a build's messages take: a tree of files, one mbox, one tar."""
+"""The forms that a build's messages take (a tree of files, one mbox, one tar), and their names.
+
+`FORMS` is the one declaration of what `--as` can name: the help, the checks, and what an earlier
+build may hold follow from it.
+"""
 
 from __future__ import annotations
 
 import os
-import tarfile
-from collections.abc import Callable
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from hashlib import sha256
 from io import BytesIO
-from typing import BinaryIO, Final, NamedTuple, Protocol
+from typing import BinaryIO, ClassVar, Final, NamedTuple
 
 from invites.model import Invitation
-from invites.output.names import name_for
-from invites.output.staging import FILE_MODE, FOLDER_MODE
+from invites.text import slug
+
+INDEX: Final = "index.html"
+"""The page of a build that people open."""
+
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
 
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+
+
+SLUG_AT_MOST: Final = 40
+"""Characters of a name that are there for people."""
+
+
+def name_for(text: str) -> str:
+    """Return a name for `text`: its slug and 16 hex digits of its SHA-256.
+
+    Lower-case ASCII letters, digits and hyphens, so that it is valid on every file system and
+    differs from every other one where upper and lower case are the same; never a device's name.
+    """
+    code = sha256(text.encode()).hexdigest()[:16]
+    return f"{slug(text, SLUG_AT_MOST, otherwise='x')}-{code}"
+
+
+_FORM: Final = rf"[a-z0-9][a-z0-9-]{{0,{SLUG_AT_MOST}}}-[0-9a-f]{{16}}"
+_NAME = re.compile(_FORM)
+_FILE_NAME = re.compile(rf"{_FORM}\.(?:eml|ics|html)")
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` is of the form that `name_for` makes."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_file_name(text: str) -> bool:
+    """Whether `text` is of the form that an attendee's message, calendar file or page has."""
+    return _FILE_NAME.fullmatch(text) is not None
 
 
 class Place(NamedTuple):
@@ -22,16 +62,6 @@ class Place(NamedTuple):
     eml: str
     ics: str
     html: str = ""
-
-
-class Form(Protocol):
-    """Takes invitations, those of a meeting one after the other, and tells where each stands."""
-
-    def add(self, invitation: Invitation) -> Place:
-        """Write one; return where its files stand."""
-
-    def close(self) -> None:
-        """Finish what is open."""
 
 
 def write_file(folder: int, name: str, *contents: bytes) -> None:
@@ -55,13 +85,58 @@ def _write_all(file: int, content: bytes) -> None:
         written += os.write(file, memoryview(content)[written:])
 
 
-class Files:
+class Form(ABC):
+    """Takes invitations, those of a meeting one after the other, and tells where each stands.
+
+    `TOP_FILE` is the one file that holds all messages, "" where each has its own; `PAGES` tells
+    whether a mail's HTML can stand beside it.
+    """
+
+    TOP_FILE: ClassVar[str] = ""
+    PAGES: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        folder: int,
+        *,
+        sender: str,
+        now: datetime,
+        page_of: Callable[[Invitation], bytes] | None = None,
+    ) -> None:
+        """Begin in the output folder, an open descriptor.
+
+        `sender` and `now` (UTC) are the messages' own; `page_of` returns a mail's HTML, None where
+        nobody asked for pages.
+        """
+        self._top = folder
+        self._sender = sender
+        self._now = now
+        self._page_of = page_of
+        self._begin()
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Open what is written to from the first message on."""
+
+    @abstractmethod
+    def add(self, invitation: Invitation) -> Place:
+        """Write one; return where its files stand."""
+
+    @abstractmethod
+    def in_browser(self, meeting_id: str, address: str) -> Place:
+        """Return what a browser can open of an attendee's files; "" for none."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what is open."""
+
+
+class Files(Form):
     """`<meeting>/<attendee>.eml`, `.ics` and, to look at, `.html`, in a folder of its meeting."""
 
-    def __init__(self, folder: int, page_of: Callable[[Invitation], bytes] | None = None) -> None:
-        """`folder` is the output folder's open descriptor; `page_of` returns a mail's HTML."""
-        self._top = folder
-        self._page_of = page_of
+    PAGES = True
+
+    def _begin(self) -> None:
         self._meeting_id: str | None = None
         self._folder = -1
         self._name = ""
@@ -73,11 +148,17 @@ class Files:
         name = name_for(invitation.attendee.address)
         write_file(self._folder, f"{name}.eml", invitation.eml)
         write_file(self._folder, f"{name}.ics", invitation.ics)
-        path = f"{self._name}/{name}"
-        if self._page_of is None:
-            return Place(f"{path}.eml", f"{path}.ics")
-        write_file(self._folder, f"{name}.html", self._page_of(invitation))
-        return Place(f"{path}.eml", f"{path}.ics", f"{path}.html")
+        if self._page_of is not None:
+            write_file(self._folder, f"{name}.html", self._page_of(invitation))
+        return self._place(f"{self._name}/{name}")
+
+    def in_browser(self, meeting_id: str, address: str) -> Place:
+        """Return all that was written."""
+        return self._place(f"{name_for(meeting_id)}/{name_for(address)}")
+
+    def _place(self, path: str) -> Place:
+        page = "" if self._page_of is None else f"{path}.html"
+        return Place(f"{path}.eml", f"{path}.ics", page)
 
     def _enter(self, meeting_id: str) -> None:
         self.close()
@@ -94,41 +175,46 @@ class Files:
             self._folder = -1
 
 
-class Mbox:
+class Mbox(Form):
     """`invitations.mbox` (RFC 4155): each message after a From line, with LF line ends.
 
     No line of a message can start with "From ": headers have a colon and bodies are base64.
     """
 
-    NAME: Final = "invitations.mbox"
+    TOP_FILE = "invitations.mbox"
 
-    def __init__(self, folder: int, *, sender: str, now: datetime) -> None:
-        """`sender` and `now` (UTC) stand in the From lines."""
-        self._file = os.open(self.NAME, _NEW_FILE, FILE_MODE, dir_fd=folder)
-        self._from = f"From {sender} {now.strftime('%a %b %d %H:%M:%S %Y')}\n".encode("ascii")
+    def _begin(self) -> None:
+        self._file = os.open(self.TOP_FILE, _NEW_FILE, FILE_MODE, dir_fd=self._top)
+        at = self._now.strftime("%a %b %d %H:%M:%S %Y")
+        self._from = f"From {self._sender} {at}\n".encode("ascii")
 
     def add(self, invitation: Invitation) -> Place:
         """Append one message; the mbox holds no separate calendar files."""
         _write_all(self._file, self._from + invitation.eml.replace(b"\r\n", b"\n") + b"\n")
-        return Place(self.NAME, "")
+        return Place(self.TOP_FILE, "")
+
+    def in_browser(self, meeting_id: str, address: str) -> Place:  # noqa: ARG002 - all in one
+        """Return the file of all messages."""
+        return Place(self.TOP_FILE, "")
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
 
 
-class Tar:
+class Tar(Form):
     """`invitations.tar` (POSIX pax) with the tree of files; the same messages, the same bytes."""
 
-    NAME: Final = "invitations.tar"
+    TOP_FILE = "invitations.tar"
 
-    def __init__(self, folder: int, *, now: datetime) -> None:
-        """`now` is every member's time."""
-        self._file = new_file(folder, self.NAME)
+    def _begin(self) -> None:
+        import tarfile  # noqa: PLC0415 - the help needs the names of forms alone
+
+        self._file = new_file(self._top, self.TOP_FILE)
         self._tar = tarfile.open(  # noqa: SIM115 - `close` closes it
             fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT
         )
-        self._seconds = int(now.timestamp())
+        self._seconds = int(self._now.timestamp())
         self._meeting_id: str | None = None
         self._name = ""
 
@@ -142,11 +228,15 @@ class Tar:
         self._member(f"{name}.ics", invitation.ics)
         return Place(f"{name}.eml", f"{name}.ics")
 
+    def in_browser(self, meeting_id: str, address: str) -> Place:  # noqa: ARG002
+        """Return nothing: a browser opens no member of a tar."""
+        return Place("", "")
+
     def _member(self, name: str, content: bytes | None) -> None:
-        member = tarfile.TarInfo(name)
+        member = self._tar.tarinfo(name)
         member.mtime = self._seconds
         member.mode = FOLDER_MODE if content is None else FILE_MODE
-        member.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
+        member.type = b"5" if content is None else b"0"  # POSIX ustar: a folder, a file
         member.size = len(content or b"")
         self._tar.addfile(member, BytesIO(content or b""))
 
@@ -158,18 +248,5 @@ class Tar:
             self._file.close()
 
 
-def form_named(
-    name: str,
-    folder: int,
-    *,
-    sender: str,
-    now: datetime,
-    page_of: Callable[[Invitation], bytes] | None = None,
-) -> Form:
-    """Return the form that `--as` names: files (with pages where `page_of` is given), mbox or tar."""
-    forms: dict[str, Callable[[], Form]] = {
-        "files": lambda: Files(folder, page_of),
-        "mbox": lambda: Mbox(folder, sender=sender, now=now),
-        "tar": lambda: Tar(folder, now=now),
-    }
-    return forms[name]()
+FORMS: Final[Mapping[str, type[Form]]] = {"files": Files, "mbox": Mbox, "tar": Tar}
+"""What `--as` can name, the default first."""

@@ -36,6 +36,8 @@ COLUMNS: Final = (
     "ics",
 )
 NAME: Final = "manifest.csv"
+MARK: Final = "ledger.mark"
+"""A batch's copy of the ledger's mark, by which an older ledger is known."""
 HEADER: Final = (",".join(COLUMNS) + "\r\n").encode("ascii")
 _SIGNS: Final = "=+-@\t\r＝＋－＠"  # noqa: RUF001 - the wide ones, too
 """What a cell begins with that a spreadsheet runs as a formula."""

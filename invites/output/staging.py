@@ -23,9 +23,7 @@ from invites.output.earlier import (
     refuse_foreign_beside,
     remove,
 )
-
-FOLDER_MODE = 0o700
-FILE_MODE = 0o600
+from invites.output.forms import FOLDER_MODE
 
 _THE_FOLDER_ITSELF = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 

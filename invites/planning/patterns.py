@@ -18,7 +18,7 @@ from invites.planning.facts import Known, MeetingDraft, MeetingFacts
 from invites.planning.state import Entry
 from invites.problems import escaped
 from invites.roster.columns import Column, Holder, compared
-from invites.times import zone
+from invites.times import local
 
 PATTERN = 3
 """So many of a kind are a pattern."""
@@ -317,8 +317,7 @@ def _example(send: Action) -> str:
 
 
 def _when(facts: MeetingFacts) -> str:
-    local = facts.start.astimezone(zone(facts.meeting.timezone))
-    return f"{local:%Y-%m-%d %H:%M} {facts.meeting.timezone}"
+    return local(facts.start, facts.meeting.timezone)
 
 
 def _changes(send: Send, field: str) -> bool:

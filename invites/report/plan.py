@@ -10,7 +10,7 @@ from invites.model import Change
 from invites.planning.actions import Action, Cause, Hold, Plan, Reason, Send, Withdraw
 from invites.planning.facts import Draft, MeetingFacts
 from invites.problems import escaped
-from invites.times import instant, iso_z, zone
+from invites.times import instant, iso_z, local, zone
 
 NOT_SHOWN: Final[Mapping[str, str]] = {
     "validity": "the time in which the link is admitted",
@@ -105,7 +105,7 @@ def change_words(change: Change, timezone: str) -> str:
 def who_and_what(draft: Draft) -> str:
     """Return a person and a meeting, with its time on the clock of its zone."""
     facts = draft.facts
-    when = f"{_local(facts.start, facts.meeting.timezone)} {facts.meeting.timezone}"
+    when = local(facts.start, facts.meeting.timezone, weekday=True)
     return f'{draft.attendee.email}, "{escaped(facts.meeting.title)}" {when}'
 
 
@@ -126,7 +126,7 @@ def _send_words(send: Send) -> str:
     if send.zone_rules:
         words.append("the rules of its time zone changed")
     if send.admits_until is not None:
-        words.append(f"the old token makes a moderator until {_utc(send.admits_until)}")
+        words.append(f"the old token makes a moderator until {_until(send.admits_until, send)}")
     if send.retry:
         words.append("tried before")
     return "; ".join(words)
@@ -140,7 +140,7 @@ def _withdraw_words(withdraw: Withdraw) -> str:
         (change,) = withdraw.changes
         words = [f"withdrawn by {change.old}, and invited anew by {change.new}"]
     else:
-        words.append(f"the old token admits until {_utc(withdraw.admits_until)}")
+        words.append(f"the old token admits until {_until(withdraw.admits_until, withdraw)}")
     if withdraw.retry:
         words.append("tried before")
     return "; ".join(words)
@@ -152,7 +152,7 @@ def _hold_words(hold: Hold) -> str:
         case Reason.MISSING:
             return f"{words} ({hold.count} of {hold.needed} runs)"
         case Reason.BACKOFF if hold.until is not None:
-            return f"{words}, next at {_utc(hold.until)}"
+            return f"{words}, next at {_until(hold.until, hold)}"
         case _:
             return words
 
@@ -211,6 +211,12 @@ def _value(value: datetime | str | bool | None) -> str:  # noqa: FBT001 - a fact
     if value is None or value == "":
         return "none"
     return f'"{escaped(str(value))}"'
+
+
+def _until(seconds: int, whose: Action | Hold) -> str:
+    """Return an instant on the clock of the meeting; odd seconds are told, for they count."""
+    timezone = whose.draft.facts.meeting.timezone
+    return local(instant(seconds), timezone, seconds=seconds % 60 != 0)
 
 
 def _local(moment: datetime, timezone: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from invites.problems import Problem, escaped
 from invites.text import counted
-from invites.times import iso_z, zone
+from invites.times import iso_z, local, zone
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -168,8 +168,8 @@ def _meeting(message: PastMessage) -> str:
     """Return a meeting's title, its start on its own clock, and its id, as far as they are kept."""
     if message.start is None:
         return message.meeting_id
-    local = message.start.astimezone(zone(message.timezone))
-    return f"{message.title}, {local:%Y-%m-%d %H:%M} {message.timezone} ({message.meeting_id})"
+    start = local(message.start, message.timezone)
+    return f"{message.title}, {start} ({message.meeting_id})"
 
 
 def _when(moment: datetime, timezone: str) -> str:

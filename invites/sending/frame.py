@@ -87,13 +87,14 @@ class Pass:
             if self.options.dry_run:
                 raise
             trouble = error
-        exit_code = exit_code_of(plan, journal.ended, trouble, left_out=self.left_out)
-        took = timedelta(seconds=self.effects.timer() - began)
         try:
+            exit_code = exit_code_of(plan, journal.ended, trouble, left_out=self.left_out)
+            took = timedelta(seconds=self.effects.timer() - began)
             self._finish(plan, journal, exit_code, took)
         except InvitesError as error:
-            # Why the delivery ended says more than that this could not be written down either.
-            raise trouble or error from None
+            # What ended the delivery says more than what follows from it, and what went out is told.
+            trouble = trouble or error
+            exit_code = trouble.exit_code
         return RunReport(
             run_id=journal.run_id,
             plan=plan,
@@ -154,9 +155,14 @@ class Pass:
         try:
             with self.delivery_for(journal.run_id or "redirected") as delivery:
                 messages = self._outgoing(actions, journal)
-                delivery.deliver(messages, journal, stop=self.effects.stop)
+                delivery.deliver(
+                    messages,
+                    journal,
+                    stop=lambda: self.effects.stop() or journal.trouble is not None,
+                )
         except InvitesError as error:
             trouble = error
+        trouble = journal.trouble or trouble
         try:
             if by_smtp:
                 journal.note_server(trouble, down)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from invites.delivery.base import Deferred, Failed, Outcome, Sent, Unknown
 from invites.delivery.base import Key as DeliveryKey
 from invites.due.backoff import NEVER, backoff, server_backoff
-from invites.errors import InvitesError, ServerDownError
+from invites.errors import InvitesError, RecordKeptError, ServerDownError
 from invites.ledger import Ledger
 from invites.ledger.note import Notes, Result, ServerDown, record_server
 from invites.ledger.write import Key, record_plan
@@ -28,6 +29,7 @@ class Tally:
     def __init__(self, actions: Sequence[Action], *, clock: Callable[[], datetime]) -> None:
         """`actions` are those whose messages are delivered."""
         self.ended: Counter[State] = Counter()
+        self.trouble: RecordKeptError | None = None
         self.composed = 0
         self._actions = {Key.of(action): action for action in actions}
         self._unsent: dict[Key, Result] = {}
@@ -47,6 +49,17 @@ class Tally:
 
     def note_server(self, trouble: InvitesError | None, before: ServerDown | None) -> None:
         """Hear how the delivery ended, and whether the mail server was down before."""
+
+    @contextmanager
+    def in_order(self) -> Iterator[None]:
+        """Keep as `trouble` that the ledger's mark could not be written; no message follows then.
+
+        The record is durable: raised from a note, what is in hand would count as in doubt.
+        """
+        try:
+            yield
+        except RecordKeptError as error:
+            self.trouble = self.trouble or error
 
     @property
     def unsent(self) -> tuple[Unsent, ...]:
@@ -108,9 +121,10 @@ class LedgerJournal(Tally):
         now = self._clock()
         results = [self._result(outcome, now) for outcome in outcomes]
         keys = [key for key in sending if isinstance(key, Key)]
-        self._notes.note(
-            results=results, sending={key: self._message_ids[key] for key in keys}, now=now
-        )
+        with self.in_order():
+            self._notes.note(
+                results=results, sending={key: self._message_ids[key] for key in keys}, now=now
+            )
         self._count(results)
         self._on_their_way.difference_update(result.key for result in results)
         self._on_their_way.update(keys)

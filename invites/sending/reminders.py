@@ -133,7 +133,8 @@ class _ReminderJournal(Tally):
         notes = [self._note(key, State.SENDING) for key in sending]
         notes += [self._note(one.key, state_of(one), one.answer) for one in outcomes]
         if notes:
-            note_reminders(self._ledger, self.run_id, notes, now=self._clock())
+            with self.in_order():
+                note_reminders(self._ledger, self.run_id, notes, now=self._clock())
         super().note(outcomes=outcomes, sending=sending)
 
     def _note(self, key: DeliveryKey, state: State, answer: str = "") -> ReminderNote:

@@ -24,13 +24,13 @@ from invites.templating.context import (
     part_files,
 )
 from invites.templating.letters import LetterWriter
-from invites.templating.share import Trees, Uses, imported_names
+from invites.templating.outline import bound_names, constant_names
 from invites.templating.sources import Sources, TemplateFile
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from invites.templating.load import Templates
+    from invites.templating.load import Templates, Trees
 
 TRIAL_LINK = "https://meet.example.com/trial?jwt=header.payload.signature"
 
@@ -45,6 +45,7 @@ class _AnyColumn(dict[str, str]):
         return True
 
 
+_REFERRING = (nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)
 _START = datetime(2031, 12, 2, 8, tzinfo=UTC)
 _END = _START + timedelta(hours=1)
 
@@ -131,9 +132,7 @@ def check_names(sources: Sources, environment: Environment, trees: Trees) -> Non
     used: set[str] = set()
     for kind in Kind:
         for part, entry in part_files(kind).items():
-            uses = Uses(trees)
-            uses.add(entry)
-            closure = uses.files
+            closure = files_of(entry, trees)
             used.update(closure)
             own = frozenset[str]().union(*(bound_names(trees[name]) for name in closure))
             known = names_for(kind, part) | own
@@ -141,6 +140,16 @@ def check_names(sources: Sources, environment: Environment, trees: Trees) -> Non
                 for unknown in unknown_names(trees[name], environment, known, own):
                     raise _error(sources.files[name], unknown, kind, part)
     _check_user_files(sources, used)
+
+
+def files_of(entry: str, trees: Trees) -> list[str]:
+    """Return the names of a template and of all that it refers to."""
+    files = [entry]
+    for name in files:
+        for node in trees[name].find_all(_REFERRING):
+            named = constant_names(node.template) or []  # type: ignore[attr-defined]
+            files += [each for each in named if each in trees and each not in files]
+    return files
 
 
 def _error(file: TemplateFile, unknown: UnknownName, kind: Kind, part: PartName) -> TemplateError:
@@ -195,15 +204,6 @@ def unknown_names(
     for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
         if (found := _attribute(node)) and found[0] not in bound:
             yield from _unknown_attribute(node.lineno, *found)
-
-
-def bound_names(tree: nodes.Template) -> frozenset[str]:
-    """Return the names that a template gives a meaning itself, anywhere in it."""
-    names = {name.name for name in tree.find_all(nodes.Name) if name.ctx in {"store", "param"}}
-    names |= {macro.name for macro in tree.find_all(nodes.Macro)}
-    for node in tree.find_all((nodes.Import, nodes.FromImport)):
-        names |= imported_names(node)  # type: ignore[arg-type]
-    return frozenset(names)
 
 
 def _attribute(node: nodes.Expr) -> tuple[str, str] | None:

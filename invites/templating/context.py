@@ -41,9 +41,9 @@ SUMMARY_AT_MOST = 600
 CHANGE_AT_MOST = 300
 """Characters of an old or new value that a letter shows; a description may have 20,000."""
 
-LINK = "link"
+ATTENDEE, COLUMNS, LINK = "attendee", "columns", "link"
 TEXT_FIELDS = frozenset({"name", "email", "avatar", "user_id", "group"})
-"""The attendee's fields that are plain text, and so can be slots."""
+"""The attendee's fields that are plain text of one line."""
 
 MARKERS = "\x01\x02"
 """Control characters that mark slots while a letter is rendered; no value of a letter has them."""
@@ -215,6 +215,9 @@ NAMES = frozenset(
 )
 """Everything that a template may name, besides what it sets itself and Jinja2's own."""
 
+FEW = frozenset({"organizer", "server", "demo", "kind", "language", "direction"})
+"""The names of which a run has few values."""
+
 LINK_NAMES = frozenset({"link", "opens", "closes"})
 """What only kinds with a link have."""
 
@@ -224,9 +227,9 @@ def attributes(view: type) -> frozenset[str]:
     return frozenset(field.name for field in fields(view))
 
 
-def attendee_view(attendee: Attendee, replaced: Mapping[str, str]) -> AttendeeView:
-    """Return `attendee` for templates, with `replaced` in place of some of its text."""
-    texts = {name: replaced.get(name) or one_line(getattr(attendee, name)) for name in TEXT_FIELDS}
+def attendee_view(attendee: Attendee) -> AttendeeView:
+    """Return `attendee` for templates."""
+    texts = {name: one_line(getattr(attendee, name)) for name in TEXT_FIELDS}
     return AttendeeView(
         **texts,
         moderator=attendee.moderator,

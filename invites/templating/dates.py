@@ -73,6 +73,7 @@ class Span:
         return self.text
 
 
+@lru_cache(maxsize=4096)
 def local_time(
     at: datetime, zone: ZoneInfo, language: str, *, beside: date | None = None
 ) -> LocalTime:
@@ -92,6 +93,7 @@ def local_time(
     )
 
 
+@lru_cache(maxsize=4096)
 def span(start: datetime, end: datetime, zone: ZoneInfo, language: str) -> Span:
     """Return the time from `start` to `end`, both aware, as text in `zone`."""
     day = start.astimezone(zone).date()

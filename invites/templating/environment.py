@@ -6,12 +6,13 @@ import traceback
 from contextlib import contextmanager
 from functools import lru_cache
 from textwrap import TextWrapper
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import jinja2
 import jinja2.sandbox
 import jinja2.utils
 from jinja2 import nodes
+from jinja2.compiler import CodeGenerator, Frame
 from markupsafe import escape
 
 from invites.errors import TemplateError
@@ -38,6 +39,10 @@ _WRAPPER = TextWrapper(
 AS_HTML = " in HTML"
 """Ends the name under which an HTML template knows a text template that it includes."""
 
+CAPTURED = " captured"
+"""Ends the name under which a template is known where its text is not put out as it is."""
+
+_PLAIN = {name: attributes(view) for name, view in VIEWS.items()}
 _SHOWN = {view: attributes(view) for view in (*VIEWS.values(), ChangeView)}
 
 
@@ -68,6 +73,17 @@ class UnknownValue(jinja2.StrictUndefined):
         super().__init__(hint, obj, name, exc)
 
 
+class _PlainAttributes(CodeGenerator):
+    """Reads what the views show without asking the environment: such names mean nothing else."""
+
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - Jinja2's
+        if isinstance(node.node, nodes.Name) and node.attr in _PLAIN.get(node.node.name, ()):
+            self.visit(node.node, frame)
+            self.write(f".{node.attr}")
+        else:
+            super().visit_Getattr(node, frame)
+
+
 class LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, with short ways to what the views show and to files that are compiled.
 
@@ -84,11 +100,54 @@ class LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
 
     def join_path(self, template: str, parent: str) -> str:
         """Return the name under which the template `parent` knows `template`."""
-        return template + AS_HTML if _is_escaped(parent) and not is_html(template) else template
+        captured = template.endswith(CAPTURED) or parent.endswith(CAPTURED)
+        template = template.removesuffix(CAPTURED)
+        if is_escaped(parent) and not is_html(template):
+            template += AS_HTML
+        return template + CAPTURED if captured else template
+
+    def with_loader(self, loader: jinja2.BaseLoader) -> Self:
+        """Return the same environment with other templates."""
+        return self._like(loader=loader)
+
+    def tree(self, name: str) -> nodes.Template:
+        """Return a template's syntax tree; raises TemplateNotFound."""
+        assert self.loader is not None  # noqa: S101 - it was made with one
+        source, path, _ = self.loader.get_source(self, name)
+        return self._parse(source, name, path)
+
+    def with_plain_attributes(self) -> Self:
+        """Return the same environment for templates in which the facts' names mean the facts."""
+        other = self._like()
+        other.code_generator_class = _PlainAttributes
+        return other
+
+    def _like(self, **options: Any) -> Self:
+        other = self.overlay(**options)
+        other._compiled = {}  # noqa: SLF001 - it is one of us
+        return other
+
+    def template_of(self, tree: nodes.Template, name: str) -> jinja2.Template:
+        """Return the template that a syntax tree stands for."""
+        tree.set_environment(self)
+        code = self.compile(tree, name, f"<{name}>")
+        return self.template_class.from_code(self, code, self.globals)
+
+    def rendered(self, template: jinja2.Template, context: Mapping[str, object]) -> str:
+        """Return what `template.render` does, without the two copies that it makes of `context`."""
+        shared = template.new_context(cast("dict[str, Any]", context), shared=True)
+        try:
+            return self.run(template, shared)
+        except Exception:  # noqa: BLE001 - a template can raise anything
+            self.handle_exception()
+
+    def run(self, template: jinja2.Template, context: jinja2.runtime.Context) -> str:
+        """Return what a template puts out."""
+        return self.joined(cast("Generator[str, None, None]", template.root_render_func(context)))
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
-        if name is not None and name.endswith(AS_HTML):
+        if name is not None and name.removesuffix(CAPTURED).endswith(AS_HTML):
             for text in tree.find_all(nodes.TemplateData):
                 text.data = str(escape(text.data))
         return tree
@@ -133,7 +192,7 @@ class _PlainNames(jinja2.BaseLoader):
     def get_source(
         self, environment: jinja2.Environment, template: str
     ) -> tuple[str, str | None, Callable[[], bool] | None]:
-        return self._loader.get_source(environment, template.removesuffix(AS_HTML))
+        return self._loader.get_source(environment, _file_name(template))
 
 
 def letter_environment(
@@ -143,7 +202,7 @@ def letter_environment(
     environment = kind(
         loader,
         undefined=UnknownValue,
-        autoescape=_is_escaped,
+        autoescape=is_escaped,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -166,8 +225,14 @@ def wrapped(text: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _is_escaped(name: str | None) -> bool:
-    return name is not None and (is_html(name) or name.endswith(AS_HTML))
+def is_escaped(name: str | None) -> bool:
+    """Tell whether a template of this name makes HTML."""
+    name = (name or "").removesuffix(CAPTURED)
+    return is_html(name) or name.endswith(AS_HTML)
+
+
+def _file_name(name: str) -> str:
+    return name.removesuffix(CAPTURED).removesuffix(AS_HTML)
 
 
 @contextmanager
@@ -230,5 +295,5 @@ def _line(source: str, number: int) -> str:
 
 
 def _place(files: Mapping[str, TemplateFile], name: str, line: int) -> str:
-    file = files.get(name.removesuffix(AS_HTML))
+    file = files.get(_file_name(name))
     return f"{file.path if file else name}: line {line}"

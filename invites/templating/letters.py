@@ -1,16 +1,16 @@
-"""Renders letters: one for all attendees of a meeting who share it, or one for one attendee."""
+"""Renders letters: one for all who share it, or one for one attendee."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from invites.errors import TemplateError
 from invites.templating.context import (
     KINDS_WITH_LINK,
-    LINK,
     LINK_NAMES,
-    MARKERS,
     Columns,
     LetterFacts,
     attendee_view,
@@ -20,7 +20,8 @@ from invites.templating.context import (
     plain,
     zone_context,
 )
-from invites.templating.share import COLUMN, Part, SharedLetter, markers, split
+from invites.templating.outline import Slot
+from invites.templating.share import CONTROL, Evaluation, Part, own_text, split
 
 if TYPE_CHECKING:
     from invites.model import Attendee, Kind
@@ -42,6 +43,42 @@ class Letter:
     notes: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedLetter:
+    """What several letters of a meeting have in common, with slots for each attendee's own.
+
+    The lines of a subject with slots are joined when they are filled in (`subject_of`).
+    Where a template computes with the link, the texts hold a live one.
+    """
+
+    subject: Part = field(repr=False)
+    text: Part = field(repr=False)
+    html: Part = field(repr=False)
+    notes: Part = field(repr=False)
+    values: Callable[[Attendee, str], Mapping[Slot, str]] = field(repr=False, compare=False)
+    """From an attendee and the link to the values of all slots; raises TemplateError."""
+
+    def letter(self, attendee: Attendee, link: str) -> Letter:
+        """Return the letter of one attendee."""
+        values = self.values(attendee, link)
+        return Letter(
+            subject=subject_of(self.subject, values),
+            text=text_of(self.text, values),
+            html=text_of(self.html, values),
+            notes=text_of(self.notes, values),
+        )
+
+
+def text_of(part: Part, values: Mapping[Slot, str]) -> str:
+    """Return `part` with all slots filled in; KeyError for one without a value."""
+    return "".join([values[piece] if isinstance(piece, Slot) else piece for piece in part])
+
+
+def subject_of(part: Part, values: Mapping[Slot, str]) -> str:
+    """Return a subject with all slots filled in, as one line."""
+    return joined(text_of(part, values))
+
+
 class LetterWriter:
     """Writes the letters of one run, meeting by meeting; remembers only the latest facts."""
 
@@ -51,57 +88,78 @@ class LetterWriter:
         self._reason_shown = reason_shown
         self._facts: LetterFacts | None = None
         self._contexts: dict[tuple[Kind, str], dict[str, object]] = {}
-
-    def key(self, kind: Kind, attendee: Attendee) -> Hashable:
-        """Return what the letter depends on apart from its slots.
-
-        Attendees of one meeting with equal facts and equal keys share one rendering.
-        """
-        return self._templates.sharing(kind).key(attendee)
+        self._letters: dict[tuple[Kind, Hashable], SharedLetter] = {}
 
     def shared(
         self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str = ""
     ) -> SharedLetter:
-        """Render once for all attendees whose key equals that of `attendee`.
+        """Return the letter that `attendee` shares: the same object for all who do.
 
-        `link` is the attendee's; it is used only where a template computes with it.
-        Raises TemplateError with file and line.
+        `link` is the attendee's.  Raises TemplateError with file and line.
         """
-        slots = self._templates.sharing(kind).slots
-        letter = self._rendered(kind, facts, attendee, link, markers(slots))
+        self._remember(facts)
+        sharing = self._templates.sharing(kind)
+        key = (kind, sharing.key(attendee))
+        letter = self._letters.get(key)
+        if letter is not None:
+            return letter
+        if not sharing.alone:
+            # What fails here is told by Jinja2's own rendering, below.
+            with suppress(Exception):
+                parts = sharing.parts(self._context(kind, facts, attendee, link))
+                letter = self._letters[key] = self._with_slots(kind, facts, parts)
+                return letter
+        return self._alone(kind, facts, attendee, link)
+
+    def _with_slots(
+        self, kind: Kind, facts: LetterFacts, parts: Mapping[PartName, Part]
+    ) -> SharedLetter:
+        slots = {piece for part in parts.values() for piece in part if isinstance(piece, Slot)}
+        own = [(slot, value) for slot in slots if (value := own_text(slot)) is not None]
+        computed = slots - {slot for slot, _ in own}
+        if not computed:
+            return _letter(parts, lambda person, link: {s: value(person, link) for s, value in own})
+        evaluation = self._templates.sharing(kind).evaluation(computed)
+
+        def values(attendee: Attendee, link: str) -> dict[Slot, str]:
+            theirs = {slot: value(attendee, link) for slot, value in own}
+            return theirs | self._computed(evaluation, kind, facts, attendee, link)
+
+        return _letter(parts, values)
+
+    def _computed(
+        self, evaluation: Evaluation, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str
+    ) -> dict[Slot, str]:
+        """Return the values that templates make of an attendee's facts."""
+        self._remember(facts)
+        try:
+            texts = evaluation.texts(self._context(kind, facts, attendee, link))
+        except Exception:
+            self.letter(kind, facts, attendee, link)  # says where and why
+            raise
+        for text in texts:
+            if CONTROL.search(text):
+                raise TemplateError(
+                    f"a template of {kind.value}: found a control character, expected text whose "
+                    "lines end in line feeds"
+                )
+        return dict(zip(evaluation.slots, texts, strict=True))
+
+    def _alone(self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str) -> SharedLetter:
+        letter = self.letter(kind, facts, attendee, link)
         files = part_files(kind)
-
-        def part(name: PartName, text: str) -> Part:
-            return split(text, slots, files.get(name, ""))
-
-        return SharedLetter(
-            subject=part("subject", letter.subject),
-            text=part("text", letter.text),
-            html=part("html", letter.html),
-            notes=part("notes", letter.notes),
+        return _letter(
+            {part: split(getattr(letter, part), (), name) for part, name in files.items()},
+            lambda _attendee, _link: {},
         )
 
     def letter(self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str = "") -> Letter:
-        """Render for one attendee, all values in place: what a shared letter must equal.
+        """Render for one attendee as Jinja2 does it: what a shared letter must equal.
 
         Raises TemplateError with file and line.
         """
-        return self._rendered(kind, facts, attendee, link, {})
-
-    def _rendered(
-        self,
-        kind: Kind,
-        facts: LetterFacts,
-        attendee: Attendee,
-        link: str,
-        marked: Mapping[str, str],
-    ) -> Letter:
-        context = self._context(kind, facts, attendee) | {
-            "attendee": attendee_view(attendee, marked),
-            "columns": Columns(_columns(attendee, marked)),
-        }
-        if kind in KINDS_WITH_LINK:
-            context["link"] = marked.get(LINK, link)
+        self._remember(facts)
+        context = self._context(kind, facts, attendee, link)
 
         def part(name: PartName) -> str:
             return self._templates.render(kind, name, context, reason_shown=self._reason_shown)
@@ -113,29 +171,45 @@ class LetterWriter:
             notes=part("notes"),
         )
 
-    def _context(self, kind: Kind, facts: LetterFacts, attendee: Attendee) -> dict[str, object]:
-        """Return what does not depend on the attendee, but for the zone; made once for each."""
+    def _remember(self, facts: LetterFacts) -> None:
         # By identity: a meeting's facts come in a row, and to compare their values would cost more.
         if facts is not self._facts:
-            self._facts, self._contexts = facts, {}
+            self._facts, self._contexts, self._letters = facts, {}, {}
+
+    def _context(
+        self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str
+    ) -> dict[str, object]:
+        """Return all that the templates of `kind` may name."""
         zone = attendee.timezone or facts.meeting.timezone
-        if (kind, zone) not in self._contexts:
+        shared = self._contexts.get((kind, zone))
+        if shared is None:
             context = meeting_context(facts) | zone_context(facts, zone) | {"kind": kind.value}
             hidden = frozenset() if kind in KINDS_WITH_LINK else LINK_NAMES
-            self._contexts[kind, zone] = dict(self._templates.names_of_jinja) | {
+            shared = self._contexts[kind, zone] = dict(self._templates.names_of_jinja) | {
                 name: value for name, value in context.items() if name not in hidden
             }
-        return self._contexts[kind, zone]
+        own = {"attendee": attendee_view(attendee), "columns": Columns(_columns(attendee))}
+        return {**shared, **own, "link": link} if kind in KINDS_WITH_LINK else {**shared, **own}
 
 
-def _columns(attendee: Attendee, marked: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the attendee's columns, with markers for those that are there and are slots."""
+def _letter(
+    parts: Mapping[PartName, Part], values: Callable[[Attendee, str], Mapping[Slot, str]]
+) -> SharedLetter:
+    subject = parts["subject"]
+    if not any(isinstance(piece, Slot) for piece in subject):
+        text = joined("".join(map(str, subject)))
+        subject = (text,) if text else ()
+    return SharedLetter(
+        subject=subject,
+        text=parts["text"],
+        html=parts["html"],
+        notes=parts.get("notes", ()),
+        values=values,
+    )
+
+
+def _columns(attendee: Attendee) -> Mapping[str, str]:
     texts = attendee.columns
-    if any(MARKERS[0] in text or MARKERS[1] in text for text in texts.values()):
-        texts = {name: plain(text) for name, text in texts.items()}
-    slots = {
-        name: marker
-        for slot, marker in marked.items()
-        if slot.startswith(COLUMN) and (name := slot.removeprefix(COLUMN)) in texts
-    }
-    return {**texts, **slots} if slots else texts
+    if any(plain(text) is not text for text in texts.values()):
+        return {name: plain(text) for name, text in texts.items()}
+    return texts

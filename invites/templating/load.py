@@ -5,8 +5,8 @@ The shipped ones are tried by the tests, so a run compiles and analyses those al
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from invites.model import Kind
 from invites.templating.context import PartName, part_files
@@ -17,7 +17,7 @@ from invites.templating.environment import (
     located,
 )
 from invites.templating.inline import Inliner
-from invites.templating.share import Sharing, sharing_of
+from invites.templating.share import Sharing
 from invites.templating.sources import STYLES, Sources, is_html
 
 if TYPE_CHECKING:
@@ -30,11 +30,10 @@ if TYPE_CHECKING:
 class Templates:
     """The templates of one run; make it with `load`."""
 
-    def __init__(self, sources: Sources, environment: LetterEnvironment, trees: Trees) -> None:
+    def __init__(self, sources: Sources, environment: LetterEnvironment) -> None:
         """Use `load` instead, which checks what there is to check."""
         self._sources = sources
         self._environment = environment
-        self._trees = trees
         self._parts: dict[Kind, dict[PartName, jinja2.Template]] = {}
         self._sharing: dict[Kind, Sharing] = {}
 
@@ -53,7 +52,7 @@ class Templates:
             )
         )
         environment = letter_environment(loader, _kind_for(folder))
-        templates = cls(sources, environment, Trees(sources, environment))
+        templates = cls(sources, environment)
         if folder is not None:
             templates._check()
         return templates
@@ -61,10 +60,11 @@ class Templates:
     def _check(self) -> None:
         from invites.templating.checks import check_names, try_all  # noqa: PLC0415
 
+        trees = Trees(self._sources, self._environment)
         with errors_located(self._sources.files, reason_shown=True):
-            for name in self._trees:
+            for name in trees:
                 self._environment.get_template(name)
-        check_names(self._sources, self._environment, self._trees)
+        check_names(self._sources, self._environment, trees)
         try_all(self)
 
     def render(
@@ -84,18 +84,9 @@ class Templates:
         """
         try:
             template = self._parts_of(kind).get(part)
-            return "" if template is None else self._rendered(template, context)
+            return "" if template is None else self._environment.rendered(template, context)
         except Exception as error:  # noqa: BLE001 - a template can raise anything
             raise located(self._sources.files, error, reason_shown=reason_shown) from None
-
-    def _rendered(self, template: jinja2.Template, context: Mapping[str, object]) -> str:
-        """Return what `template.render` does, without the two copies that it makes of `context`."""
-        shared = template.new_context(cast("dict[str, Any]", context), shared=True)
-        try:
-            pieces = template.root_render_func(shared)
-            return self._environment.joined(cast("Generator[str, None, None]", pieces))
-        except Exception:  # noqa: BLE001 - a template can raise anything
-            self._environment.handle_exception()
 
     def _parts_of(self, kind: Kind) -> Mapping[PartName, jinja2.Template]:
         parts = self._parts.get(kind)
@@ -115,7 +106,7 @@ class Templates:
         """Return how attendees share the letters of a kind."""
         sharing = self._sharing.get(kind)
         if sharing is None:
-            sharing = self._sharing[kind] = sharing_of(kind, self._trees)
+            sharing = self._sharing[kind] = Sharing(kind, self._environment)
         return sharing
 
 

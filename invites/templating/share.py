@@ -1,138 +1,86 @@
-r"""What the attendees of a meeting have in common is rendered once, and the rest is filled in.
+r"""Templates are rendered once for all letters of a run that can share them; the rest is filled in.
 
-To render a template takes a hundred times as long as to join strings.  So a letter is rendered
-once, with a marker in place of each value that differs from attendee to attendee, and is cut at
-the markers.  An example:
+To render a template takes a hundred times as long as to join strings.  So it is rendered without
+the facts of a letter, as an *outline*: each largest expression that reads facts alone is taken out.
 
-    the template     Hello {{ attendee.name }}! {% if attendee.moderator %}You lead.{% endif %}
-    rendered         Hello \x010\x02! You lead.
-    shared           ("Hello ", Slot("name"), "! You lead.")
-    filled for Ada   Hello Ada! You lead.
+    the template   Hi {{ attendee.name }}! {% if meeting.tentative %}{{ meeting.title|upper }}?{% endif %}
+    its outline    Hi \x010\x02! {% if _decided[0] %}\x011\x02?{% endif %}
 
-A value may be such a slot only where every template that uses it puts it out bare, as `name` here.
-Whatever else happens to a value, anywhere, makes it *computed*: a filter, a test, a condition (as
-`moderator` here), an expression, a block whose text is captured.  Attendees whose computed values
-are equal have equal *keys*, and share one rendering.
+What was put out as it is, is a *slot*: 0 is `attendee.name`, 1 is `meeting.title|upper`.  All else
+*decides*: here `meeting.tentative`.  An outline reads nothing but what decides, so whoever has the
+same decided values shares what came of it, in any meeting:
 
-The templates' syntax trees tell which is which.  What is not plainly bare counts as computed: that
-is always right, only slower.
+    for (True,)    "Hi ", Slot("attendee.name"), "! ", Slot("meeting.title|upper"), "?"
+
+The meeting's slots are filled in once for each meeting, the attendee's once for each attendee.
+What can't be followed so is not taken apart (`Sharing.alone`), and what fails is tried once more as
+Jinja2 does it, which says where and why: both are always right, only slower.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from types import NoneType
+from typing import TYPE_CHECKING, Any, cast
 
-from jinja2 import nodes
+from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, nodes
+from markupsafe import Markup, escape
 
 from invites.errors import TemplateError
 from invites.templating.context import (
+    ATTENDEE,
+    COLUMNS,
+    FEW,
     LINK,
-    MARKERS,
     TEXT_FIELDS,
+    PartName,
     column_of,
     one_line,
     part_files,
-    plain,
 )
-from invites.templating.sources import is_html
+from invites.templating.environment import LetterEnvironment
+from invites.templating.outline import (
+    DECIDED,
+    END,
+    START,
+    Expressions,
+    Slot,
+    TakenApart,
+    paths,
+)
 
 if TYPE_CHECKING:
     from invites.model import Attendee, Kind
 
-ATTENDEE = "attendee"
-COLUMNS = "columns"
-COLUMN = f"{COLUMNS}."
-_ROOTS = frozenset({ATTENDEE, COLUMNS, LINK})
-"""The names whose values differ from attendee to attendee."""
-
-Trees = Mapping[str, nodes.Template]
-"""The syntax trees of templates, by their names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The place of one attendee's value in a shared letter.
-
-    `name` is a field of the attendee (`name`, `email`, `avatar`, `user_id`, `group`), `link`, or
-    `columns.` and the name of one of the roster's own columns.
-    """
-
-    name: str
-
-    def value(self, attendee: Attendee, link: str) -> str:
-        """Return what stands here for `attendee`: raw, so still to be escaped in HTML.
-
-        Raises KeyError where the roster lacks the column.
-        """
-        if self.name == LINK:
-            return link
-        if self.name.startswith(COLUMN):
-            name = self.name.removeprefix(COLUMN)
-            text = column_of(attendee.columns, name)
-            if text is None:
-                raise KeyError(name)
-            return plain(text)
-        return one_line(getattr(attendee, self.name))
+_AT_MOST = 256
+"""Variants that are kept: where names decide, there are as many as names."""
 
 
 Part = tuple[str | Slot, ...]
 """Text with slots: strings that are never empty, and no two of them in a row."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedLetter:
-    """One rendering for all attendees of a meeting with equal keys, with slots for the rest.
-
-    A slot's value goes raw into `subject`, `text` and `notes`, and HTML-escaped
-    (`markupsafe.escape`) into `html`.
-    Where a template computes with the link, the texts hold a live one.
-    """
-
-    subject: Part = field(repr=False)
-    text: Part = field(repr=False)
-    html: Part = field(repr=False)
-    notes: Part = field(repr=False)
-
-    @property
-    def slots(self) -> frozenset[Slot]:
-        """The slots that occur in any part."""
-        parts = (self.subject, self.text, self.html, self.notes)
-        return frozenset(piece for part in parts for piece in part if isinstance(piece, Slot))
-
-
-def filled(part: Part, attendee: Attendee, link: str) -> str:
-    """Return `part` with the attendee's values as they are in its slots."""
-    return "".join(
-        [piece.value(attendee, link) if isinstance(piece, Slot) else piece for piece in part]
-    )
-
-
-START, END = MARKERS[0], MARKERS[1]
 _MARKER = re.compile(f"{START}([0-9]+){END}")
-
-
-def markers(slots: Sequence[Slot]) -> dict[str, str]:
-    """Return what stands for each slot while a letter is rendered; HTML leaves it as it is."""
-    return {slot.name: f"{START}{number}{END}" for number, slot in enumerate(slots)}
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
+"""What no text of a letter has: its lines end in line feeds, and tabs may stand in it."""
 
 
 def split(text: str, slots: Sequence[Slot], template: str) -> Part:
     """Return rendered `text` with slots in place of their markers.
 
-    Raises TemplateError where the template made a marker's character of its own.
+    Raises TemplateError where the template made a control character of its own.
     """
     pieces: list[str | Slot] = []
     # Every second piece is a marker's number.
     for index, piece in enumerate(_MARKER.split(text)):
         is_marker = index % 2 == 1
-        if int(piece) >= len(slots) if is_marker else (START in piece or END in piece):
+        if int(piece) >= len(slots) if is_marker else CONTROL.search(piece):
             raise TemplateError(
-                f"{template}: writes the control character U+0001 or U+0002, expected text only; "
-                "remove it from the template"
+                f"{template}: found a control character, expected text whose lines end in line "
+                "feeds; remove it from the template"
             )
         if is_marker:
             pieces.append(slots[int(piece)])
@@ -141,206 +89,261 @@ def split(text: str, slots: Sequence[Slot], template: str) -> Part:
     return tuple(pieces)
 
 
-Path = tuple[str, ...]
-"""`("attendee", "name")`, `("columns", "phone")`, `("link",)`; `("attendee",)` is the whole."""
+def own_text(slot: Slot) -> Callable[[Attendee, str], str] | None:
+    """Return what gives a slot's value from an attendee and a link; None for other expressions."""
+    name = slot.name.removeprefix(f"{ATTENDEE}.")
+    if slot.name == LINK:
+        return (lambda _, link: str(escape(link))) if slot.escaped else (lambda _, link: link)
+    if name == slot.name or name not in TEXT_FIELDS:
+        return None
+    if slot.escaped:
+        return lambda attendee, _: str(escape(one_line(getattr(attendee, name))))
+    return lambda attendee, _: one_line(getattr(attendee, name))
 
-_NEVER_EMPTY = frozenset({(ATTENDEE, "name"), (ATTENDEE, "email")})
-"""What a subject may have as slots: its blanks are folded, and two could meet around nothing."""
+
+class CannotShareError(Exception):
+    """A value that decides can't be told from others, or can't be had."""
+
+
+class _Variant:
+    """The parts of a letter for one combination of decided values; the meeting's slots are open."""
+
+    def __init__(self, parts: Mapping[PartName, Part], evaluation: Evaluation) -> None:
+        """Take what has slots, and the evaluation of the meeting's."""
+        self._evaluation = evaluation
+        number_of = {slot: number for number, slot in enumerate(evaluation.slots)}
+        self._parts: dict[PartName, list[Slot | list[str | int]]] = {}
+        for name, part in parts.items():
+            runs: list[Slot | list[str | int]] = [[]]
+            for piece in part:
+                if isinstance(piece, Slot) and piece not in number_of:
+                    runs += [piece, []]
+                else:
+                    run = runs[-1]
+                    assert isinstance(run, list)  # noqa: S101 - as it was put there
+                    run.append(number_of[piece] if isinstance(piece, Slot) else piece)
+            self._parts[name] = runs
+
+    def filled(self, context: Mapping[str, object]) -> dict[PartName, Part]:
+        """Return the parts with the meeting's slots filled in; raises CannotShareError."""
+        texts = self._evaluation.texts(context)
+        if CONTROL.search("".join(texts)):
+            raise CannotShareError
+        parts: dict[PartName, Part] = {}
+        for name, runs in self._parts.items():
+            pieces = [
+                run
+                if isinstance(run, Slot)
+                else "".join([texts[each] if isinstance(each, int) else each for each in run])
+                for run in runs
+            ]
+            parts[name] = tuple(filter(None, pieces))
+        return parts
+
+
+class Sharing:
+    """How the letters of one kind are shared.
+
+    `alone` is true where nobody shares; `computes_columns` where a letter computes with the
+    roster's own columns.  `rendered` counts how often the outlines were.
+    """
+
+    def __init__(self, kind: Kind, environment: LetterEnvironment) -> None:
+        """Take the templates of `kind` apart, with all that they refer to."""
+        self._environment = environment.with_plain_attributes()
+        self._files = part_files(kind)
+        self._apart = apart = TakenApart(environment)
+        for name in self._files.values():
+            apart.add(name)
+        self.computes_columns = apart.computes_columns
+        self.alone = apart.untraceable
+        self.rendered = 0
+        self._outlines = environment.with_loader(_Outlines(apart.trees))
+        self._slots = tuple(apart.slots)
+        self._deciding = Evaluation(self._environment, apart.deciding)
+        self._evaluations: dict[frozenset[Slot], Evaluation] = {}
+        self._variants: dict[Hashable, _Variant] = {}
+        read = {path for node in apart.deciding.values() for path in paths(node)}
+        self._all_of_attendee, self._all_columns = (ATTENDEE,) in read, (COLUMNS,) in read
+        self._columns = sorted({path[1] for path in read if path[0] == COLUMNS and path[1:]})
+        names = sorted({path[1] for path in read if path[0] == ATTENDEE and path[1:]})
+        # The zone and the language decide what the times look like.
+        self._fields: Callable[[Attendee], Hashable] = attrgetter(
+            "timezone",
+            "language",
+            *(made_of for name in names for made_of in _FIELDS_OF.get(name, (name,))),
+        )
+
+    def key(self, attendee: Attendee) -> Hashable:
+        """Return what of an attendee decides: those of a meeting with equal keys share a letter."""
+        if self._all_of_attendee:
+            return attendee.address  # unique within a meeting
+        key, columns = self._fields(attendee), attendee.columns
+        if self._all_columns:
+            return key, tuple(columns.items())
+        return key, tuple([column_of(columns, name) for name in self._columns])
+
+    def parts(self, context: Mapping[str, object]) -> Mapping[PartName, Part]:
+        """Return the parts of a letter with the meeting's slots filled in.
+
+        Raises CannotShareError, and whatever a template raises.
+        """
+        decided = self._decided(context)
+        few = {name: context[name] for name in FEW if name in context}
+        key = (*map(_as_key, decided), *few.values())
+        variant = self._variants.get(key)
+        if variant is None:
+            if len(self._variants) >= _AT_MOST:
+                self._variants.clear()
+            variant = self._variants[key] = self._rendered(few, decided)
+        return variant.filled(context)
+
+    def evaluation(self, slots: Iterable[Slot]) -> Evaluation:
+        """Return the evaluation of some slots."""
+        wanted = frozenset(slots)
+        found = self._evaluations.get(wanted)
+        if found is None:
+            if len(self._evaluations) >= _AT_MOST:
+                self._evaluations.clear()
+            every = {**self._apart.deciding, **self._apart.slots}
+            expressions = {slot: node for slot, node in every.items() if slot in wanted}
+            found = self._evaluations[wanted] = Evaluation(self._environment, expressions)
+        return found
+
+    def _decided(self, context: Mapping[str, object]) -> list[object]:
+        """Return the values that decide, in order; _UNKNOWN for one that can't be had."""
+        try:
+            return self._deciding.values(context)
+        except Exception:  # noqa: BLE001 - a template can raise anything
+            # The template may ask for such a value only where there is one.
+            return [_value_of(self.evaluation([slot]), context) for slot in self._deciding.slots]
+
+    def _rendered(self, few: Mapping[str, object], decided: Sequence[object]) -> _Variant:
+        self.rendered += 1
+        by_slot = dict(zip(self._deciding.slots, decided, strict=True))
+        known = _Decided([by_slot[slot] for slot in self._apart.deciding])
+        context = {**self._environment.globals, **few, DECIDED: known}
+        parts = {
+            part: split(
+                self._outlines.rendered(self._outlines.get_template(name), context),
+                self._slots,
+                name,
+            )
+            for part, name in self._files.items()
+        }
+        slots = [piece for part in parts.values() for piece in part if isinstance(piece, Slot)]
+        of_meeting = (slot for slot in slots if slot not in self._apart.personal)
+        return _Variant(parts, self.evaluation(of_meeting))
+
+
+class _Decided:
+    """The decided values in an outline."""
+
+    def __init__(self, values: Sequence[object]) -> None:
+        self._values = values
+
+    def __getitem__(self, number: int) -> object:
+        """Return a value; CannotShareError for one that can't be had."""
+        value = self._values[number]
+        if value is _UNKNOWN:
+            raise CannotShareError
+        return value
+
+
+_UNKNOWN = object()
+
+
+def _value_of(evaluation: Evaluation, context: Mapping[str, object]) -> object:
+    try:
+        (value,) = evaluation.values(context)
+    except Exception:  # noqa: BLE001 - a template can raise anything
+        return _UNKNOWN
+    return value
+
+
+_BY_VALUE = (str, Markup, bool, int, NoneType)
+_BY_WORDS = (float, datetime, timedelta)
+
+
+def _as_key(value: object) -> Hashable:
+    """Return what two values have in common only if a template can't tell them apart."""
+    kind = type(value)
+    if kind in _BY_VALUE or value is _UNKNOWN:
+        return kind, value
+    if kind in _BY_WORDS:
+        return kind, repr(value)
+    if isinstance(value, list | tuple):
+        return kind, tuple(map(_as_key, value))
+    if is_dataclass(value):
+        return kind, tuple([_as_key(getattr(value, each.name)) for each in fields(value)])
+    raise CannotShareError
+
+
+class Evaluation:
+    """Expressions that are evaluated together, those of HTML templates apart from those of text."""
+
+    def __init__(self, environment: LetterEnvironment, expressions: Expressions) -> None:
+        """Compile `expressions`."""
+        self._environment = environment
+        self.slots: list[Slot] = []
+        self._templates: list[Template] = []
+        for escaped, name in ((False, "facts.txt.j2"), (True, "facts.html.j2")):
+            some = {slot: node for slot, node in expressions.items() if slot.escaped == escaped}
+            if some:
+                self._templates.append(environment.template_of(_evaluating(some), name))
+                self.slots += some
+
+    def values(self, context: Mapping[str, object]) -> list[object]:
+        """Return the values, in the order of `slots`; raises whatever an expression raises."""
+        values: list[object] = []
+        for template in self._templates:
+            shared = template.new_context(cast("dict[str, Any]", context), shared=True)
+            self._environment.run(template, shared)
+            values += shared.vars["values"]
+        return values
+
+    def texts(self, context: Mapping[str, object]) -> list[str]:
+        """Return the values as a template puts them out."""
+        return [
+            escape(value) if slot.escaped else str(value)
+            for slot, value in zip(self.slots, self.values(context), strict=True)
+        ]
+
+
+def _evaluating(expressions: Expressions) -> nodes.Template:
+    """Return a template that sets `values` to the values of all expressions."""
+    body: list[nodes.Node] = []
+    items: list[nodes.Expr] = []
+    for number, node in enumerate(expressions.values()):
+        if isinstance(node, nodes.Expr):
+            items.append(node)
+            continue
+        name = f"_text{number}"
+        body.append(nodes.AssignBlock(nodes.Name(name, "store"), None, [node], lineno=1))
+        items.append(nodes.Name(name, "load"))
+    every = nodes.Tuple(items, "load")
+    body.append(nodes.Assign(nodes.Name("values", "store"), every, lineno=1))
+    return nodes.Template(body, lineno=1)
+
+
+class _Outlines(BaseLoader):
+    """Gives the templates that were taken apart in place of the whole ones."""
+
+    def __init__(self, trees: Mapping[str, nodes.Template]) -> None:
+        self._trees = trees
+
+    def load(
+        self,
+        environment: Environment,
+        name: str,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002, ARG002 - Jinja2's
+    ) -> Template:
+        """Compile an outline."""
+        if name not in self._trees:
+            raise TemplateNotFound(name)
+        assert isinstance(environment, LetterEnvironment)  # noqa: S101 - `with_loader` made it
+        return environment.template_of(self._trees[name], name)
+
 
 _FIELDS_OF = {"optional": ("attendance", "moderator")}
 """What a template may say of an attendee, and the fields that it is made of, where it is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sharing:
-    """How attendees share the letters of one kind.
-
-    `fields` and `columns` are what the letters compute with; `alone` where nobody shares.
-    """
-
-    slots: tuple[Slot, ...]
-    fields: attrgetter[Hashable]
-    columns: tuple[str, ...]
-    computes_columns: bool
-    alone: bool
-
-    def key(self, attendee: Attendee) -> Hashable:
-        """Return what the letter depends on apart from its slots and the meeting's facts."""
-        if self.alone:
-            return attendee.address  # unique within a meeting
-        key = self.fields(attendee)
-        if not self.computes_columns:
-            return key
-        if not self.columns:
-            return key, tuple(attendee.columns.items())
-        return key, tuple([column_of(attendee.columns, name) for name in self.columns])
-
-
-def sharing_of(kind: Kind, trees: Trees) -> Sharing:
-    """Return how the templates of `kind` let attendees share letters.
-
-    A value is a slot only where every part that uses it lets it be one.
-    """
-    uses = Uses(trees)
-    for part, name in part_files(kind).items():
-        uses.add(name, only_filled=part == "subject")
-    slots = uses.slots()
-    computed = sorted(set(uses.bare) - set(slots))
-    fields = [name for root, *rest in computed if root == ATTENDEE for name in rest]
-    whole_columns = (COLUMNS,) in computed
-    return Sharing(
-        slots=tuple(Slot(COLUMN + path[-1] if path[0] == COLUMNS else path[-1]) for path in slots),
-        # The zone is computed with wherever a time is shown; a second field makes it a tuple.
-        fields=attrgetter("timezone", *(f for n in fields for f in _FIELDS_OF.get(n, (n,)))),
-        columns=()
-        if whole_columns
-        else tuple(name for root, *rest in computed if root == COLUMNS for name in rest),
-        computes_columns=uses.untraceable or any(root == COLUMNS for root, *_ in computed),
-        alone=uses.untraceable or (ATTENDEE,) in computed or (LINK,) in computed,
-    )
-
-
-_CAPTURING = (
-    nodes.Macro,
-    nodes.CallBlock,
-    nodes.FilterBlock,
-    nodes.AssignBlock,
-    nodes.EvalContextModifier,
-)
-"""Statements whose body is captured, transformed or escaped in another way."""
-
-
-class Uses:
-    """What templates, with all that they refer to, do with the attendee's values.
-
-    `bare` tells of each value that is used whether every use of it is a bare output.
-    `untraceable` is true where a template's name is computed, or a block's text is captured.
-    `files` are the names of the templates that were looked into.
-    """
-
-    def __init__(self, trees: Trees) -> None:
-        """Look into `trees`; names that are in no file are left to Jinja2, which reports them."""
-        self._trees = trees
-        self._entry_is_html = False
-        self._only_filled = False
-        self._seen: set[tuple[str, bool, bool, bool]] = set()
-        self.files: list[str] = []
-        self.bare: dict[Path, bool] = {}
-        self.untraceable = False
-
-    def add(self, entry: str, *, only_filled: bool = False) -> None:
-        """Take note of what a part's template does; `only_filled` where no slot may be empty."""
-        self._entry_is_html, self._only_filled = is_html(entry), only_filled
-        self._file(entry, safe=True)
-
-    def slots(self) -> list[Path]:
-        """Return the values that may be slots: always put out bare, and so is their whole."""
-        if self.untraceable:
-            return []
-        bare = self.bare
-        return sorted(path for path in bare if bare[path] and bare.get(path[:1], True))
-
-    def _file(self, name: str, *, safe: bool) -> None:
-        # A file that is escaped otherwise than the part's own counts as captured.
-        safe = safe and is_html(name) == self._entry_is_html
-        reading = (name, safe, self._entry_is_html, self._only_filled)
-        if reading in self._seen or name not in self._trees:
-            return
-        self._seen.add(reading)
-        if name not in self.files:
-            self.files.append(name)
-        self._visit(self._trees[name], safe=safe)
-
-    def _note(self, path: Path, *, bare: bool) -> None:
-        self.bare[path] = bare and self.bare.get(path, True)
-
-    def _visit(self, node: nodes.Node, *, safe: bool) -> None:
-        """Take note of the uses in `node`; `safe` where its text goes into the letter as it is."""
-        match node:
-            case nodes.Output():
-                for output in node.nodes:
-                    self._output(output, safe=safe)
-                return
-            case nodes.Include() | nodes.Extends():
-                self._refer(node.template, safe=safe)
-            case nodes.Import() | nodes.FromImport():
-                self._refer(node.template, safe=False)
-                self._bind(imported_names(node))
-            case nodes.Name():
-                self.untraceable |= node.name in {"self", "super"}
-                self._bind({node.name})
-            case nodes.Getattr() | nodes.Getitem() if path := _path(node):
-                self._note(path, bare=False)
-                return
-            case nodes.Macro():
-                self._bind({node.name})
-            case nodes.Block() if not safe:
-                # What stands in this place may be another file's block, which looks plain there.
-                self.untraceable = True
-            case _:
-                pass
-        # `loop(...)` of a recursive loop gives its text to an expression, as a macro does.
-        captures = isinstance(node, _CAPTURING) or (isinstance(node, nodes.For) and node.recursive)
-        for child in node.iter_child_nodes():
-            self._visit(child, safe=safe and not captures)
-
-    def _output(self, node: nodes.Node, *, safe: bool) -> None:
-        path = _path(node)
-        if path and safe and (path[0] != ATTENDEE or path[1] in TEXT_FIELDS):
-            self._note(path, bare=path in _NEVER_EMPTY or not self._only_filled)
-        elif not (safe and _is_plain_super(node)):
-            self._visit(node, safe=safe)
-
-    def _bind(self, names: set[str]) -> None:
-        """Take note of names used whole, or given another meaning: ours are not ours then."""
-        for name in names & _ROOTS:
-            self._note((name,), bare=False)
-
-    def _refer(self, template: nodes.Expr, *, safe: bool) -> None:
-        names = _constant_names(template)
-        self.untraceable |= names is None
-        for name in names or ():
-            self._file(name, safe=safe)
-
-
-def _path(node: nodes.Node) -> Path | None:
-    match node:
-        case nodes.Name(name=name, ctx="load") if name == LINK:
-            return (LINK,)
-        case (
-            nodes.Getattr(node=nodes.Name(name=root), attr=name)
-            | nodes.Getitem(node=nodes.Name(name=root), arg=nodes.Const(value=str(name)))
-        ) if root in {ATTENDEE, COLUMNS}:
-            return (root, name)
-        case _:
-            return None
-
-
-def _is_plain_super(node: nodes.Node) -> bool:
-    return (
-        isinstance(node, nodes.Call)
-        and isinstance(node.node, nodes.Name)
-        and node.node.name == "super"
-        and not (node.args or node.kwargs or node.dyn_args or node.dyn_kwargs)
-    )
-
-
-def imported_names(node: nodes.Import | nodes.FromImport) -> set[str]:
-    """Return the names under which a template can use what it imports."""
-    if isinstance(node, nodes.Import):
-        return {node.target}
-    return {name if isinstance(name, str) else name[1] for name in node.names}
-
-
-def _constant_names(template: nodes.Expr) -> list[str] | None:
-    """Return the names of the files that an include may mean; None where they are computed."""
-    if isinstance(template, (nodes.Tuple, nodes.List)):
-        items = [item.value for item in template.items if isinstance(item, nodes.Const)]
-        return items if len(items) == len(template.items) else None
-    match template:
-        case nodes.Const(value=str(name)):
-            return [name]
-        case nodes.Const(value=tuple() | list() as names):
-            return [str(name) for name in names]
-        case _:
-            return None

@@ -103,18 +103,19 @@ def test_a_link_that_would_be_refused_exits_4(
         ("2200-01-01T01:00", 4),
     ],
 )
-def test_the_exit_code_is_of_the_time_asked_for(at: str, code: int) -> None:
+def test_the_exit_code_is_of_the_time_asked_for(at: str, code: int, settings_file: Path) -> None:
     """With --at the verdict there decides; without offset the time is in the zone shown."""
     arguments = ["inspect", link_of(), "--at", at, "--timezone", "Europe/Berlin"]
-    assert run_command_line(arguments) == code
+    assert run_command_line([*arguments, "--config", str(settings_file)]) == code
 
 
 def test_without_settings_the_signature_is_said_to_be_unchecked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Nothing configured is no error: all else is judged, and what would help is named."""
-    assert run_command_line(["inspect", link_of()]) == 0
+    """All else is judged, nobody is said to be admitted, and what would help is named."""
+    assert run_command_line(["inspect", link_of()]) == 4
     told = capsys.readouterr().out
+    assert told.startswith("DEPENDS ON THE SERVER at ")
     assert "The signature was not checked" in told
     assert "JWT_APP_SECRET" in told
 
@@ -162,25 +163,28 @@ def test_an_option_that_makes_no_sense_exits_2(
     assert "expected" in told
 
 
-def test_files_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_are_read(
+    settings_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A message and a calendar can be named as files."""
     message = tmp_path / "ada.eml"
     message.write_bytes(b"From: a@example.com\r\n\r\nJoin: " + link_of().encode() + b"\r\n")
     calendar = tmp_path / "ada.ics"
     calendar.write_text(f"BEGIN:VCALENDAR\r\nURL:{link_of()[:60]}\r\n {link_of()[60:]}\r\n")
-    assert run_command_line(["inspect", str(message)]) == 0
-    assert run_command_line(["inspect", "ada.ics", "--json"]) == 0
+    named = ("--config", str(settings_file))
+    assert run_command_line(["inspect", str(message), *named]) == 0
+    assert run_command_line(["inspect", "ada.ics", "--json", *named]) == 0
     told = capsys.readouterr().out
     assert "Found in    text part" in told
     assert '"kind": "calendar"' in told
 
 
 def test_standard_input_is_read(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The dash reads standard input, which keeps the token out of the process list."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(link_of().encode())))
-    assert run_command_line(["inspect", "-", "-q"]) == 0
+    assert run_command_line(["inspect", "-", "-q", "--config", str(settings_file)]) == 0
     assert capsys.readouterr().out == ""
 
 

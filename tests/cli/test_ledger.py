@@ -73,6 +73,36 @@ def test_an_older_copy_of_the_ledger_stops_send_and_plan(world: CommandWorld) ->
     assert len(world.batches()) == batches
 
 
+def test_a_folder_that_came_back_with_its_mark_is_known_by_the_newer_batches(
+    world: CommandWorld,
+) -> None:
+    """The mark beside it says nothing then; each batch has one of its own."""
+    names = ("invites.db", "invites.db.mark")
+    older = {name: (world.folder / name).read_bytes() for name in names}
+    world.send([ADA.replace("09:30", "10:00"), BOB.replace("09:30", "10:00")])
+    for name, octets in older.items():
+        (world.folder / name).write_bytes(octets)
+    used, batch = max(mail.sequence for mail in world.last()), world.batch_folders()[-1].name
+    rows = [ADA.replace("09:30", "10:45"), BOB.replace("09:30", "10:45")]
+    for answer in (world.send(rows), world.plan(rows), world.send(rows, "--dry-run")):
+        assert answer.code == 5
+        assert f"as it was before batch {batch} of the outbox was made" in answer.err
+        assert "--after-restore" in answer.err
+    assert world.send(rows, "--after-restore").code == 0
+    assert world.last()[0].sequence > used
+    assert world.send(rows).code == 0
+
+
+def test_a_batch_of_another_ledger_is_no_alarm(world: CommandWorld) -> None:
+    """Two ledgers may share an outbox."""
+    for end in ("10:00", "10:15"):
+        world.send([ADA.replace("09:30", end), BOB.replace("09:30", end)])
+    world.url = f"sqlite:///{world.folder / 'other.db'}"
+    world.write_settings()
+    world.make_ledger()
+    assert world.send([EVE]).code == 0
+
+
 def test_after_a_restore_calendars_take_what_is_sent(world: CommandWorld) -> None:
     """Above the SEQUENCE of all that was sent; then the ledger is the latest again."""
     used = old_copy_put_back(world)

@@ -45,10 +45,10 @@ def test_who_is_withdrawn_has_until_when_the_token_admits(world: CommandWorld) -
     """And so has a moderator who is one no longer."""
     world.send([ADA, BOB])
     answer = world.plan([ADA.replace("yes", "no")], "--withdraw-now")
-    assert "moderator yes → no; the old token makes a moderator until 2031-03-01T10:00:00Z" in (
+    assert "moderator yes → no; the old token makes a moderator until 2031-03-01 10:00 UTC" in (
         answer.out
     )
-    assert "attendee missing; the old token admits until 2031-03-01T10:00:00Z" in answer.out
+    assert "attendee missing; the old token admits until 2031-03-01 10:00 UTC" in answer.out
 
 
 def test_another_address_of_the_same_person_is_told_as_such(world: CommandWorld) -> None:

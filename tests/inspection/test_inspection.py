@@ -193,11 +193,21 @@ def test_a_cut_token_has_a_wrong_signature() -> None:
 
 
 def test_without_a_key_the_signature_is_not_checked_and_that_is_said() -> None:
-    """Without settings the rest is judged, and nothing pretends that the signature was."""
-    inspection = inspected(contents_of(link_of().encode()), [START])
-    assert inspection.admitted
-    assert inspection.tokens[0].signature.state == "not checked"
-    assert "not checked" in "\n".join(lines(inspection, zone=BERLIN))
+    """Without settings the rest is judged, and nobody is told that a forged token is admitted."""
+    for token in (link_of(), link_of()[:-10] + "forgedsign"):
+        inspection = inspected(contents_of(token.encode()), [START])
+        assert not inspection.admitted
+        assert inspection.tokens[0].signature.state == "not checked"
+        first, second, *_ = lines(inspection, zone=BERLIN)
+        assert first.startswith("DEPENDS ON THE SERVER at ")
+        assert second.startswith("  - The signature was not checked: ")
+
+
+def test_a_token_that_is_refused_anyway_has_no_doubt_besides() -> None:
+    """Its signature would not save it; one that is only early may still be forged."""
+    for at, doubts in ((WINDOW.expires, []), (WINDOW.not_before - 1, ["signature"])):
+        inspection = inspected(contents_of(link_of().encode()), [datetime.fromtimestamp(at, UTC)])
+        assert [each.code for each in inspection.tokens[0].verdicts[0].doubts] == doubts
 
 
 def test_a_key_of_another_algorithm_checks_nothing() -> None:

@@ -47,7 +47,7 @@ def test_a_notice_says_what_happened_and_what_to_do(told: JobWorld, relay: Scrip
     assert notice["Auto-Submitted"] == "auto-generated"
     assert 'row 2, column email: found "nobody"' in text
     assert "What to do: correct the roster" in text
-    assert "until 2031-02-01 14:15 (UTC)" in text
+    assert "until 2031-02-01 14:15 UTC" in text
     assert "jwt=" not in text
 
 
@@ -186,7 +186,7 @@ def test_a_state_that_lasts_is_one_line_for_cron_and_not_one_each_five_minutes(
         told.wake(at)
     loud = [line for line in told.lines if line.levelno >= logging.WARNING]
     assert [line.event for line in loud] == ["job_open"]
-    assert "due 2031-02-01 02:15 (UTC), open until 2031-02-01 14:15 (UTC)" in loud[0].getMessage()
+    assert "due 2031-02-01 02:15 UTC, open until 2031-02-01 14:15 UTC" in loud[0].getMessage()
 
 
 def test_a_missing_roster_names_the_open_due_time_and_what_ends_it(told: JobWorld) -> None:
@@ -195,7 +195,7 @@ def test_a_missing_roster_names_the_open_due_time_and_what_ends_it(told: JobWorl
     told.wake("02:15")
     (line,) = [line for line in told.lines if line.event == "job_open"]
     assert line.getMessage().endswith(
-        "; due 2031-02-01 02:15 (UTC), open until 2031-02-01 14:15 (UTC): the first wake-up after "
+        "; due 2031-02-01 02:15 UTC, open until 2031-02-01 14:15 UTC: the first wake-up after "
         "the roster, the settings or an acceptance changed tries it again"
     )
 

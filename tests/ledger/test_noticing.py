@@ -14,17 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from invites import ledger
-from invites.errors import InvitesError, LedgerError, StorageError, TryAgainError
+from invites.errors import InvitesError, LedgerError, RecordKeptError, TryAgainError
 from invites.ledger import Ledger
-from invites.ledger.erase import forget
+from invites.ledger.erase import expire, forget
+from invites.ledger.history import past_runs
 from invites.ledger.mark import HighWaterMark, mark_path, read_mark
 from invites.ledger.runs import begin_run
 from invites.ledger.write import record_plan
 from tests.ledger.test_forgetting import send, withdrawn
 from tests.ledger.test_recording import ADA, START, begun, found
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting
+from tests.peers.postgresql import PostgreSQL
 
 EVE = "eve@example.org"
 
@@ -288,15 +291,77 @@ def test_a_flipped_bit_is_harmless_or_refused_and_never_a_message(
     assert seen["noticed"] >= FLIPS // 20
 
 
-def test_a_changed_value_is_refused_though_the_file_is_sound(place: Place) -> None:
-    """Whatever SQLite itself says of it: each row that decides has a checksum."""
-    place.sent(World().put(meeting("m", attendee("Ada"))))
-    connection = sqlite3.connect(place.path)
-    connection.execute("UPDATE invitations SET standing_sequence = 7")
-    connection.commit()
-    connection.close()
-    with place.opened() as one, pytest.raises(LedgerError, match="a row of invitations damaged"):
+CHANGES = {
+    "invitations": "UPDATE invitations SET standing_sequence = 7",
+    "meetings": "UPDATE meetings SET scope = 'other'",
+    "shared_facts": "UPDATE shared_facts SET facts = replace(facts, 'Meeting', 'Party')",
+    "meta": "UPDATE meta SET value = '2020a' WHERE name = 'tz_version'",
+}
+
+
+@pytest.mark.parametrize("table", CHANGES)
+def test_a_changed_value_is_refused_though_the_database_is_sound(url: str, table: str) -> None:
+    """Whatever the database itself says of it: each row that decides has a checksum."""
+    ledger.create(url)
+    with ledger.open_ledger(url, lock=True) as one:
+        send(one, World().put(meeting("m", attendee("Ada"))))
+    _by_hand(url, CHANGES[table])
+    damaged = pytest.raises(LedgerError, match=f"a row of {table} damaged")
+    with ledger.open_ledger(url, lock=True) as one, damaged:
         begin_run(one, START, now=NOW)
+
+
+def _by_hand(url: str, *statements: str) -> None:
+    """Change a ledger as somebody who knows SQL would."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def test_a_changed_row_of_the_past_is_refused_where_it_is_needed(url: str) -> None:
+    """A meeting that was over comes again: what the ledger has of it is looked at only then."""
+    world = World().put(meeting("m", attendee("Ada")))
+    ledger.create(url)
+    with ledger.open_ledger(url, lock=True) as one:
+        send(one, world)
+        expire(one, keep=400 * DAY, now=NOW + 20 * DAY)
+    world.wait(20 * DAY).edit("m", start=world.now + 5 * DAY)
+    _by_hand(url, "UPDATE past_invitations SET standing_sequence = 70")
+    with ledger.open_ledger(url, lock=True) as one:
+        begin_run(one, START, now=NOW)
+        with pytest.raises(LedgerError, match="a row of past_invitations damaged"):
+            found(one, world)
+
+
+@pytest.mark.peer("postgresql")
+def test_an_older_dump_in_postgresql_is_known_by_the_newer_batches(
+    postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    """No mark lies beside a server; each batch that was delivered has one."""
+    url, batch = postgresql.url(), tmp_path / "20310101T000000Z"
+    batch.mkdir()
+    ledger.create(url)
+    world = World().put(meeting("m", attendee("Ada")))
+    with ledger.open_ledger(url, lock=True, outbox=tmp_path) as one:
+        send(one, world)
+        older = one.mark_line()
+        send(one, later(world, 1))
+        (batch / "ledger.mark").write_bytes(one.mark_line())
+    value = " ".join(str(int(number)) for number in older.split()[3:6])
+    _by_hand(
+        url,
+        "SET invites.keeps_checksums = 'on'",
+        f"UPDATE meta SET value = '{value}' WHERE name = 'mark'",  # noqa: S608 - numbers
+    )
+    with pytest.raises(LedgerError, match="before batch 20310101T000000Z"):  # noqa: SIM117
+        with ledger.open_ledger(url, lock=True, outbox=tmp_path):
+            pass
+    with ledger.open_ledger(url, lock=True, outbox=tmp_path, after_restore=True) as one:
+        assert send(one, later(world, 2)) == [(ADA, "update", 102)]
+    with ledger.open_ledger(url, lock=True, outbox=tmp_path):
+        pass
 
 
 @pytest.mark.parametrize("name", ["invites.db", "invites.db.mark"])
@@ -353,9 +418,10 @@ def test_nobody_is_forgotten_by_halves(place: Place) -> None:
     assert b"Ada" not in octets
 
 
-def test_a_mark_that_cant_be_written_stops_the_run(place: Place) -> None:
-    """Without it the next restore would not be noticed."""
+def test_a_mark_that_cant_be_written_stops_the_run_and_loses_no_record(place: Place) -> None:
+    """Without it the next restore would not be noticed; what was recorded stays recorded."""
     with place.opened() as one:
         mark_path(place.path).mkdir()
-        with pytest.raises(StorageError, match="mark"):
+        with pytest.raises(RecordKeptError, match=r"invites\.db\.mark.*what was recorded is kept"):
             begin_run(one, START, now=NOW)
+        assert len(past_runs(one)) == 1

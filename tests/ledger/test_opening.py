@@ -166,7 +166,7 @@ def test_another_programs_transaction_means_try_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ledger that is locked beyond our patience is noticed before anything goes out."""
-    monkeypatch.setattr("invites.ledger.engine.BUSY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("invites.ledger.database.BUSY_TIMEOUT_SECONDS", 0.1)
     path = tmp_path / "invites.db"
     ledger.create(f"sqlite:///{path}")
     with ledger.open_ledger(f"sqlite:///{path}", lock=True) as one:

@@ -29,6 +29,7 @@ from invites.templating import Slot
 from tests.factory import START, Factory
 from tests.judges import octets
 
+NAME = Slot("attendee.name")
 LINK = "https://meet.example.com/planning?jwt=e30.e30.c2lnbmF0dXJl"
 HOSTILE = [
     "x\r\nATTENDEE:mailto:eve@example.net",
@@ -164,8 +165,8 @@ def test_no_value_adds_a_line_to_the_event(
 @given(value=ANYTHING)
 def test_a_value_in_the_notes_is_filled_in_as_text(factory: Factory, value: str) -> None:
     """A slot's value is escaped and folded like the rest."""
-    skeleton = EventSkeleton(facts_with(factory, notes=("\n\nFor ", Slot("name"), ": hello")))
-    ics = skeleton.filled(factory.attendee(), LINK, {"name": value})
+    skeleton = EventSkeleton(facts_with(factory, notes=("\n\nFor ", NAME, ": hello")))
+    ics = skeleton.filled(factory.attendee(), LINK, {NAME: value})
     assert octets.faults(ics) == []
     assert str(event_of(ics)["description"]) == f"{LINK}\n\nFor {several_lines(value)}: hello"
 

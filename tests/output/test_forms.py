@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import mailbox
 import tarfile
-from datetime import timedelta
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
-from invites.jitsi.validity import ValidityRule
 from invites.model import Meeting
-from tests.factory import START, Factory
+from tests.factory import Factory
 
 
 @pytest.fixture
@@ -115,37 +113,3 @@ def test_an_mbox_holds_the_same_messages(
     ids = [row["message_id"].encode() for row in rows]
     assert all(one in message for one, message in zip(ids, read, strict=True))
     assert {(row["eml"], row["ics"]) for row in rows} == {("invitations.mbox", "")}
-
-
-def test_the_index_names_people_and_links_to_files(
-    factory: Factory, meetings: list[Meeting], tmp_path: Path
-) -> None:
-    """Escaped, with no link to a meeting, and each file that it names is there."""
-    out = tmp_path / "out"
-    hostile = factory.attendee(9, name="<script>alert(1)</script>")
-    meeting = factory.meeting(hostile, id="x", title="<b>& more")
-    factory.build(out, *meetings, meeting, composer=factory.composer(demo=True))
-    page = (out / "index.html").read_text("utf-8")
-    assert "<script" not in page
-    assert "&lt;b&gt;&amp; more" in page
-    assert "5 invitations to 3 meetings" in page
-    assert "<p>2031-12-02 09:00–10:00 Europe/Berlin" in page
-    assert "<p>The links admit: 2031-12-02 08:45–10:30 Europe/Berlin</p>" in page
-    assert "A demonstration" in page
-    assert "jwt" not in page
-    named = [part.partition('"')[0] for part in page.split('href="')[1:]]
-    assert len(named) == 16
-    assert all((out / name).is_file() for name in named)
-
-
-def test_the_index_and_the_mail_tell_the_same_minutes(factory: Factory, tmp_path: Path) -> None:
-    """A window of odd seconds is told in the full minutes that lie within it."""
-    out, rule = tmp_path / "out", ValidityRule(skew=timedelta(seconds=75))
-    start = START + timedelta(seconds=20)
-    meeting = factory.meeting(start=start, end=start + timedelta(minutes=30))
-    factory.build(out, meeting, composer=factory.composer(rule=rule))
-    assert "The links admit: 2031-12-02 08:46–10:00 Europe/Berlin" in (
-        out / "index.html"
-    ).read_text("utf-8")
-    (page,) = out.rglob("*/*.html")
-    assert "The link opens at 08:46 and closes at 10:00 (Europe/Berlin" in page.read_text("utf-8")

@@ -13,8 +13,7 @@ import pytest
 
 from invites.errors import OutputRefusedError
 from invites.output import manifest
-from invites.output.forms import write_file
-from invites.output.names import name_for
+from invites.output.forms import name_for, write_file
 from invites.output.staging import repair, staged
 from tests.support import process
 

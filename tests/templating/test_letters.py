@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from invites.model import Attendance, Attendee, Change, Kind, Organizer
-from invites.templating import Letter, LetterFacts, LetterWriter, Templates, filled
-from invites.templating.share import END, START
+from invites.templating import Letter, LetterFacts, LetterWriter, Slot, Templates
+from invites.templating.outline import END, START
 
 LINK = "https://meet.example.com/planning?jwt=aaa.bbb.ccc"
 WITH_LINK = (Kind.INVITATION, Kind.UPDATE, Kind.REMINDER)
@@ -271,15 +271,37 @@ def test_shipped_letters_are_shared_and_filled_as_rendered(
     other = replace(
         attendee, name="Bob <Sample>", email="bob@example.com", address="bob@example.com"
     )
-    assert writer.key(kind, attendee) == writer.key(kind, other)
     shared = writer.shared(kind, full_facts, attendee, LINK)
-    names = {slot.name for slot in shared.slots}
-    assert names == ({"name", "link"} if kind in WITH_LINK else {"name"})
+    assert writer.shared(kind, full_facts, other, LINK) is shared
+    names = {piece.name for piece in shared.text + shared.html if isinstance(piece, Slot)}
+    assert names == ({"attendee.name", "link"} if kind in WITH_LINK else {"attendee.name"})
     for person in (attendee, other):
-        rendered = writer.letter(kind, full_facts, person, LINK)
-        assert filled(shared.subject, person, LINK) == rendered.subject
-        assert filled(shared.text, person, LINK) == rendered.text
-        assert filled(shared.notes, person, LINK) == rendered.notes
+        assert shared.letter(person, LINK) == writer.letter(kind, full_facts, person, LINK)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_shipped_letters_of_other_meetings_are_not_rendered_anew(
+    kind: Kind, shipped: Templates, full_facts: LetterFacts, attendee: Attendee
+) -> None:
+    """Title, description, times and host are slots as well: one rendering does for the run."""
+    writer = LetterWriter(shipped)
+    writer.shared(kind, full_facts, attendee, LINK)
+    rendered = shipped.sharing(kind).rendered
+    other = replace(
+        full_facts.meeting,
+        title="Another",
+        description="Two\nlines",
+        start=full_facts.meeting.start + timedelta(days=1),
+        end=full_facts.meeting.end + timedelta(days=1),
+        organizer_name="Another Host",
+    )
+    window = full_facts.validity
+    later = replace(window, not_before=window.not_before + 86_400, expires=window.expires + 86_400)
+    facts = replace(full_facts, meeting=other, validity=later)
+    shared = writer.shared(kind, facts, attendee, LINK)
+    assert shared.letter(attendee, LINK) == writer.letter(kind, facts, attendee, LINK)
+    assert "Another" in shared.letter(attendee, LINK).text
+    assert shipped.sharing(kind).rendered == rendered
 
 
 def test_values_with_markers_of_slots_lose_them(
@@ -292,7 +314,7 @@ def test_values_with_markers_of_slots_lose_them(
     hostile = replace(facts, meeting=meeting)
     shared = writer.shared(Kind.INVITATION, hostile, person, LINK)
     rendered = writer.letter(Kind.INVITATION, hostile, person, LINK)
-    assert filled(shared.text, person, LINK) == rendered.text
+    assert shared.letter(person, LINK) == rendered
     assert START not in _all(rendered)
 
 

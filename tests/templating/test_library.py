@@ -12,7 +12,6 @@ import pytest
 from invites.errors import Exit, TemplateError
 from invites.model import Attendee, Kind
 from invites.templating import LetterFacts, LetterWriter, Templates, shipped_folder
-from invites.templating.share import filled
 
 Folder = Callable[[dict[str, str]], Path]
 LINK = "https://meet.example.com/r?jwt=aaa.bbb.ccc"
@@ -156,7 +155,7 @@ def test_a_column_that_the_roster_lacks_is_an_error_with_file_and_line(
         writer.letter(Kind.INVITATION, facts, attendee, LINK)
     assert "aaa" not in str(caught.value)
     with pytest.raises(TemplateError, match=r'txt\.j2: line 2: .*has no "phone"'):
-        writer.shared(Kind.INVITATION, facts, attendee, LINK)
+        writer.shared(Kind.INVITATION, facts, attendee, LINK).letter(attendee, LINK)
     known = replace(attendee, columns={"phone": "+49 30 1"})
     assert "+49 30 1" in writer.letter(Kind.INVITATION, facts, known, LINK).text
 
@@ -181,7 +180,7 @@ def test_a_column_is_found_under_its_headers_own_spelling(
     alone = writer.letter(Kind.INVITATION, facts, known, LINK).text
     assert "B 12" in alone
     shared = writer.shared(Kind.INVITATION, facts, known, LINK)
-    assert filled(shared.text, known, LINK) == alone
+    assert shared.letter(known, LINK).text == alone
 
 
 def test_an_error_with_the_link_in_its_reason_does_not_show_it(

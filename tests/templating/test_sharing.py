@@ -1,21 +1,21 @@
-"""A shared letter, filled in, is what Jinja2 renders for each attendee."""
+"""A shared letter, filled in, is what Jinja2 renders for each meeting and attendee."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import jinja2
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from markupsafe import escape
 
-from invites.model import Attendance, Attendee, Kind
-from invites.templating import Letter, LetterFacts, LetterWriter, Part, SharedLetter, Slot, filled
+from invites.model import Attendance, Attendee, Kind, Status
+from invites.templating import LetterFacts, LetterWriter, SharedLetter, Slot
 from invites.templating.context import part_files
-from invites.templating.environment import letter_environment
-from invites.templating.share import Sharing, sharing_of
+from invites.templating.environment import LetterEnvironment, letter_environment
+from invites.templating.share import Sharing
 
 EXPRESSIONS = (
     "attendee.name",
@@ -42,8 +42,18 @@ EXPRESSIONS = (
     "attendee|attr('name')",
     "attendee.name[:3]",
     "meeting.title",
+    "meeting['title']|upper",
+    "meeting.title|wordwrap(3)|safe",
+    "meeting.description.split('b')|join('<br>'|safe)",
+    "meeting.description.split('b')|map('upper')|list",
+    "meeting.title ~ attendee.name",
     "when.text",
+    "when_there.text",
+    "opens.clock if opens.clock == when.start.clock else host.name",
+    "host.name ~ language",
+    "organizer.name",
     "outer|default('')",
+    "outer|default(meeting.title)",
 )
 CONDITIONS = (
     "attendee.moderator",
@@ -54,9 +64,13 @@ CONDITIONS = (
     "'phone' in columns",
     "attendee.group|length > 2",
     "meeting.tentative",
+    "meeting.title > 'B'",
+    "meeting.title and outer|default('')",
+    "when_there",
+    "when_there.zone == 'UTC'",
     "loop is defined",
 )
-NAMES = ("outer", "inner", "outer", "inner", "other", "attendee", "link", "columns")
+NAMES = ("outer", "inner", "outer", "inner", "other", "attendee", "link", "columns", "meeting")
 
 
 def _tags(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -80,6 +94,10 @@ def _tags(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         tag("{{% set {} = {} %}}{}", name, expression, inside),
         tag("{{% set {} %}}{}{{% endset %}}{{{{ outer|default('')|title }}}}", name, inside),
         tag("{{% with {} = {} %}}{}{{% endwith %}}", name, expression, inside),
+        tag(
+            "{{% for line in meeting.description.split() %}}{{{{ line }}}}{}{{% endfor %}}", inside
+        ),
+        tag("{{% if when_there %}}{{{{ when_there.text }}}}{}{{% endif %}}", inside),
         tag("{{% filter upper %}}{}{{% endfilter %}}", inside),
         tag("{{% autoescape false %}}{}{{% endautoescape %}}", inside),
         tag(
@@ -94,6 +112,8 @@ def _tags(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         ),
         tag("{{% include 'piece.html.j2' %}}{}", inside),
         tag("{{% include 'piece.txt.j2' %}}{}", inside),
+        tag("{{% include 'piece.txt.j2' without context %}}{}", inside),
+        tag("{{% filter upper %}}{{% include 'set.txt.j2' %}}{{% endfilter %}}{}", inside),
         tag("{{% include ['gone.j2', 'piece.txt.j2'] %}}{}", inside),
         tag("{{% include 'pi' ~ 'ece.txt.j2' %}}{}", inside),
         tag("{{% filter title %}}{{% include 'piece.txt.j2' %}}{{% endfilter %}}{}", inside),
@@ -183,6 +203,7 @@ def template_files(draw: st.DrawFn) -> dict[str, str]:
         + draw(st.sampled_from(["", "", "", "{{ self.main() }}", "{{ self.main()|upper }}"])),
         "piece.html.j2": "{{ attendee.name }}{{ «1» }}",
         "piece.txt.j2": "{{ «1» }}",
+        "set.txt.j2": "{% set " + draw(st.sampled_from(NAMES)) + " = 'x' %}{{ «0» }}",
         "tools.j2": draw(TEXT)
         + "{% macro shout() %}{{ attendee.name|upper }}{{ columns.phone }}{% endmacro %}"
         + draw(st.sampled_from(["", "{{ attendee.email }}"])),
@@ -227,18 +248,19 @@ def attendees(draw: st.DrawFn) -> Attendee:
 class FewTemplates:
     """Templates of generated files: no names are checked, and nothing is tried beforehand."""
 
-    environment: jinja2.Environment
-    trees: Mapping[str, jinja2.nodes.Template]
+    environment: LetterEnvironment
+    sharings: dict[Kind, Sharing] = field(default_factory=dict)
 
     @classmethod
     def of(cls, files: Mapping[str, str]) -> FewTemplates:
         """Parse and compile `files`."""
-        environment = letter_environment(jinja2.DictLoader(dict(files)))
-        return cls(environment, {name: environment.parse(text) for name, text in files.items()})
+        return cls(letter_environment(jinja2.DictLoader(dict(files))))
 
     def sharing(self, kind: Kind) -> Sharing:
         """Return what the real templates would."""
-        return sharing_of(kind, self.trees)
+        if kind not in self.sharings:
+            self.sharings[kind] = Sharing(kind, self.environment)
+        return self.sharings[kind]
 
     @property
     def names_of_jinja(self) -> Mapping[str, object]:
@@ -248,26 +270,6 @@ class FewTemplates:
     def render(self, kind: Kind, part: str, context: Mapping[str, object], **_: bool) -> str:
         """Render as the real templates do, and let Jinja2's errors through."""
         return self.environment.get_template(part_files(kind)[part]).render(context)  # type: ignore[index]
-
-
-def _parts(letter: Letter) -> tuple[str, ...]:
-    return letter.subject, letter.text, letter.html, letter.notes
-
-
-def _filled(shared: SharedLetter, attendee: Attendee, link: str) -> Letter:
-    return Letter(
-        subject=filled(shared.subject, attendee, link),
-        text=filled(shared.text, attendee, link),
-        html=_filled_html(shared.html, attendee, link),
-        notes=filled(shared.notes, attendee, link),
-    )
-
-
-def _filled_html(part: Part, attendee: Attendee, link: str) -> str:
-    return "".join(
-        str(escape(piece.value(attendee, link))) if isinstance(piece, Slot) else piece
-        for piece in part
-    )
 
 
 def _link(attendee: Attendee) -> str:
@@ -285,7 +287,9 @@ PEOPLE = tuple(
     )
     for number, name in enumerate(HOSTILE)
 )
-NAME, LINK, PHONE = "name", "link", "columns.phone"
+NAME, LINK, PHONE = "attendee.name", "link", "columns.phone"
+COMPUTED = "…"
+"""Stands for a slot that a template computes."""
 
 
 @pytest.mark.parametrize(
@@ -293,11 +297,15 @@ NAME, LINK, PHONE = "name", "link", "columns.phone"
     [
         ("{{ attendee.name }} {{ link }} {{ columns.phone }}", {NAME, LINK, PHONE}),
         ("{{ attendee['name'] }} {{ columns['phone'] }} {{- link -}}", {NAME, LINK, PHONE}),
+        ("{{ meeting.title }} {{ meeting.title|upper }} {{ attendee.name }}", {NAME}),
         ("{% if attendee.moderator %}{{ attendee.name }}{% endif %}", {NAME}),
         ("{% for i in [1, 2] %}{{ attendee.name }}{% endfor %}", {NAME}),
+        ("{% for c in meeting.title.split() %}{{ c }}{% endfor %}{{ attendee.name }}", {NAME}),
+        ("{% for c in meeting.title %}{{ c }}{{ attendee.name }}{% endfor %}", {NAME}),
         ("{% with x = 1 %}{{ attendee.name }}{{ x }}{% endwith %}", {NAME}),
         ("{% block b %}{{ attendee.name }}{% endblock %}", {NAME}),
         ("{% include 'name.html.j2' %}", {NAME}),
+        ("{% include 'name.txt.j2' %}", {NAME}),
         ("{% extends 'base.html.j2' %}{% block b %}{{ super() }}!{% endblock %}", {NAME}),
         ("{% extends 'base.html.j2' %}{% block b %}{{ super()|upper }}{% endblock %}", set()),
         (
@@ -305,9 +313,9 @@ NAME, LINK, PHONE = "name", "link", "columns.phone"
             set(),
         ),
         ("{% block b %}{{ attendee.name }}{% endblock %}{{ self.b()|upper }}", set()),
-        ("{% filter upper %}{{ attendee.name }}{% endfilter %}", set()),
-        ("{% filter upper %}{% if 1 %}{{ attendee.name }}{% endif %}{% endfilter %}", set()),
-        ("{% filter upper %}{% include 'name.html.j2' %}{% endfilter %}", set()),
+        ("{% filter upper %}{{ attendee.name }}{% endfilter %}", {COMPUTED}),
+        ("{% filter upper %}{% if 1 %}{{ attendee.name }}{% endif %}{% endfilter %}", {COMPUTED}),
+        ("{% filter upper %}{% include 'name.html.j2' %}{% endfilter %}", {COMPUTED}),
         ("{% filter upper %}{% block b %}{{ attendee.name }}{% endblock %}{% endfilter %}", set()),
         (
             "{% extends 'loud.html.j2' %}{% block b %}{{ attendee.name }}{% endblock %}",
@@ -315,7 +323,7 @@ NAME, LINK, PHONE = "name", "link", "columns.phone"
         ),
         ("{% set x %}{{ attendee.name }}{% endset %}{{ x|upper }}", set()),
         ("{% set x = attendee.name %}{{ x }}{{ link }}", {LINK}),
-        ("{% set x = attendee %}{{ x.name }}{{ attendee.name }}", set()),
+        ("{% set x = attendee %}{{ x.name }}{{ attendee.name }}", {NAME}),
         ("{% macro m() %}{{ attendee.name }}{% endmacro %}{{ m()|upper }}", set()),
         ("{% macro m(x=attendee.name) %}{{ x|upper }}{% endmacro %}{{ m() }}", set()),
         (
@@ -328,31 +336,36 @@ NAME, LINK, PHONE = "name", "link", "columns.phone"
         ("{% from 'tools.html.j2' import shout with context %}{{ shout()|upper }}", set()),
         ("{% import 'tools.html.j2' as n with context %}{{ n|upper }}", set()),
         ("{% import 'name.html.j2' as n with context %}{{ n|upper }}", set()),
-        ("{% from 'name.html.j2' import x with context %}{{ attendee.name }}", set()),
         (
             "{% for k in [[[]], []] recursive %}{{ attendee.name }}{{ loop(k)|upper }}{% endfor %}",
             set(),
         ),
         ("{% autoescape false %}{{ attendee.name }}{% endautoescape %}", set()),
-        ("{% include 'name.txt.j2' %}", set()),
         ("{% include 'name.' ~ 'html.j2' %}", set()),
-        ("{{ attendee.name }}{{ attendee.name|upper }}", set()),
-        ("{{ attendee.name|safe }}", set()),
-        ("{{ attendee.name ~ '' }}", set()),
-        ("{{ attendee.name if attendee.name != 'a' }}", set()),
-        ("{{ attendee.name }}{{ [attendee]|map(attribute='name')|join|upper }}", set()),
-        ("{{ columns.phone }}{{ columns|join(',') }}", set()),
-        ("{{ columns.phone }}{% if columns.phone %}!{% endif %}", set()),
+        ("{{ attendee.name }}{{ attendee.name|upper }}", {NAME, COMPUTED}),
+        ("{{ attendee.name|safe }}", {COMPUTED}),
+        ("{{ attendee.name ~ '' }}", {COMPUTED}),
+        ("{{ attendee.name if attendee.name != 'a' }}", {COMPUTED}),
+        ("{{ attendee.name }}{{ [attendee]|map(attribute='name')|join|upper }}", {NAME, COMPUTED}),
+        ("{{ columns.phone }}{{ columns|join(',') }}", {PHONE, COMPUTED}),
+        ("{{ columns.phone }}{% if columns.phone %}!{% endif %}", {PHONE}),
         ("{{ columns.phone }}{% for c in columns %}{{ columns[c] }}{% endfor %}", set()),
         ("{% for link in ['<1>'|safe, 2] %}{{ link }}{% endfor %}", set()),
         ("{% set columns = {'phone': 1} %}{{ columns.phone }}", set()),
         ("{% macro link() %}<x>{% endmacro %}{{ link() }}", set()),
         ("{% from 'tools.html.j2' import shout as link with context %}{{ link() }}", set()),
         ("{{ link|length }}{{ link }}", set()),
-        ("{{ attendee.moderator }}{{ attendee.name }}", {NAME}),
+        ("{{ attendee.moderator }}{{ attendee.name }}", {NAME, COMPUTED}),
+        ("{% if when_there %}{{ when_there.text }}{% endif %}{{ attendee.name }}", {NAME}),
+        (
+            "{% if when_there %}{{ when_there.zone == 'UTC' }}{% endif %}{{ attendee.name }}",
+            {NAME},
+        ),
     ],
 )
-def test_only_bare_outputs_are_slots(source: str, slots: set[str], facts: LetterFacts) -> None:
+def test_what_is_put_out_as_it_is_is_a_slot(
+    source: str, slots: set[str], facts: LetterFacts
+) -> None:
     """Each way to capture or to transform a value is seen, and the letters are right."""
     name = "{{ attendee.name }}"
     files = {
@@ -367,8 +380,9 @@ def test_only_bare_outputs_are_slots(source: str, slots: set[str], facts: Letter
         "loud.html.j2": "{% filter upper %}{% block b %}{% endblock %}{% endfilter %}",
     }
     templates = FewTemplates.of(files)
-    assert {slot.name for slot in templates.sharing(Kind.INVITATION).slots} == slots
-    _check_sharing(templates, PEOPLE, facts)
+    found = _check_sharing(templates, PEOPLE, [facts])
+    plain = {NAME, LINK, PHONE}
+    assert {slot.name if slot.name in plain else COMPUTED for slot in found} == slots
 
 
 @pytest.mark.parametrize(
@@ -378,27 +392,46 @@ def test_a_subject_is_one_line_however_it_is_made(subject: str, facts: LetterFac
     """Where lines meet around an empty value, the blanks are folded as if it were not there."""
     parts = dict.fromkeys(part_files(Kind.INVITATION).values(), "{{ columns.phone }}")
     templates = FewTemplates.of({**parts, "invitation.subject.j2": subject})
-    _check_sharing(templates, PEOPLE, facts)
+    _check_sharing(templates, PEOPLE, [facts])
 
 
 def _check_sharing(
-    templates: FewTemplates, people: Sequence[Attendee], facts: LetterFacts
-) -> frozenset[Slot]:
+    templates: FewTemplates, people: Sequence[Attendee], meetings: Sequence[LetterFacts]
+) -> set[Slot]:
     """Assert that shared letters equal those rendered for each; return the slots they have."""
     writer = LetterWriter(templates)  # type: ignore[arg-type]
-    shared: dict[object, SharedLetter] = {}
-    for person in people:
-        link = _link(person)
-        try:
-            expected = writer.letter(Kind.INVITATION, facts, person, link)
-        except (jinja2.TemplateError, TypeError):
-            event("fails for an attendee")
-            continue
-        key = writer.key(Kind.INVITATION, person)
-        if key not in shared:
-            shared[key] = writer.shared(Kind.INVITATION, facts, person, link)
-        assert _parts(_filled(shared[key], person, link)) == _parts(expected)
-    return frozenset[Slot]().union(*(one.slots for one in shared.values()))
+    slots: set[Slot] = set()
+    for facts in meetings:
+        for person in people:
+            link = _link(person)
+            try:
+                expected = writer.letter(Kind.INVITATION, facts, person, link)
+            except (jinja2.TemplateError, TypeError) as error:
+                event("fails for an attendee")
+                with pytest.raises(type(error)):
+                    writer.shared(Kind.INVITATION, facts, person, link).letter(person, link)
+                continue
+            shared = writer.shared(Kind.INVITATION, facts, person, link)
+            assert shared.letter(person, link) == expected
+            slots |= _slots_of(shared)
+    return slots
+
+
+def _slots_of(letter: SharedLetter) -> set[Slot]:
+    parts = (letter.subject, letter.text, letter.html, letter.notes)
+    return {piece for part in parts for piece in part if isinstance(piece, Slot)}
+
+
+@st.composite
+def meetings(draw: st.DrawFn) -> dict[str, object]:
+    """Draw what differs between meetings."""
+    return {
+        "title": draw(VALUES),
+        "description": draw(VALUES),
+        "organizer_name": draw(st.sampled_from(["", "Olive <b>"])),
+        "status": draw(st.sampled_from([Status.CONFIRMED, Status.TENTATIVE])),
+        "timezone": draw(st.sampled_from(["Asia/Tokyo", "Europe/Berlin", "UTC"])),
+    }
 
 
 @settings(
@@ -406,10 +439,25 @@ def _check_sharing(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(files=template_files(), people=st.lists(attendees(), min_size=2, max_size=4))
+@given(
+    files=template_files(),
+    people=st.lists(attendees(), min_size=2, max_size=3),
+    told=st.lists(meetings(), min_size=1, max_size=3),
+)
 def test_shared_letters_equal_those_rendered_for_each_attendee(
-    files: dict[str, str], people: list[Attendee], facts: LetterFacts
+    files: dict[str, str], people: list[Attendee], told: list[dict[str, object]], facts: LetterFacts
 ) -> None:
-    """Whatever a template does with an attendee's values, sharing never shows."""
-    slots = _check_sharing(FewTemplates.of(files), people, facts)
+    """Whatever a template does with the values of meetings and attendees, sharing never shows."""
+    every = [
+        replace(
+            facts,
+            meeting=replace(
+                facts.meeting,
+                **meeting,
+                start=facts.meeting.start + timedelta(hours=number),  # type: ignore[arg-type]
+            ),
+        )
+        for number, meeting in enumerate(told)
+    ]
+    slots = _check_sharing(FewTemplates.of(files), people, every)
     event("with slots" if slots else "without slots")

@@ -1,14 +1,95 @@
-"""What a database's error means for the run: try again, mend the settings, or look at the disk."""
+"""The database behind a ledger's url: how it is opened, and what its errors mean for the run.
+
+Try again, mend the settings, or look at the disk.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import sqlite3
+from pathlib import Path
+from urllib.parse import quote
 
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
+from sqlalchemy.pool import StaticPool
 
 from invites.errors import InvitesError, LedgerError, StorageError, TryAgainError
+from invites.ledger import checksums
+
+BUSY_TIMEOUT_SECONDS = 5.0
+"""How long a reader or writer waits for another transaction of SQLite to end."""
+
+SQLITE_PRAGMAS = (
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA temp_store = MEMORY",
+)
+
+# Errors say what happened; a driver's own log adds lines, and values that were to be written.
+for library in ("psycopg", "sqlalchemy"):
+    logging.getLogger(library).addHandler(logging.NullHandler())
+
+
+def is_sqlite(url: URL) -> bool:
+    """Tell SQLite from PostgreSQL."""
+    return url.get_backend_name() == "sqlite"
+
+
+def path_of(url: URL) -> Path:
+    """Return the file of a SQLite url; raises LedgerError where it names none."""
+    if not url.database:
+        raise LedgerError("[ledger] url: found sqlite without a file, expected sqlite:///FILE")
+    return Path(url.database)
+
+
+def server_engine(url: URL) -> Engine:
+    """Return an engine for PostgreSQL; raises LedgerError where its driver is not installed."""
+    try:
+        return create_engine(url, hide_parameters=True, poolclass=StaticPool)
+    except ModuleNotFoundError:
+        raise LedgerError(
+            "[ledger] url: found PostgreSQL, expected its driver to be installed; "
+            'install "invites[postgresql]"'
+        ) from None
+
+
+def sqlite_engine(path: Path, *, writes: bool) -> Engine:
+    """Return an engine that never makes a file and whose transactions begin as they will go on.
+
+    A deferred transaction that starts to write fails at once, whatever the timeout.
+    """
+
+    def connected() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"file:{quote(os.fspath(path.absolute()))}?mode=rw",
+            uri=True,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+        )
+        checksums.add_function(connection)
+        for pragma in SQLITE_PRAGMAS:
+            connection.execute(pragma)
+        if writes:
+            connection.execute("PRAGMA journal_mode = WAL")
+        return connection
+
+    engine = create_engine(
+        "sqlite+pysqlite://", creator=connected, poolclass=StaticPool, hide_parameters=True
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("invites_writes", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
 
 _SQLITE_BUSY = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED"})
 _SQLITE_STRANGE = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_SCHEMA"})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from invites.output.names import is_name, name_for
+from invites.output.forms import is_name, name_for
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 RESERVED = {"con", "prn", "aux", "nul"} | {

@@ -1,0 +1,323 @@
+"""A page to look at in a browser: what a build made, or how runs went; no token, no join link.
+
+The page is one file that loads nothing. It stands whole without its script, which only sorts and
+filters; it is written piece by piece, so that a million rows never stand in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from invites import __version__
+from invites.jitsi.validity import closing, opening, validity_for
+from invites.problems import lines_of
+from invites.templating.pages import page_pieces
+from invites.text import counted
+from invites.times import TZDATA_VERSION, iso_z, local, zone
+
+if TYPE_CHECKING:
+    from invites.messages.compose import Sender
+    from invites.model import Attendee, Meeting, Roster
+    from invites.output.forms import Place
+    from invites.problems import Warned
+
+TEMPLATE: Final = Path(__file__).with_name("page.html.j2")
+
+DAYS_AT_MOST: Final = 31
+"""Days that a zone's timeline shows; the table has all meetings."""
+
+LANES_AT_MOST: Final = 12
+"""Meetings at the same time that a day shows one below the other."""
+
+_DAY: Final = timedelta(days=1)
+_SHORTEST: Final = timedelta(minutes=15)
+"""A bar that is shorter could not be seen."""
+
+_TITLE: Final = timedelta(hours=4)
+"""The room that a title takes beside or on its bar."""
+
+
+class Link(NamedTuple):
+    """A file beside the page; `path` has no character that a URL escapes (`output.forms`)."""
+
+    text: str
+    path: str
+
+
+class Cell(NamedTuple):
+    """What a table shows in one place; `key` sorts it where its text does not."""
+
+    text: str
+    key: str = ""
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageTable:
+    """A table whose rows are made as they are written; `choices` are the values of `chosen`."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Iterable[Sequence[Cell]]
+    count: int
+    chosen: str = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A meeting on a timeline; `start` and `end` are aware."""
+
+    title: str
+    start: datetime
+    end: datetime
+    timezone: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A meeting on one day: its place, in percent of the day, with room for its title.
+
+    `part` is how much of the width it takes itself, in percent; it ends there where it is `late`.
+    """
+
+    title: str
+    words: str
+    left: float
+    width: float
+    part: float
+    late: bool
+    lane: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """One day of a zone; `more` counts the meetings that found no lane."""
+
+    name: str
+    bars: tuple[Bar, ...]
+    lanes: int
+    more: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """The days on which a zone has meetings, the first ones; `more` counts the other days."""
+
+    timezone: str
+    days: tuple[Day, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What a page shows, from top to bottom."""
+
+    title: str
+    totals: Sequence[tuple[str, str]]
+    notices: Sequence[str] = ()
+    alarm: str = ""
+    timelines: Sequence[Timeline] = ()
+    tables: Sequence[PageTable] = ()
+    problems: Sequence[str] = ()
+    used: Mapping[str, str] = field(default_factory=dict)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the page in UTF-8."""
+        return page_pieces(TEMPLATE, page=self)
+
+
+def span_words(start: datetime, end: datetime, timezone: str) -> str:
+    """Return two instants on the clock of `timezone`, the second one's day where it differs."""
+    first, last = start.astimezone(zone(timezone)), end.astimezone(zone(timezone))
+    form = "%H:%M" if first.date() == last.date() else "%Y-%m-%d %H:%M"
+    return f"{first:%Y-%m-%d %H:%M}–{last:{form}}"
+
+
+def timelines(slots: Iterable[Slot]) -> tuple[Timeline, ...]:
+    """Return a timeline for each zone, by name; a meeting stands on the day that it begins."""
+    by_zone: dict[str, dict[str, list[Slot]]] = {}
+    for slot in sorted(slots, key=lambda each: (each.start, each.title)):
+        there = slot.start.astimezone(zone(slot.timezone))
+        days = by_zone.setdefault(slot.timezone, {})
+        days.setdefault(f"{there:%Y-%m-%d %a}", []).append(slot)
+    return tuple(
+        Timeline(
+            timezone=timezone,
+            days=tuple(_day(name, found) for name, found in list(days.items())[:DAYS_AT_MOST]),
+            more=max(0, len(days) - DAYS_AT_MOST),
+        )
+        for timezone, days in sorted(by_zone.items())
+    )
+
+
+def _day(name: str, slots: Sequence[Slot]) -> Day:
+    """Return a day whose meetings lie in lanes, so that none covers another."""
+    ends: list[timedelta] = []
+    bars: list[Bar] = []
+    for slot in slots:
+        begin = _of_day(slot.start, slot.timezone)
+        length = min(max(slot.end - slot.start, _SHORTEST), _DAY - begin)
+        room = max(length, _TITLE)
+        late = begin + room > _DAY
+        left = _DAY - room if late else begin
+        lane = next((lane for lane, free in enumerate(ends) if free <= left), len(ends))
+        if lane == LANES_AT_MOST:
+            continue
+        ends[lane : lane + 1] = [left + room]
+        times = span_words(slot.start, slot.end, slot.timezone)
+        bars.append(
+            Bar(
+                title=slot.title,
+                words=f"{times} {slot.timezone}: {slot.title}, {slot.note}",
+                left=_percent(left / _DAY),
+                width=_percent(room / _DAY),
+                part=_percent(length / room),
+                late=late,
+                lane=lane,
+            )
+        )
+    return Day(name=name, bars=tuple(bars), lanes=len(ends), more=len(slots) - len(bars))
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 2)
+
+
+def _of_day(moment: datetime, timezone: str) -> timedelta:
+    """Return how late it is on the wall of a zone."""
+    there = moment.astimezone(zone(timezone))
+    return timedelta(hours=there.hour, minutes=there.minute, seconds=there.second)
+
+
+DEMO: Final = (
+    "A demonstration. The links were signed with a secret made for this build alone, for "
+    "meet.example.com: they admit nobody."
+)
+KEYS: Final = (
+    "Each mail holds a personal link that admits its receiver; handle these files like keys. "
+    "manifest.csv lists them for programs."
+)
+
+
+def built_page(
+    meetings: Sequence[Meeting],
+    *,
+    sender: Sender,
+    now: datetime,
+    roster: Roster | None,
+    warnings: Iterable[Warned],
+    place_of: Callable[[str, str], Place],
+) -> Page:
+    """Return the page of what was built of these meetings; `place_of` finds an attendee's files.
+
+    `now` is the revision's time; `roster` is what the meetings are a selection of.
+    """
+    people = sum(len(meeting.attendees) for meeting in meetings)
+    moderators = sum(person.moderator for meeting in meetings for person in meeting.attendees)
+    roles = {_role(person) for meeting in meetings for person in meeting.attendees}
+    problems: list[str] = []
+    if roster is not None:
+        name = Path(roster.source).name  # the same roster elsewhere makes the same page
+        problems += lines_of(roster.left_out, name)
+        problems += [warned.line(name) for warned in (*roster.warnings, *warnings)]
+    return Page(
+        title=f"{counted(people, 'invitation')} to {counted(len(meetings), 'meeting')}",
+        alarm=DEMO if sender.demo else "",
+        notices=(KEYS,),
+        totals=(
+            ("meetings", f"{len(meetings):,}"),
+            ("invitations", f"{people:,}"),
+            ("as moderator", f"{moderators:,}"),
+            *((("rows left out", f"{roster.rejected:,}"),) if roster and roster.rejected else ()),
+        ),
+        timelines=timelines(_slot(meeting) for meeting in meetings),
+        tables=(
+            PageTable(
+                title="Attendees",
+                columns=("Start", "Meeting", "Name", "Address", "Role", "Files"),
+                rows=_attendee_rows(meetings, place_of),
+                count=people,
+                chosen="Role",
+                choices=tuple(sorted(roles)),
+            ),
+            PageTable(
+                title="Meetings",
+                columns=("Time", "Zone", "Meeting", "Id", "Status", "Invited", "Links admit"),
+                rows=_meeting_rows(meetings, sender),
+                count=len(meetings),
+            ),
+        ),
+        problems=problems,
+        used={
+            **({} if roster is None else _roster_used(roster)),
+            "Server": f"{sender.server.url} (app id {sender.server.app_id})",
+            "Signed with": sender.server.algorithm,
+            "Sent by": f"{sender.organizer.name} <{sender.organizer.email}>",
+            "Time of the revision": local(now, "UTC"),
+            "Time zone data": TZDATA_VERSION,
+            "Program": f"invites {__version__}",
+        },
+    )
+
+
+def _roster_used(roster: Roster) -> dict[str, str]:
+    rows = f"{counted(roster.rows_read, 'row')}, SHA-256 {roster.digest}"
+    return {"Roster": f"{Path(roster.source).name}: {rows}"}
+
+
+def _role(person: Attendee) -> str:
+    return "moderator" if person.moderator else person.attendance.value
+
+
+def _slot(meeting: Meeting) -> Slot:
+    return Slot(
+        title=meeting.title,
+        start=meeting.start,
+        end=meeting.end,
+        timezone=meeting.timezone,
+        note=f"{len(meeting.attendees):,} invited",
+    )
+
+
+def _attendee_rows(
+    meetings: Iterable[Meeting], place_of: Callable[[str, str], Place]
+) -> Iterator[Sequence[Cell]]:
+    for meeting in meetings:
+        start = Cell(local(meeting.start, meeting.timezone), iso_z(meeting.start))
+        title = Cell(meeting.title)
+        for person in meeting.attendees:
+            place = place_of(meeting.id, person.address)
+            named = ((place.html, "look"), (place.eml, "mail"), (place.ics, "calendar"))
+            links = tuple([Link(text, path) for path, text in named if path])
+            files = Cell("", "", links)
+            yield start, title, Cell(person.name), Cell(person.email), Cell(_role(person)), files
+
+
+def _meeting_rows(meetings: Iterable[Meeting], sender: Sender) -> Iterator[Sequence[Cell]]:
+    for meeting in meetings:
+        opens, closes = _window(meeting, sender)
+        invited = len(meeting.attendees)
+        yield (
+            Cell(span_words(meeting.start, meeting.end, meeting.timezone), iso_z(meeting.start)),
+            Cell(meeting.timezone),
+            Cell(meeting.title),
+            Cell(meeting.id),
+            Cell(meeting.status.value),
+            Cell(f"{invited:,}", f"{invited:09}"),
+            Cell(span_words(opens, closes, meeting.timezone), iso_z(opens)),
+        )
+
+
+def _window(meeting: Meeting, sender: Sender) -> tuple[datetime, datetime]:
+    """Return from when to when the links admit, in the full minutes that the mail tells."""
+    validity = validity_for(meeting.start, meeting.end, sender.rule)
+    opens, closes = opening(validity, sender.rule), closing(validity)
+    minutes = -(-int(opens.timestamp()) // 60), int(closes.timestamp()) // 60
+    first, last = (datetime.fromtimestamp(60 * minute, UTC) for minute in minutes)
+    return first, last
