@@ -30,11 +30,12 @@ from invites.ledger.database import (
 from invites.ledger.files import SameFile, advisory_lock, demand_ours, file_lock, make_private
 from invites.ledger.mark import (
     HighWaterMark,
+    above_all,
     delivered_marks,
     demand_newest,
     keep_mark,
     mark_of,
-    raise_above,
+    raise_to,
     read_mark,
     write_mark,
 )
@@ -44,6 +45,8 @@ class Ledger:
     """An open ledger: one connection, used by one thread.
 
     Everything in `ledger` takes one; its errors are those of `ledger.database`.
+    `restored` is the mark that it would be raised to, where it is read `after_restore` and nothing
+    may be written.
     """
 
     def __init__(self, engine: Engine, url: URL, *, locked: bool) -> None:
@@ -57,6 +60,7 @@ class Ledger:
         self._sound = False
         self._mark: HighWaterMark | None = None
         self._written: HighWaterMark | None = None
+        self.restored: HighWaterMark | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -206,13 +210,17 @@ class Ledger:
             own = mark_of(connection)
         if not after_restore:
             demand_newest(own, beside, delivered, self.name)
-        if not self.locked:
+            if self.locked:
+                self._mark, self._written = own, beside
             return
-        if after_restore:
-            with self.writing() as connection:
-                self._mark = raise_above(connection, own, beside, delivered)
-        else:
-            self._mark, self._written = own, beside
+        with self.reading() as connection:
+            raised = above_all(connection, own, beside, delivered)
+        if not self.locked:
+            self.restored = raised
+            return
+        with self.writing() as connection:
+            raise_to(connection, raised)
+            self._mark = raised
 
     def empty_log(self) -> None:
         """Write SQLite's file anew and empty its log, so that what was erased is nowhere.

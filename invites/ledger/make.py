@@ -19,7 +19,7 @@ from invites.ledger.database import (
 )
 from invites.ledger.engine import open_ledger
 from invites.ledger.files import create_private
-from invites.ledger.mark import mark_of, raise_above, read_mark, write_mark
+from invites.ledger.mark import above_all, mark_of, raise_to, read_mark, write_mark
 from invites.ledger.schema import meta, metadata, runs
 
 
@@ -58,7 +58,8 @@ def _create_file(path: Path) -> None:
                 migrations.create_tables(connection)
                 own = mark_of(connection)
                 if earlier is not None and earlier.dtstamp:
-                    own = raise_above(connection, own, earlier)
+                    own = above_all(connection, own, earlier)
+                    raise_to(connection, own)
         except DBAPIError as error:
             raise translated(error, str(path)) from None
         finally:

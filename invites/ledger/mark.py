@@ -192,16 +192,16 @@ def demand_newest(
             )
 
 
-def raise_above(
+def above_all(
     connection: Connection,
     own: HighWaterMark,
     beside: HighWaterMark | None,
     delivered: Mapping[str, HighWaterMark] = MappingProxyType({}),
 ) -> HighWaterMark:
-    """Raise all that the next messages go above, and return the mark that the ledger has then.
+    """Return the mark of a ledger that goes on after a restore; nothing is changed.
 
-    SEQUENCE, DTSTAMP and the clock's last run go to the highest that a mark or the ledger knows;
-    where the mark beside is no newer, or lost, they go BEYOND it, for nobody knows what was used.
+    SEQUENCE and DTSTAMP are the highest that a mark or the ledger knows; where the mark beside is
+    no newer, or lost, SEQUENCE goes BEYOND it, for nobody knows what was used.
     """
     known, newer = highest_used(connection, own), False
     if beside is not None:
@@ -212,17 +212,20 @@ def raise_above(
         if mark is not None and mark.ledger == own.ledger:
             known = known.raised(sequence=mark.sequence, dtstamp=mark.dtstamp)
             generations.append(mark.generation)
-    known = replace(
+    return replace(
         known,
         sequence=known.sequence + (0 if newer else BEYOND),
         generation=max(generations),
     )
+
+
+def raise_to(connection: Connection, known: HighWaterMark) -> None:
+    """Raise all that the next messages go above: SEQUENCE and DTSTAMP of every invitation."""
     for table in (invitations, past_invitations):
         _raise_rows(connection, table, known)
     connection.execute(delete(meta).where(meta.c.name == "sequence_floor"))
     connection.execute(insert(meta).values(name="sequence_floor", value=str(known.sequence)))
     keep_mark(connection, known)
-    return known
 
 
 def _raise_rows(connection: Connection, table: Table, mark: HighWaterMark) -> None:

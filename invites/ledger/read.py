@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 from invites.ledger.checksums import is_wrong
 from invites.ledger.database import damaged
 from invites.ledger.engine import Ledger
+from invites.ledger.mark import HighWaterMark
 from invites.ledger.schema import (
     forgotten,
     invitations,
@@ -56,16 +58,20 @@ def snapshot_of(
     Left out are meetings that were over at `now` (aware), unless the roster has them: its
     `meeting_ids`.
     """
-    scopes = [scope, *claimed]
+    scopes, mark = [scope, *claimed], ledger.restored
     with ledger.reading() as connection:
         states = _meetings(connection, scopes, meeting_ids, now)
         entries = _entries(connection, states, ledger.name)
+        gone = _forgotten(connection)
+        if mark is not None:
+            entries = [_raised(entry, mark) for entry in entries]
+            gone = replace(gone, floor=mark.sequence)
         return Snapshot(
             scope=scope,
             meetings=_with_entries(states, entries),
             owners=_owners(connection, scopes, meeting_ids),
             meeting_facts=_shared_facts(connection, entries, ledger.name),
-            forgotten=_forgotten(connection),
+            forgotten=gone,
             rooms=_rooms_elsewhere(connection, scopes, frozenset(rooms), now),
             first_run=not states and not _ever_had_one(connection, scopes),
             recent=_recent(connection, scopes, now, window),
@@ -212,6 +218,16 @@ def _as_found(entry: Entry) -> Entry:
     """Return the entry as the next run will find it: what was on its way may have been sent."""
     sending = entry.pending is not None and entry.pending.state is State.SENDING
     return entry.promoted() if sending else entry
+
+
+def _raised(entry: Entry, mark: HighWaterMark) -> Entry:
+    """Return the entry as `ledger.mark.raise_to` would write it, for what may only read."""
+    standing, pending = (
+        one and one._replace(sequence=max(one.sequence, mark.sequence))
+        for one in (entry.standing, entry.pending)
+    )
+    latest = max(entry.latest_dtstamp, mark.dtstamp)
+    return entry._replace(standing=standing, pending=pending, latest_dtstamp=latest)
 
 
 def _with_entries(

@@ -85,7 +85,7 @@ def plan_for(
         moved=tuple(sorted_out.moved()),
     )
     guards = (
-        *shrink_guards(found, roster, policy),
+        *shrink_guards(found, roster, situation),
         *sending_guards(found, proposal),
         *organizer_guard(proposal),
         *patterns(proposal),

@@ -14,13 +14,19 @@ from invites.planning.actions import (
     SHRINK_MEETINGS,
     Action,
     Cause,
-    Policy,
     Send,
     Situation,
     TrippedGuard,
 )
 from invites.planning.facts import MeetingDraft, Terms
-from invites.planning.patterns import PATTERN, Proposal, examples_of
+from invites.planning.patterns import (
+    EXAMPLES,
+    PATTERN,
+    Proposal,
+    examples_of,
+    meeting_named,
+    place_named,
+)
 from invites.planning.state import Entry, MeetingState
 from invites.text import counted
 
@@ -30,6 +36,7 @@ class Survey:
     """What of the scope is live, and what of that the roster no longer has.
 
     `live` are the standing invitations by meeting; those that wait for the horizon are not counted.
+    `gone_...` and `newly_cancelled` are what is lost, a meeting as the entry of one who is in it.
     `withdrawn_...` were taken back within the window, so that many small losses add up.
     `replaced` maps (meeting id, folded old address) to the folded address that took its place: the
     same `user_id` in the meeting.
@@ -38,9 +45,9 @@ class Survey:
     live: dict[str, list[Entry]] = field(default_factory=dict)
     live_meetings: int = 0
     live_attendees: int = 0
-    gone_meetings: int = 0
-    gone_attendees: int = 0
-    newly_cancelled: int = 0
+    gone_meetings: list[Entry] = field(default_factory=list)
+    gone_attendees: list[Entry] = field(default_factory=list)
+    newly_cancelled: list[Entry] = field(default_factory=list)
     withdrawn_meetings: int = 0
     withdrawn_attendees: int = 0
     replaced: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -78,8 +85,8 @@ def _survey_missing(found: Survey, live: list[Entry], situation: Situation, *, g
     found.live_attendees += len(inside)
     if gone:
         lost = [one for one in inside if situation.policy.lets_through(one.meeting_id, one.address)]
-        found.gone_meetings += bool(lost)
-        found.gone_attendees += len(lost)
+        found.gone_meetings += lost[:1]
+        found.gone_attendees += lost
 
 
 def _survey_present(
@@ -88,8 +95,8 @@ def _survey_present(
     found.live_meetings += 1
     found.live_attendees += len(live)
     if draft.meeting.status is Status.CANCELLED:
-        told = any(situation.policy.lets_through(one.meeting_id, one.address) for one in live)
-        found.newly_cancelled += told and not draft.meeting.incomplete
+        told = [one for one in live if situation.policy.lets_through(one.meeting_id, one.address)]
+        found.newly_cancelled += [] if draft.meeting.incomplete else told[:1]
         return
     present = {attendee.address for attendee in draft.meeting.attendees}
     gone = [entry for entry in live if entry.address not in present]
@@ -98,12 +105,12 @@ def _survey_present(
     for old, new in _replacements(gone, state, draft, situation):
         found.replaced[state.id, old] = new
     if not draft.meeting.incomplete:
-        found.gone_attendees += sum(
-            1
+        found.gone_attendees += [
+            entry
             for entry in gone
             if (state.id, entry.address) not in found.replaced
             and situation.policy.lets_through(state.id, entry.address)
-        )
+        ]
 
 
 def _survey_withdrawn(
@@ -138,9 +145,7 @@ def _survey_withdrawn(
 
 
 def _user_id(entry: Entry, situation: Situation) -> str:
-    if entry.standing is None:
-        return ""
-    return situation.snapshot.known(entry.standing).attendee.user_id
+    return situation.snapshot.standing(entry).attendee.user_id
 
 
 def _replacements(
@@ -165,12 +170,13 @@ def _replacements(
             yield old[0], new[0]
 
 
-def shrink_guards(found: Survey, roster: Roster, policy: Policy) -> Iterator[TrippedGuard]:
+def shrink_guards(found: Survey, roster: Roster, situation: Situation) -> Iterator[TrippedGuard]:
     """Yield the guards against a roster that lost much; none where nobody can be withdrawn.
 
     The share is of what was live in the window: what is live and what was taken back in it, so that
     a little less every night adds up to what a single night may not lose.
     """
+    policy, snapshot = situation.policy, situation.snapshot
     if policy.partial or not roster.complete:
         return
     meetings = found.live_meetings + found.withdrawn_meetings
@@ -182,7 +188,8 @@ def shrink_guards(found: Survey, roster: Roster, policy: Policy) -> Iterator[Tri
         ("cancelled", "meetings", found.newly_cancelled, 0, meetings),
     )
     limits = (SHRINK_MEETINGS, SHRINK_ATTENDEES, SHRINK_MEETINGS)
-    for (guard, noun, now, before, live), limit in zip(rows, limits, strict=True):
+    for (guard, noun, lost, before, live), limit in zip(rows, limits, strict=True):
+        now = len(lost)
         if now and now + before > limit and now + before > policy.shrink * live:
             words = "are newly cancelled" if guard == "cancelled" else "are no longer in the roster"
             since = f" ({before} of them withdrawn in {days})" if before else ""
@@ -192,6 +199,12 @@ def shrink_guards(found: Survey, roster: Roster, policy: Policy) -> Iterator[Tri
                 found=now + before,
                 live=live,
                 share=policy.shrink,
+                examples=tuple(
+                    place_named(known.facts, known.attendee)
+                    if noun == "attendees"
+                    else meeting_named(known.facts)
+                    for known in map(snapshot.standing, lost[:EXAMPLES])
+                ),
                 detail=noun,
             )
 
@@ -241,8 +254,8 @@ def _is_another_roster(found: Survey, proposal: Proposal) -> bool:
 
     A part of a roster, or one with rows left out, says nothing of those who are gone.
     """
-    policy, roster = proposal.situation.policy, proposal.roster
-    if policy.partial or not roster.complete or 2 * found.gone_attendees <= found.live_attendees:
+    policy, roster, gone = proposal.situation.policy, proposal.roster, len(found.gone_attendees)
+    if policy.partial or not roster.complete or 2 * gone <= found.live_attendees:
         return False
     strangers = len(_strangers(proposal))
     return strangers >= PATTERN and 2 * strangers > len(proposal.invitations)

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 
-from invites.model import Roster, Status
+from invites.model import Attendee, Roster, Status
 from invites.planning.actions import Action, Cause, Place, Send, Situation, TrippedGuard, Withdraw
-from invites.planning.facts import Known, MeetingDraft, MeetingFacts
+from invites.planning.facts import MeetingDraft, MeetingFacts
 from invites.planning.state import Entry
 from invites.problems import escaped
 from invites.roster.columns import Column, Holder, compared
@@ -40,12 +41,6 @@ class Proposal:
     fresh: tuple[Send, ...]
     moved: tuple[Withdraw, ...]
 
-    def known(self, entry: Entry) -> Known:
-        """Return what a live entry's attendee has."""
-        if entry.standing is None:
-            raise ValueError("a live entry has a standing revision")
-        return self.situation.snapshot.known(entry.standing)
-
     @cached_property
     def updates(self) -> tuple[Send, ...]:
         """Those of the fresh messages that change an invitation."""
@@ -68,7 +63,10 @@ class Proposal:
     @cached_property
     def live_facts(self) -> Mapping[str, MeetingFacts]:
         """What the attendees of each live meeting have of it."""
-        return {meeting_id: self.known(live[0]).facts for meeting_id, live in self.live.items()}
+        return {
+            meeting_id: self.situation.snapshot.standing(live[0]).facts
+            for meeting_id, live in self.live.items()
+        }
 
     @cached_property
     def names(self) -> Mapping[str, set[str]]:
@@ -76,7 +74,9 @@ class Proposal:
         found: dict[str, set[str]] = defaultdict(set)
         for live in self.live.values():
             for entry in live:
-                found[entry.address].add(_folded(self.known(entry).attendee.name))
+                found[entry.address].add(
+                    _folded(self.situation.snapshot.standing(entry).attendee.name)
+                )
         return found
 
 
@@ -181,7 +181,8 @@ def partners(proposal: Proposal) -> Iterator[TrippedGuard]:
             found=len(found),
             live=len(proposal.fresh),
             examples=tuple(
-                f"{send.attendee.name} at {_example(send)}" for send in found[:EXAMPLES]
+                f"{send.attendee.name} at {place_named(send.facts, send.attendee)}"
+                for send in found[:EXAMPLES]
             ),
             meetings=frozenset(send.facts.id for send in found),
         )
@@ -215,8 +216,7 @@ def same_shift(proposal: Proposal) -> Iterator[TrippedGuard]:
             found=len(moved),
             live=len(proposal.live),
             examples=tuple(
-                f'"{escaped(send.meeting.title)}" {_when(proposal.live_facts[meeting_id])}'
-                f" → {_when(send.facts)}"
+                f"{meeting_named(proposal.live_facts[meeting_id])} → {_when(send.facts)}"
                 for meeting_id, send in list(moved.items())[:EXAMPLES]
             ),
             meetings=frozenset(moved),
@@ -309,11 +309,17 @@ def crowds(proposal: Proposal) -> Iterator[TrippedGuard]:
 
 def examples_of(sends: Iterable[Action]) -> tuple[str, ...]:
     """Return whom and what the first three messages are about."""
-    return tuple(_example(send) for send, _ in zip(sends, range(EXAMPLES), strict=False))
+    return tuple(place_named(one.facts, one.attendee) for one in islice(sends, EXAMPLES))
 
 
-def _example(send: Action) -> str:
-    return f'{send.attendee.email} in "{escaped(send.meeting.title)}" {_when(send.facts)}'
+def place_named(facts: MeetingFacts, attendee: Attendee) -> str:
+    """Return an attendee in a meeting as people know them."""
+    return f"{attendee.email} in {meeting_named(facts)}"
+
+
+def meeting_named(facts: MeetingFacts) -> str:
+    """Return a meeting as people know it: its title, and when it is."""
+    return f'"{escaped(facts.meeting.title)}" {_when(facts)}'
 
 
 def _when(facts: MeetingFacts) -> str:

@@ -218,6 +218,12 @@ class Snapshot:
         """The folded addresses of all whom this part of the ledger has."""
         return frozenset(address for state in self.meetings.values() for address in state.entries)
 
+    def standing(self, entry: Entry) -> Known:
+        """Return what stands for an attendee; ValueError where nothing does."""
+        if entry.standing is None:
+            raise ValueError("a live entry has a standing revision")
+        return self.known(entry.standing)
+
     def known(self, recorded: Recorded) -> Known:
         """Return all facts of a revision of this snapshot."""
         return Known(self.facts_of(recorded), attendee_from(recorded.attendee))

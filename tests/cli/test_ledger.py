@@ -108,7 +108,11 @@ def test_after_a_restore_calendars_take_what_is_sent(world: CommandWorld) -> Non
     used = old_copy_put_back(world)
     rows = [ADA.replace("09:30", "10:45"), BOB.replace("09:30", "10:45"), EVE]
     assert "1 new, 2 updated" in world.plan(rows, "--after-restore").out
+    planned = json.loads(world.plan(rows, "--after-restore", "--json").out)["actions"]
     assert world.send(rows, "--after-restore").code == 0
+    assert {one["email"]: one["sequence"] for one in planned} == {
+        mail.to: mail.sequence for mail in world.last()
+    }
     assert {mail.to for mail in world.last()} == {
         "ada@example.org",
         "bob@example.org",

@@ -49,6 +49,11 @@ def test_a_roster_that_shrank_withdraws_nobody_and_sends_all_else() -> None:
     (refusal,) = plan.refusals
     assert (refusal.guard, refusal.found, refusal.live) == ("shrink", 3, 20)
     assert "3 of 20 meetings" in refusal.text
+    titles = [example.split('"')[1] for example in refusal.examples]
+    assert titles == ["Meeting m000", "Meeting m001", "Meeting m002"]
+    assert 'all else goes out, such as "Meeting m000" 2031-01-11 03:15 Europe/Berlin;' in (
+        refusal.text
+    )
 
 
 @pytest.mark.parametrize(("meetings", "lost"), [(20, 2), (31, 3), (10, 2)])
@@ -64,6 +69,7 @@ def test_more_than_five_attendees_gone_are_a_shrink_too() -> None:
     plan = world.drop_attendee("m000", *gone).plan(withdraw_after=1)
     assert said(plan) == []
     assert plan.refusals[0].what.startswith("attendees")
+    assert [one.partition(" in ")[0] for one in plan.refusals[0].examples] == gone[:3]
 
 
 def test_a_shrink_that_was_accepted_withdraws_now() -> None:
@@ -104,6 +110,11 @@ def test_many_newly_cancelled_meetings_are_held_like_a_shrink() -> None:
     plan = world.plan()
     assert said(plan) == []
     assert {hold.reason for hold in plan.held} == {Reason.CANCELLATIONS}
+    assert [one.split('"')[1] for one in plan.refusals[0].examples] == [
+        "Meeting m000",
+        "Meeting m001",
+        "Meeting m002",
+    ]
     assert len(world.plan(accept=world.plan().accept_code).actions) == 3
 
 
