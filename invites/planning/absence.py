@@ -154,6 +154,8 @@ class Absence:
         """Tell everybody whose invitation stands, listed or not, that the meeting is off."""
         if state.missing.times:
             yield Mark(state.id, None, PRESENT)
+        # "Meeting cancelled": to each who has an invitation, with SEQUENCE + 1 and STATUS:CANCELLED;
+        # who never got a REQUEST gets no CANCEL.
         reason = self._cancel_held(draft)
         for entry in state.entries.values():
             standing = entry.invitation
@@ -185,6 +187,7 @@ class Absence:
             if entry.address in present or self._over(entry):
                 continue
             replaced_by = self.replaced.get((state.id, entry.address), "")
+            # "Address changed": the same user_id under another address; no waiting, nobody is missing.
             if replaced_by:
                 yield from self._replaced(draft, entry, state, replaced_by)
             else:
@@ -207,6 +210,7 @@ class Absence:
     def _missing_attendee(
         self, draft: MeetingDraft, entry: Entry, state: MeetingState
     ) -> Iterator[Item]:
+        # "Attendee missing for `withdraw_after` runs"; what is held back counts nothing as missing.
         counted = self._counted(entry.missing)
         reason = self._held(incomplete=draft.meeting.incomplete)
         if reason is None and counted != entry.missing:
@@ -224,6 +228,7 @@ class Absence:
                 yield from self._withdrawal(entry, state).told_again()
             return
         reason = self._held(incomplete=state.id in self.left_out)
+        # Beyond the horizon nothing is missing: the job's roster may not reach that far.
         if reason is None and self._far(entries):
             reason = Reason.HORIZON
         counted = self._counted(state.missing)
@@ -268,6 +273,7 @@ class Absence:
 
     def _counted(self, missing: MissingCount) -> MissingCount:
         """Return the count after this run: once for each due time, by hand once in half a day."""
+        # "The first run that misses it counts 1"; not counted by --only, --limit and --partial.
         policy = self.situation.policy
         if self.waived:
             return missing if missing.times >= policy.withdraw_after else self._reached()

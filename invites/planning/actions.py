@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -202,17 +202,6 @@ class Mark(NamedTuple):
 
 Action = Send | Withdraw
 Item = Send | Withdraw | Keep | Hold | Drop | Mark
-
-
-def with_probe_first(actions: Sequence[Action]) -> tuple[Action, ...]:
-    """Return the actions with the one first that tells most of a server that was down.
-
-    That is one which was never tried, or seldom: what was lost often may be lost for what it is.
-    """
-    if not actions:
-        return ()
-    probe = min(actions, key=lambda action: (action.copies, action.attempts))
-    return probe, *(action for action in actions if action is not probe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

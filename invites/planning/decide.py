@@ -6,7 +6,7 @@ The rules are the table "Who gets what, when" and the sentences below it (RFC 55
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -42,16 +42,15 @@ from invites.planning.guards import (
     Survey,
     code_for,
     holds,
-    moved_into_the_past,
     organizer_guard,
     sending_guards,
     shrink_guards,
     survey,
+    warnings_of,
 )
 from invites.planning.patterns import Proposal, patterns
 from invites.planning.presence import Presence, newest_facts
 from invites.planning.state import PRESENT, Entry, MeetingState, Snapshot, State
-from invites.text import counted
 
 
 def plan_for(
@@ -93,6 +92,7 @@ def plan_for(
     code = code_for(guards, roster, drafts[0].facts.terms if drafts else None) if guards else ""
     accepted = policy.accept is not None and policy.accept.lower() == code
     refusals = () if accepted else guards
+    # "All guards are told together": a code that fits some of them says yes to none.
     tripped = {guard.guard for guard in guards}
     refused = {guard.guard for guard in refusals}
     absence = Absence(
@@ -110,7 +110,7 @@ def plan_for(
         if state.id not in by_id:
             sorted_out.take(absence.missing_meeting(state))
     sorted_out.hold(refusals)
-    plan = sorted_out.plan(roster, _warnings(by_id, sorted_out, situation))
+    plan = sorted_out.plan(roster, warnings_of(by_id, sorted_out.actions, situation))
     return replace(
         plan,
         refusals=refusals,
@@ -130,12 +130,12 @@ def _present_in(draft: MeetingDraft, found: Survey, situation: Situation) -> Ite
                 yield Drop(entry.meeting_id, entry.address)
         return
     if draft.meeting.status is Status.CANCELLED:
-        return
+        return  # told in `_absent_from`, once the guards are judged
     if state is None:
         uid = uid_for(situation.policy.namespace, draft.facts.id)
         state = MeetingState(id=draft.facts.id, uid=uid, entries={})
     if state.missing.times:
-        yield Mark(state.id, None, PRESENT)
+        yield Mark(state.id, None, PRESENT)  # "present again, the count is reset"
     if _waits(draft, situation):
         yield from (Hold(draft=one, reason=Reason.HORIZON, cause=Cause.NEW) for one in draft.drafts)
         return
@@ -327,28 +327,6 @@ def _counterpart(item: Item) -> str:
 
 
 _FRESH = frozenset({Cause.NEW, Cause.BACK, Cause.CHANGED})
-
-
-def _warnings(
-    drafts: Mapping[str, MeetingDraft], sorted_out: _Sorted, situation: Situation
-) -> tuple[str, ...]:
-    warnings = [
-        f'meeting "{meeting_id}" is over by the roster, and {counted(count, "invitation")} '
-        f"to a later time {'stands' if count == 1 else 'stand'}; nobody is told of a meeting that is over"
-        for meeting_id, count in moved_into_the_past(drafts, situation)
-    ]
-    moved = {action.draft.facts.id for action in sorted_out.actions if _key_moved_room(action)}
-    if moved:
-        warnings.append(
-            f"the new secret moves the rooms of {counted(len(moved), 'meeting')}, for they are "
-            "derived from it; a room key file ([jitsi] room_key_file) keeps rooms over a change of secret"
-        )
-    return tuple(warnings)
-
-
-def _key_moved_room(action: Action) -> bool:
-    fields = {change.field for change in action.changes}
-    return {"key", "room"} <= fields
 
 
 def drained(snapshot: Snapshot, *, now: datetime, policy: Policy, terms: Terms) -> Plan:

@@ -177,8 +177,10 @@ def shrink_guards(found: Survey, roster: Roster, situation: Situation) -> Iterat
     a little less every night adds up to what a single night may not lose.
     """
     policy, snapshot = situation.policy, situation.snapshot
+    # --partial withdraws nobody, and where a left-out row's meeting can't be known nobody is missing.
     if policy.partial or not roster.complete:
         return
+    # reliability.md, "roster shrank, against what was live at the start of `window`".
     meetings = found.live_meetings + found.withdrawn_meetings
     attendees = found.live_attendees + found.withdrawn_attendees
     days = f"the last {counted(policy.window.days, 'day')}"
@@ -235,6 +237,7 @@ def sending_guards(found: Survey, proposal: Proposal) -> Iterator[TrippedGuard]:
             live=len(new),
             examples=examples_of(_strangers(proposal)),
         )
+    # reliability.md, "more updates at once than `change`": a dropped column, an edit of the settings.
     updates = proposal.updates
     if len(updates) > CHANGE_UPDATES and len(updates) > policy.change * live:
         fields = sorted({change.field for send in updates for change in send.changes})
@@ -301,6 +304,7 @@ def code_for(guards: Iterable[TrippedGuard], roster: Roster, terms: Terms | None
 
 def holds(guard: TrippedGuard, action: Action) -> bool:
     """Tell whether a tripped guard holds a message back; what was begun before goes on."""
+    # A retry repeats a message that may have left: held, its outcome would never be known.
     if action.retry:
         return False
     match guard.guard:
@@ -315,7 +319,29 @@ def holds(guard: TrippedGuard, action: Action) -> bool:
             return action.facts.id in guard.meetings or place in guard.places
 
 
-def moved_into_the_past(
+def warnings_of(
+    drafts: Mapping[str, MeetingDraft], actions: Iterable[Action], situation: Situation
+) -> tuple[str, ...]:
+    """Return what a person should know of a plan that no guard holds back."""
+    warnings = [
+        f'meeting "{meeting_id}" is over by the roster, and {counted(count, "invitation")} '
+        f"to a later time {'stands' if count == 1 else 'stand'}; nobody is told of a meeting that is over"
+        for meeting_id, count in _moved_into_the_past(drafts, situation)
+    ]
+    moved = {
+        action.facts.id
+        for action in actions
+        if {"key", "room"} <= {change.field for change in action.changes}
+    }
+    if moved:
+        warnings.append(
+            f"the new secret moves the rooms of {counted(len(moved), 'meeting')}, for they are "
+            "derived from it; a room key file ([jitsi] room_key_file) keeps rooms over a change of secret"
+        )
+    return tuple(warnings)
+
+
+def _moved_into_the_past(
     drafts: Mapping[str, MeetingDraft], situation: Situation
 ) -> Iterator[tuple[str, int]]:
     """Yield meetings that are over by the roster while invitations to a later time stand."""

@@ -111,12 +111,9 @@ def other_ids(proposal: Proposal) -> Iterator[TrippedGuard]:
     at_time: dict[tuple[datetime, datetime], list[str]] = defaultdict(list)
     for meeting_id, facts in proposal.live_facts.items():
         at_time[facts.start, facts.end].append(meeting_id)
-    by_meeting: dict[str, list[Send]] = defaultdict(list)
-    for send in proposal.fresh:
-        by_meeting[send.facts.id].append(send)
     found: list[Send] = []
     meetings: set[str] = set()
-    for meeting_id, sends in by_meeting.items():
+    for meeting_id, sends in _by_meeting(proposal.fresh).items():
         draft = proposal.drafts[meeting_id]
         own = proposal.live_facts.get(meeting_id)
         new = draft.facts
@@ -283,9 +280,7 @@ def _is_empty(column: Column, proposal: Proposal) -> bool:
 def crowds(proposal: Proposal) -> Iterator[TrippedGuard]:
     """Find meetings that had different attendees and are to have the same: a join without its key."""
     alike: dict[frozenset[str], list[str]] = defaultdict(list)
-    new: dict[str, list[Send]] = defaultdict(list)
-    for send in proposal.invitations:
-        new[send.facts.id].append(send)
+    new = _by_meeting(proposal.invitations)
     for meeting_id in new:
         if meeting_id in proposal.live:
             drafts = proposal.drafts[meeting_id].drafts
@@ -305,6 +300,13 @@ def crowds(proposal: Proposal) -> Iterator[TrippedGuard]:
                 examples=examples_of(found),
                 meetings=frozenset(meetings),
             )
+
+
+def _by_meeting(sends: Iterable[Send]) -> Mapping[str, list[Send]]:
+    found: dict[str, list[Send]] = defaultdict(list)
+    for send in sends:
+        found[send.facts.id].append(send)
+    return found
 
 
 def examples_of(sends: Iterable[Action]) -> tuple[str, ...]:

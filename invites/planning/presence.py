@@ -155,6 +155,7 @@ class Presence:
             # The table's demoted moderator: the old token lives until its exp, the mail says so.
             expires = facts.validity.expires
             until = expires if expires > self.situation.seconds else None
+        # Raised where the link or the time changes, equal where not: a raised one asks people again.
         sequence = standing.sequence + found.raises_sequence
         return replace(
             self._send(Kind.UPDATE, sequence, Cause.CHANGED, facts.edition),
@@ -204,7 +205,7 @@ class Presence:
         if pending is None:
             return send
         if not self._continues(send):
-            # A deferred revision that is superseded is dropped: this one takes its place.
+            # "A deferred revision that is superseded is dropped": this one takes its place.
             return replace(send, supersedes=True)
         if self.situation.waits(entry):
             return self.situation.backoff(send.draft, send.cause, entry)

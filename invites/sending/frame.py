@@ -26,7 +26,7 @@ from invites.ledger.runs import (
     settle_left,
 )
 from invites.ledger.write import Key, record_plan
-from invites.planning.actions import Action, Plan, Reason, with_probe_first
+from invites.planning.actions import Action, Plan, Reason
 from invites.planning.state import State
 from invites.sending.journal import LedgerJournal, Tally
 from invites.sending.options import NO_RUN, Effects, RunReport, SendOptions
@@ -150,7 +150,7 @@ class Pass:
             return
         by_smtp = self.ledger is not None and self.options.delivery == "smtp"
         down = server_down(self.ledger) if self.ledger is not None and by_smtp else None
-        actions = plan.actions if down is None else with_probe_first(plan.actions)
+        actions = plan.actions if down is None else _with_probe_first(plan.actions)
         trouble: InvitesError | None = None
         try:
             with self.delivery_for(journal.run_id or "redirected") as delivery:
@@ -194,6 +194,17 @@ class Pass:
             self.ledger, journal.run_id, exit_code=exit_code, counts=counts, took=took, now=now
         )
         expire(self.ledger, keep=self.options.keep, now=now)
+
+
+def _with_probe_first(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """Return the actions with the one first that tells most of a server that was down.
+
+    That is one which was never tried, or seldom: what was lost often may be lost for what it is.
+    """
+    if not actions:
+        return ()
+    probe = min(actions, key=lambda action: (action.copies, action.attempts))
+    return probe, *(action for action in actions if action is not probe)
 
 
 def demand_guards(ledger: Ledger, options: SendOptions, *, now: datetime) -> None:
