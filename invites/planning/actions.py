@@ -157,10 +157,12 @@ class Withdraw(_ToOne):
 
     `admits_until` is the second since 1970 up to which the old token admits.
     `replaced_by` is the folded address that takes this one's place, "" for none.
+    `update` is what a changed organizer's invitation will say otherwise, for the guards to look at.
     """
 
     admits_until: int
     replaced_by: str = ""
+    update: Send | None = None
 
 
 class Keep(NamedTuple):

@@ -241,6 +241,9 @@ class _Sorted:
         for action in self.actions:
             if isinstance(action, Send) and not action.retry and action.cause in _FRESH:
                 yield action
+        for gone in self.moved():
+            if gone.update is not None:
+                yield gone.update
 
     def moved(self) -> Iterator[Withdraw]:
         """Yield the withdrawals by another organizer that no earlier run began."""

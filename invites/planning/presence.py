@@ -18,6 +18,7 @@ from invites.planning.actions import (
     Reason,
     Send,
     Situation,
+    Withdraw,
 )
 from invites.planning.facts import (
     Difference,
@@ -75,7 +76,7 @@ class Presence:
         if standing.digest != self.draft.digest:
             found = difference(self.situation.snapshot.known(standing), self.draft)
         if found is not None and found.organizer is not None:
-            yield from self._by_another_organizer(found.organizer)
+            yield from self._by_another_organizer(standing, found, found.organizer)
         elif found is not None and found.changes:
             yield self._tried_before(self._update(standing, found))
         else:
@@ -116,7 +117,9 @@ class Presence:
         highest = self.situation.snapshot.forgotten.sequence_for(uid, self.entry.address)
         return self._send(Kind.INVITATION, 0 if highest is None else highest + 1, cause, edition)
 
-    def _by_another_organizer(self, change: Change) -> Iterator[Item]:
+    def _by_another_organizer(
+        self, standing: Recorded, found: Difference, change: Change
+    ) -> Iterator[Item]:
         """Withdraw from the mailbox that invited; the table's REQUEST under a new UID follows.
 
         It follows in a plan of its own, for an attendee has one message under way.
@@ -130,7 +133,12 @@ class Presence:
             # The old mailbox may not send any more: its entry stays, and the new one comes.
             yield replace(self._invitation(), supersedes=True)
         else:
-            yield from self._withdrawal().now(Kind.WITHDRAWN, Cause.ORGANIZER, changes=(change,))
+            others = tuple(one for one in found.changes if one is not change)
+            # A yes to the organizer is none to what else a broken export says: the guards see it.
+            update = self._update(standing, found._replace(changes=others)) if others else None
+            items = self._withdrawal().now(Kind.WITHDRAWN, Cause.ORGANIZER, changes=(change,))
+            for item in items:
+                yield replace(item, update=update) if isinstance(item, Withdraw) else item
 
     def _withdrawal(self) -> Withdrawal:
         return Withdrawal(entry=self.entry, uid=self.uid, situation=self.situation)

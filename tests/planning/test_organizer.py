@@ -158,3 +158,18 @@ def test_who_was_moved_to_another_organizer_does_not_wait_for_the_horizon() -> N
     near = timedelta(days=3)
     world.run(accept=world.plan(horizon=near).accept_code, horizon=near)
     assert len(world.plan(horizon=near).actions) == 2
+
+
+def test_what_else_changed_is_guarded_as_ever() -> None:
+    """A yes to the organizer is none to flags that were flipped: both are told, with one code."""
+    people = tuple(attendee(f"P{number}", moderator=number == 0) for number in range(6))
+    world = World().put(meeting("m", *people))
+    world.run()
+    world.wait(HOUR).terms = OTHER
+    for one in people:
+        world.edit_attendee("m", one.address, moderator=not one.moderator)
+    plan = world.plan()
+    assert [refusal.guard for refusal in plan.refusals] == ["organizer", "moderators"]
+    assert plan.actions == ()
+    world.run(accept=plan.accept_code)
+    assert len(world.plan().actions) == 6
