@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from invites.model import Roster
     from invites.problems import Problem
+    from invites.settings import Settings
 
 _CUT = Warned(
     row=None, column=None, text="the file ends without a line end; its last row may be cut"
@@ -53,8 +54,37 @@ def check(
     cut = () if read.final_newline else (_CUT,)
     call.warn_of(read, cut)
     _show_table(call, read.left_out)
-    _tell(call, read, (*read.warnings, *cut), instant, links_weighed=weighed)
+    claims = _claims(call, loaded, read, instant)
+    for line in claims:
+        call.warn(f"send would refuse: {line}")
+    _tell(call, read, (*read.warnings, *cut), instant, links_weighed=weighed, claims=claims)
     return Exit.IN_PART if read.rejected else Exit.DONE
+
+
+def _claims(call: Call, settings: Settings, read: Roster, now: datetime) -> list[str]:
+    """Return a line for the meetings that another scope has, where a ledger is there to tell.
+
+    A roster can be right without a ledger, so that none, or one that can't be read, is no fault.
+    """
+    if settings.source is None:
+        return []
+    from invites.errors import InvitesError
+    from invites.ledger import exists, open_ledger
+    from invites.ledger.read import snapshot_of
+    from invites.sending.scopes import claims_needed, scope_for
+
+    url = settings.ledger.url
+    scope, _ = scope_for(read.source, settings)
+    try:
+        if not exists(url):
+            return []
+        with open_ledger(url, lock=False) as ledger:
+            ids = [meeting.id for meeting in read.meetings]
+            snapshot = snapshot_of(ledger, scope, meeting_ids=ids, now=now)
+        return lines_of(claims_needed(read, snapshot), read.source)
+    except (InvitesError, OSError) as fault:
+        call.detail(f"whether another scope has a meeting was not looked at: {fault}")
+        return []
 
 
 def _refused(call: Call, refusal: RosterRefusedError, *, links_weighed: bool) -> int:
@@ -76,7 +106,13 @@ def _refused(call: Call, refusal: RosterRefusedError, *, links_weighed: bool) ->
 
 
 def _tell(
-    call: Call, read: Roster, warnings: Sequence[Warned], now: datetime, *, links_weighed: bool
+    call: Call,
+    read: Roster,
+    warnings: Sequence[Warned],
+    now: datetime,
+    *,
+    links_weighed: bool,
+    claims: Sequence[str],
 ) -> None:
     """Say how much was read and what became of it."""
     attendees = sum(len(meeting.attendees) for meeting in read.meetings)
@@ -96,6 +132,7 @@ def _tell(
         links_weighed=links_weighed,
         problems=[problem.facts() for problem in read.left_out],
         warnings=[warning.facts() for warning in warnings],
+        would_refuse=list(claims),
     )
     call.say(
         f"{read.source}: {counted(read.rows_read, 'row')}, "

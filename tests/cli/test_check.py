@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from invites.cli.app import run_command_line
+from tests.support import Answer
+from tests.world import ADA, BOB, CommandWorld
 
 HEADER = "meeting_id,title,start,end,name,email\n"
 ROW = "weekly,Weekly,2031-03-03 09:00,2031-03-03 10:00,Ada Example,ada@example.org\n"
@@ -142,6 +144,44 @@ def test_check_touches_nothing(check: Check, tmp_path: Path) -> None:
     """The folder has the roster alone, before and after."""
     check("roster.csv", roster=HEADER + ROW)
     assert [path.name for path in tmp_path.iterdir()] == ["roster.csv"]
+
+
+@pytest.fixture
+def by_hand(invites: Callable[..., Answer], tmp_path: Path) -> CommandWorld:
+    """Return a world whose roster went out by hand before a job was set up for it."""
+    world = CommandWorld.ready(invites, tmp_path)
+    world.send([ADA, BOB])
+    world.sections = '[[job]]\nname = "nightly"\nroster = "roster.csv"\nat = "02:15"\n'
+    world.write_settings()
+    return world
+
+
+def test_check_names_the_claim_that_the_first_job_needs(by_hand: CommandWorld) -> None:
+    """The roster itself is right: the ledger knows that the meeting was sent by hand."""
+    asked = ("check", "roster.csv", "--now", by_hand.now)
+    answer = by_hand.invites(*asked)
+    assert answer.code == 0
+    (line,) = [line for line in answer.err.splitlines() if "--claim default" in line]
+    assert line.startswith(
+        'warning: send would refuse: roster.csv: row 2, column meeting_id: found "standup"'
+    )
+    assert len(by_hand.invites(*asked, "--json").document()["would_refuse"]) == 1
+    by_hand.send([ADA, BOB], "--claim", "default")
+    assert by_hand.invites(*asked).err == ""
+
+
+@pytest.mark.parametrize("ledger", [None, b"", b"no ledger at all"])
+def test_a_ledger_that_tells_nothing_is_no_fault_of_the_roster(
+    ledger: bytes | None, by_hand: CommandWorld, tmp_path: Path
+) -> None:
+    """Absent, empty or damaged: the roster is checked as without one; -v says what was not seen."""
+    (tmp_path / "invites.db").unlink()
+    if ledger is not None:
+        (tmp_path / "invites.db").write_bytes(ledger)
+    answer = by_hand.invites("check", "roster.csv", "--now", by_hand.now, "-v")
+    assert answer.code == 0
+    assert "send would refuse" not in answer.err
+    assert ("was not looked at" in answer.err) is bool(ledger)
 
 
 def test_a_terminal_gets_a_table_as_well(tmp_path: Path) -> None:
