@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from tests.ledger.test_recording import ADA, carry_out, found
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting, said
 
 
-def send(opened: Ledger, world: World, state: State = State.SENT, **flags: object) -> list[object]:
+def send(
+    opened: Ledger, world: World, state: State = State.SENT, **flags: object
+) -> list[tuple[str, str, int]]:
     """Carry out what the ledger says is to be done, every message ending in `state`."""
     snapshot = found(opened, world)
     world.states, world.shared = dict(snapshot.meetings), dict(snapshot.meeting_facts)
@@ -66,6 +69,29 @@ def test_a_person_forgotten_twice_keeps_the_highest_sequence(opened: Ledger) -> 
     assert send(opened, world.edit("m", attendees=(attendee("Ada"), attendee("Bob")))) == [
         (ADA, "invitation", 5)
     ]
+
+
+def test_each_uid_of_a_forgotten_person_keeps_its_sequence(opened: Ledger) -> None:
+    """Another organizer began a UID of its own; the calendar still knows what both had."""
+    world = withdrawn(opened)
+    both = world.edit("m", attendees=(attendee("Ada"), attendee("Bob"))).meetings["m"]
+    send(opened, world)
+    world.terms = replace(world.terms, mailbox="other@example.com")
+    snapshot = found(opened, world)
+    world.states, world.shared = dict(snapshot.meetings), dict(snapshot.meeting_facts)
+    assert send(opened, world, accept=world.plan().accept_code)[0] == (ADA, "withdrawn", 4)
+    assert send(opened, world)[0] == (ADA, "invitation", 0)
+    send(opened, world.drop_attendee("m", ADA), withdraw_now=True)
+    forget(opened, ADA, now=world.now)
+    assert send(opened, world.put(both)) == [(ADA, "invitation", 2)]
+    del world.meetings["m"]
+    world.put(meeting("other", attendee("Eve")))
+    send(opened, world, withdraw_now=True)
+    for address in (ADA, "bob@example.org"):
+        forget(opened, address, now=world.now)
+    # Nobody is left by whom the second UID is known: the first goes on above all that it had.
+    again = send(opened, world.put(both))
+    assert [sequence > 4 for address, _, sequence in again if address == ADA] == [True]
 
 
 @pytest.mark.parametrize("state", [State.SENT, State.UNKNOWN, State.DEFERRED, State.PLANNED])
