@@ -26,6 +26,7 @@ lint: $(READY)
 
 bench: $(READY)  ## speed and memory beside an ordinary script, on tmpfs
 	$(BIN)/python -m benchmarks.build
+	$(BIN)/python -m benchmarks.nights
 
 docs: $(READY)  ## the pages made from the code anew, and all of docs/ as a site in site/
 	$(BIN)/python -m docs.reference

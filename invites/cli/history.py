@@ -12,6 +12,10 @@ from invites.cli.output import show
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from invites.ledger import Ledger
+    from invites.ledger.history import PastMessage, PastRun
     from invites.settings import Settings
 
 MESSAGES_AT_MOST, RUNS_AT_MOST = 100, 20
@@ -38,41 +42,53 @@ def history(
     settings = settings_package.load(call.config, environ=os.environ)
     meeting_id = None if meeting is None else normalize("NFC", meeting.strip())
     address = None if email is None else folded(email, "--email", settings)
-    whole = call.as_json or call.verbose or meeting_id is not None or address is not None
+    about_one = meeting_id is not None or address is not None
+    everything = call.as_json or call.verbose
+    whole, concerned = everything or about_one, set[str]()
     with open_ledger(settings.ledger.url, lock=False) as ledger:
-        messages = kept.past_messages(
-            ledger,
-            meeting_id=meeting_id,
-            address=address,
-            at_most=None if whole else MESSAGES_AT_MOST,
-        )
         waiting = kept.waiting(ledger, meeting_id=meeting_id, address=address)
-        runs = kept.past_runs(
-            ledger, at_most=None if call.as_json or call.verbose else RUNS_AT_MOST
+        at_most = None if whole else MESSAGES_AT_MOST
+        each = kept.each_message(ledger, meeting_id=meeting_id, address=address, at_most=at_most)
+        messages = _noted(each, concerned)
+        runs = _runs(ledger, concerned if about_one else None, everything=everything)
+        # Of a long history one message at a time is in memory; the runs are asked for after them.
+        call.document(
+            command="history",
+            messages=shown.documents_of(messages),
+            waiting=shown.documents_of(waiting),
+            runs=shown.documents_of(runs),
         )
-    if meeting_id is not None or address is not None:
-        concerned = {message.run_id for message in messages}
-        runs = tuple(run for run in runs if run.id in concerned)
-    call.document(
-        command="history",
-        messages=shown.document_of(messages),
-        waiting=shown.document_of(waiting),
-        runs=shown.document_of(runs),
-    )
-    if call.as_json or call.quiet:
-        return Exit.DONE
+        if call.as_json or call.quiet:
+            return Exit.DONE
+        past_messages, past_runs = tuple(messages), tuple(runs)
     timezone = settings.roster.timezone
-    if messages:
-        show(shown.message_table(messages, timezone=timezone))
+    if past_messages:
+        show(shown.message_table(past_messages, timezone=timezone))
     else:
         call.say("No message was sent" + (" that this is about." if whole else " yet."))
     if waiting:
         show(shown.waiting_table(waiting, timezone=timezone))
-    if runs:
-        show(shown.run_table(runs))
-    if not whole and len(messages) == MESSAGES_AT_MOST:
+    if past_runs:
+        show(shown.run_table(past_runs))
+    if not whole and len(past_messages) == MESSAGES_AT_MOST:
         call.say(f"The latest {MESSAGES_AT_MOST} messages; -v shows all, --json too.")
     return Exit.DONE
+
+
+def _noted(messages: Iterator[PastMessage], concerned: set[str]) -> Iterator[PastMessage]:
+    """Yield the messages, and note by which runs they were sent."""
+    for message in messages:
+        concerned.add(message.run_id)
+        yield message
+
+
+def _runs(ledger: Ledger, concerned: set[str] | None, *, everything: bool) -> Iterator[PastRun]:
+    """Yield the runs, where asked for a person or a meeting those that concern them."""
+    from invites.ledger.history import past_runs
+
+    for run in past_runs(ledger, at_most=None if everything else RUNS_AT_MOST):
+        if concerned is None or run.id in concerned:
+            yield run
 
 
 def folded(text: str, flag: str, settings: Settings) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from inspect import Parameter, Signature, signature
@@ -101,10 +101,28 @@ class Call:
             self.warn(warning.line(roster.source))
 
     def document(self, **facts: Any) -> None:
-        """Write the one JSON document, where it was asked for."""
-        if self.as_json:
-            document = {"version": JSON_VERSION, **facts}
-            print(printable_json(json.dumps(document, ensure_ascii=False, indent=2)))
+        """Write the one JSON document, where it was asked for; an iterator's list as it comes."""
+        if not self.as_json:
+            return
+        for number, (name, value) in enumerate({"version": JSON_VERSION, **facts}.items()):
+            print("," if number else "{", f'\n  "{name}": ', sep="", end="")
+            if isinstance(value, Iterator):
+                _write_list(value)
+            else:
+                print(_json(value, "\n  "), end="")
+        print("\n}")
+
+
+def _write_list(values: Iterator[Any]) -> None:
+    some = False
+    for value in values:
+        print("," if some else "[", "\n    ", _json(value, "\n    "), sep="", end="")
+        some = True
+    print("\n  ]" if some else "[]", end="")
+
+
+def _json(value: Any, line_end: str) -> str:
+    return printable_json(json.dumps(value, ensure_ascii=False, indent=2).replace("\n", line_end))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -135,9 +135,10 @@ def run_table(runs: Sequence[PastRun]) -> Table:
     return table
 
 
-def document_of(rows: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return the ledger's values for `--json`: times in UTC, durations in seconds."""
-    return [{name: _plain(value) for name, value in _fields(row).items()} for row in rows]
+def documents_of(rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the ledger's values for `--json`: times in UTC, durations in seconds."""
+    for row in rows:
+        yield {name: _plain(value) for name, value in _fields(row).items()}
 
 
 def _fields(row: Any) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from invites.cli.options import Call
 from tests.peers.smtp_server import Fault, ScriptedServer
 from tests.support import Answer
 from tests.world import ADA, BOB, EVE, CommandWorld, smtp
@@ -97,3 +99,27 @@ def test_a_missing_ledger_is_an_error(invites: Invites, tmp_path: Path) -> None:
     """Exit 5."""
     CommandWorld.ready(invites, tmp_path, ledger=False)
     assert invites("history").code == 5
+
+
+def test_a_long_list_of_a_document_is_written_as_it_comes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`history --json` never has all messages in memory; what comes of it is one document."""
+    so_far = []
+
+    def rows() -> Iterator[dict[str, object]]:
+        for number in range(3):
+            so_far.append(capsys.readouterr().out)
+            yield {"number": number, "text": "two\nlines", "more": {"a": [1]}}
+
+    Call(as_json=True).document(rows=rows(), none=iter(()), last=[{"a": 1}])
+    whole = "".join(so_far) + capsys.readouterr().out
+    assert '"number": 1' in so_far[2]
+    one = {"text": "two\nlines", "more": {"a": [1]}}
+    document = {
+        "version": 1,
+        "rows": [{"number": n, **one} for n in range(3)],
+        "none": [],
+        "last": [{"a": 1}],
+    }
+    assert whole == json.dumps(document, indent=2) + "\n"

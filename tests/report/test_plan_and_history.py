@@ -13,7 +13,7 @@ from invites.ledger.history import PastMessage, PastRun
 from invites.model import Room, Status
 from invites.planning.state import State
 from invites.report.plan import plan_document, plan_lines, plan_summary
-from invites.report.tables import document_of, message_table, run_table
+from invites.report.tables import documents_of, message_table, run_table
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting
 
 
@@ -167,12 +167,12 @@ def test_history_is_a_table_and_a_document() -> None:
     assert "2030-12-31 21:15:00" in printed
     assert "250 ok" in printed
     assert "cut short" in _printed(run_table([run]))
-    document = json.loads(json.dumps(document_of([message, run])))
+    document = json.loads(json.dumps(list(documents_of([message, run]))))
     assert document[0]["at"] == "2031-01-01T02:15:00Z"
     assert document[0]["state"] == "sent"
     assert document[1]["counts"] == {"sent": 2, "sent_again": 0}
-    assert document_of([run])[0]["took"] is None
-    assert timedelta(seconds=2).total_seconds() == document_of([_took(run)])[0]["took"]
+    assert next(documents_of([run]))["took"] is None
+    assert timedelta(seconds=2).total_seconds() == next(documents_of([_took(run)]))["took"]
 
 
 def _took(run: PastRun) -> PastRun:
