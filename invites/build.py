@@ -78,8 +78,8 @@ def selected(roster: Roster, *, now: datetime, meeting_ids: Sequence[str] = ()) 
             raise UsageError(
                 f'--meeting: found "{strange[:60]}", expected a meeting_id of {roster.source}'
             )
-    over = [meeting for meeting in meetings if meeting.end <= now]
-    coming = [meeting for meeting in meetings if meeting.end > now]
+    over = [meeting for meeting in meetings if meeting.over_at <= now]
+    coming = [meeting for meeting in meetings if meeting.over_at > now]
     making = tuple(meeting for meeting in coming if meeting.status is not Status.CANCELLED)
     return Selection(meetings=making, over=len(over), cancelled=len(coming) - len(making))
 

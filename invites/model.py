@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -74,6 +74,82 @@ class Validity:
     expires: int
 
 
+class Frequency(StrEnum):
+    """What a series' dates are counted in (RFC 5545 3.3.10), of those that Outlook has."""
+
+    DAILY = "DAILY"
+    WEEKLY = "WEEKLY"
+    MONTHLY = "MONTHLY"
+    YEARLY = "YEARLY"
+
+
+WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+"""The days of the week as rules name them, in the order of `datetime.weekday()`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recurrence:
+    """By what rule a series' dates follow each other; one of Outlook's (MS-OXCICAL 2.1.3.2.2).
+
+    A week begins on `week_start`.  `weekdays` are in the week's order; with `nth` (1 to 4, or -1
+    for the last) the nth of these days in a month is meant.  `month_day` is 1 to 28, or -1 for the
+    month's last day; `month` is 1 to 12.  What a frequency has no need of is empty or 0.
+    """
+
+    frequency: Frequency
+    interval: int = 1
+    weekdays: tuple[str, ...] = ()
+    nth: int = 0
+    month_day: int = 0
+    month: int = 0
+    week_start: str = "MO"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One date of a series; times are aware and in UTC.
+
+    `original` is the start by the rule, which names the date whatever becomes of it.
+    `title` is "" where it is the series'.  `cancelled` ones don't take place.
+    """
+
+    original: datetime
+    start: datetime
+    end: datetime
+    title: str = ""
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The dates on which a meeting repeats: all that the rule has, in the rule's order.
+
+    The first one's `original` is the meeting's start; the last one's is where the rule ends.
+    At least one takes place.
+    """
+
+    recurrence: Recurrence
+    occurrences: tuple[Occurrence, ...]
+
+    @property
+    def taking_place(self) -> tuple[Occurrence, ...]:
+        """The dates that are not cancelled."""
+        return tuple(one for one in self.occurrences if not one.cancelled)
+
+    @property
+    def left_out(self) -> frozenset[datetime]:
+        """The starts, by the rule, of the dates that don't take place."""
+        return frozenset(one.original for one in self.occurrences if one.cancelled)
+
+    def exceptions(self, duration: timedelta) -> tuple[Occurrence, ...]:
+        """Return the dates that take place and differ from the rule, whose dates last `duration`."""
+        return tuple(
+            one
+            for one in self.taking_place
+            if one.title or one.start != one.original or one.end - one.start != duration
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attendee:
     """One person in one meeting.
@@ -107,6 +183,7 @@ class Meeting:
     """One meeting and its attendees, who are sorted by `address`.
 
     `start` and `end` are aware and in UTC; `timezone` (IANA) is the zone to show them in.
+    Of a `series` they are those of the rule's first date; None for a meeting that does not repeat.
     `room` is None where the roster names none: then it is derived from `id`.
     `organizer_email` is A-label form, "" where the roster names no host.
     `incomplete` is true where a row of this meeting was left out, so that nobody is withdrawn.
@@ -124,8 +201,47 @@ class Meeting:
     organizer_name: str = ""
     organizer_email: str = ""
     status: Status = Status.CONFIRMED
+    series: Series | None = None
     incomplete: bool = False
     row: int = 0
+
+    @property
+    def opens(self) -> datetime:
+        """When it starts for the first time: of a series, its first date that takes place."""
+        if self.series is None:
+            return self.start
+        return min(one.start for one in self.series.taking_place)
+
+    @property
+    def over_at(self) -> datetime:
+        """When it is over: the end, of a series the last date's."""
+        if self.series is None:
+            return self.end
+        return max(one.end for one in self.series.taking_place)
+
+    @property
+    def starts(self) -> tuple[datetime, ...]:
+        """When it starts, of a series each date that takes place."""
+        if self.series is None:
+            return (self.start,)
+        return tuple(one.start for one in self.series.taking_place)
+
+    def on_date(self, start: datetime) -> Meeting:
+        """Return a meeting that takes place once: this one, of a series its date that starts then."""
+        if self.series is None:
+            return self
+        date = next(one for one in self.series.taking_place if one.start == start)
+        return replace(
+            self, start=date.start, end=date.end, title=date.title or self.title, series=None
+        )
+
+    def next_date(self, now: datetime) -> Occurrence | None:
+        """Return the date that runs at `now` or comes next; None where there is none any more."""
+        if self.series is None:
+            alone = Occurrence(original=self.start, start=self.start, end=self.end)
+            return alone if self.end > now else None
+        coming = (one for one in self.series.taking_place if one.end > now)
+        return min(coming, key=lambda one: one.start, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
+from importlib.resources import files
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -62,6 +63,13 @@ def zone(name: str) -> ZoneInfo:
     if name not in zone_names():
         raise ZoneRefused(_zone_expected(name))
     return ZoneInfo(name)
+
+
+@lru_cache(maxsize=1024)
+def footer_of(name: str) -> str:
+    """Return what a zone's file says of all years after those that it lists (RFC 9636 3.3)."""
+    file = files("tzdata.zoneinfo").joinpath(*name.split("/"))
+    return file.read_bytes().rsplit(b"\n", 2)[1].decode("ascii")
 
 
 @cache

@@ -72,7 +72,7 @@ def read_mail(octets: bytes) -> Mail:
     parts = {part.get_content_type(): part for part in message.walk()}
     text = str(parts["text/calendar"].get_content())
     calendar = icalendar.Calendar.from_ical(text)
-    (event,) = calendar.walk("VEVENT")
+    event = calendar.walk("VEVENT")[0]  # of a series the one of its rule
     return Mail(
         to=str(message["To"].addresses[0].addr_spec),
         method=str(calendar["METHOD"]),

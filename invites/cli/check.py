@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from invites.cli.options import Call, NowOption, RosterArgument, SkipInvalidOption, clock
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from invites.model import Roster
+    from invites.model import Meeting, Roster
     from invites.problems import Problem
     from invites.settings import Settings
 
@@ -116,7 +117,8 @@ def _tell(
 ) -> None:
     """Say how much was read and what became of it."""
     attendees = sum(len(meeting.attendees) for meeting in read.meetings)
-    over = sum(meeting.end <= now for meeting in read.meetings)
+    series = [meeting for meeting in read.meetings if meeting.series is not None]
+    over = sum(meeting.over_at <= now for meeting in read.meetings)
     call.document(
         command="check",
         roster=read.source,
@@ -128,6 +130,8 @@ def _tell(
         rows_repeated=read.repeated,
         meetings=len(read.meetings),
         meetings_over=over,
+        series=len(series),
+        dates=sum(len(meeting.starts) for meeting in read.meetings),
         attendees=attendees,
         links_weighed=links_weighed,
         problems=[problem.facts() for problem in read.left_out],
@@ -139,11 +143,25 @@ def _tell(
         f"{counted(len(read.meetings), 'meeting')} ({over:,} over), "
         f"{counted(attendees, 'attendee')}, {counted(len(warnings), 'warning')}"
     )
+    if series:
+        call.say(_series_words(series))
     if read.repeated:
         call.say(f"{counted(read.repeated, 'row')} said again what another row says")
     if read.rejected:
         call.say(f"{counted(read.rejected, 'row')} left out for their problems")
     call.detail(f"SHA-256 {read.digest}")
+
+
+def _series_words(series: Sequence[Meeting]) -> str:
+    """Say how many meetings repeat, on how many dates, and how long their links live."""
+    longest = max(series, key=lambda meeting: meeting.over_at - meeting.opens)
+    days = -(-(longest.over_at - longest.opens) // timedelta(days=1))
+    dates = sum(len(meeting.starts) for meeting in series)
+    return (
+        f"{counted(len(series), 'meeting')} of these {'repeats' if len(series) == 1 else 'repeat'}, "
+        f"on {counted(dates, 'date')}; each series has one link, which admits from the first date "
+        f"to the last: up to {counted(days, 'day')}"
+    )
 
 
 def _show_table(call: Call, problems: Sequence[Problem]) -> None:

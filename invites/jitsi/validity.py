@@ -22,19 +22,21 @@ class ValidityRule:
 
     `opens_before` and `closes_after` are for people who come early and connections that drop late;
     `skew` back-dates `nbf` for servers whose clocks are behind.
-    Raises ValueError where one is negative or `longest` is not positive.
+    `longest` is for a meeting that takes place once, `longest_series` for one that repeats.
+    Raises ValueError where one is negative or a longest is not positive.
     """
 
     opens_before: timedelta = timedelta(minutes=15)
     closes_after: timedelta = timedelta(minutes=30)
     skew: timedelta = timedelta(seconds=60)
     longest: timedelta = timedelta(hours=24)
+    longest_series: timedelta = timedelta(days=200)
 
     def __post_init__(self) -> None:
         """Refuse what would open a window after its meeting's start, or close it before the end."""
         if min(self.opens_before, self.closes_after, self.skew) < timedelta(0):
             raise ValueError("opens_before, closes_after and skew are never negative")
-        if self.longest <= timedelta(0):
+        if min(self.longest, self.longest_series) <= timedelta(0):
             raise ValueError("longest is more than nothing")
 
 
@@ -55,6 +57,11 @@ def validity_for(start: datetime, end: datetime, rule: ValidityRule) -> Validity
 def fits(validity: Validity, rule: ValidityRule) -> bool:
     """Return whether a window is no longer than the rule's longest."""
     return (validity.expires - validity.not_before) * _SECOND <= rule.longest
+
+
+def fits_series(validity: Validity, rule: ValidityRule) -> bool:
+    """Return whether the window of a series is no longer than the rule's longest for series."""
+    return (validity.expires - validity.not_before) * _SECOND <= rule.longest_series
 
 
 def opening(validity: Validity, rule: ValidityRule) -> datetime:

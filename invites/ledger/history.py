@@ -35,7 +35,8 @@ class PastMessage:
     """One message of one run; `at` (aware, UTC) is when its state was last written.
 
     `answer` is the server's, without links and tokens; `title`, `start` and `timezone` are the
-    meeting's as the attendee has it, "" and None where nothing stands.
+    meeting's as the attendee has it, "" and None where nothing stands; `rule` is the RRULE of one
+    that repeats.
     """
 
     run_id: str
@@ -51,6 +52,7 @@ class PastMessage:
     message_id: str
     state: State
     answer: str
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,7 @@ def _message(row: Row[*tuple[Any, ...]]) -> PastMessage:
         title=facts["title"] if facts else "",
         start=instant(facts["start"]) if facts else None,
         timezone=facts["timezone"] if facts else "",
+        rule=facts["series"][0] if facts and facts.get("series") else "",
         address=found["address"],
         kind=found["kind"],
         sequence=found["sequence"],

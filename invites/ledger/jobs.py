@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -149,16 +150,15 @@ class StandingInvitation(NamedTuple):
 def standing_invitations(
     ledger: Ledger, scope: str, *, until: datetime, now: datetime
 ) -> tuple[StandingInvitation, ...]:
-    """Return the invitations of a scope that stand, whose meeting starts after `now`, by `until`.
+    """Return the invitations of a scope that stand, for each date that starts after `now`, by `until`.
 
-    Left out are those for whom something newer is on its way: an update or a withdrawal.
+    A meeting that repeats has several, each with its own start.  Left out are those for whom something newer is on its way: an update or a withdrawal.
     """
     statement = (
         select(
             meetings.c.id,
             meetings.c.uid,
             invitations.c.address,
-            invitations.c.standing_start,
             invitations.c.sent_at,
             shared_facts.c.facts,
             invitations.c.standing_attendee,
@@ -173,28 +173,25 @@ def standing_invitations(
             meetings.c.scope == scope,
             standing_condition(now),
             invitations.c.pending_kind.is_(None),
-            invitations.c.standing_start > int(now.timestamp()),
             invitations.c.standing_start <= int(until.timestamp()),
         )
         .order_by(invitations.c.standing_start, meetings.c.id, invitations.c.address)
     )
     with ledger.reading() as connection:
-        return tuple(
-            StandingInvitation(
-                meeting_id,
-                Standing(
-                    uid=uid,
-                    address=address,
-                    start=instant(start),
-                    sent_at=instant(sent_at or 0),
-                ),
-                Known(meeting_facts_from(facts), attendee_from(attendee)),
-                first,
-            )
-            for meeting_id, uid, address, start, sent_at, facts, attendee, first in (
-                connection.execute(statement)
-            )
+        rows = connection.execute(statement).all()
+    facts_of = cache(meeting_facts_from)  # many attendees share the facts of one meeting
+    found = [
+        StandingInvitation(
+            meeting_id,
+            Standing(uid=uid, address=address, start=start, sent_at=instant(sent_at or 0)),
+            Known(facts_of(facts), attendee_from(attendee)),
+            first,
         )
+        for meeting_id, uid, address, sent_at, facts, attendee, first in rows
+        for start in facts_of(facts).meeting.starts
+        if now < start <= until
+    ]
+    return tuple(sorted(found, key=lambda one: (one.standing.start, one.meeting_id)))
 
 
 _COUNTS_AS_SENT = (State.SENDING, State.SENT, State.UNKNOWN, State.FAILED)

@@ -10,14 +10,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from struct import Struct
 from typing import Self
 from urllib.parse import quote
 
-from invites.model import Attendance, Attendee, Kind, Meeting, Method, Revision, Status
+from invites.messages.zones import original_value, utc_value, vtimezone, wall_value
+from invites.model import (
+    Attendance,
+    Attendee,
+    Kind,
+    Meeting,
+    Method,
+    Occurrence,
+    Revision,
+    Series,
+    Status,
+)
+from invites.roster.recurrence import rule_text
 from invites.templating import Part, Slot
+from invites.times import zone
 
 PRODID = "-//The invites contributors//invites//EN"
 LOCATION_AT_MOST = 255
@@ -91,11 +104,6 @@ def _encoded(mailbox: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def utc_value(instant: datetime) -> str:
-    """Return an aware instant in UTC as a DATE-TIME (RFC 5545 3.3.5, form 2)."""
-    return instant.strftime("%Y%m%dT%H%M%SZ")
-
-
 def folded(line: str) -> bytes:
     """Return one content line, folded at 75 octets and never inside a character, with CRLF."""
     return _folded(line.encode()) + b"\r\n"
@@ -189,36 +197,30 @@ class EventFacts:
 
 
 class EventSkeleton:
-    """A calendar object that lacks only what differs by attendee."""
+    """A calendar object that lacks only what differs by attendee.
 
-    __slots__ = ("_after", "_before", "_notes", "_place", "_with_link")
+    A series has an event for the rule and one for each date that differs from it, all of one UID.
+    """
+
+    __slots__ = ("_events", "_notes", "_place", "_with_link")
 
     def __init__(self, facts: EventFacts) -> None:
         """Fold and escape everything that all attendees share."""
-        meeting, revision = facts.meeting, facts.revision
-        self._with_link = revision.method is Method.REQUEST
-        self._before = _folded_lines(_opening(facts))
+        self._with_link = facts.revision.method is Method.REQUEST
         self._place = folded(f"LOCATION:{text_value(facts.place)}")
         self._notes = _folded_notes(facts.notes)
-        closing = ["TRANSP:OPAQUE", "CLASS:PRIVATE"]
-        if self._with_link:
-            # Nobody reads counter-proposals: Outlook then offers none.
-            closing.append("X-MICROSOFT-DISALLOW-COUNTER:TRUE")
-        if facts.alarm is not None and self._with_link:
-            closing += [
-                "BEGIN:VALARM",
-                "ACTION:DISPLAY",
-                f"TRIGGER:-{_duration(facts.alarm)}",
-                f"DESCRIPTION:{text_value(one_line(meeting.title))}",
-                "END:VALARM",
-            ]
-        self._after = _folded_lines([*closing, "END:VEVENT", "END:VCALENDAR"])
+        events = [(_opening(facts), _closing(facts)), *_exceptions(facts)]
+        events[0] = ([*_calendar_opening(facts), *events[0][0]], events[0][1])
+        events[-1][1].append("END:VCALENDAR")
+        self._events = tuple(
+            (_folded_lines(before), _folded_lines(after)) for before, after in events
+        )
 
     def with_notes(self, notes: Part) -> Self:
         """Return the same skeleton with other notes; what is folded already is shared."""
         other = object.__new__(type(self))
-        other._with_link, other._before, other._place = self._with_link, self._before, self._place
-        other._after, other._notes = self._after, _folded_notes(notes)
+        other._with_link, other._events, other._place = self._with_link, self._events, self._place
+        other._notes = _folded_notes(notes)
         return other
 
     def filled(
@@ -235,7 +237,7 @@ class EventSkeleton:
                 for piece in self._notes
             ]
         )
-        parts = [self._before, attendee_line(attendee), others]
+        parts = [attendee_line(attendee), others]
         if self._with_link:
             uri = link.encode("ascii")
             parts += [
@@ -250,12 +252,15 @@ class EventSkeleton:
             ]
             # Many calendars show LOCATION alone; a link that Outlook would cut is better not there.
             if len(uri) <= LOCATION_AT_MOST:
-                parts += [b"LOCATION:", _folded(text_value(link).encode(), 9), b"\r\n", self._after]
-                return b"".join(parts)
-        elif notes:  # libical takes a DESCRIPTION without a value for an error
-            parts += [b"DESCRIPTION:", notes, b"\r\n"]
-        parts += [self._place, self._after]
-        return b"".join(parts)
+                parts += [b"LOCATION:", _folded(text_value(link).encode(), 9), b"\r\n"]
+            else:
+                parts.append(self._place)
+        else:
+            if notes:  # libical takes a DESCRIPTION without a value for an error
+                parts += [b"DESCRIPTION:", notes, b"\r\n"]
+            parts.append(self._place)
+        own = b"".join(parts)
+        return b"".join([piece for before, after in self._events for piece in (before, own, after)])
 
 
 _CONFERENCE = b"\r\nCONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=Jitsi Meet:"
@@ -270,31 +275,105 @@ def _continuation(text: str) -> bytes:
     return b"\r\n " + _folded(text_value(text).encode(), 1) if text else b""
 
 
-def _opening(facts: EventFacts) -> list[str]:
-    """Return the lines up to the ATTENDEE."""
-    meeting, revision = facts.meeting, facts.revision
+def _calendar_opening(facts: EventFacts) -> list[str]:
+    """Return the lines up to the first event; a series has its zone there."""
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
         f"PRODID:{PRODID}",
         "CALSCALE:GREGORIAN",
-        f"METHOD:{revision.method}",
+        f"METHOD:{facts.revision.method}",
+    ]
+    meeting = facts.meeting
+    if meeting.series is None or meeting.timezone == "UTC":
+        return lines
+    in_zone = zone(meeting.timezone)
+    every = [moment for one in meeting.series.occurrences for moment in (one.original, one.start)]
+    years = [moment.astimezone(in_zone).year for moment in (*every, meeting.over_at)]
+    return [*lines, *vtimezone(meeting.timezone, min(years), max(years))]
+
+
+def _opening(facts: EventFacts, exception: Occurrence | None = None) -> list[str]:
+    """Return an event's lines up to the ATTENDEE: the meeting's, or those of a date that differs."""
+    meeting, revision = facts.meeting, facts.revision
+    title = exception.title if exception is not None and exception.title else meeting.title
+    lines = [
         "BEGIN:VEVENT",
         f"UID:{facts.uid}",
         f"DTSTAMP:{utc_value(revision.dtstamp)}",
-        f"DTSTART:{utc_value(meeting.start)}",
-        f"DTEND:{utc_value(meeting.end)}",
+        *_times(meeting, exception),
         f"SEQUENCE:{revision.sequence}",
     ]
+    if meeting.series is not None and exception is None:
+        lines += _recurrence(meeting, meeting.series, revision)
     status = _status(meeting, revision)
     if status is not None:
         lines.append(f"STATUS:{status}")
     cn = parameter_value(facts.organizer_name)
     return [
         *lines,
-        f"SUMMARY:{text_value(one_line(meeting.title))}",
+        f"SUMMARY:{text_value(one_line(title))}",
         f"ORGANIZER;CN={cn}:{mailto(facts.organizer_mailbox)}",
     ]
+
+
+def _times(meeting: Meeting, exception: Occurrence | None) -> list[str]:
+    """Return the times of an event: in UTC, but of a series as its zone's clocks show them."""
+    if meeting.series is None:
+        return [f"DTSTART:{utc_value(meeting.start)}", f"DTEND:{utc_value(meeting.end)}"]
+    if exception is None:
+        return [
+            f"DTSTART{wall_value(meeting.start, meeting.timezone)}",
+            f"DTEND{wall_value(meeting.end, meeting.timezone)}",
+        ]
+    return [
+        f"RECURRENCE-ID{original_value(exception.original, meeting)}",
+        f"DTSTART{wall_value(exception.start, meeting.timezone)}",
+        f"DTEND{wall_value(exception.end, meeting.timezone)}",
+    ]
+
+
+def _recurrence(meeting: Meeting, series: Series, revision: Revision) -> list[str]:
+    """Return the rule and, unless all of it is taken back, the dates left out."""
+    lines = [f"RRULE:{rule_text(series)}"]
+    if revision.method is Method.REQUEST:
+        lines += [
+            f"EXDATE{wall_value(original, meeting.timezone)}"
+            for original in sorted(series.left_out)
+        ]
+    return lines
+
+
+def _exceptions(facts: EventFacts) -> list[tuple[list[str], list[str]]]:
+    """Return, for each date that differs from the rule, what its event begins and ends with."""
+    meeting = facts.meeting
+    if meeting.series is None or facts.revision.method is Method.CANCEL:
+        return []
+    return [
+        (_opening(facts, one), _closing(facts, one))
+        for one in meeting.series.exceptions(meeting.end - meeting.start)
+    ]
+
+
+def _closing(facts: EventFacts, exception: Occurrence | None = None) -> list[str]:
+    """Return an event's lines after the LOCATION; VALARM is last."""
+    lines = ["TRANSP:OPAQUE", "CLASS:PRIVATE"]
+    if facts.revision.method is Method.CANCEL:
+        return [*lines, "END:VEVENT"]
+    # Nobody reads counter-proposals: Outlook then offers none.
+    lines.append("X-MICROSOFT-DISALLOW-COUNTER:TRUE")
+    if facts.alarm is not None:
+        title = (
+            exception.title if exception is not None and exception.title else facts.meeting.title
+        )
+        lines += [
+            "BEGIN:VALARM",
+            "ACTION:DISPLAY",
+            f"TRIGGER:-{_duration(facts.alarm)}",
+            f"DESCRIPTION:{text_value(one_line(title))}",
+            "END:VALARM",
+        ]
+    return [*lines, "END:VEVENT"]
 
 
 def _status(meeting: Meeting, revision: Revision) -> str | None:

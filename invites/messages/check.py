@@ -14,8 +14,9 @@ from functools import lru_cache
 
 from invites.errors import MessageFaultError
 from invites.messages.calendar import FOLD_AT, LOCATION_AT_MOST, calendar_user
+from invites.messages.calendar_grammar import calendar_grammar, method_of
 from invites.messages.mime import LINE, encoded
-from invites.model import Kind, Method, Revision
+from invites.model import Kind, Revision
 
 HEADER_LINE_AT_MOST = 998
 """Octets of a header line at most, its CRLF not counted (RFC 5322 2.1.1)."""
@@ -70,18 +71,6 @@ _BASE64_LINE = LINE + 2
 """Octets of a whole line of base64 with its CRLF."""
 
 _PROPERTY_NAME = re.compile(rb"^([A-Z-]+)[;:]", re.MULTILINE)
-_INSTANT = (
-    r"[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z"
-)
-_TEXT = r"(?:[^\r\n\x00-\x08\x0b\x0c\x0e-\x1f\x7f\\;,]++|\\[\\;,nN])*+"
-_LINK = r"[!-+\--:<-\[\]-~]++"  # printable ASCII without what TEXT escapes
-_CN = r"CN=(?:\"[^\"\x00-\x1f\x7f]*+\"|[^\";:,\x00-\x1f\x7f]*+)"
-_ATTENDEE = (
-    r"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=(?:CHAIR|REQ-PARTICIPANT|OPT-PARTICIPANT)"
-    rf";PARTSTAT=NEEDS-ACTION;RSVP=TRUE;{_CN}"
-)
-_CALENDAR_USER = r"(?:;EMAIL=(?:\"[!#-~]++\"|[!#-+\--9<-~]++))?+:mailto:[!-~]++"
-_CONFERENCE = r"CONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=Jitsi Meet:"
 _LINE_SEPARATORS = "\x85\u2028\u2029"
 """Some readers take them for line ends."""
 
@@ -120,7 +109,7 @@ def _delimiters(kind: Kind, outer: bytes | None, inner: bytes) -> tuple[bytes, .
         return html, end % inner
     if inner.startswith(outer) or outer.startswith(inner):
         return ()
-    event = f"text/calendar; charset=utf-8; method={_method(kind)}; component=VEVENT"
+    event = f"text/calendar; charset=utf-8; method={method_of(kind)}; component=VEVENT"
     attached = _part_header(
         'application/ics; name="invite.ics"',
         'Content-Disposition: attachment; filename="invite.ics"\r\n',
@@ -173,43 +162,6 @@ def _names(*, reply_to: bool, answers: bool) -> list[str]:
     if not answers:
         left_out |= {"In-Reply-To", "References"}
     return [name for name in HEADERS if name not in left_out]
-
-
-def _method(kind: Kind) -> Method:
-    return Method.CANCEL if kind in {Kind.CANCELLED, Kind.WITHDRAWN} else Method.REQUEST
-
-
-@lru_cache(maxsize=8)
-def _calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
-    """Return the unfolded calendar object's grammar.
-
-    Group 1 is the first ATTENDEE's address, `others` the lines of all further ones, `place` LOCATION.
-    DESCRIPTION begins with the link, and URL and CONFERENCE are the same one.
-    """
-    status = {Kind.CANCELLED: "STATUS:CANCELLED\r\n", Kind.WITHDRAWN: ""}
-    linked = counter = alarm = ""
-    notes = rf"(?:DESCRIPTION:{_TEXT}\r\n)?+"
-    if _method(kind) is Method.REQUEST:
-        notes = rf"DESCRIPTION:(?P<link>{_LINK}){_TEXT}\r\n"
-        linked = rf"URL:(?P=link)\r\n{_CONFERENCE}(?P=link)\r\n"
-        counter = "X-MICROSOFT-DISALLOW-COUNTER:TRUE\r\n"
-        alarm = (
-            "(?:BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT[0-9]++[MS]\r\n"
-            rf"DESCRIPTION:{_TEXT}\r\nEND:VALARM\r\n)?+"
-        )
-    return re.compile(
-        (
-            r"BEGIN:VCALENDAR\r\nVERSION:2\.0\r\nPRODID:[^\r\n]++\r\nCALSCALE:GREGORIAN\r\n"
-            rf"METHOD:{_method(kind)}\r\nBEGIN:VEVENT\r\nUID:[!-~]++\r\nDTSTAMP:{_INSTANT}\r\n"
-            rf"DTSTART:{_INSTANT}\r\nDTEND:{_INSTANT}\r\nSEQUENCE:[0-9]++\r\n"
-            + status.get(kind, "STATUS:(?:CONFIRMED|TENTATIVE)\r\n")
-            + rf"SUMMARY:{_TEXT}\r\nORGANIZER;{_CN}:mailto:[!-~]++\r\n"
-            rf"{_ATTENDEE}({_CALENDAR_USER})\r\n"
-            rf"(?P<others>(?:{_ATTENDEE}{_CALENDAR_USER}\r\n)*+)"
-            rf"{notes}{linked}LOCATION:(?P<place>{_TEXT})\r\n"
-            rf"TRANSP:OPAQUE\r\nCLASS:PRIVATE\r\n{counter}{alarm}END:VEVENT\r\nEND:VCALENDAR\r\n"
-        ).encode("ascii")
-    )
 
 
 class MessageCheck:
@@ -313,7 +265,7 @@ class MessageCheck:
                 expected="whole characters of UTF-8 in each line",
             )
         unfolded = b"".join(ics.split(b"\r\n "))  # faster than to replace
-        found = _calendar_grammar(self._kind).fullmatch(unfolded)
+        found = calendar_grammar(self._kind).fullmatch(unfolded)
         if found is None:
             if not _ends_as_crlf(ics):
                 raise _line_fault(ics, where)
@@ -323,7 +275,7 @@ class MessageCheck:
                 found=_listed(_PROPERTY_NAME.findall(unfolded)),
                 expected=f"those of METHOD:{self._method.decode()} in order, each of its form",
             )
-        if found[1] != calendar_user(mailbox).encode("ascii"):
+        if found["user"] != calendar_user(mailbox).encode("ascii"):
             raise MessageFaultError(
                 "attendee", where, found="another address in ATTENDEE", expected="the attendee's"
             )

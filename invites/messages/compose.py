@@ -28,6 +28,7 @@ from invites.model import (
     Kind,
     Meeting,
     Method,
+    Occurrence,
     Organizer,
     Revision,
     Room,
@@ -213,8 +214,8 @@ class Composer:
         return meeting.room or derived_room(meeting.id, self._room_key)
 
     def validity_for(self, meeting: Meeting) -> Validity:
-        """Return the window of the meeting's tokens."""
-        return validity_for(meeting.start, meeting.end, self.sender.rule)
+        """Return the window of the meeting's tokens; of a series it spans all dates."""
+        return validity_for(meeting.opens, meeting.over_at, self.sender.rule)
 
     def uid_for(self, meeting: Meeting) -> str:
         """Return the meeting's UID under the configured namespace."""
@@ -312,6 +313,8 @@ class Composer:
                 earlier_until=earlier_until,
                 demo=sender.demo,
                 now=revision.dtstamp if revision.kind is Kind.REMINDER else None,
+                date=_date_told(meeting, revision),
+                written=revision.dtstamp if meeting.series else None,
             ),
             message=MessageSkeleton(_envelope(organizer, meeting, revision, uid)),
             event=self._event(meeting, revision, uid, room, mailbox),
@@ -363,6 +366,13 @@ class Composer:
                 alarm=sender.alarm,
             )
         )
+
+
+def _date_told(meeting: Meeting, revision: Revision) -> Occurrence | None:
+    """Return the next date of a series as the revision sees it, the last where all are over."""
+    if meeting.series is None:
+        return None
+    return meeting.next_date(revision.dtstamp) or meeting.series.taking_place[-1]
 
 
 def _envelope(organizer: Organizer, meeting: Meeting, revision: Revision, uid: str) -> Envelope:

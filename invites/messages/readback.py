@@ -11,8 +11,9 @@ import json
 import re
 import unicodedata
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.headerregistry import AddressHeader, DateHeader
 from email.message import Message
@@ -144,13 +145,15 @@ class _Reader:
         method = parts["text/calendar"].get_param("method")
         tree = Calendar.from_ical(invitation.ics)
         self.same("METHOD", (str(tree["method"]), method), (revision.method, revision.method))
-        event: Any = tree.walk("VEVENT")[0]
+        events: list[Any] = tree.walk("VEVENT")
+        event, exceptions = events[0], events[1:]
         self.same("UID", str(event["uid"]), invitation.uid)
         self.same("SEQUENCE", int(event["sequence"]), revision.sequence)
         self.same("DTSTAMP", event["dtstamp"].dt, revision.dtstamp)
         self.same("DTSTART", event["dtstart"].dt, meeting.start)
         self.same("DTEND", event["dtend"].dt, meeting.end)
         self.same("SUMMARY", _letters(event["summary"]), _letters(meeting.title))
+        self.dates(event, exceptions)
         self.attendee(event)
         self.same("ORGANIZER", unquote(event["organizer"]), f"mailto:{self.expected.mailbox}")
         if meeting.organizer_name:
@@ -167,6 +170,29 @@ class _Reader:
         if place != description:
             room = _letters(unquote(invitation.room.claim))
             self.same("LOCATION", room in _letters(place), 1)
+
+    def dates(self, event: Any, exceptions: Sequence[Any]) -> None:
+        """Compare a series' rule, the dates left out, and the dates that differ from the rule."""
+        series, meeting = self.invitation.meeting.series, self.invitation.meeting
+        rules = event.get("rrule") and dict(event["rrule"])
+        if series is None:
+            self.same("RRULE", (rules, exceptions), (None, []))
+            return
+        self.same("UNTIL", rules["UNTIL"], [series.occurrences[-1].original])
+        takes_back = self.invitation.revision.method is Method.CANCEL
+        self.same("EXDATE", _left_out(event), set() if takes_back else series.left_out)
+        told = {
+            (*(_utc(one[name].dt) for name in _TIMES_OF_A_DATE), _letters(one["summary"]))
+            for one in exceptions
+        }
+        differing = () if takes_back else series.exceptions(meeting.end - meeting.start)
+        expected = {
+            (one.original, one.start, one.end, _letters(one.title or meeting.title))
+            for one in differing
+        }
+        self.same("the dates that differ", told, expected)
+        uids = {str(one["uid"]) for one in exceptions}
+        self.same("UID of a date", uids, {self.invitation.uid} if differing else set())
 
     def attendee(self, event: Any) -> None:
         """Compare the first ATTENDEE, as whom the entry invites this attendee."""
@@ -297,6 +323,21 @@ class _Reader:
         except jwt.PyJWTError:
             return False
         return True
+
+
+_TIMES_OF_A_DATE = ("recurrence-id", "dtstart", "dtend")
+
+
+def _utc(moment: datetime) -> datetime:
+    # Python takes a time that clocks skip or show twice for unequal to the same one of another zone.
+    return moment.astimezone(UTC)
+
+
+def _left_out(event: Any) -> set[datetime]:
+    """Return the instants of EXDATE, of which an event may have several."""
+    found = event.get("exdate", [])
+    lists = found if isinstance(found, list) else [found]
+    return {_utc(each.dt) for one in lists for each in one.dts}
 
 
 def _flat(claims: Mapping[str, Any], above: str = "") -> dict[str, Any]:

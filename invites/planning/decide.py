@@ -299,7 +299,7 @@ class _Sorted:
             over=sum(
                 len(meeting.attendees)
                 for meeting in roster.meetings
-                if meeting.end <= self.situation.now
+                if meeting.over_at <= self.situation.now
             ),
         )
 

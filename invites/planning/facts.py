@@ -20,6 +20,12 @@ from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
 from invites.model import Attendee, Change, Meeting, Room, Server, Validity
+from invites.planning.dates import (
+    DATE_CHANGES,
+    dates_changes,
+    repeats,
+    same_dates_elsewhere,
+)
 from invites.roster.columns import COLUMNS, Column, Holder, Use, compared
 from invites.times import zone
 
@@ -118,13 +124,13 @@ class MeetingFacts:
 
     @property
     def start(self) -> datetime:
-        """When the meeting starts: aware, in UTC."""
+        """When the meeting starts, of a series the rule's first date: aware, in UTC."""
         return self.meeting.start
 
     @property
     def end(self) -> datetime:
-        """When the meeting ends: aware, in UTC."""
-        return self.meeting.end
+        """When the meeting is over, of a series its last date: aware, in UTC."""
+        return self.meeting.over_at
 
     def meeting_of(self, *attendees: Attendee) -> Meeting:
         """Return the meeting as these facts have it, for composing from the ledger alone."""
@@ -194,6 +200,11 @@ _MEETING = tuple(
         key=lambda column: (Use.TIME not in column.uses, Use.TEXT not in column.uses),
     )
 )
+_TOLD_APART = tuple(
+    column for column in _MEETING if column.name not in {"start", "end", "recurrence"}
+)
+"""Those of a meeting that repeats, whose times and rule are told together."""
+
 _PERSON = compared(Holder.ATTENDEE)
 """The columns whose change sends a message, in the order in which changes are told: times before
 texts, texts before what moves the link.  Digest, JSON and changes follow from them.
@@ -297,6 +308,7 @@ ORGANIZER = "organizer"
 _USES: Mapping[str, Use] = {
     "reminder": Use.CALENDAR,
     ORGANIZER: Use.CALENDAR,
+    **DATE_CHANGES,
     **dict.fromkeys(("server", "validity", "key"), Use.TOKEN | Use.SEQUENCE),
     **{column.told: column.uses for column in COLUMNS},
 }
@@ -337,13 +349,16 @@ class Difference(NamedTuple):
 def difference(known: Known, draft: Draft) -> Difference:
     """Return what differs between what the attendee has and what it is to have."""
     old, new = known.facts, draft.facts
+    dates = repeats(old.meeting, new.meeting)
     changes = (
-        *_told(_MEETING, old.meeting, new.meeting),
+        *dates_changes(old.meeting, new.meeting),
+        *_told(_TOLD_APART if dates else _MEETING, old.meeting, new.meeting),
         *_settings(old, new),
         *_told(_PERSON, known.attendee, draft.attendee),
     )
     same_wall = (old.meeting.timezone, old.wall_start) == (new.meeting.timezone, new.wall_start)
-    return Difference(changes, same_wall and old.start != new.start)
+    elsewhere = old.start != new.start or same_dates_elsewhere(old.meeting, new.meeting)
+    return Difference(changes, same_wall and elsewhere)
 
 
 def _told(
@@ -380,7 +395,8 @@ def _settings(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
         yield Change(field="server", old=before.server_url, new=after.server_url)
     elif before.server_print != after.server_print:
         yield Change(field="server", old=None, new=None)
-    if old.validity != new.validity and (old.start, old.end) == (new.start, new.end):
+    follows = not repeats(old.meeting, new.meeting) and (old.start, old.end) != (new.start, new.end)
+    if old.validity != new.validity and not follows:
         yield Change(field="validity", old=None, new=None)
     if before.key != after.key:
         yield Change(field="key", old=None, new=None)
@@ -406,7 +422,7 @@ def changes_from(text: str | None) -> tuple[Change, ...]:
     if text is None:
         return ()
     return tuple(
-        Change(field=field, old=_value(field, old), new=_value(field, new))
+        Change(field=field, old=_value(old), new=_value(new))
         for field, old, new in json.loads(text)
     )
 
@@ -415,7 +431,8 @@ def _plain(value: Value) -> str | bool | int | None:
     return int(value.timestamp()) if isinstance(value, datetime) else value
 
 
-def _value(field: str, value: str | bool | int | None) -> Value:  # noqa: FBT001 - JSON's value
-    if field in {"start", "end"} and isinstance(value, int):
+def _value(value: str | bool | int | None) -> Value:  # noqa: FBT001 - JSON's value
+    """Return a value that `_plain` wrote: only times are numbers there."""
+    if isinstance(value, int) and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC)
-    return value  # type: ignore[return-value]  # only times are written as numbers
+    return value

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from invites import __version__
 from invites.jitsi.validity import closing, opening, validity_for
 from invites.problems import lines_of
+from invites.roster.recurrence import rule_text
 from invites.templating.pages import page_pieces
+from invites.templating.repeating import repeats_words
 from invites.text import counted
 from invites.times import TZDATA_VERSION, iso_z, local, zone
 
@@ -236,7 +238,9 @@ def built_page(
             ("as moderator", f"{moderators:,}"),
             *((("rows left out", f"{roster.rejected:,}"),) if roster and roster.rejected else ()),
         ),
-        timelines=timelines(_slot(meeting) for meeting in meetings),
+        timelines=timelines(
+            _slot(meeting.on_date(start)) for meeting in meetings for start in meeting.starts
+        ),
         tables=(
             PageTable(
                 title="Attendees",
@@ -304,7 +308,7 @@ def _meeting_rows(meetings: Iterable[Meeting], sender: Sender) -> Iterator[Seque
         opens, closes = _window(meeting, sender)
         invited = len(meeting.attendees)
         yield (
-            Cell(span_words(meeting.start, meeting.end, meeting.timezone), iso_z(meeting.start)),
+            Cell(_time_words(meeting), iso_z(meeting.start)),
             Cell(meeting.timezone),
             Cell(meeting.title),
             Cell(meeting.id),
@@ -314,9 +318,18 @@ def _meeting_rows(meetings: Iterable[Meeting], sender: Sender) -> Iterator[Seque
         )
 
 
+def _time_words(meeting: Meeting) -> str:
+    """Return when a meeting takes place; of a series its first date, its rule and how many dates."""
+    first = span_words(meeting.start, meeting.end, meeting.timezone)
+    if meeting.series is None:
+        return first
+    dates = counted(len(meeting.starts), "date")
+    return f"{first}, {repeats_words(rule_text(meeting.series))}, {dates}"
+
+
 def _window(meeting: Meeting, sender: Sender) -> tuple[datetime, datetime]:
     """Return from when to when the links admit, in the full minutes that the mail tells."""
-    validity = validity_for(meeting.start, meeting.end, sender.rule)
+    validity = validity_for(meeting.opens, meeting.over_at, sender.rule)
     opens, closes = opening(validity, sender.rule), closing(validity)
     minutes = -(-int(opens.timestamp()) // 60), int(closes.timestamp()) // 60
     first, last = (datetime.fromtimestamp(60 * minute, UTC) for minute in minutes)

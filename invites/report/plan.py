@@ -10,6 +10,7 @@ from invites.model import Change
 from invites.planning.actions import Action, Cause, Hold, Plan, Reason, Send, Withdraw
 from invites.planning.facts import Draft, MeetingFacts
 from invites.problems import escaped
+from invites.text import counted
 from invites.times import instant, iso_z, local, zone
 
 NOT_SHOWN: Final[Mapping[str, str]] = {
@@ -96,16 +97,33 @@ def change_words(change: Change, timezone: str) -> str:
     """Return `field old → new`; times on the clock of `timezone`, which is named once."""
     if change.old is None and change.new is None and change.field in NOT_SHOWN:
         return NOT_SHOWN[change.field]
+    if change.field == "recurrence":
+        return f"dates {_dates(change.old, timezone)} → {_dates(change.new, timezone)}"
     name = change.field.replace("_", " ")
     if isinstance(change.old, datetime) and isinstance(change.new, datetime):
         return f"{name} {_local(change.old, timezone)} → {_local(change.new, timezone)}"
     return f"{name} {_value(change.old)} → {_value(change.new)}"
 
 
+def _dates(value: object, timezone: str) -> str:
+    """Return in words what `planning.dates.told_series` told of one side of a change."""
+    from invites.templating.repeating import told_words  # noqa: PLC0415 - it brings Babel
+
+    match value:
+        case str():
+            return told_words(value, "en")
+        case datetime():
+            return f"{_local(value, timezone)} alone"
+        case _:
+            return "by the zone's new rules"
+
+
 def who_and_what(draft: Draft) -> str:
     """Return a person and a meeting, with its time on the clock of its zone."""
     facts = draft.facts
     when = local(facts.start, facts.meeting.timezone, weekday=True)
+    if facts.meeting.series is not None:
+        when += f", {counted(len(facts.meeting.starts), 'date')}"
     return f'{draft.attendee.email}, "{escaped(facts.meeting.title)}" {when}'
 
 

@@ -53,10 +53,13 @@ def meeting_table(meetings: Sequence[Meeting], *, columns: int) -> Table:
         table.add_column("moderators", justify="right", no_wrap=True)
     for meeting in meetings[:MEETINGS_AT_MOST]:
         start = f"{meeting.start.astimezone(zone(meeting.timezone)):%Y-%m-%d %H:%M}"
+        title = (
+            f"{meeting.title} ({len(meeting.starts)} dates)" if meeting.series else meeting.title
+        )
         invited = f"{len(meeting.attendees):,}"
         moderators = f"{sum(attendee.moderator for attendee in meeting.attendees):,}"
-        wide = (start, meeting.timezone, meeting.title, invited, moderators)
-        table.add_row(*_cells(*(wide if with_zone else (start, meeting.title, invited))))
+        wide = (start, meeting.timezone, title, invited, moderators)
+        table.add_row(*_cells(*(wide if with_zone else (start, title, invited))))
     return table
 
 
@@ -169,8 +172,12 @@ def _meeting(message: PastMessage) -> str:
     """Return a meeting's title, its start on its own clock, and its id, as far as they are kept."""
     if message.start is None:
         return message.meeting_id
-    start = local(message.start, message.timezone)
-    return f"{message.title}, {start} ({message.meeting_id})"
+    when = local(message.start, message.timezone)
+    if message.rule:
+        from invites.templating.repeating import repeats_words  # noqa: PLC0415 - it brings Babel
+
+        when = f"{repeats_words(message.rule)} from {when}"
+    return f"{message.title}, {when} ({message.meeting_id})"
 
 
 def _when(moment: datetime, timezone: str) -> str:

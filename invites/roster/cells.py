@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -16,11 +16,13 @@ from invites.jitsi.rooms import room_from_text
 from invites.jitsi.validity import ValidityRule
 from invites.languages import language_tag
 from invites.model import Attendance, Room, Status
+from invites.roster.rule import parse_rule
 from invites.text import CellRefused, refuse_encoded_words
-from invites.times import parse_time, zone
+from invites.times import TimeRefused, parse_time, zone
 
 if TYPE_CHECKING:
     from invites.jitsi.links import LinkLengths
+    from invites.roster.recurrence import Rule
 
 TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1", "x"})
 FALSE_WORDS: Final = frozenset({"false", "no", "n", "0"})
@@ -152,9 +154,29 @@ def as_features(text: str, _rules: RosterRules) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def as_later(_text: str, _rules: RosterRules) -> object:
-    """Refuse any value: series come with a later version, and half of one would be wrong."""
-    raise CellRefused("an empty cell: series are not read yet; give each date a meeting_id")
+def as_recurrence(text: str, _rules: RosterRules) -> Rule:
+    """Return how the meeting repeats."""
+    return parse_rule(text)
+
+
+_BETWEEN_DATES: Final = re.compile(r"[,;]\s*|\s+(?=\d{4}-\d\d-\d\d)")
+
+
+def as_dates(text: str, rules: RosterRules) -> tuple[date | datetime, ...]:
+    """Return some of a series' dates, by their days or by their starts."""
+    written = filter(None, map(str.strip, _BETWEEN_DATES.split(text)))
+    return tuple(as_date(one, rules) for one in written)
+
+
+def as_date(text: str, rules: RosterRules) -> date | datetime:
+    """Return one of a series' dates, by its day or by its start."""
+    try:
+        return parse_time(text, rules.date_format)
+    except TimeRefused as refusal:
+        try:
+            return parse_time(f"{text} 00:00", rules.date_format).date()
+        except TimeRefused:
+            raise refusal from None
 
 
 _URL_PART: Final = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2}")

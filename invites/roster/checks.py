@@ -52,7 +52,7 @@ def shared_rooms(
     by_claim: dict[str, list[tuple[Validity, Meeting]]] = defaultdict(list)
     for meeting in meetings:
         if meeting.room is not None and meeting.status is not Status.CANCELLED:
-            validity = validity_for(meeting.start, meeting.end, rule)
+            validity = validity_for(meeting.opens, meeting.over_at, rule)
             by_claim[meeting.room.claim].append((validity, meeting))
     for claim, uses in by_claim.items():
         if len(uses) > 1:

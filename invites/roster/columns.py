@@ -23,19 +23,22 @@ from invites.roster.cells import (
     RosterRules,
     as_address,
     as_attendance,
+    as_date,
+    as_dates,
     as_features,
     as_https_url,
     as_language,
-    as_later,
     as_meeting_id,
     as_moderator,
     as_name,
+    as_recurrence,
     as_room,
     as_status,
     as_text,
     as_time,
     as_zone,
 )
+from invites.roster.series import kept_series, series_kept
 from invites.text import CellRefused, check_line, check_lines
 
 CELL_AT_MOST: Final = 2_000
@@ -86,6 +89,7 @@ _ROOM: Final = Kept(
     lambda room: [room.claim, room.segment],
     lambda kept: Room(claim=kept[0], segment=kept[1]),
 )
+_SERIES: Final = Kept(kept_series, series_kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,9 +217,17 @@ COLUMNS: Final = (
     _attendee("features", as_features, empty=(), uses=_TOKEN, kept=AS_IT_IS._replace(read=tuple)),
     _attendee("user_id", empty="", uses=_TOKEN),
     _attendee("group", empty="", uses=_TOKEN),
-    # Refused so far, so that nothing can change in them.
-    _meeting("recurrence", as_later),
-    _meeting("exclude", as_later),
+    _meeting(
+        # Its link's window is told by itself: it follows from the first date and the last alone.
+        "recurrence",
+        as_recurrence,
+        uses=_WHEN & ~Use.TOKEN,
+        field="series",
+        kept=_SERIES,
+    ),
+    # What they say is in the series: the dates left out, and the date that a row is about.
+    _meeting("exclude", as_dates),
+    _meeting("occurrence", as_date),
 )
 """Every column that is known, in the order of the documentation."""
 

@@ -11,13 +11,16 @@ from invites.addresses import Address
 from invites.jitsi.links import link_problem
 from invites.jitsi.rooms import derived_room
 from invites.jitsi.validity import fits, validity_for
-from invites.model import Attendee, Meeting, Status
+from invites.model import Attendee, Meeting, Series, Status
 from invites.problems import Problem, escaped
+from invites.roster.alike import AlikeRows, agreed, as_in, key_of
 from invites.roster.cells import NamedRoom, RosterRules
 from invites.roster.columns import Holder, compared
 from invites.roster.header import PlacedColumn
 from invites.roster.parts import end_from
 from invites.roster.rows import CellReader, Cells, MeetingRows, RefusedCell
+from invites.roster.series import SeriesRefused, series_of
+from invites.roster.series_rows import series_rows
 from invites.times import TimeRefused, in_utc, zone
 
 
@@ -50,19 +53,6 @@ class ParsedMeeting:
     repeated: int = 0
 
 
-@dataclass(slots=True)
-class _AlikeRows:
-    """Rows whose meeting cells have the same text, in their order, and what these cells are."""
-
-    rows: list[int]
-    cells: Cells
-    values: dict[str, Any]
-
-    @property
-    def row(self) -> int:
-        return self.rows[0]
-
-
 class MeetingParser:
     """Parses meetings by one roster's rules and header; what cells mean is kept between meetings."""
 
@@ -86,6 +76,8 @@ class MeetingParser:
         self._readings = [CellReader(place.column, rules) for place in places]
         self._times: dict[tuple[object, object, str], Times] = {}
         self._default_zone = zone(rules.timezone).key
+        about = self._places.get("occurrence")
+        self._occurrence = None if about is None else about[0]
 
     def parse(self, said: MeetingRows) -> ParsedMeeting:
         """Return the meeting that its rows come to, and what is wrong with its rows."""
@@ -95,10 +87,13 @@ class MeetingParser:
             for group in alike:
                 self._place_times(parsed, group, self._zone_of([group]))
             return parsed
+        dates = [group for group in alike if self._is_date(group.cells)]
+        if dates:
+            alike = [group for group in alike if not self._is_date(group.cells)]
         if parsed.problems:
             self._refuse_dependents(parsed, alike)
         zone_name = self._zone_of(alike)
-        for group in alike:
+        for group in (*alike, *dates):
             self._place_times(parsed, group, zone_name)
         if len(alike) > 1:
             for name in self._places:
@@ -106,24 +101,72 @@ class MeetingParser:
         self._note_spellings(parsed, alike)
         _refuse_clashes(parsed, said, self._email_shown)
         self._refuse_long_links(parsed, said, alike)
+        sound = not any(problem.refuses_file for problem in parsed.problems)
+        series = self._series(parsed, said, alike, dates, zone_name) if sound else None
         attendees = _attendees(parsed, said)
-        if attendees and not any(problem.refuses_file for problem in parsed.problems):
-            parsed.meeting = _meeting(said, alike, attendees, zone_name, parsed.refused)
+        if attendees and sound:
+            meeting = _meeting(said, alike, attendees, zone_name, parsed.refused)
+            parsed.meeting = meeting if series is None else replace(meeting, series=series)
         return parsed
 
-    def _zone_of(self, alike: Iterable[_AlikeRows]) -> str:
-        return _agreed(alike, "timezone") or self._default_zone
+    def _is_date(self, cells: Cells) -> bool:
+        """Whether rows with these cells are about one date of a series."""
+        return self._occurrence is not None and bool(cells[self._occurrence])
 
-    def _read(self, parsed: ParsedMeeting, rows: list[int], cells: Cells) -> _AlikeRows:
+    def _series(
+        self,
+        parsed: ParsedMeeting,
+        said: MeetingRows,
+        alike: Sequence[AlikeRows],
+        dates: Sequence[AlikeRows],
+        zone_name: str,
+    ) -> Series | None:
+        """Return the meeting's series; None where it does not repeat, or is refused."""
+        if not dates and not agreed(alike, "recurrence") and not agreed(alike, "exclude"):
+            return None
+        try:
+            rows = series_rows(
+                said, alike, dates, places=self._places, zone_name=zone_name, refused=parsed.refused
+            )
+            return None if rows is None else series_of(rows, self._rules.validity)
+        except SeriesRefused as refusal:
+            self._refuse_series(parsed, alike, dates, refusal)
+        return None
+
+    def _refuse_series(
+        self,
+        parsed: ParsedMeeting,
+        alike: Sequence[AlikeRows],
+        dates: Sequence[AlikeRows],
+        refusal: SeriesRefused,
+    ) -> None:
+        at, _ = self._places[refusal.column]
+        telling = (group for group in alike if group.cells[at])
+        wrong = next(telling, alike[0]) if refusal.exception is None else dates[refusal.exception]
+        self._refuse(parsed, wrong.rows, refusal.column, wrong.cells, refusal.expected)
+        if self._skip_invalid:
+            # Without one of its dates' rows a series would have a date that nobody wants.
+            expected = f"a series in order: row {wrong.row} is not, so all its rows are left out"
+            for group in (*alike, *dates):
+                rest = [row for row in group.rows if row not in parsed.refused]
+                self._refuse(parsed, rest, refusal.column, group.cells, expected)
+
+    def _zone_of(self, alike: Iterable[AlikeRows]) -> str:
+        return agreed(alike, "timezone") or self._default_zone
+
+    def _read(self, parsed: ParsedMeeting, rows: list[int], cells: Cells) -> AlikeRows:
         """Return what the cells of some rows are; those that are refused have no value."""
         values: dict[str, Any] = {}
-        for name, (at, _) in self._places.items():
+        a_date = self._is_date(cells)
+        for name, (at, place) in self._places.items():
+            if a_date and place.column.required and not cells[at]:
+                continue  # it is as the series has it
             value = self._readings[at][cells[at]]
             if type(value) is RefusedCell:
                 self._refuse(parsed, rows, name, cells, value.expected)
             else:
                 values[name] = value
-        return _AlikeRows(rows, cells, values)
+        return AlikeRows(rows, cells, values)
 
     def _refuse(
         self, parsed: ParsedMeeting, rows: Iterable[int], name: str, cells: Cells, expected: str
@@ -134,14 +177,14 @@ class MeetingParser:
             Problem(row=row, column=place.shown, found=cells[at], expected=expected) for row in rows
         ]
 
-    def _refuse_dependents(self, parsed: ParsedMeeting, alike: Sequence[_AlikeRows]) -> None:
+    def _refuse_dependents(self, parsed: ParsedMeeting, alike: Sequence[AlikeRows]) -> None:
         """Refuse rows whose empty cell takes the meeting's value where that value was refused.
 
         Otherwise a misspelt zone or room in one row would move the whole meeting.
         """
         for name in self._places:
             wrong = [group for group in alike if name not in group.values]
-            if not wrong or _agreed(alike, name) is not None:
+            if not wrong or agreed(alike, name) is not None:
                 continue
             for group in alike:
                 if name in group.values:
@@ -149,7 +192,7 @@ class MeetingParser:
                     expected = f"what the meeting's row {wrong[0].row} should have here"
                     self._refuse(parsed, group.rows, name, group.cells, expected)
 
-    def _place_times(self, parsed: ParsedMeeting, group: _AlikeRows, zone_name: str) -> None:
+    def _place_times(self, parsed: ParsedMeeting, group: AlikeRows, zone_name: str) -> None:
         """Put instants in the place of the times that the cells have."""
         values = group.values
         if "timezone" in self._places and "timezone" not in values:
@@ -168,16 +211,16 @@ class MeetingParser:
                 if value.expected:
                     self._refuse(parsed, group.rows, name, group.cells, value.expected)
 
-    def _compare(self, parsed: ParsedMeeting, alike: Sequence[_AlikeRows], name: str) -> None:
+    def _compare(self, parsed: ParsedMeeting, alike: Sequence[AlikeRows], name: str) -> None:
         """Note a problem for each value that differs from the first row's.
 
         Where faulty rows are left out, all rows of the meeting are: each has the problem then.
         """
         at, place = self._places[name]
         stated = [group for group in alike if group.values.get(name) is not None]
-        firsts: dict[object, _AlikeRows] = {}
+        firsts: dict[object, AlikeRows] = {}
         for group in stated:
-            firsts.setdefault(_key(group.values[name]), group)
+            firsts.setdefault(key_of(group.values[name]), group)
         if len(firsts) < 2:
             return
         first, *others = firsts.values()
@@ -186,7 +229,7 @@ class MeetingParser:
             for group in alike:
                 self._refuse(parsed, group.rows, name, group.cells, expected)
             return
-        expected = _as_in(first, at)
+        expected = as_in(first, at)
         parsed.problems += [
             Problem(
                 row=group.row,
@@ -199,15 +242,15 @@ class MeetingParser:
         ]
 
     def _refuse_long_links(
-        self, parsed: ParsedMeeting, said: MeetingRows, alike: Sequence[_AlikeRows]
+        self, parsed: ParsedMeeting, said: MeetingRows, alike: Sequence[AlikeRows]
     ) -> None:
         """Refuse rows whose join link mail programs break; a cancelled meeting has no links."""
-        scales, named = self._rules.links, _agreed(alike, "room")
-        if scales is None or _agreed(alike, "status") is Status.CANCELLED:
+        scales, named = self._rules.links, agreed(alike, "room")
+        if scales is None or agreed(alike, "status") is Status.CANCELLED:
             return
         room = named.room if named else None
         suspects = scales.suspects(said.rows(), room)
-        start, end = _agreed(alike, "start"), _agreed(alike, "end")
+        start, end = agreed(alike, "start"), agreed(alike, "end")
         if not suspects or start is None or end is None:
             return
         # A derived room is as long with any key.
@@ -217,7 +260,7 @@ class MeetingParser:
             parsed.refused.add(attendee.row)
             parsed.problems.append(link_problem(attendee, length))
 
-    def _note_spellings(self, parsed: ParsedMeeting, alike: Iterable[_AlikeRows]) -> None:
+    def _note_spellings(self, parsed: ParsedMeeting, alike: Iterable[AlikeRows]) -> None:
         for group in alike:
             named = group.values.get("room")
             if isinstance(named, NamedRoom):
@@ -265,32 +308,11 @@ def _hours(span: timedelta) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}{tail} h"
 
 
-def _key(value: object) -> object:
-    """Return what two cells have in common that say the same."""
-    match value:
-        case Address():
-            return value.address
-        case NamedRoom():
-            return value.room.claim
-        case _:
-            return value
-
-
-def _as_in(first: _AlikeRows, at: int) -> str:
-    return f'"{escaped(first.cells[at])}" as in row {first.row} of the same meeting'
-
-
-def _one_value(first: _AlikeRows, other: _AlikeRows, at: int) -> str:
+def _one_value(first: AlikeRows, other: AlikeRows, at: int) -> str:
     return (
         f'one value in all rows of the meeting (row {first.row} has "{escaped(first.cells[at])}", '
         f'row {other.row} "{escaped(other.cells[at])}"); all of them are left out'
     )
-
-
-def _agreed(alike: Iterable[_AlikeRows], name: str) -> Any:
-    """Return the value that the rows give, None where none does."""
-    stated = (group.values.get(name) for group in alike)
-    return next((value for value in stated if value is not None), None)
 
 
 def _refuse_clashes(parsed: ParsedMeeting, said: MeetingRows, column: str) -> None:
@@ -334,7 +356,7 @@ def _attendees(parsed: ParsedMeeting, said: MeetingRows) -> tuple[Attendee, ...]
 
 def _meeting(
     said: MeetingRows,
-    alike: Sequence[_AlikeRows],
+    alike: Sequence[AlikeRows],
     attendees: tuple[Attendee, ...],
     zone_name: str,
     refused: set[int],
@@ -351,7 +373,7 @@ def _meeting(
     )
 
 
-def _stated(alike: Iterable[_AlikeRows], name: str) -> Any:
+def _stated(alike: Iterable[AlikeRows], name: str) -> Any:
     """Return the meeting's value in a column, None where no row has one.
 
     Of an address in several spellings it is the first in code-point order.

@@ -69,6 +69,7 @@ class MeetingRows:
     `alike` has the rows by the raw text of their meeting cells.
     `repeats` are rows that say again what the row in `attendees` says, `clashes` rows that say
     otherwise for the same address, `spoilt` rows with that address and a cell that was refused.
+    `dates` has, for each row about one date of a series, the address that it names, "" for none.
     `meeting_id` is "" for the rows whose meeting can't be known.
     """
 
@@ -78,6 +79,7 @@ class MeetingRows:
     repeats: dict[str, list[Attendee]] = field(default_factory=dict)
     clashes: dict[str, list[Attendee]] = field(default_factory=dict)
     spoilt: dict[str, list[int]] = field(default_factory=dict)
+    dates: dict[int, str] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
 
     def rows(self) -> Iterable[Attendee]:
@@ -116,6 +118,9 @@ class RowReader:
         self.strays = MeetingRows("")
         self.unknown_features: dict[str, list[int]] = {}
         self.meeting_places = [p for p in layout.places if p.column.holder is Holder.MEETING]
+        self._occurrence = next(
+            (at for at, p in enumerate(self.meeting_places) if p.column.name == "occurrence"), None
+        )
         self._rules = rules
         self._id = layout.place_of("meeting_id")
         self._alone = [layout.place_of(name) for name in _ALONE]
@@ -184,6 +189,10 @@ class RowReader:
             meeting.alike[meeting_cells] = [number]
         else:
             rows.append(number)
+        about_a_date = self._occurrence is not None and meeting_cells[self._occurrence]
+        if about_a_date and not (name_cell or email_cell):
+            meeting.dates[number] = ""  # it speaks for everybody
+            return
         address = self._addresses[email_cell]
         name = self._names[name_cell]
         avatar = self._avatars[avatar_cell]
@@ -204,6 +213,9 @@ class RowReader:
             self._refuse(number, meeting, personal_cells, values, options.refused + extra[1])
             return
         if meeting is self.strays:
+            return
+        if about_a_date:
+            meeting.dates[number] = address.address
             return
         attendee = Attendee(
             name=name,

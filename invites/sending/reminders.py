@@ -74,26 +74,33 @@ def _due(
 ) -> list[Due]:
     """Return the invitations of the scope of which a reminder is due now, with that reminder."""
     standing = standing_invitations(ledger, scope, until=now + max(leads), now=now)
-    by_place = {(one.standing.uid, one.standing.address): one for one in standing}
+    by_date = {
+        (one.standing.uid, one.standing.address, one.standing.start): one for one in standing
+    }
     sent = sent_reminders(ledger, now=now) if standing else frozenset()
     reminders = due_reminders(leads, [one.standing for one in standing], sent=sent, now=now)
-    found = [(by_place[one.uid, one.address], one) for one in reminders]
+    # Of a series' dates the first alone: a second reminder of one moment would have its Message-ID.
+    first: dict[tuple[str, str], Reminder] = {}
+    for reminder in sorted(reminders, key=lambda reminder: reminder.start):
+        first.setdefault((reminder.uid, reminder.address), reminder)
+    found = [(by_date[one.uid, one.address, one.start], one) for one in first.values()]
     # By other terms it would be another link than the one that was sent: the next run sends that.
     terms = replace(renderer.terms, alarm="")
     return [one for one in found if replace(one[0].known.facts.terms, alarm="") == terms]
 
 
 def _actions(due: Sequence[Due], now: datetime) -> Iterator[tuple[Action, Reminder]]:
-    """Yield the message of each reminder; those of one meeting share its facts."""
+    """Yield the message of each reminder; those of one date of a meeting share its facts."""
 
-    def place(one: Due) -> tuple[str, str]:
-        return one[0].meeting_id, one[0].known.facts.digest
+    def place(one: Due) -> tuple[str, str, datetime]:
+        return one[0].meeting_id, one[0].known.facts.digest, one[1].start
 
     revision = Revision(kind=Kind.REMINDER, sequence=0, dtstamp=now)
     for _, group in groupby(sorted(due, key=place), key=place):
         alike = [*group]
         facts = alike[0][0].known.facts
         meeting = facts.meeting_of(*(invitation.known.attendee for invitation, _ in alike))
+        meeting = meeting.on_date(alike[0][1].start)
         for invitation, reminder in alike:
             yield (
                 Send(

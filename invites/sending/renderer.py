@@ -100,7 +100,8 @@ def composed(actions: Iterable[Action], renderer: Renderer) -> Iterator[tuple[Ac
 
 
 def _likeness(action: Action) -> tuple[object, ...]:
-    return (id(action.facts), action.revision, action.changes, action.admits_until)
+    meeting = action.meeting.start  # a reminder is about one date of a series
+    return (id(action.facts), meeting, action.revision, action.changes, action.admits_until)
 
 
 def _composed_alike(same: Sequence[Action], renderer: Renderer) -> Iterator[Invitation]:

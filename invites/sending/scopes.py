@@ -87,7 +87,7 @@ def rooms_of_others(roster: Roster, snapshot: Snapshot, now: datetime) -> tuple[
         for meeting in sorted(roster.meetings, key=lambda one: one.row)
         if meeting.room is not None
         and meeting.room.claim in snapshot.rooms
-        and meeting.end > now
+        and meeting.over_at > now
         and meeting.status is not Status.CANCELLED
     )
 

@@ -118,6 +118,13 @@ class MailSection(Section):
     )
 
 
+class SeriesSection(Section):
+    """[series]: the links of meetings that repeat."""
+
+    tokens: Literal["series"] = "series"
+    longest: PositiveDuration = timedelta(days=200)
+
+
 class DeliverySection(Section):
     """[delivery]: where messages go."""
 
@@ -225,6 +232,7 @@ SECTIONS: Final[dict[str, type[Section]]] = {
     "organizer": OrganizerSection,
     "calendar": CalendarSection,
     "mail": MailSection,
+    "series": SeriesSection,
     "delivery": DeliverySection,
     "smtp": Smtp,
     "ledger": LedgerSection,

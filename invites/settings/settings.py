@@ -38,6 +38,7 @@ from invites.settings.sections import (
     OrganizerSection,
     RosterSection,
     ScheduleSection,
+    SeriesSection,
     Smtp,
     ValiditySection,
     key_name,
@@ -73,6 +74,7 @@ class Settings:
     organizer: OrganizerSection
     calendar: CalendarSection
     mail: MailSection
+    series: SeriesSection
     delivery: DeliverySection
     smtp: Smtp
     ledger: LedgerSection
@@ -163,6 +165,7 @@ class Settings:
             closes_after=self.validity.closes_after,
             skew=self.validity.skew,
             longest=self.validity.longest,
+            longest_series=self.series.longest,
         )
 
     def roster_rules(self) -> RosterRules:

@@ -12,7 +12,20 @@ from jinja2 import nodes
 from jinja2.meta import find_undeclared_variables
 
 from invites.errors import TemplateError
-from invites.model import Attendance, Attendee, Change, Kind, Meeting, Organizer, Status, Validity
+from invites.model import (
+    Attendance,
+    Attendee,
+    Change,
+    Frequency,
+    Kind,
+    Meeting,
+    Occurrence,
+    Organizer,
+    Recurrence,
+    Series,
+    Status,
+    Validity,
+)
 from invites.templating.context import (
     NAMES,
     STEMS,
@@ -110,7 +123,7 @@ def try_all(templates: Templates) -> None:
 
 
 def trial_facts() -> Iterator[tuple[LetterFacts, Attendee]]:
-    """Yield facts with everything left out and with everything there."""
+    """Yield facts with everything left out, of a series, and with everything there."""
     yield _FACTS, _PLAIN
     rich = replace(
         _MEETING,
@@ -119,6 +132,16 @@ def trial_facts() -> Iterator[tuple[LetterFacts, Attendee]]:
         organizer_email="host@example.com",
         status=Status.TENTATIVE,
     )
+    weeks = [
+        Occurrence(original=start, start=start, end=start + (_END - _START), cancelled=cancelled)
+        for start, cancelled in ((_START, False), (_START + timedelta(weeks=1), True))
+    ]
+    series = Series(
+        recurrence=Recurrence(frequency=Frequency.WEEKLY, weekdays=("TU",)),
+        occurrences=tuple(weeks),
+    )
+    repeats = replace(_FACTS, meeting=replace(_MEETING, series=series), date=weeks[0])
+    yield replace(repeats, written=_START - timedelta(days=1)), _PLAIN
     earlier = _FACTS.validity.expires
     for attendee in (_RICH, replace(_RICH, moderator=False)):
         yield (

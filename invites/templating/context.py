@@ -5,7 +5,7 @@ The attributes of these classes are the names that templates may use; docs/templ
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -22,13 +22,14 @@ from invites.templating.dates import (
     minute_at,
     span,
 )
+from invites.templating.repeating import SeriesView, series_view, told_words
 from invites.times import zone as zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from zoneinfo import ZoneInfo
 
-    from invites.model import Attendee, Change, Meeting, Organizer, Validity
+    from invites.model import Attendee, Change, Meeting, Occurrence, Organizer, Validity
 
 ChangeValue: TypeAlias = datetime | str | bool | None
 
@@ -88,6 +89,8 @@ class LetterFacts:
     `earlier_until` is when a link that was sent earlier stops admitting, in seconds since 1970.
     `demo` is true where links are signed with a throw-away secret.
     `now` (aware) is when a reminder is written, from which it counts; None for other letters.
+    `date` is the date of a series that is told, the next one, and `written` (aware) from when on
+    that is; both None for a meeting that takes place once.
     """
 
     meeting: Meeting
@@ -100,6 +103,15 @@ class LetterFacts:
     earlier_until: int | None = None
     demo: bool = False
     now: datetime | None = None
+    date: Occurrence | None = None
+    written: datetime | None = None
+
+    @property
+    def told(self) -> Meeting:
+        """The meeting, with the times of the date that is told."""
+        if self.date is None:
+            return self.meeting
+        return replace(self.meeting, start=self.date.start, end=self.date.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +215,9 @@ VIEWS: Mapping[str, type] = {
     "when": Span,
     "opens": LocalTime,
     "closes": LocalTime,
+    "series": SeriesView,
 }
-"""The names whose attributes are known before rendering; `when_there` may be None."""
+"""The names whose attributes are known before rendering; `series` and `when_there` may be None."""
 
 NAMES = frozenset(
     {
@@ -277,17 +290,19 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
 
 def zone_context(facts: LetterFacts, zone_name: str) -> dict[str, object]:
     """Return what depends on the zone that times are shown in."""
-    meeting, language = facts.meeting, DEFAULT_LANGUAGE
+    meeting, language = facts.told, DEFAULT_LANGUAGE
     zone = zone_named(zone_name)
     there = None
     if zone_name != meeting.timezone:
         there = span(meeting.start, meeting.end, zone_named(meeting.timezone), language)
-    day = meeting.start.astimezone(zone).date()
+    # The window of a series is no matter of one day.
+    day = meeting.start.astimezone(zone).date() if meeting.series is None else None
     opens = minute_at(facts.validity.not_before + int(facts.skew.total_seconds()), up=True)
     earlier = facts.earlier_until
     return {
         "when": span(meeting.start, meeting.end, zone, language),
         "when_there": there,
+        "series": _series_view(facts, language),
         "opens": local_time(opens, zone, language, beside=day),
         "closes": local_time(minute_at(facts.validity.expires), zone, language, beside=day),
         "earlier_until": None
@@ -300,17 +315,26 @@ def zone_context(facts: LetterFacts, zone_name: str) -> dict[str, object]:
     }
 
 
+def _series_view(facts: LetterFacts, language: str) -> SeriesView | None:
+    series = facts.meeting.series
+    if series is None or facts.written is None:
+        return None
+    return series_view(facts.meeting, series, facts.written, language)
+
+
 def _change_view(change: Change, zone: ZoneInfo) -> ChangeView:
     return ChangeView(
         field=change.field,
-        old=_change_value(change.old, zone),
-        new=_change_value(change.new, zone),
+        old=_change_value(change.field, change.old, zone),
+        new=_change_value(change.field, change.new, zone),
         shown=not (change.old is None and change.new is None),
     )
 
 
-def _change_value(value: ChangeValue, zone: ZoneInfo) -> str | bool:
+def _change_value(field: str, value: ChangeValue, zone: ZoneInfo) -> str | bool:
     match value:
+        case str() if field == "recurrence":
+            return told_words(value, DEFAULT_LANGUAGE)
         case None:
             return ""
         case bool():

@@ -28,7 +28,7 @@ _MINUTE = timedelta(minutes=1)
 
 def direction(language: str) -> str:
     """Return `ltr` or `rtl`, for HTML's `dir`."""
-    return _locale(language).text_direction
+    return locale_of(language).text_direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +159,16 @@ def _place(zone: str, offset: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _day(day: date, language: str) -> str:
-    return format_date(day, "full", locale=_locale(language))
+    return format_date(day, "full", locale=locale_of(language))
 
 
 @lru_cache(maxsize=4096)
 def _clock(clock: time, language: str) -> str:
     wall = clock.replace(tzinfo=None, fold=0)
-    return format_time(wall, "medium" if wall.second else "short", locale=_locale(language))
+    return format_time(wall, "medium" if wall.second else "short", locale=locale_of(language))
 
 
 @lru_cache(maxsize=16)
-def _locale(language: str) -> Locale:
+def locale_of(language: str) -> Locale:
+    """Return CLDR's locale for a language."""
     return Locale.parse(_LOCALES[language])

@@ -204,3 +204,28 @@ def test_a_reminder_has_the_same_link_or_does_not_go_out(
     reminding.load()
     at(reminding, 2, "09:05")
     assert {one.recipient: link(one) for one in reminded(relay)} == invited
+
+
+def test_each_date_of_a_series_is_reminded_of_once(told: JobWorld, relay: ScriptedServer) -> None:
+    """An hour before each, at that date's time and title, with the series' one link."""
+    told.job += '\nreminders = ["24h", "1h"]'
+    told.header += ",recurrence,exclude,occurrence"
+    told.load()
+    series = row(1, start=MEETING).rstrip("\n") + ",daily x 4,2031-02-05,\n"
+    told.roster(series, "m1,Guest lecture,2031-02-04 11:00,2031-02-04 11:30,,,,,2031-02-04\n")
+    told.seen()
+    assert told.one("02:15").counts["sent"] == 1
+    invited = link(relay.accepted[0])
+    for day in (2, 3, 4, 5, 6):
+        for time in ("07:55", "08:00", "08:05", "09:00", "09:05", "10:00", "10:05", "11:00"):
+            at(told, day, time)
+    mails = reminded(relay)
+    assert {link(mail) for mail in mails} == {invited}
+    assert [str(parsed(mail.content)["Subject"]) for mail in mails] == [
+        "Reminder: Meeting 1, tomorrow at 09:00",
+        "Reminder: Meeting 1, in an hour (09:00)",
+        "Reminder: Guest lecture, tomorrow at 11:00",
+        "Reminder: Guest lecture, in an hour (11:00)",
+        "Reminder: Meeting 1, tomorrow at 09:00",
+        "Reminder: Meeting 1, in an hour (09:00)",
+    ]

@@ -17,10 +17,13 @@ def faults(ics: bytes) -> list[str]:
     found = [*_of_lines(ics)]
     lines = ics.replace(b"\r\n ", b"").replace(b"\r\n\t", b"").split(b"\r\n")
     cancels = b"METHOD:CANCEL" in lines
-    for line in lines[:-1]:
+    # The times of a VTIMEZONE are the wall's (3.8.2.4); those that name it count on it.
+    zones = {line[5:] for line in lines if line.startswith(b"TZID:")}
+    events = b"\r\n".join(lines).split(b"END:VTIMEZONE\r\n")[-1].split(b"\r\n")
+    for line in events[:-1]:
         head, value = _parted(line)
         name, *parameters = _outside_quotes(head, b";")
-        found += _of_property(name, parameters, value)
+        found += _of_property(name, parameters, value, zones)
     if cancels and b"BEGIN:VALARM" in lines:
         found.append("VALARM in a CANCEL")
     if sum(line.startswith(b"METHOD:") for line in lines) != 1:
@@ -43,7 +46,9 @@ def _of_lines(ics: bytes) -> list[str]:
     return found
 
 
-def _of_property(name: bytes, parameters: list[bytes], value: bytes) -> list[str]:
+def _of_property(
+    name: bytes, parameters: list[bytes], value: bytes, zones: set[bytes]
+) -> list[str]:
     found = []
     if name == b"METHOD" and value not in METHODS:
         found.append("METHOD")
@@ -53,7 +58,9 @@ def _of_property(name: bytes, parameters: list[bytes], value: bytes) -> list[str
     found += ["PARTSTAT"] * any(state not in PARTSTATS for state in states)
     if name in TEXTS and not _is_escaped(value):
         found.append("escape")
-    if name in STAMPS and not _is_utc(value):
+    named = {part[5:] for part in parameters if part.startswith(b"TZID=")}
+    on_the_wall = name != b"DTSTAMP" and named and named <= zones
+    if name in STAMPS and not _is_utc(value + b"Z" if on_the_wall else value):
         found.append("local time")
     if name == b"RRULE":
         untils = [part[6:] for part in value.split(b";") if part.startswith(b"UNTIL=")]

@@ -40,6 +40,9 @@ language = "en"
 templates = ""
 show_attendees = false
 reminder = "10m"
+[series]
+tokens = "series"
+longest = "200d"
 [delivery]
 to = "folder"
 folder = "outbox"
@@ -121,7 +124,8 @@ def test_a_limit_that_is_unset_is_no_limit(load: Load) -> None:
     ("text", "says"),
     [
         ('[brand]\nname = "a"', "unknown section [brand]"),
-        ('[series]\ntokens = "series"', "unknown section [series]"),
+        ('[series]\ntokens = "occurrence"', "[series] tokens"),
+        ('[series]\nlink_ahead = "24h"', 'unknown key "link_ahead" in [series]'),
         ('[mail]\naddress = "formal"', 'unknown key "address" in [mail]'),
         ('[roster]\nseries = "title"', 'unknown key "series" in [roster]'),
         ('[guard]\nshrik = "5%"', 'did you mean "shrink"?'),

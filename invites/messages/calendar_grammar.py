@@ -1,0 +1,93 @@
+"""What a calendar object of ours may be, as one regular expression for each kind of message."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from invites.model import Kind, Method
+
+_INSTANT = (
+    r"[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z"
+)
+_WEEKDAYS = "(?:MO|TU|WE|TH|FR|SA|SU)"
+_WALL = r"[0-9]{8}T[0-9]{6}"
+_WHEN = rf"(?:;TZID=(?P=tzid):{_WALL}|:{_INSTANT})"
+"""A time of a series: by its VTIMEZONE where there is one, else in UTC."""
+
+_OBSERVANCE = (
+    rf"BEGIN:(?:STANDARD|DAYLIGHT)\r\nDTSTART:{_WALL}\r\n"
+    rf"(?:RRULE:FREQ=YEARLY;BYMONTH=[0-9]+;BYDAY=-?[1-5]{_WEEKDAYS}\r\n)?+"
+    r"TZOFFSETFROM:[+-][0-9]{4}(?:[0-9]{2})?+\r\nTZOFFSETTO:[+-][0-9]{4}(?:[0-9]{2})?+\r\n"
+    r"END:(?:STANDARD|DAYLIGHT)\r\n"
+)
+_VTIMEZONE = (
+    r"BEGIN:VTIMEZONE\r\nTZID:(?P<tzid>[A-Za-z0-9/_+-]++)\r\n"
+    rf"(?:{_OBSERVANCE})++END:VTIMEZONE\r\n"
+)
+_RRULE = (
+    r"RRULE:FREQ=(?:DAILY|WEEKLY|MONTHLY|YEARLY)(?:;[A-TV-Z][A-Z]*+=[A-Z0-9,-]++)*+"
+    rf";UNTIL={_INSTANT}\r\n"
+)
+"""UNTIL is in UTC and the last part, and never with COUNT (RFC 5545 3.3.10)."""
+
+_TEXT = r"(?:[^\r\n\x00-\x08\x0b\x0c\x0e-\x1f\x7f\\;,]++|\\[\\;,nN])*+"
+_LINK = r"[!-+\--:<-\[\]-~]++"  # printable ASCII without what TEXT escapes
+_CN = r"CN=(?:\"[^\"\x00-\x1f\x7f]*+\"|[^\";:,\x00-\x1f\x7f]*+)"
+_ATTENDEE = (
+    r"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=(?:CHAIR|REQ-PARTICIPANT|OPT-PARTICIPANT)"
+    rf";PARTSTAT=NEEDS-ACTION;RSVP=TRUE;{_CN}"
+)
+_CALENDAR_USER = r"(?:;EMAIL=(?:\"[!#-~]++\"|[!#-+\--9<-~]++))?+:mailto:[!-~]++"
+_CONFERENCE = r"CONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=Jitsi Meet:"
+
+
+def method_of(kind: Kind) -> Method:
+    """Return the iTIP method of a kind of message."""
+    return Method.CANCEL if kind in {Kind.CANCELLED, Kind.WITHDRAWN} else Method.REQUEST
+
+
+@lru_cache(maxsize=8)
+def calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
+    """Return the unfolded calendar object's grammar.
+
+    `user` is the first ATTENDEE's address, `others` the lines of all further ones, `place` LOCATION.
+    DESCRIPTION begins with the link, and URL and CONFERENCE are the same one.
+    """
+    status = {Kind.CANCELLED: "STATUS:CANCELLED\r\n", Kind.WITHDRAWN: ""}
+    linked = counter = alarm = ""
+    notes = rf"(?:DESCRIPTION:{_TEXT}\r\n)?+"
+    if method_of(kind) is Method.REQUEST:
+        notes = rf"DESCRIPTION:(?P<link>{_LINK}){_TEXT}\r\n"
+        linked = rf"URL:(?P=link)\r\n{_CONFERENCE}(?P=link)\r\n"
+        counter = "X-MICROSOFT-DISALLOW-COUNTER:TRUE\r\n"
+        alarm = (
+            "(?:BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT[0-9]++[MS]\r\n"
+            rf"DESCRIPTION:{_TEXT}\r\nEND:VALARM\r\n)?+"
+        )
+    once = rf"DTSTART:{_INSTANT}\r\nDTEND:{_INSTANT}\r\nSEQUENCE:[0-9]++\r\n"
+    series = (
+        rf"DTSTART{_WHEN}\r\nDTEND{_WHEN}\r\nSEQUENCE:(?P<sequence>[0-9]++)\r\n{_RRULE}"
+        rf"(?:EXDATE{_WHEN}\r\n)*+"
+    )
+    state = status.get(kind, "STATUS:(?:CONFIRMED|TENTATIVE)\r\n")
+    # What a date that differs says beside its times and title is what the series says.
+    exceptions = (
+        r"(?:BEGIN:VEVENT\r\nUID:(?P=uid)\r\nDTSTAMP:(?P=dtstamp)\r\n"
+        rf"RECURRENCE-ID{_WHEN}\r\nDTSTART{_WHEN}\r\nDTEND{_WHEN}\r\nSEQUENCE:(?P=sequence)\r\n"
+        rf"{state}SUMMARY:{_TEXT}\r\n(?P=shared){alarm}END:VEVENT\r\n)*+"
+    )
+    return re.compile(
+        (
+            r"BEGIN:VCALENDAR\r\nVERSION:2\.0\r\nPRODID:[^\r\n]++\r\nCALSCALE:GREGORIAN\r\n"
+            rf"METHOD:{method_of(kind)}\r\n(?:{_VTIMEZONE})?+BEGIN:VEVENT\r\n"
+            rf"UID:(?P<uid>[!-~]++)\r\nDTSTAMP:(?P<dtstamp>{_INSTANT})\r\n"
+            rf"(?:{once}|{series}){state}SUMMARY:{_TEXT}\r\n"
+            rf"(?P<shared>ORGANIZER;{_CN}:mailto:[!-~]++\r\n"
+            rf"{_ATTENDEE}(?P<user>{_CALENDAR_USER})\r\n"
+            rf"(?P<others>(?:{_ATTENDEE}{_CALENDAR_USER}\r\n)*+)"
+            rf"{notes}{linked}LOCATION:(?P<place>{_TEXT})\r\n"
+            rf"TRANSP:OPAQUE\r\nCLASS:PRIVATE\r\n{counter}){alarm}END:VEVENT\r\n"
+            rf"{exceptions}END:VCALENDAR\r\n"
+        ).encode("ascii")
+    )

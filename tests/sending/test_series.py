@@ -1,0 +1,195 @@
+"""Meetings that repeat, sent: one mail for all dates, and one for each change."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from icalendar import Calendar
+
+from invites.errors import Exit
+from invites.planning.actions import Cause
+from tests.world import Mail, PassWorld
+
+HEADER = "meeting_id,title,start,end,name,email,recurrence,exclude,occurrence,status"
+RULE = "weekly until 2031-09-29"
+
+
+def rows(*people: str, start: str = "09:00", end: str = "09:45", rule: str = RULE) -> list[str]:
+    """Return the rows of a series of thirty-one Mondays, less one left out."""
+    return [
+        f"maths,Maths,2031-03-03 {start},2031-03-03 {end},{person.title()},{person}@example.org,"
+        f"{rule},2031-04-14,,"
+        for person in people
+    ]
+
+
+THREE = rows("ada", "bob", "eve")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> PassWorld:
+    """Give a world whose roster has series, in Berlin, with links that live long enough."""
+    sections = '\n[roster]\ntimezone = "Europe/Berlin"\n[series]\nlongest = "300d"\n'
+    return PassWorld(folder=tmp_path, header=HEADER, sections=sections)
+
+
+def briefs(mails: list[Mail]) -> list[tuple[str, str, int]]:
+    """Return to whom each mail says what, in which order."""
+    return sorted(mail.brief for mail in mails)
+
+
+def test_thirty_dates_for_three_people_are_three_mails(world: PassWorld) -> None:
+    """One each, told as a rule in words with the next date; a second run sends nothing."""
+    report = world.send(*THREE)
+    assert (report.exit_code, report.plan.counts["new"]) == (Exit.DONE, 3)
+    mails = world.last()
+    assert briefs(mails) == [(f"{who}@example.org", "REQUEST", 0) for who in ("ada", "bob", "eve")]
+    assert mails[0].subject == "Invitation: Maths, every Monday, 09:00 – 09:45"
+    assert "Every Monday, 09:00 – 09:45, until Monday, 29 September 2031 (Europe/Berlin)" in (
+        mails[0].text
+    )
+    assert "Next date: Monday, 3 March 2031, 09:00 – 09:45" in mails[0].text
+    assert "* Monday, 14 April 2031: does not take place" in mails[0].text
+    assert mails[0].text.count("?jwt=") == 1
+    assert world.send(*reversed(THREE)).plan.actions == ()
+
+
+def test_a_changed_rule_is_one_update_each_with_old_and_new_in_words(world: PassWorld) -> None:
+    """The time on every date: SEQUENCE rises, and the rules are told, not thirty dates."""
+    world.send(*THREE)
+    report = world.send(*rows("ada", "bob", "eve", start="10:00", end="10:45"))
+    assert [action.cause for action in report.plan.actions] == 3 * [Cause.CHANGED]
+    mails = world.last()
+    assert briefs(mails) == [(f"{who}@example.org", "REQUEST", 1) for who in ("ada", "bob", "eve")]
+    words = " ".join(mails[0].text.split())
+    assert (
+        "* Dates: every Monday, 09:00 – 09:45, until Monday, 29 September 2031 (Europe/Berlin) -> "
+        "every Monday, 10:00 – 10:45, until Monday, 29 September 2031 (Europe/Berlin)"
+    ) in words
+
+
+def test_a_moved_and_a_cancelled_date_are_one_update_each(world: PassWorld) -> None:
+    """The series goes out with its exceptions, under the same UID; each date is told."""
+    world.send(*THREE)
+    moved = "maths,,2031-03-11 10:00,,,,,,2031-03-10,"
+    cancelled = "maths,,,,,,,,2031-03-17,cancelled"
+    world.send(*THREE, moved, cancelled)
+    mails = world.last()
+    assert [mail.brief[1:] for mail in mails] == 3 * [("REQUEST", 1)]
+    assert len(mails) == 3
+    words = " ".join(mails[0].text.split())
+    old, new = "Monday, 10 March 2031, 09:00", "Tuesday, 11 March 2031, 10:00"
+    assert f"* One of the dates: {old} (Europe/Berlin, UTC+01:00) -> {new}" in words
+    assert (
+        "One of the dates: Monday, 17 March 2031, 09:00 (Europe/Berlin, UTC+01:00) -> cancelled"
+        in words
+    )
+    rule, exception = Calendar.from_ical(mails[0].calendar).walk("VEVENT")
+    assert exception["dtstart"].dt == datetime(2031, 3, 11, 9, tzinfo=UTC)
+    assert len(rule["exdate"]) == 2
+    # The link is the one that they have: the first date and the last are where they were.
+    assert "replaces the link" not in mails[0].text
+    assert world.send(*THREE, moved, cancelled).plan.actions == ()
+
+
+def test_another_title_of_one_date_keeps_sequence(world: PassWorld) -> None:
+    """As of a meeting: nobody is asked to answer again."""
+    world.send(*THREE)
+    world.send(*THREE, "maths,Guest lecture,,,,,,,2031-03-10,")
+    assert [mail.brief[1:] for mail in world.last()] == 3 * [("REQUEST", 0)]
+    assert "Title of one of the dates: Maths -> Guest lecture" in world.last()[0].text
+
+
+def test_a_longer_series_renews_the_link(world: PassWorld) -> None:
+    """Its window ends with the last date, and the mail says that it replaces the earlier link."""
+    world.send(*THREE)
+    world.send(*rows("ada", "bob", "eve", rule="weekly until 2031-10-13"))
+    assert "It replaces the link in earlier mails." in world.last()[0].text
+
+
+def test_a_new_attendee_alone_gets_the_series(world: PassWorld) -> None:
+    """Nobody else is mailed."""
+    world.send(*THREE)
+    world.send(*rows("ada", "bob", "eve", "zoe"))
+    assert briefs(world.last()) == [("zoe@example.org", "REQUEST", 0)]
+
+
+def test_a_series_is_over_when_its_last_date_is(world: PassWorld) -> None:
+    """Between the first date and the last an update goes out; after the last nothing ever does."""
+    world.send(*THREE)
+    world.now = datetime(2031, 5, 4, tzinfo=UTC)
+    assert world.send(*THREE).plan.actions == ()
+    world.now = datetime(2031, 6, 4, tzinfo=UTC)
+    moved = "maths,,2031-06-10 10:00,,,,,,2031-06-09,"
+    assert len(world.send(*THREE, moved).plan.actions) == 3
+    assert "Next date: Tuesday, 10 June 2031, 10:00 – 10:45" in world.last()[0].text
+    world.now = datetime(2031, 8, 29, tzinfo=UTC)
+    assert world.send(*THREE, moved).plan.actions == ()
+    world.now = datetime(2031, 9, 29, 8, 0, tzinfo=UTC)
+    assert world.send(*THREE).plan.actions == ()
+    assert world.send(*rows("ada"), withdraw_after=1).plan.actions == ()
+
+
+def test_a_withdrawn_series_is_taken_back_as_a_whole(world: PassWorld) -> None:
+    """One CANCEL for all dates, without RECURRENCE-ID and without a link."""
+    world.send(*THREE, *(row.replace("maths", "other", 1) for row in THREE))
+    world.send(
+        *rows("ada", "bob"), *(row.replace("maths", "other", 1) for row in THREE), withdraw_after=1
+    )
+    (mail,) = world.last()
+    assert mail.brief == ("eve@example.org", "CANCEL", 1)
+    assert "RECURRENCE-ID" not in mail.calendar
+    assert "jwt=" not in mail.calendar
+
+
+def test_guards_count_a_series_once(world: PassWorld) -> None:
+    """Three series whose every date is new are three meetings, and moving them by an hour three."""
+    many = [row.replace("maths", f"m{n}", 1) for n in range(2) for row in THREE]
+    report = world.send(*many)
+    assert report.plan.counts["new"] == 6
+    later = [row.replace("09:00", "10:00").replace("09:45", "10:45") for row in many]
+    report = world.send(*later)
+    assert report.plan.refusals == ()
+    assert report.plan.counts["updated"] == 6
+
+
+def test_a_single_meeting_becomes_a_series_under_its_uid(world: PassWorld) -> None:
+    """And back: one update each way, told as the date alone."""
+    single = [row.replace(f"{RULE},2031-04-14", ",") for row in THREE]
+    world.send(*single)
+    world.send(*THREE)
+    words = " ".join(world.last()[0].text.split())
+    assert [mail.brief[1:] for mail in world.last()] == 3 * [("REQUEST", 1)]
+    assert (
+        "* Dates: Monday, 3 March 2031, 09:00 (Europe/Berlin, UTC+01:00) -> every Monday" in words
+    )
+    world.send(*single)
+    assert [mail.brief[1:] for mail in world.last()] == 3 * [("REQUEST", 2)]
+    assert "RRULE" not in world.last()[0].calendar.replace("RRULE:FREQ=YEARLY", "")
+    uids = {
+        mail.calendar.split("UID:")[1].split()[0] for batch in world.batches() for mail in batch
+    }
+    assert len(uids) == 1
+
+
+def test_another_rule_of_the_zone_between_the_dates_is_told_apart() -> None:
+    """The same rule at other instants is the zone's doing, and never the organizer's."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from invites.planning.dates import dates_changes, same_dates_elsewhere  # noqa: PLC0415
+    from tests.series import series_meeting  # noqa: PLC0415
+
+    new = series_meeting("weekly x 4", wall=datetime(2031, 12, 1, 9))  # noqa: DTZ001
+    assert new.series is not None
+    hour = timedelta(hours=1)
+    shifted = [
+        replace(one, original=one.original - hour, start=one.start - hour, end=one.end - hour)
+        for one in new.series.occurrences[1:3]
+    ]
+    occurrences = (new.series.occurrences[0], *shifted, new.series.occurrences[3])
+    old = replace(new, series=replace(new.series, occurrences=occurrences))
+    assert same_dates_elsewhere(old, new)
+    (change,) = dates_changes(old, new)
+    assert (change.field, change.old, change.new) == ("recurrence", None, None)
