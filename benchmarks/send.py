@@ -60,7 +60,7 @@ class Cost:
 def cost_of(folder: Path, *arguments: str) -> Cost:
     """Return what one call of `invites` costs."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [sys.executable, "-m", "invites", *arguments, "--now", NOW, "-q"]
+    command = [sys.executable, "-m", "invites", *arguments, "--to", "folder", "--now", NOW, "-q"]
     environ = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     subprocess.run(command, cwd=folder, env=environ, check=True)
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began

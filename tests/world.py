@@ -182,7 +182,8 @@ class CommandWorld(World):
     def send(self, rows: Iterable[str], *flags: str, name: str = "roster.csv") -> Answer:
         """Send the roster that is made of these rows, an hour after the last time."""
         self.hours += 1
-        return self.invites("send", self.write(*rows, name=name), "--now", self.now, *flags)
+        name = self.write(*rows, name=name)
+        return self.invites("send", name, "--now", self.now, "--to", "folder", *flags)
 
     def plan(self, rows: Iterable[str], *flags: str, name: str = "roster.csv") -> Answer:
         """Plan for the time at which the next `send` would be."""

@@ -171,6 +171,14 @@ class RunFlags:
                 "digits, the code that plan shows with the guards"
             )
 
+    def demand_real_clock(self, *, dry_run: bool) -> None:
+        """Raise UsageError for a `--now` in what may go to a mail server."""
+        if self.now is not None and not dry_run and self.to != "folder":
+            raise UsageError(
+                "--now: found it without --dry-run or --to folder, expected one of them; what a "
+                "mail server gets has the time of the clock"
+            )
+
     @property
     def claimed(self) -> tuple[str, ...]:
         """The scopes to move over, each once."""

@@ -54,17 +54,18 @@ def bar(call: Call, title: str, total: int) -> Iterator[Callable[[], None]]:
         yield advance
 
 
-def log_of(call: Call) -> Callable[[logging.LogRecord], None]:
-    """Return what writes a job's log records.
+def log_of(call: Call, *, timezone: str = "UTC") -> Callable[[logging.LogRecord], None]:
+    """Return what writes a job's log records; people read the times of this zone (IANA).
 
+    Another call changes the zone of what was returned before.
     Warnings and errors go to stderr, all else to stdout (with `--json` to stderr); `-q` leaves the
     good news out, and records of level debug need `-v`.
     """
     from invites.report.log import LOG
 
     LOG.handlers = [
-        _handler(sys.stderr if call.as_json else sys.stdout, good=True),
-        _handler(sys.stderr, good=False),
+        _handler(sys.stderr if call.as_json else sys.stdout, timezone, good=True),
+        _handler(sys.stderr, timezone, good=False),
     ]
     LOG.propagate = False
     lowest = logging.DEBUG if call.verbose else logging.INFO
@@ -80,10 +81,10 @@ class _Lines(logging.StreamHandler[TextIO]):
         raise  # noqa: PLE0704 - logging calls this while it handles the exception
 
 
-def _handler(stream: TextIO, *, good: bool) -> logging.Handler:
+def _handler(stream: TextIO, timezone: str, *, good: bool) -> logging.Handler:
     from invites.report.log import LogFormatter
 
     handler = _Lines(stream)
-    handler.setFormatter(LogFormatter(for_terminal=stream.isatty()))
+    handler.setFormatter(LogFormatter(timezone if stream.isatty() else None))
     handler.addFilter(lambda record: (record.levelno < logging.WARNING) is good)
     return handler

@@ -59,11 +59,7 @@ def _refuse_what_excludes_itself(
 ) -> None:
     if force and not names:
         raise UsageError("--force: found no job, expected the names of those to run at any rate")
-    if flags.now is not None and not dry_run and flags.to != "folder":
-        raise UsageError(
-            "--now: found it without --dry-run or --to folder, expected one of them; what a mail "
-            "server gets has the time of the clock"
-        )
+    flags.demand_real_clock(dry_run=dry_run)
     if dry_run and flags.new_ledger:
         raise UsageError(
             "--new-ledger: found it with --dry-run, which makes nothing; leave one out"
@@ -118,7 +114,7 @@ def _woken(
             clock=lambda: clock(now), timer=time.monotonic, stop=stop, pause=stop.pause
         ),
         options=options,
-        tell=log_of(call),
+        tell=log_of(call, timezone=settings.roster.timezone),
     )
     return wake_up(wakeup)
 

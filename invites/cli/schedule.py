@@ -33,6 +33,7 @@ def schedule(
 
     def load() -> Settings:
         settings = settings_package.load(call.config, environ=os.environ)
+        log_of(call, timezone=settings.roster.timezone)
         for warning in settings.warnings:
             tell(record("setting", warning, level=logging.WARNING))
         return settings

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from invites.problems import printable
-from invites.times import iso_z
+from invites.times import iso_z, local
 
 LOG: Final = logging.getLogger("invites")
 
@@ -34,10 +34,10 @@ def tell_nobody(_record: logging.LogRecord) -> None:
 class LogFormatter(logging.Formatter):
     """Writes a sentence for a terminal, `key=value` pairs for anything else: always one line."""
 
-    def __init__(self, *, for_terminal: bool) -> None:
-        """Choose between the two."""
+    def __init__(self, timezone: str | None) -> None:
+        """Write sentences with the times of this zone (IANA) for people, pairs for None."""
         super().__init__()
-        self._for_terminal = for_terminal
+        self._timezone = timezone
 
     def format(self, record: logging.LogRecord) -> str:
         r"""Return the line.
@@ -46,9 +46,9 @@ class LogFormatter(logging.Formatter):
         quotes, with `\\`, `"` and everything unprintable as escapes of JSON.
         """
         at, level = datetime.fromtimestamp(int(record.created), UTC), record.levelname.lower()
-        if self._for_terminal:
+        if self._timezone is not None:
             mark = f"{level}: " if record.levelno >= logging.WARNING else ""
-            return printable(f"{at:%H:%M:%S}Z  {mark}{record.msg}")
+            return printable(f"{local(at, self._timezone, seconds=True)}  {mark}{record.msg}")
         facts: Mapping[str, object] = getattr(record, "facts", {})
         event = getattr(record, "event", record.name)
         pairs = {"time": at, "level": level, "event": event, **facts, "msg": record.msg}

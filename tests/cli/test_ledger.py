@@ -123,6 +123,35 @@ def test_after_a_restore_calendars_take_what_is_sent(world: CommandWorld) -> Non
     assert world.history()["runs"][0]["counts"]["kept"] == 3
 
 
+def test_a_job_on_an_older_ledger_is_refused_and_sends_above_after_a_restore(
+    invites: Invites, tmp_path: Path
+) -> None:
+    """Exit 5 and nothing goes out; with `--after-restore` calendars take what is sent."""
+    job = '\n[[job]]\nname = "nightly"\nroster = "roster.csv"\nat = "02:15"\n'
+    world = CommandWorld.ready(invites, tmp_path, job)
+
+    def night(day: int, end: str, *flags: str) -> Answer:
+        world.write(ADA.replace("09:30", end), BOB.replace("09:30", end))
+        now = f"2031-02-{day:02}T02:20:00Z"
+        return world.invites("run", "--now", now, "--to", "folder", *flags)
+
+    night(1, "09:30")  # the job is only taken note of
+    assert night(2, "09:30").code == 0
+    older = (tmp_path / "invites.db").read_bytes()
+    assert [night(3, "10:00").code, night(4, "10:15").code] == [0, 0]
+    used, batches = max(mail.sequence for mail in world.last()), len(world.batches())
+    (tmp_path / "invites.db").write_bytes(older)
+
+    refused = night(5, "10:45")
+    assert (refused.code, "--after-restore" in refused.err) == (5, True)
+    assert len(world.batches()) == batches
+    assert night(5, "10:45", "--after-restore").code == 0
+    assert {mail.to for mail in world.last()} == {"ada@example.org", "bob@example.org"}
+    assert all(mail.sequence > used for mail in world.last())
+    assert night(6, "10:45").code == 0
+    assert len(world.batches()) == batches + 1
+
+
 def test_a_flipped_ledger_ends_plan_and_send_before_anything(world: CommandWorld) -> None:
     """Exit 5 for what was changed behind our back, though SQLite finds it sound."""
     connection = sqlite3.connect(world.folder / "invites.db")

@@ -127,10 +127,11 @@ def test_plan_and_send_refuse_or_leave_out_the_same_rows(invites: Invites, tmp_p
     """Before anything is sent; those who stay get theirs."""
     world = CommandWorld.ready(invites, tmp_path)
     Path("roster.csv").write_text(ROSTER, encoding="utf-8")
-    for command in (("plan",), ("send",), ("send", "--dry-run")):
+    for command in (("plan",), ("send", "--to", "folder"), ("send", "--dry-run")):
         answer = invites(command[0], "roster.csv", *command[1:], "--now", world.now)
         assert (answer.code, told(answer)) == (3, TOLD)
-    answer = invites("send", "roster.csv", "--skip-invalid", "--now", world.now)
+    flags = ("--skip-invalid", "--to", "folder", "--now", world.now)
+    answer = invites("send", "roster.csv", *flags)
     assert answer.code == 4
     assert told(answer) == TOLD
     assert "1 of 1 message sent" in answer.out

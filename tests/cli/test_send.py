@@ -46,8 +46,8 @@ def accepting(answer: Answer) -> list[str]:
     """Return the flags of the command that a refusal offers."""
     (line,) = [line for line in answer.err.splitlines() if "to accept: " in line]
     words = shlex.split(line.partition("to accept: ")[2])
-    assert words[:3] == ["invites", "send", "roster.csv"]
-    return words[3:]
+    assert words[:5] == ["invites", "send", "--to", "folder", "roster.csv"]
+    return words[5:]
 
 
 def test_everybody_is_invited_once(world: CommandWorld) -> None:
@@ -223,6 +223,7 @@ def test_resend_sends_the_same_revision_anew(world: CommandWorld) -> None:
         ("--dry-run", "--redirect", "test@example.org"),
         ("--redirect", "test@example.org"),
         ("--redirect", "test", "--to", "smtp"),
+        ("--now", "2031-02-01T00:00:00Z"),
         ("--now", "2031-02-01T00:00:00Z", "--to", "smtp"),
         ("--record-only", "roster.csv"),
         ("--record-only", "absent.csv"),
@@ -392,7 +393,7 @@ def test_a_clock_set_back_is_refused_until_accepted(world: CommandWorld) -> None
 def test_a_roster_that_may_be_cut_is_refused(world: CommandWorld) -> None:
     """Exit 3; a checksum that matches or a flag lets it pass, a wrong checksum does not."""
     name = world.write(ADA, BOB, end="")
-    send = ("send", name, "--now", world.now)
+    send = ("send", name, "--now", world.now, "--to", "folder")
     refused = world.invites(*send)
     assert (refused.code, "--no-final-newline" in refused.err) == (3, True)
     checksum = Path(f"{name}.sha256")

@@ -14,10 +14,10 @@ from invites.report.log import LogFormatter, record
 AT = datetime(2031, 2, 1, 2, 15, tzinfo=UTC)
 
 
-def line_of(told: logging.LogRecord, *, for_terminal: bool = False) -> str:
-    """Return how a record of that moment is written."""
+def line_of(told: logging.LogRecord, timezone: str | None = None) -> str:
+    """Return how a record of that moment is written, for people of a zone or for programs."""
     told.created = AT.timestamp() + 0.75
-    return LogFormatter(for_terminal=for_terminal).format(told)
+    return LogFormatter(timezone).format(told)
 
 
 @given(st.text(), st.text())
@@ -44,6 +44,8 @@ def test_facts_have_the_forms_that_programs_read() -> None:
 
 
 def test_a_terminal_gets_a_sentence() -> None:
-    """The time of day, how bad it is, and the words."""
+    """Local time with its zone, how bad it is, and the words."""
     failed = record("e", "it failed", level=logging.ERROR)
-    assert line_of(failed, for_terminal=True) == "02:15:00Z  error: it failed"
+    assert line_of(failed, "Europe/Berlin") == (
+        "2031-02-01 03:15:00 Europe/Berlin  error: it failed"
+    )
