@@ -36,6 +36,7 @@ COMMANDS = (
     "send",
     "run",
     "schedule",
+    "preview",
     "inspect",
     "history",
     "ledger",

@@ -32,6 +32,7 @@ CONTRACT = (
     "run",
     "schedule",
     "preview",
+    "preview",
     "inspect",
     "history",
     "ledger",

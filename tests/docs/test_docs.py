@@ -109,6 +109,8 @@ def test_the_first_week_can_be_lived(
         monkeypatch.setenv("INVITES_SMTP__SECURITY", "none")
         monkeypatch.setenv("INVITES_DELIVERY__TO", "smtp")
         for name, *rest in commands(WEEK):
+            if name == "preview":
+                continue  # it stays until somebody ends it; tests/preview has it
             answer = invites(name, *rest)
             assert answer.code == 0, (name, rest, answer.err)
             if name == "init":

@@ -1,0 +1,92 @@
+"""The preview in Chromium: search, choose, turn, edit, as somebody who sits there does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.preview.conftest import Served
+from tests.world import ADA, BOB, EVE
+
+pytestmark = pytest.mark.peer("chromium")
+
+
+@pytest.fixture
+def page(served: Served) -> Iterator[Page]:
+    """Open the preview in Debian's Chromium; an error of the page's script fails the test."""
+    faults: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        page.goto(served.url)
+        page.wait_for_selector(".people button")
+        yield page
+        browser.close()
+    assert faults == []
+
+
+def test_search_finds_people_and_a_click_shows_their_mail(page: Page) -> None:
+    """The mail stands in a frame of its own."""
+    page.fill("#search", "eve")
+    assert page.locator(".people button").count() == 1
+    page.click(".people button")
+    mail = page.frame_locator("#frame")
+    mail.get_by_text("Review").first.wait_for()
+    page.fill("#search", "standup")
+    assert page.locator(".people button").count() == 2
+
+
+def test_width_scheme_kind_and_parts_can_be_turned(page: Page) -> None:
+    """Phone and dark change the frame; each part is a tab."""
+    page.click(".people button >> nth=0")
+    mail = page.frame_locator("#frame")
+    mail.get_by_text("Standup").first.wait_for()
+    light = mail.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    page.click("#phone")
+    page.click("#dark")
+    page.wait_for_selector("#frame.phone.dark")
+    mail.get_by_text("Standup").first.wait_for()
+    assert page.locator("#frame").bounding_box()["width"] == 360  # type: ignore[index]
+    outer = mail.locator(".outer, body").first
+    dark = outer.evaluate("one => getComputedStyle(one).backgroundColor")
+    assert dark != light
+    page.select_option("#kind", "withdrawn")
+    page.click("#tab-Calendar")
+    page.wait_for_selector(".entry.off")
+    page.select_option("#kind", "invitation")
+    page.click("#tab-Token")
+    page.get_by_text("ADMITTED at").wait_for()
+    assert "opens Sat 2031-03-01" in page.locator(".line").get_attribute("aria-label")  # type: ignore[operator]
+
+
+def test_an_edit_and_a_fault_show_up_by_themselves(page: Page, served: Served) -> None:
+    """Nobody reloads; the fault goes when it is mended."""
+    served.world.write(ADA.replace("Ada", "Ada Example"), BOB, EVE)
+    page.get_by_text("Ada Example").first.wait_for()
+    served.world.write(ADA, BOB.replace("09:00", "99:00"))
+    page.locator("#trouble").get_by_text("row 3, column start").wait_for()
+    served.world.write(ADA, BOB)
+    page.locator("#trouble").wait_for(state="hidden")
+    assert page.locator(".people button").count() == 2
+
+
+def test_keyboard_and_labels_are_enough(page: Page) -> None:
+    """Every control has a name, and tabs turn with the arrow keys."""
+    page.click(".people button >> nth=0")
+    page.wait_for_selector("#tab-Mail")
+    page.focus("#tab-Mail")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#tab-Text[aria-selected=true]")
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('button, select, input, iframe, a')].filter(one =>
+            !(one.textContent.trim() || one.getAttribute('aria-label') || one.title
+              || (one.labels && one.labels.length))).map(one => one.outerHTML)"""
+    )
+    assert nameless == []
