@@ -331,7 +331,7 @@ def _plan_lines(
 
 def _options(sources: Sources, settings: Settings) -> SendOptions:
     return SendOptions(
-        scope=scope_for(sources.roster, settings).name,
+        scope=scope_for(sources.roster, settings)[0],
         command="send",
         delivery=settings.delivery.to,
         policy=policy_from(settings, to=settings.delivery.to),
