@@ -32,7 +32,6 @@ CONTRACT = (
     "run",
     "schedule",
     "preview",
-    "preview",
     "inspect",
     "history",
     "ledger",
