@@ -36,7 +36,8 @@ from invites.ledger.schema import (
 )
 from invites.model import Kind
 from invites.planning.actions import Action, Drop, Mark, Plan
-from invites.planning.facts import attendee_json, changes_json
+from invites.planning.changes import changes_json
+from invites.planning.facts import attendee_json
 from invites.planning.state import State
 
 

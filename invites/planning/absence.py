@@ -18,13 +18,8 @@ from invites.planning.actions import (
     Situation,
     Withdraw,
 )
-from invites.planning.facts import (
-    Draft,
-    MeetingDraft,
-    changes_from,
-    changes_json,
-    tells_of_organizer,
-)
+from invites.planning.changes import changes_from, changes_json, tells_of_organizer
+from invites.planning.facts import Draft, MeetingDraft
 from invites.planning.state import PRESENT, Entry, MeetingState, MissingCount, Recorded
 
 

@@ -30,14 +30,8 @@ from invites.planning.actions import (
     Withdraw,
     order_of,
 )
-from invites.planning.facts import (
-    Draft,
-    MeetingDraft,
-    MeetingFacts,
-    Terms,
-    changes_from,
-    tells_of_organizer,
-)
+from invites.planning.changes import changes_from, tells_of_organizer
+from invites.planning.facts import Draft, MeetingDraft, MeetingFacts, Terms
 from invites.planning.guards import (
     Survey,
     code_for,

@@ -2,31 +2,24 @@
 
 Facts hold no token, no link and no secret, only a keyed fingerprint of the secret.
 They are enough to compose a cancellation, a retry or a reminder from the ledger alone.
-A digest stands for those that count; comparing it is cheap, and where two digests differ `changes`
-says in which fields (none: then only what does not count has changed).
+A digest stands for those that count; comparing it is cheap, and where two digests differ
+`changes.difference` says in which fields (none: then only what does not count has changed).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
-from itertools import groupby
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
-from invites.model import Attendee, Change, Meeting, Room, Server, Validity
-from invites.planning.dates import (
-    DATE_CHANGES,
-    dates_changes,
-    repeats,
-    same_dates_elsewhere,
-)
-from invites.roster.columns import COLUMNS, Column, Holder, Use, compared
+from invites.model import Attendee, Meeting, Room, Server, Validity
+from invites.roster.columns import Column, Holder, Use, compared
 from invites.times import zone
 
 DIGEST_OCTETS = 16
@@ -103,7 +96,7 @@ class MeetingFacts:
         local = meeting.start.astimezone(zone(meeting.timezone)).replace(tzinfo=None)
         stated = replace(meeting, attendees=(), room=room, incomplete=False, row=0)
         parts = (
-            *(part for column in _MEETING for part in _digested(column, stated)),
+            *(part for column in MEETING_COLUMNS for part in _digested(column, stated)),
             str(validity.not_before),
             str(validity.expires),
             *(getattr(terms, name) for name in _TERMS[1:]),
@@ -146,7 +139,7 @@ class MeetingFacts:
         return json.dumps(
             {
                 "id": self.id,
-                **_written(_MEETING, self.meeting),
+                **_written(MEETING_COLUMNS, self.meeting),
                 "wall_start": self.wall_start,
                 "validity": [self.validity.not_before, self.validity.expires],
                 **{name: getattr(self.terms, name) for name in _TERMS},
@@ -155,9 +148,6 @@ class MeetingFacts:
             },
             ensure_ascii=False,
         )
-
-
-Value = datetime | str | bool | None
 
 
 class Draft(NamedTuple):
@@ -194,30 +184,25 @@ def drafted(meeting: Meeting, *, room: Room, validity: Validity, terms: Terms) -
     return MeetingDraft(meeting=meeting, facts=facts, drafts=drafts)
 
 
-_MEETING = tuple(
+MEETING_COLUMNS = tuple(
     sorted(
         compared(Holder.MEETING),
         key=lambda column: (Use.TIME not in column.uses, Use.TEXT not in column.uses),
     )
 )
-_TOLD_APART = tuple(
-    column for column in _MEETING if column.name not in {"start", "end", "recurrence"}
-)
-"""Those of a meeting that repeats, whose times and rule are told together."""
-
-_PERSON = compared(Holder.ATTENDEE)
+ATTENDEE_COLUMNS = compared(Holder.ATTENDEE)
 """The columns whose change sends a message, in the order in which changes are told: times before
 texts, texts before what moves the link.  Digest, JSON and changes follow from them.
 """
 _told_of: Callable[[Attendee], tuple[Any, ...]] = attrgetter(
-    *(column.attribute for column in _PERSON if column.name != "attendance")
+    *(column.attribute for column in ATTENDEE_COLUMNS if column.name != "attendance")
 )
 _TERMS = ("server_url", "server_print", "key", "alarm", "mailbox")
 
 
 def attendee_digest(meeting_digest: str, attendee: Attendee) -> str:
     """Return the digest of everything that counts for this attendee in this meeting."""
-    return _digest((meeting_digest, expected_as(attendee), *map(_as_text, _told_of(attendee))))
+    return _digest((meeting_digest, expected_as(attendee), *map(as_text, _told_of(attendee))))
 
 
 def expected_as(attendee: Attendee) -> str:
@@ -231,7 +216,7 @@ def attendee_json(attendee: Attendee) -> str:
         "email": attendee.email,
         "mailbox": attendee.mailbox,
         "address": attendee.address,
-        **_written(_PERSON, attendee, if_any=True),
+        **_written(ATTENDEE_COLUMNS, attendee, if_any=True),
     }
     if attendee.columns:
         facts["columns"] = dict(attendee.columns)
@@ -241,7 +226,7 @@ def attendee_json(attendee: Attendee) -> str:
 def attendee_from(text: str) -> Attendee:
     """Return the attendee that `attendee_json` wrote."""
     facts: dict[str, Any] = json.loads(text)
-    facts |= _read(_PERSON, facts)
+    facts |= _read(ATTENDEE_COLUMNS, facts)
     facts["columns"] = MappingProxyType(facts.get("columns", {}))
     return Attendee(**facts)
 
@@ -249,7 +234,7 @@ def attendee_from(text: str) -> Attendee:
 def meeting_facts_from(text: str) -> MeetingFacts:
     """Return the facts that `MeetingFacts.as_json` wrote."""
     facts: dict[str, Any] = json.loads(text)
-    meeting = Meeting(id=facts["id"], attendees=(), **_read(_MEETING, facts))
+    meeting = Meeting(id=facts["id"], attendees=(), **_read(MEETING_COLUMNS, facts))
     not_before, expires = facts["validity"]
     return MeetingFacts(
         meeting=meeting,
@@ -282,10 +267,10 @@ def _read(columns: Iterable[Column], kept: Mapping[str, Any]) -> dict[str, Any]:
 
 def _digested(column: Column, meeting: Meeting) -> Iterable[str]:
     kept = column.kept.written(column.value_of(meeting))
-    return map(str, kept) if isinstance(kept, list) else (_as_text(kept),)
+    return map(str, kept) if isinstance(kept, list) else (as_text(kept),)
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Return a value as people read it; two values of a column differ exactly where this does."""
     match value:
         case None:
@@ -300,139 +285,3 @@ def _as_text(value: Any) -> str:
 
 def _digest(parts: tuple[str, ...]) -> str:
     return blake2b("\0".join(parts).encode(), digest_size=DIGEST_OCTETS).hexdigest()
-
-
-ORGANIZER = "organizer"
-"""The name of the change of the organizer's mailbox."""
-
-_USES: Mapping[str, Use] = {
-    "reminder": Use.CALENDAR,
-    ORGANIZER: Use.CALENDAR,
-    **DATE_CHANGES,
-    **dict.fromkeys(("server", "validity", "key"), Use.TOKEN | Use.SEQUENCE),
-    **{column.told: column.uses for column in COLUMNS},
-}
-"""What each change does, by its name: those of the settings, and those of the columns."""
-
-RAISES_SEQUENCE = frozenset(name for name, uses in _USES.items() if Use.SEQUENCE in uses)
-"""The changes that move the entry (RFC 5546 2.1.4), its link or its token: SEQUENCE + 1.
-
-Every other change is sent with the same SEQUENCE and a new DTSTAMP.
-"""
-
-MOVES_LINK = frozenset(name for name, uses in _USES.items() if Use.TOKEN in uses)
-"""The changes by which the link of earlier mails is replaced."""
-
-
-class Difference(NamedTuple):
-    """Everything that counts and differs; `zone_rules` where only the zone's rules moved it."""
-
-    changes: tuple[Change, ...]
-    zone_rules: bool
-
-    @property
-    def raises_sequence(self) -> bool:
-        """Tell whether the new revision needs a higher SEQUENCE."""
-        return any(change.field in RAISES_SEQUENCE for change in self.changes)
-
-    @property
-    def organizer(self) -> Change | None:
-        """The change of the organizer's mailbox, None where it is the same."""
-        return next((change for change in self.changes if change.field == ORGANIZER), None)
-
-    @property
-    def demotes(self) -> bool:
-        """Tell whether a moderator is one no longer, so that the old token still is one's."""
-        return any(change.field == "moderator" and change.old is True for change in self.changes)
-
-
-def difference(known: Known, draft: Draft) -> Difference:
-    """Return what differs between what the attendee has and what it is to have."""
-    old, new = known.facts, draft.facts
-    dates = repeats(old.meeting, new.meeting)
-    changes = (
-        *dates_changes(old.meeting, new.meeting),
-        *_told(_TOLD_APART if dates else _MEETING, old.meeting, new.meeting),
-        *_settings(old, new),
-        *_told(_PERSON, known.attendee, draft.attendee),
-    )
-    same_wall = (old.meeting.timezone, old.wall_start) == (new.meeting.timezone, new.wall_start)
-    elsewhere = old.start != new.start or same_dates_elsewhere(old.meeting, new.meeting)
-    return Difference(changes, same_wall and elsewhere)
-
-
-def _told(
-    columns: Iterable[Column], old: Meeting | Attendee, new: Meeting | Attendee
-) -> Iterator[Change]:
-    """Yield a change for each column that differs; two that are told as one (the host) are one."""
-    for name, together in groupby(columns, key=lambda column: column.told):
-        alike = tuple(together)
-        before, after = (tuple(column.value_of(one) for column in alike) for one in (old, new))
-        if name == "attendance" and isinstance(old, Attendee) and isinstance(new, Attendee):
-            # A moderator is CHAIR whatever the cell says; a new flag is told by itself.
-            differs = old.moderator == new.moderator and expected_as(old) != expected_as(new)
-        else:
-            differs = before != after
-        if differs:
-            yield Change(field=name, old=_shown(*before), new=_shown(*after))
-
-
-def _shown(value: Any, mailbox: str = "") -> Value:
-    if value and mailbox:
-        return f"{value} <{mailbox}>"
-    keeps = value is None or isinstance(value, bool | datetime)
-    return value if keeps else _as_text(value) or mailbox
-
-
-def _settings(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
-    """Yield what changed in the settings; a window that only follows the meeting is no change."""
-    before, after = old.terms, new.terms
-    if before.alarm != after.alarm:
-        yield Change(field="reminder", old=before.alarm, new=after.alarm)
-    if before.has_other_mailbox(after):
-        yield Change(field=ORGANIZER, old=before.mailbox, new=after.mailbox)
-    if before.server_url != after.server_url:
-        yield Change(field="server", old=before.server_url, new=after.server_url)
-    elif before.server_print != after.server_print:
-        yield Change(field="server", old=None, new=None)
-    follows = not repeats(old.meeting, new.meeting) and (old.start, old.end) != (new.start, new.end)
-    if old.validity != new.validity and not follows:
-        yield Change(field="validity", old=None, new=None)
-    if before.key != after.key:
-        yield Change(field="key", old=None, new=None)
-
-
-def tells_of_organizer(changes: str | None) -> bool:
-    """Tell whether a message was sent because the organizer's mailbox changed; the ledger's JSON."""
-    return any(change.field == ORGANIZER for change in changes_from(changes))
-
-
-def changes_json(changes: tuple[Change, ...]) -> str | None:
-    """Return the changes as the ledger keeps them, so that a repeated message can repeat them."""
-    if not changes:
-        return None
-    return json.dumps(
-        [[change.field, _plain(change.old), _plain(change.new)] for change in changes],
-        ensure_ascii=False,
-    )
-
-
-def changes_from(text: str | None) -> tuple[Change, ...]:
-    """Return the changes that `changes_json` wrote; times are aware and in UTC."""
-    if text is None:
-        return ()
-    return tuple(
-        Change(field=field, old=_value(old), new=_value(new))
-        for field, old, new in json.loads(text)
-    )
-
-
-def _plain(value: Value) -> str | bool | int | None:
-    return int(value.timestamp()) if isinstance(value, datetime) else value
-
-
-def _value(value: str | bool | int | None) -> Value:  # noqa: FBT001 - JSON's value
-    """Return a value that `_plain` wrote: only times are numbers there."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value, UTC)
-    return value

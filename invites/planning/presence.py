@@ -20,15 +20,8 @@ from invites.planning.actions import (
     Situation,
     Withdraw,
 )
-from invites.planning.facts import (
-    Difference,
-    Draft,
-    MeetingDraft,
-    MeetingFacts,
-    changes_from,
-    difference,
-    tells_of_organizer,
-)
+from invites.planning.changes import Difference, changes_from, difference, tells_of_organizer
+from invites.planning.facts import Draft, MeetingDraft, MeetingFacts
 from invites.planning.state import PRESENT, Entry, MeetingState, Recorded, Snapshot, State
 
 
@@ -74,7 +67,9 @@ class Presence:
             return
         found = None
         if standing.digest != self.draft.digest:
-            found = difference(self.situation.snapshot.known(standing), self.draft)
+            found = difference(
+                self.situation.snapshot.known(standing), self.draft, self.situation.now
+            )
         if found is not None and found.organizer is not None:
             yield from self._by_another_organizer(standing, found, found.organizer)
         elif found is not None and found.changes:

@@ -106,7 +106,7 @@ def change_words(change: Change, timezone: str) -> str:
 
 
 def _dates(value: object, timezone: str) -> str:
-    """Return in words what `planning.dates.told_series` told of one side of a change."""
+    """Return in words what `planning.changes.told_series` told of one side of a change."""
     from invites.templating.repeating import told_words  # noqa: PLC0415 - it brings Babel
 
     match value:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from invites.model import Attendance, Kind, Status
-from invites.planning.facts import MOVES_LINK
+from invites.planning.changes import MOVES_LINK
 from invites.roster.columns import folded_name
 from invites.templating.dates import (
     DEFAULT_LANGUAGE,

@@ -68,7 +68,7 @@ def repeats_words(rule: str) -> str:
 
 
 def told_words(told: str, language: str) -> str:
-    """Return in words what `planning.dates.told_series` made of a series."""
+    """Return in words what `planning.changes.told_series` made of a series."""
     times, zone_name, rule = told.split(" ")
     start, end = (
         datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) for text in times.split("/")

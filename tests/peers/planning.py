@@ -12,8 +12,9 @@ from typing import Any
 
 from invites.model import Attendee, Kind, Meeting, Method, Room, Roster, Server, Validity
 from invites.planning.actions import Action, Plan, Policy, Send, Withdraw
+from invites.planning.changes import changes_json
 from invites.planning.decide import plan_for
-from invites.planning.facts import MeetingDraft, Terms, attendee_json, changes_json, drafted
+from invites.planning.facts import MeetingDraft, Terms, attendee_json, drafted
 from invites.planning.state import (
     NOBODY_FORGOTTEN,
     PRESENT,

@@ -12,8 +12,8 @@ import pytest
 from invites.identity import uid_for
 from invites.ledger import read as snapshots
 from invites.model import Kind, Revision, Roster
+from invites.planning import changes as plan_changes
 from invites.planning import decide as planning
-from invites.planning import facts as plan_changes
 from invites.planning.absence import Withdrawal
 from invites.planning.actions import (
     Action,

@@ -14,6 +14,7 @@ from tests.world import Mail, PassWorld
 
 HEADER = "meeting_id,title,start,end,name,email,recurrence,exclude,occurrence,status"
 RULE = "weekly until 2031-09-29"
+START = datetime(2031, 2, 1, tzinfo=UTC)
 
 
 def rows(*people: str, start: str = "09:00", end: str = "09:45", rule: str = RULE) -> list[str]:
@@ -132,6 +133,18 @@ def test_a_series_is_over_when_its_last_date_is(world: PassWorld) -> None:
     assert world.send(*rows("ada"), withdraw_after=1).plan.actions == ()
 
 
+def test_what_becomes_of_a_date_that_is_over_sends_nothing(world: PassWorld) -> None:
+    """An export that drops past rows takes the moved date with it; nobody is told of the past."""
+    moved = "maths,,2031-03-11 10:00,,,,,,2031-03-10,"
+    world.send(*THREE, moved)
+    world.now = datetime(2031, 3, 12, tzinfo=UTC)
+    assert world.send(*THREE).plan.actions == ()
+    to_come = "maths,,2031-03-18 10:00,,,,,,2031-03-17,"
+    report = world.send(*THREE, to_come)
+    fields = {tuple(change.field for change in one.changes) for one in report.plan.actions}
+    assert (len(report.plan.actions), fields) == (3, {("date",)})
+
+
 def test_a_withdrawn_series_is_taken_back_as_a_whole(world: PassWorld) -> None:
     """One CANCEL for all dates, without RECURRENCE-ID and without a link."""
     world.send(*THREE, *(row.replace("maths", "other", 1) for row in THREE))
@@ -178,7 +191,7 @@ def test_another_rule_of_the_zone_between_the_dates_is_told_apart() -> None:
     """The same rule at other instants is the zone's doing, and never the organizer's."""
     from dataclasses import replace  # noqa: PLC0415
 
-    from invites.planning.dates import dates_changes, same_dates_elsewhere  # noqa: PLC0415
+    from invites.planning.changes import dates_changes, same_dates_elsewhere  # noqa: PLC0415
     from tests.series import series_meeting  # noqa: PLC0415
 
     new = series_meeting("weekly x 4", wall=datetime(2031, 12, 1, 9))  # noqa: DTZ001
@@ -190,6 +203,7 @@ def test_another_rule_of_the_zone_between_the_dates_is_told_apart() -> None:
     ]
     occurrences = (new.series.occurrences[0], *shifted, new.series.occurrences[3])
     old = replace(new, series=replace(new.series, occurrences=occurrences))
-    assert same_dates_elsewhere(old, new)
-    (change,) = dates_changes(old, new)
+    assert same_dates_elsewhere(old, new, START)
+    assert not same_dates_elsewhere(old, new, new.over_at)
+    (change,) = dates_changes(old, new, START)
     assert (change.field, change.old, change.new) == ("recurrence", None, None)
