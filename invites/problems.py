@@ -48,25 +48,6 @@ class Problem:
         }
 
 
-def lines_of(problems: Iterable[Problem], source: str) -> list[str]:
-    """Return a line for each problem, for alike ones one: the first, and the rows of the others.
-
-    Alike are problems of one column with one expectation, whatever was found.
-    """
-    alike: dict[tuple[str | None, str], list[Problem]] = {}
-    for problem in problems:
-        alike.setdefault((problem.column, problem.expected), []).append(problem)
-    return [first.text(source) + _and_more(others) for first, *others in alike.values()]
-
-
-def _and_more(others: Sequence[Problem]) -> str:
-    if not others:
-        return ""
-    rows = ", ".join(str(problem.row) for problem in others[:ROWS_NAMED])
-    dots = ", …" if len(others) > ROWS_NAMED else ""
-    return f" (and in {counted(len(others), 'more row')}: {rows}{dots})"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned:
     """Something that is allowed, and that somebody should look at."""
@@ -82,6 +63,37 @@ class Warned:
     def facts(self) -> dict[str, str | int | None]:
         """Return the warning for a JSON document."""
         return {"row": self.row, "column": self.column, "text": self.text}
+
+
+_OWN = re.compile(r'"(?:[^"\\]|\\.)*"|\d+')
+"""What is each problem's own in words that are alike: quoted text, rows, days and times."""
+
+
+def lines_of(found: Iterable[Problem | Warned], source: str) -> list[str]:
+    """Return a line for each problem or warning, for alike ones one: the first, and more rows.
+
+    Alike are those of one column with the same words, whatever was found, and whatever text, row
+    or time the words quote.
+    """
+    alike: dict[tuple[str | None, str], list[Problem | Warned]] = {}
+    for one in found:
+        words = one.expected if isinstance(one, Problem) else one.text
+        # What is said of the whole file has no rows to name, and is never told for another.
+        key = words if one.row is None else _OWN.sub("…", words)
+        alike.setdefault((one.column, key), []).append(one)
+    return [_line(first, source) + _and_more(others) for first, *others in alike.values()]
+
+
+def _line(one: Problem | Warned, source: str) -> str:
+    return one.text(source) if isinstance(one, Problem) else one.line(source)
+
+
+def _and_more(others: Sequence[Problem | Warned]) -> str:
+    if not others:
+        return ""
+    rows = ", ".join(str(one.row) for one in others[:ROWS_NAMED])
+    dots = ", …" if len(others) > ROWS_NAMED else ""
+    return f" (and in {counted(len(others), 'more row')}: {rows}{dots})"
 
 
 def _place(source: str, row: int | None, column: str | None) -> str:

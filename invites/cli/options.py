@@ -97,8 +97,8 @@ class Call:
     def warn_of(self, roster: Roster, further: Iterable[Warned] = ()) -> None:
         """Say on stderr what was left out of the roster, and what somebody should look at."""
         self.problems(lines_of(roster.left_out, roster.source))
-        for warning in (*roster.warnings, *further):
-            self.warn(warning.line(roster.source))
+        for line in lines_of((*roster.warnings, *further), roster.source):
+            self.warn(line)
 
     def document(self, **facts: Any) -> None:
         """Write the one JSON document, where it was asked for; an iterator's list as it comes."""

@@ -226,8 +226,7 @@ def built_page(
     problems: list[str] = []
     if roster is not None:
         name = Path(roster.source).name  # the same roster elsewhere makes the same page
-        problems += lines_of(roster.left_out, name)
-        problems += [warned.line(name) for warned in (*roster.warnings, *warnings)]
+        problems += lines_of((*roster.left_out, *roster.warnings, *warnings), name)
     return Page(
         title=f"{counted(people, 'invitation')} to {counted(len(meetings), 'meeting')}",
         alarm=DEMO if sender.demo else "",
