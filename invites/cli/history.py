@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from unicodedata import normalize
 
 import typer
 
-from invites.cli.options import Call
+from invites.cli.options import ByOption, Call, by_of
 from invites.cli.output import show
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from invites.ledger import Ledger
     from invites.ledger.history import PastMessage, PastRun
+    from invites.report.page import Page
     from invites.settings import Settings
 
 MESSAGES_AT_MOST, RUNS_AT_MOST = 100, 20
@@ -30,6 +32,11 @@ def history(
     email: Annotated[
         str | None, typer.Option("--email", metavar="ADDRESS", help="Only this person.")
     ] = None,
+    by: ByOption = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write it all as a page for a browser."),
+    ] = None,
 ) -> int:
     """Show what was sent to whom and when, with which outcome, and how each run went."""
     import os
@@ -39,18 +46,25 @@ def history(
     from invites.ledger import open_ledger
     from invites.report import tables as shown
 
+    grouped = by_of(by)
     settings = settings_package.load(call.config, environ=os.environ)
     meeting_id = None if meeting is None else normalize("NFC", meeting.strip())
     address = None if email is None else folded(email, "--email", settings)
     about_one = meeting_id is not None or address is not None
-    everything = call.as_json or call.verbose
-    whole, concerned = everything or about_one, set[str]()
+    everything = call.as_json or call.verbose or html is not None
+    whole, concerned = everything or about_one or grouped is not None, set[str]()
     with open_ledger(settings.ledger.url, lock=False) as ledger:
         waiting = kept.waiting(ledger, meeting_id=meeting_id, address=address)
         at_most = None if whole else MESSAGES_AT_MOST
         each = kept.each_message(ledger, meeting_id=meeting_id, address=address, at_most=at_most)
-        messages = _noted(each, concerned)
-        runs = _runs(ledger, concerned if about_one else None, everything=everything)
+        messages: Iterable[PastMessage] = _noted(each, concerned)
+        if html is not None:
+            messages = tuple(messages)  # the page looks at them several times
+        runs: Iterable[PastRun] = _runs(
+            ledger, concerned if about_one else None, everything=everything
+        )
+        if html is not None:
+            runs = tuple(runs)
         # Of a long history one message at a time is in memory; the runs are asked for after them.
         call.document(
             command="history",
@@ -58,14 +72,22 @@ def history(
             waiting=shown.documents_of(waiting),
             runs=shown.documents_of(runs),
         )
-        if call.as_json or call.quiet:
+        if (call.as_json or call.quiet) and html is None:
             return Exit.DONE
         past_messages, past_runs = tuple(messages), tuple(runs)
     timezone = settings.roster.timezone
-    if past_messages:
+    if html is not None:
+        from invites.report.page import history_page
+
+        _write(html, history_page(past_messages, waiting, past_runs, timezone=timezone))
+        call.say(f"open {html}")
+        return Exit.DONE
+    if past_messages and grouped is not None:
+        show(shown.grouped_table(past_messages, by=grouped, timezone=timezone))
+    elif past_messages:
         show(shown.message_table(past_messages, timezone=timezone))
     else:
-        call.say("No message was sent" + (" that this is about." if whole else " yet."))
+        call.say("No message was sent" + (" that this is about." if about_one else " yet."))
     if waiting:
         show(shown.waiting_table(waiting, timezone=timezone))
     if past_runs:
@@ -89,6 +111,22 @@ def _runs(ledger: Ledger, concerned: set[str] | None, *, everything: bool) -> It
     for run in past_runs(ledger, at_most=None if everything else RUNS_AT_MOST):
         if concerned is None or run.id in concerned:
             yield run
+
+
+def _write(file: Path, page: Page) -> None:
+    """Write a page that only its owner can read, in the place of an earlier one."""
+    import os
+
+    # It names everybody who was invited; a name of its own, for two may be written at once.
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.writelines(page.pieces())
+        beside.replace(file)
+    except BaseException:
+        beside.unlink()
+        raise
 
 
 def folded(text: str, flag: str, settings: Settings) -> str:

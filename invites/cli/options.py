@@ -25,6 +25,7 @@ from invites.problems import lines_of, printable, printable_json
 if TYPE_CHECKING:
     from invites.model import Roster
     from invites.problems import Warned
+    from invites.report.tables import By
 
 JSON_VERSION = 1
 """Raised when a `--json` document changes so that a program reading it would break."""
@@ -46,6 +47,13 @@ TemplatesOption = Annotated[
 VerifyOption = Annotated[
     str | None,
     typer.Option("--verify", metavar="all", help="Read every message back, not a sample."),
+]
+
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        "--by", metavar="meeting|person", help="Group by meeting or person, alike ones in one line."
+    ),
 ]
 
 
@@ -269,6 +277,15 @@ def _instant(text: str) -> datetime:
             f'--now: found "{text[:60]}", expected a time from {FIRST_YEAR} to {LAST_YEAR}'
         )
     return instant
+
+
+def by_of(given: str | None) -> By | None:
+    """Return what `--by` names; UsageError for anything else."""
+    match given:
+        case None | "meeting" | "person":
+            return given
+        case _:
+            raise UsageError(f'--by: found "{given[:40]}", expected meeting or person')
 
 
 def spread(function: Callable[..., Any]) -> Callable[..., Any]:

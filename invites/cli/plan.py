@@ -6,29 +6,31 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from invites.cli.options import Call, SendFlags
+from invites.cli.options import ByOption, Call, SendFlags, by_of
 from invites.errors import Exit, GuardError, RosterRefusedError
 
 if TYPE_CHECKING:
     from invites.cli.prepare import Prepared
     from invites.ledger import Ledger
     from invites.planning.actions import Plan
+    from invites.report.tables import By
 
 
 _COLOURS = {"+": "32", "~": "33", "*": "36", "-": "31", "!": "35"}
 """Of a plan's signs: new, updated, sent again, withdrawn, held back."""
 
 
-def plan(call: Call, context: typer.Context, flags: SendFlags) -> int:
+def plan(call: Call, context: typer.Context, flags: SendFlags, by: ByOption = None) -> int:
     """Show what send would do now: who is new, updated, withdrawn, kept or held back."""
     from invites.cli.prepare import acceptance, ledger_to_read, prepared, set_up
     from invites.sending import planned
 
+    grouped = by_of(by)
     ready = prepared(call, flags, set_up(call, flags))
     with ledger_to_read(ready.settings, flags) as ledger:
         faults = _faults(ready, flags, ledger)
         found = planned(ready.roster, ready.renderer, ledger, ready.options, now=ready.now)
-    _show(call, found, ready, faults, acceptance(context, found))
+    _show(call, found, ready, faults, acceptance(context, found), grouped)
     return Exit.DONE
 
 
@@ -52,7 +54,12 @@ def _faults(ready: Prepared, flags: SendFlags, ledger: Ledger | None) -> list[st
 
 
 def _show(
-    call: Call, found: Plan, ready: Prepared, faults: list[str], commands: tuple[str, ...]
+    call: Call,
+    found: Plan,
+    ready: Prepared,
+    faults: list[str],
+    commands: tuple[str, ...],
+    by: By | None,
 ) -> None:
     from invites.cli.prepare import warn_of_refusals
     from invites.report.plan import plan_document, plan_lines, plan_summary
@@ -70,7 +77,7 @@ def _show(
         would_refuse=faults,
         problems=[problem.facts() for problem in ready.roster.left_out],
     )
-    for line in plan_lines(found):
+    for line in plan_lines(found, by):
         call.say(line, colour=_COLOURS.get(line[:1], ""))
     call.say(plan_summary(found))
     for fault in faults:

@@ -190,7 +190,7 @@ def again(context: typer.Context, *, without: str) -> str:
             continue
         flag = parameter.opts[0]
         value = context.params[name]
-        if flag in {without, "--json", "--dry-run", "--now"}:
+        if flag in {without, "--json", "--dry-run", "--now", "--by"}:
             continue
         words += _typed(flag, value, is_argument=parameter.param_type_name == "argument")
     return shlex.join(words)

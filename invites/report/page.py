@@ -6,41 +6,32 @@ filters; it is written piece by piece, so that a million rows never stand in mem
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from invites import __version__
 from invites.jitsi.validity import closing, opening, validity_for
 from invites.problems import lines_of
+from invites.report.tables import RUN_COLUMNS, run_cells
+from invites.report.timeline import Slot, Timeline, span_words, timelines
 from invites.roster.recurrence import rule_text
 from invites.templating.pages import page_pieces
 from invites.templating.repeating import repeats_words
 from invites.text import counted
-from invites.times import TZDATA_VERSION, iso_z, local, zone
+from invites.times import TZDATA_VERSION, iso_z, local
 
 if TYPE_CHECKING:
+    from invites.ledger.history import PastMessage, PastRun, Waiting
     from invites.messages.compose import Sender
     from invites.model import Attendee, Meeting, Roster
     from invites.output.forms import Place
     from invites.problems import Warned
 
 TEMPLATE: Final = Path(__file__).with_name("page.html.j2")
-
-DAYS_AT_MOST: Final = 31
-"""Days that a zone's timeline shows; the table has all meetings."""
-
-LANES_AT_MOST: Final = 12
-"""Meetings at the same time that a day shows one below the other."""
-
-_DAY: Final = timedelta(days=1)
-_SHORTEST: Final = timedelta(minutes=15)
-"""A bar that is shorter could not be seen."""
-
-_TITLE: Final = timedelta(hours=4)
-"""The room that a title takes beside or on its bar."""
 
 
 class Link(NamedTuple):
@@ -71,52 +62,6 @@ class PageTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
-    """A meeting on a timeline; `start` and `end` are aware."""
-
-    title: str
-    start: datetime
-    end: datetime
-    timezone: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """A meeting on one day: its place, in percent of the day, with room for its title.
-
-    `part` is how much of the width it takes itself, in percent; it ends there where it is `late`.
-    """
-
-    title: str
-    words: str
-    left: float
-    width: float
-    part: float
-    late: bool
-    lane: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
-    """One day of a zone; `more` counts the meetings that found no lane."""
-
-    name: str
-    bars: tuple[Bar, ...]
-    lanes: int
-    more: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
-    """The days on which a zone has meetings, the first ones; `more` counts the other days."""
-
-    timezone: str
-    days: tuple[Day, ...]
-    more: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """What a page shows, from top to bottom."""
 
@@ -132,69 +77,6 @@ class Page:
     def pieces(self) -> Iterator[bytes]:
         """Yield the page in UTF-8."""
         return page_pieces(TEMPLATE, page=self)
-
-
-def span_words(start: datetime, end: datetime, timezone: str) -> str:
-    """Return two instants on the clock of `timezone`, the second one's day where it differs."""
-    first, last = start.astimezone(zone(timezone)), end.astimezone(zone(timezone))
-    form = "%H:%M" if first.date() == last.date() else "%Y-%m-%d %H:%M"
-    return f"{first:%Y-%m-%d %H:%M}–{last:{form}}"
-
-
-def timelines(slots: Iterable[Slot]) -> tuple[Timeline, ...]:
-    """Return a timeline for each zone, by name; a meeting stands on the day that it begins."""
-    by_zone: dict[str, dict[str, list[Slot]]] = {}
-    for slot in sorted(slots, key=lambda each: (each.start, each.title)):
-        there = slot.start.astimezone(zone(slot.timezone))
-        days = by_zone.setdefault(slot.timezone, {})
-        days.setdefault(f"{there:%Y-%m-%d %a}", []).append(slot)
-    return tuple(
-        Timeline(
-            timezone=timezone,
-            days=tuple(_day(name, found) for name, found in list(days.items())[:DAYS_AT_MOST]),
-            more=max(0, len(days) - DAYS_AT_MOST),
-        )
-        for timezone, days in sorted(by_zone.items())
-    )
-
-
-def _day(name: str, slots: Sequence[Slot]) -> Day:
-    """Return a day whose meetings lie in lanes, so that none covers another."""
-    ends: list[timedelta] = []
-    bars: list[Bar] = []
-    for slot in slots:
-        begin = _of_day(slot.start, slot.timezone)
-        length = min(max(slot.end - slot.start, _SHORTEST), _DAY - begin)
-        room = max(length, _TITLE)
-        late = begin + room > _DAY
-        left = _DAY - room if late else begin
-        lane = next((lane for lane, free in enumerate(ends) if free <= left), len(ends))
-        if lane == LANES_AT_MOST:
-            continue
-        ends[lane : lane + 1] = [left + room]
-        times = span_words(slot.start, slot.end, slot.timezone)
-        bars.append(
-            Bar(
-                title=slot.title,
-                words=f"{times} {slot.timezone}: {slot.title}, {slot.note}",
-                left=_percent(left / _DAY),
-                width=_percent(room / _DAY),
-                part=_percent(length / room),
-                late=late,
-                lane=lane,
-            )
-        )
-    return Day(name=name, bars=tuple(bars), lanes=len(ends), more=len(slots) - len(bars))
-
-
-def _percent(share: float) -> float:
-    return round(100 * share, 2)
-
-
-def _of_day(moment: datetime, timezone: str) -> timedelta:
-    """Return how late it is on the wall of a zone."""
-    there = moment.astimezone(zone(timezone))
-    return timedelta(hours=there.hour, minutes=there.minute, seconds=there.second)
 
 
 DEMO: Final = (
@@ -333,3 +215,87 @@ def _window(meeting: Meeting, sender: Sender) -> tuple[datetime, datetime]:
     minutes = -(-int(opens.timestamp()) // 60), int(closes.timestamp()) // 60
     first, last = (datetime.fromtimestamp(60 * minute, UTC) for minute in minutes)
     return first, last
+
+
+def history_page(
+    messages: Sequence[PastMessage],
+    waiting: Sequence[Waiting],
+    runs: Sequence[PastRun],
+    *,
+    timezone: str,
+) -> Page:
+    """Return the page of what was sent, with its outcomes; times of sending are in `timezone`."""
+    outcomes = Counter(str(message.state) for message in messages)
+    counts = Counter(message.meeting_id for message in messages)
+    return Page(
+        title=f"{counted(len(messages), 'message')} in {counted(len(runs), 'run')}",
+        notices=("What the ledger remembers: to whom something was sent, and how each run went.",),
+        totals=(
+            ("people", f"{len({message.address for message in messages}):,}"),
+            ("meetings", f"{len(counts):,}"),
+            *((outcome, f"{count:,}") for outcome, count in sorted(outcomes.items())),
+            *((("not accepted yet", f"{len(waiting):,}"),) if waiting else ()),
+        ),
+        timelines=timelines(
+            {
+                message.meeting_id: Slot(
+                    title=message.title,
+                    start=message.start,
+                    end=message.start,
+                    timezone=message.timezone,
+                    note=counted(counts[message.meeting_id], "message"),
+                )
+                for message in reversed(messages)  # the latest tells the start that stands
+                if message.start is not None
+            }.values()
+        ),
+        tables=(
+            PageTable(
+                title="Messages",
+                columns=("Sent", "Address", "Meeting", "Start", "What", "Outcome", "Answer"),
+                rows=(_message_row(message, timezone) for message in messages),
+                count=len(messages),
+                chosen="Outcome",
+                choices=tuple(sorted(outcomes)),
+            ),
+            *((_waiting_table(waiting, timezone),) if waiting else ()),
+            PageTable(
+                title="Runs",
+                columns=tuple(name.capitalize() for name in RUN_COLUMNS),
+                rows=(tuple(map(Cell, run_cells(run))) for run in runs),
+                count=len(runs),
+            ),
+        ),
+    )
+
+
+def _message_row(message: PastMessage, timezone: str) -> Sequence[Cell]:
+    start = message.start
+    return (
+        Cell(local(message.at, timezone, seconds=True), iso_z(message.at)),
+        Cell(message.address),
+        Cell(message.title or message.meeting_id),
+        Cell("") if start is None else Cell(local(start, message.timezone), iso_z(start)),
+        Cell(f"{message.kind} {message.sequence}"),
+        Cell(str(message.state)),
+        Cell(message.answer),
+    )
+
+
+def _waiting_table(waiting: Sequence[Waiting], timezone: str) -> PageTable:
+    return PageTable(
+        title="Not accepted yet",
+        columns=("Address", "Meeting", "What", "State", "Attempts", "Next attempt"),
+        rows=(
+            (
+                Cell(one.address),
+                Cell(one.meeting_id),
+                Cell(f"{one.kind} {one.sequence}"),
+                Cell(str(one.state)),
+                Cell(str(one.attempts)),
+                Cell("" if one.next_attempt is None else local(one.next_attempt, timezone)),
+            )
+            for one in waiting
+        ),
+        count=len(waiting),
+    )

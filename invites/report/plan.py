@@ -10,6 +10,7 @@ from invites.model import Change
 from invites.planning.actions import Action, Cause, Hold, Plan, Reason, Send, Withdraw
 from invites.planning.facts import Draft, MeetingFacts
 from invites.problems import escaped
+from invites.report.tables import By, some
 from invites.text import counted
 from invites.times import instant, iso_z, local, zone
 
@@ -36,12 +37,37 @@ ONE_SIGN: Final[Mapping[Cause, str]] = {
 HELD_SIGN: Final = "!"
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """Yield a line for each person to whom something goes out or would, in the plan's order."""
+def plan_lines(plan: Plan, by: By | None = None) -> Iterator[str]:
+    """Yield a line for each person to whom something goes out or would, in the plan's order.
+
+    `by` groups them by meeting or by person, with one line for those that are alike.
+    """
+    if by is not None:
+        yield from _grouped(plan, by)
+        return
+    for sign, draft, words in _told(plan):
+        yield f"{sign} {who_and_what(draft)}: {words}"
+
+
+def _told(plan: Plan) -> Iterator[tuple[str, Draft, str]]:
+    """Yield sign, person and words of all that goes out or is held."""
     for action in plan.actions:
-        yield action_line(action)
+        yield ONE_SIGN[action.cause], action.draft, _action_words(action)
     for hold in plan.held:
-        yield f"{HELD_SIGN} {who_and_what(hold.draft)}: {_hold_words(hold)}"
+        yield HELD_SIGN, hold.draft, _hold_words(hold)
+
+
+def _grouped(plan: Plan, by: By) -> Iterator[str]:
+    groups: dict[str, dict[tuple[str, str], list[str]]] = {}
+    for sign, draft, words in _told(plan):
+        person, meeting = draft.attendee.email, _what_and_when(draft)
+        group, member = (meeting, person) if by == "meeting" else (person, meeting)
+        groups.setdefault(group, {}).setdefault((sign, words), []).append(member)
+    noun = "attendee" if by == "meeting" else "meeting"
+    for group, alike in groups.items():
+        yield f"{group}:"
+        for (sign, words), members in alike.items():
+            yield f"  {sign} {counted(len(members), noun)}: {words} ({some(members)})"
 
 
 def action_line(action: Action) -> str:
@@ -120,11 +146,15 @@ def _dates(value: object, timezone: str) -> str:
 
 def who_and_what(draft: Draft) -> str:
     """Return a person and a meeting, with its time on the clock of its zone."""
+    return f"{draft.attendee.email}, {_what_and_when(draft)}"
+
+
+def _what_and_when(draft: Draft) -> str:
     facts = draft.facts
     when = local(facts.start, facts.meeting.timezone, weekday=True)
     if facts.meeting.series is not None:
         when += f", {counted(len(facts.meeting.starts), 'date')}"
-    return f'{draft.attendee.email}, "{escaped(facts.meeting.title)}" {when}'
+    return f'"{escaped(facts.meeting.title)}" {when}'
 
 
 def _action_words(action: Action) -> str:

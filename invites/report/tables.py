@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from invites.problems import Problem, escaped
 from invites.text import counted
@@ -22,6 +22,11 @@ MEETINGS_AT_MOST: Final = 30
 
 PROBLEMS_AT_MOST: Final = 200
 """Problems that a table shows; the lines on stderr have them all."""
+
+MEMBERS_NAMED: Final = 3
+"""People or meetings that are named of those that are alike."""
+
+By = Literal["meeting", "person"]
 
 ZONE_FROM: Final = 80
 """Columns of a terminal from which the zones have room beside the titles."""
@@ -119,23 +124,55 @@ def message_table(messages: Sequence[PastMessage], *, timezone: str) -> Table:
     return table
 
 
+def grouped_table(messages: Sequence[PastMessage], *, by: By, timezone: str) -> Table:
+    """Return what was sent by meeting or by person, one row for messages that are alike."""
+    alike: dict[tuple[str, str, str, str], list[PastMessage]] = {}
+    for one in messages:
+        whose = _meeting(one) if by == "meeting" else one.address
+        number = str(one.sequence) if by == "meeting" else ""
+        alike.setdefault((whose, one.kind, number, str(one.state)), []).append(one)
+    first, others = ("meeting", "to") if by == "meeting" else ("to", "meetings")
+    table = _table(
+        f"messages by {by} (times in {timezone})", (first, "what", "outcome", others, "last")
+    )
+    for (whose, kind, number, outcome), found in sorted(alike.items()):
+        members = [one.address if by == "meeting" else one.title or one.meeting_id for one in found]
+        latest = _when(max(one.at for one in found), timezone)
+        table.add_row(*_cells(whose, f"{kind} {number}".strip(), outcome, some(members), latest))
+    return table
+
+
+def some(members: Iterable[str]) -> str:
+    """Return the first three of members, each once, and how many more there are."""
+    named = list(dict.fromkeys(members))
+    rest = len(named) - MEMBERS_NAMED
+    more = f" and {rest:,} more" if rest > 0 else ""
+    return ", ".join(named[:MEMBERS_NAMED]) + more
+
+
+RUN_COLUMNS: Final = ("run", "scope", "took", "outcome", "counts", "roster", "zone data")
+
+
 def run_table(runs: Sequence[PastRun]) -> Table:
     """Return how runs went, a row per run."""
-    table = _table("runs", ("run", "scope", "took", "outcome", "counts", "roster", "zone data"))
+    table = _table("runs", RUN_COLUMNS)
     for run in runs:
-        counts = ", ".join(f"{number} {name}" for name, number in run.counts.items() if number)
-        table.add_row(
-            *_cells(
-                run.id,
-                run.scope,
-                "" if run.took is None else f"{run.took.total_seconds():.1f} s",
-                _outcome(run.exit_code),
-                counts.replace("_", " "),
-                run.roster_digest[:12],
-                run.tz_version,
-            )
-        )
+        table.add_row(*_cells(*run_cells(run)))
     return table
+
+
+def run_cells(run: PastRun) -> tuple[str, ...]:
+    """Return how a run went, a text for each of RUN_COLUMNS."""
+    counts = ", ".join(f"{number} {name}" for name, number in run.counts.items() if number)
+    return (
+        run.id,
+        run.scope,
+        "" if run.took is None else f"{run.took.total_seconds():.1f} s",
+        _outcome(run.exit_code),
+        counts.replace("_", " "),
+        run.roster_digest[:12],
+        run.tz_version,
+    )
 
 
 def documents_of(rows: Iterable[Any]) -> Iterator[dict[str, Any]]:

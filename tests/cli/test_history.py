@@ -123,3 +123,75 @@ def test_a_long_list_of_a_document_is_written_as_it_comes(
         "last": [{"a": 1}],
     }
     assert whole == json.dumps(document, indent=2) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("by", "alike"),
+    [
+        ("meeting", "person11@example.org and 27"),
+        ("person", "Meeting 0, Meeting 1"),
+    ],
+)
+def test_history_by_meeting_or_person_has_one_row_where_thirty_are_alike(
+    by: str, alike: str, world: CommandWorld
+) -> None:
+    """All that was sent counts, not the latest messages alone."""
+    rows = [row for n in range(2) for row in _invited_to(n)]
+    world.send(rows)
+    shown = world.invites("history", "--by", by).out
+    assert alike in " ".join(shown.replace("│", " ").split())
+    assert shown.count("invitation") == {"meeting": 2, "person": 30}[by]
+    assert world.invites("history", "--by", "room").code == 2
+    assert world.invites("plan", "roster.csv", "--by", "room").code == 2
+
+
+def _invited_to(meeting: int) -> list[str]:
+    times = f"2031-03-0{1 + meeting} 10:00,2031-03-0{1 + meeting} 11:00"
+    return [
+        f"m{meeting},Meeting {meeting},{times},Person {n},person{n}@example.org,,"
+        for n in range(30)
+    ]
+
+
+def test_a_page_shows_what_was_sent_and_how_runs_went(world: CommandWorld, tmp_path: Path) -> None:
+    """For nobody else to read, with every message, in the place of an earlier page."""
+    world.send([ADA, BOB, EVE.replace("Review", "<b>Review")])
+    (tmp_path / "page.html").write_text("an earlier one")
+    answer = world.invites("history", "--html", "page.html")
+    assert (answer.code, answer.out) == (0, "open page.html\n")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "3 messages in 1 run" in page
+    for told in (
+        "ada@example.org",
+        "eve@example.org",
+        "&lt;b&gt;Review",
+        "done (0)",
+        "<b>3</b> sent",
+    ):
+        assert told in page
+    assert "2031-03-01 09:00 UTC" in page
+    assert "jwt" not in page
+    assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.glob("*page*")) == ["page.html"]
+
+
+def test_a_page_that_can_not_be_written_leaves_nothing(world: CommandWorld, tmp_path: Path) -> None:
+    """A folder of that name stays, and no file beside it."""
+    world.send([ADA])
+    (tmp_path / "page.html").mkdir()
+    answer = world.invites("history", "--html", "page.html")
+    assert answer.code == 1
+    assert [path.name for path in tmp_path.glob("*page*")] == ["page.html"]
+
+
+def test_a_page_of_one_person_has_nobody_else(world: CommandWorld, tmp_path: Path) -> None:
+    """What was asked for is what is written."""
+    world.send([ADA, BOB])
+    world.invites("history", "--email", "bob@example.org", "--html", "bob.html")
+    page = (tmp_path / "bob.html").read_text("utf-8")
+    assert "bob@example.org" in page
+    assert "ada@example.org" not in page
+    first = (tmp_path / "bob.html").read_bytes()
+    asked = ("--email", "bob@example.org", "--html", "bob.html")
+    assert [one["address"] for one in world.history(*asked)["messages"]] == ["bob@example.org"]
+    assert (tmp_path / "bob.html").read_bytes() == first

@@ -111,6 +111,31 @@ def test_the_summary_counts_everybody_once() -> None:
     )
 
 
+def test_a_plan_by_meeting_or_by_person_has_one_line_for_those_that_are_alike() -> None:
+    """The first three are named, the others counted; who differs has a line of its own."""
+    people = [attendee(f"P{number:02}") for number in range(20)]
+    world = World().put(meeting("m", *people))
+    world.run()
+    world.wait(HOUR).edit("m", title="Other").put(meeting("n", attendee("P00")))
+    changed, three = (
+        'title "Meeting m" → "Other"',
+        "p00@example.org, p01@example.org, p02@example.org",
+    )
+    assert list(plan_lines(world.plan(), by="meeting")) == [
+        '"Other" Sat 2031-01-11 03:15 Europe/Berlin:',
+        f"  ~ 20 attendees: {changed} ({three} and 17 more)",
+        '"Meeting n" Sat 2031-01-11 03:15 Europe/Berlin:',
+        "  + 1 attendee: new (p00@example.org)",
+    ]
+    by_person = list(plan_lines(world.plan(), by="person"))
+    assert by_person[:3] == [
+        "p00@example.org:",
+        f'  ~ 1 meeting: {changed} ("Other" Sat 2031-01-11 03:15 Europe/Berlin)',
+        '  + 1 meeting: new ("Meeting n" Sat 2031-01-11 03:15 Europe/Berlin)',
+    ]
+    assert len(by_person) == 20 * 2 + 1
+
+
 def test_the_json_document_has_the_same_in_plain_values() -> None:
     """It can be dumped, and its times are UTC."""
     world = world_of().edit("m", status=Status.CANCELLED)
