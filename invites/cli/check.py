@@ -1,9 +1,14 @@
-"""`invites check`: read a roster, say everything that is wrong with it, touch nothing."""
+"""`invites check`: read a roster, say everything that is wrong with it, touch nothing.
+
+`--suggest` says which settings would make it readable, and only `--write` changes them.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from invites.cli.options import Call, NowOption, RosterArgument, SkipInvalidOption, clock
 from invites.cli.output import show, sits_at_terminal
@@ -33,6 +38,12 @@ def check(
     call: Call,
     roster: RosterArgument,
     skip_invalid: SkipInvalidOption = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Say which settings would make the file readable.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put what --suggest says into the settings.")
+    ] = False,
     now: NowOption = None,
 ) -> int:
     """Read and validate a roster; print every problem, change nothing."""
@@ -45,6 +56,10 @@ def check(
     loaded = settings.load(call.config, environ=os.environ)
     for warning in loaded.warnings:
         call.warn(warning)
+    if suggest or write:
+        from invites.cli.suggesting import suggest_settings
+
+        return suggest_settings(call, roster, loaded, write=write)
     weighed = loaded.link_scales() is not None
     if not weighed:
         call.detail(_NOT_WEIGHED)

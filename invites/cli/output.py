@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from invites.problems import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -22,6 +24,25 @@ WIDTH_OF_PIPES = 160
 def sits_at_terminal(call: Call) -> bool:
     """Tell whether somebody looks at standard output, and asked for more than what went wrong."""
     return not call.as_json and not call.quiet and sys.stdout.isatty()
+
+
+def can_ask(call: Call) -> bool:
+    """Tell whether somebody sits there who can be asked."""
+    return sits_at_terminal(call) and sys.stdin.isatty()
+
+
+def asked(question: str, *, hidden: bool = False) -> str:
+    """Return what somebody answers, without blanks at its ends; "" for Enter and for no more input.
+
+    What is `hidden` is not shown while it is typed.
+    """
+    from getpass import getpass
+
+    try:
+        return (getpass(printable(question)) if hidden else input(printable(question))).strip()
+    except EOFError:
+        print()
+        return ""
 
 
 def show(table: Table) -> None:

@@ -49,21 +49,29 @@ def read_table(
     Raises UsageError where there is no such file, RosterRefusedError where it is no roster.
     Rows with too many or too few cells are in the table's `faults`.
     """
+    content, name = content_of(source, stdin=stdin)
+    return table_from_bytes(content, name, encoding, sheet)
+
+
+def content_of(source: Path | str, *, stdin: BinaryIO | None = None) -> tuple[bytes, str]:
+    """Return a roster's bytes and its name for messages; `-` reads `stdin`.
+
+    Raises UsageError where there is no such file, RosterRefusedError where it is too large.
+    """
     if source == "-":
         stream = standard_input() if stdin is None else stdin
-        return table_from_bytes(_all_of(stream, STANDARD_INPUT), STANDARD_INPUT, encoding)
+        return _all_of(stream, STANDARD_INPUT), STANDARD_INPUT
     if not str(source):
         raise UsageError("ROSTER: found an empty name, expected a file, or - for standard input")
     try:
         with Path(source).open("rb") as file:
-            content = _all_of(file, str(source))
+            return _all_of(file, str(source)), str(source)
     except FileNotFoundError:
         raise UsageError(f"{source}: there is no such roster") from None
     except IsADirectoryError:
         raise UsageError(f"{source} is a folder, expected a roster (CSV)") from None
     except OSError as error:
         raise UsageError(f"{source} can't be read: {error.strerror or error}") from None
-    return table_from_bytes(content, str(source), encoding, sheet)
 
 
 def _all_of(stream: BinaryIO, source: str) -> bytes:

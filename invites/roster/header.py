@@ -246,7 +246,7 @@ def _misspelt(
     problems = []
     explained = set()
     for place in unknown:
-        meant = _resembled(place.column.name, missing)
+        meant = resembled(place.column.name, missing)
         if meant is not None:
             explained.add(meant.name)
             hint = "" if meant.required else "; if it is meant so, list it in [roster] extra"
@@ -256,7 +256,7 @@ def _misspelt(
     return problems, explained
 
 
-def _resembled(name: str, missing: Iterable[Column]) -> Column | None:
+def resembled(name: str, missing: Iterable[Column]) -> Column | None:
     """Return the missing column that `name` is nearest to, if it is near enough."""
     near = []
     for column in missing:

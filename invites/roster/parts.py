@@ -36,7 +36,7 @@ _DATE_THEN_CLOCK = re.compile(
 )
 _HOURS_AND_MINUTES = re.compile(r"(\d{1,3}):(\d\d)(?::00)?", re.ASCII)
 _IN_UNITS = re.compile(
-    r"(?:pt)?(?:(\d{1,3}) ?(?:h|hrs?|hours?|std\.?|stunden?))? ?"
+    r"(?:pt)?(?:(\d{1,3}) ?(?:h|hrs?|hours?|std\.?|stunden?)(?: ?(\d\d)(?=$))?)? ?"
     r"(?:(\d{1,4}) ?(?:m|min\.?|mins?|minutes?|minuten?))?",
     re.ASCII | re.IGNORECASE,
 )
@@ -51,7 +51,7 @@ def as_date_then_clock(text: str, rules: RosterRules) -> datetime | time:
     if found is None:
         raise CellRefused(f"a date, and {A_CLOCK}")
     clock = as_clock(found[2], rules)
-    return datetime.combine(_date(found[1], rules), clock) if found[1] else clock
+    return datetime.combine(as_date(found[1], rules), clock) if found[1] else clock
 
 
 def as_start(text: str, rules: RosterRules) -> datetime:
@@ -88,7 +88,7 @@ def as_length(text: str, _rules: RosterRules) -> timedelta:
         if minutes < SHORTEST_BARE:
             raise CellRefused(A_LENGTH)
     elif found := _HOURS_AND_MINUTES.fullmatch(text) or _IN_UNITS.fullmatch(text):
-        minutes = int(found[1] or 0) * 60 + int(found[2] or 0)
+        minutes = int(found[1] or 0) * 60 + sum(int(part or 0) for part in found.groups()[1:])
     else:
         raise CellRefused(A_LENGTH)
     if not minutes:
@@ -109,7 +109,7 @@ def end_from(start: object, end: object) -> object:
     return next_day if same_day < start and next_day - start < ACROSS_MIDNIGHT else same_day
 
 
-def _date(text: str, rules: RosterRules) -> date:
+def as_date(text: str, rules: RosterRules) -> date:
     """Return a day, by the date's part of each form that the roster has.
 
     A spreadsheet may show midnight behind it.

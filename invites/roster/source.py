@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from invites.errors import GuardError, InvitesError, UsageError
+from invites.errors import GuardError, InvitesError, RosterRefusedError, UsageError
 from invites.model import Roster
 from invites.roster.cells import RosterRules
-from invites.roster.csv_file import read_table
+from invites.roster.csv_file import content_of, read_table, table_from_bytes
 from invites.roster.files import (
     RosterFile,
     RosterMovesError,
@@ -40,6 +41,12 @@ from invites.roster.sidecars import (
 )
 from invites.roster.table import Table, joined, joined_digest
 from invites.roster.workbook import split_sheet
+
+if TYPE_CHECKING:
+    from invites.roster.suggest import Suggestion
+
+WINDOWS: Final = "cp1252"
+"""What a text that is not UTF-8 mostly is: the encoding of Excel's plain CSV in the West."""
 
 STANDARD_INPUT = "-"
 """The name that stands for standard input on the command line."""
@@ -109,6 +116,24 @@ def read_roster(name: str, rules: RosterRules, *, skip_invalid: bool, now: datet
     _demand_unchanged(file, table, "run again when it is complete", still_at=now)
     roster = parse_roster(_checked(file, table), rules, skip_invalid=skip_invalid)
     return replace(roster, sealed=file.sealed)
+
+
+def suggestion_of(name: str, rules: RosterRules, *, zone_here: str) -> Suggestion:
+    """Return what would make the roster in the file `name` readable; it is read as it lies there.
+
+    Text that is not UTF-8 is tried as Windows-1252, and that is then part of the suggestion.
+    Raises UsageError and RosterRefusedError like `read_roster`, for what no setting mends.
+    """
+    from invites.roster.suggest import suggestion_for  # noqa: PLC0415 - nothing else needs it
+
+    file, sheet = split_sheet(name)
+    content, shown = content_of(file)
+    try:
+        table = table_from_bytes(content, shown, rules.encoding, sheet)
+    except RosterRefusedError:
+        table = table_from_bytes(content, shown, WINDOWS, sheet)
+        return suggestion_for(table, rules, encoding=WINDOWS, zone_here=zone_here)
+    return suggestion_for(table, rules, zone_here=zone_here)
 
 
 def find(source: RosterSource, *, now: datetime, seen: Sighting | None = None) -> FoundRoster:

@@ -138,7 +138,7 @@ def test_what_is_no_time_of_day(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "minutes"),
     [("45", 45), ("90 min", 90), ("1h", 60), ("1 h 30 min", 90), ("1:30", 90), ("PT1H30M", 90),
-     ("1:30:00", 90), ("2 hours", 120), ("30m", 30), ("2 Std.", 120)],
+     ("1:30:00", 90), ("2 hours", 120), ("30m", 30), ("2 Std.", 120), ("1h30", 90), ("2h05", 125)],
 )  # fmt: skip
 def test_durations_as_people_write_them(text: str, minutes: int) -> None:
     """A number alone means minutes, and a colon stands between hours and minutes."""
