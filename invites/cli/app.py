@@ -9,6 +9,7 @@ import sys
 import traceback
 from dataclasses import fields
 from importlib import import_module
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -38,6 +39,7 @@ COMMANDS = (
     "schedule",
     "preview",
     "inspect",
+    "try",
     "history",
     "ledger",
     "forget",
@@ -86,7 +88,8 @@ class _Commands(TyperGroup):
 
 def command_named(name: str) -> Any:
     """Return the command of this name, as the parser has it."""
-    function = getattr(import_module(f"invites.cli.{name}"), name)
+    own = f"{name}_" if iskeyword(name) else name
+    function = getattr(import_module(f"invites.cli.{own}"), own)
     alone = typer.Typer(context_settings=_SETTINGS, rich_markup_mode=None, add_completion=False)
     summary = (function.__doc__ or "").partition("\n")[0]
     alone.command(name, short_help=summary)(spread(function))

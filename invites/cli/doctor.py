@@ -98,6 +98,8 @@ def _tell(call: Call, findings: Sequence[Finding]) -> int:
         _say(call, finding, is_fault=finding.weight is Weight.FAULT)
     hints = sum(finding.weight is Weight.HINT for finding in findings)
     call.say(f"{counted(len(faults), 'fault')}, {counted(hints, 'hint')}")
+    if not faults:
+        call.say("To see mail, link and room work together: invites try YOUR_ADDRESS")
     return code
 
 

@@ -147,6 +147,18 @@ class Journal(Protocol):
         """
 
 
+class OutcomesNoted:
+    """A journal that takes down how messages ended and makes nothing durable: they are in no ledger."""
+
+    def __init__(self) -> None:
+        """Nothing has ended yet."""
+        self.outcomes: list[Outcome] = []
+
+    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:  # noqa: ARG002
+        """See `Journal.note`."""
+        self.outcomes += outcomes
+
+
 class Delivery(Protocol):
     """Carries messages; used as a context manager, once per run."""
 

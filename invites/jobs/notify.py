@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from shlex import quote
@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from invites import __version__
-from invites.delivery.base import Key, Outcome, OutgoingMessage, Sent, open_delivery
+from invites.delivery.base import OutcomesNoted, OutgoingMessage, Sent, open_delivery
 from invites.due.attempts import Again, Obstacle
 from invites.errors import Exit, InvitesError
 from invites.jobs.options import JobOutcome, SideOutcome, WakeUp
@@ -205,17 +205,6 @@ def _next(outcome: JobOutcome, timezone: str) -> str:
     )
 
 
-class _NoticeJournal:
-    """Takes down which notices the relay accepted; they are in no ledger."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
-
-    def note(self, *, outcomes: Sequence[Outcome], sending: Sequence[Key]) -> None:  # noqa: ARG002
-        """See `delivery.Journal.note`."""
-        self.outcomes += outcomes
-
-
 def notify(wakeup: WakeUp, job: Job, outcome: JobOutcome) -> bool:
     """Mail the outcome to those whom the job names; tell whether somebody got it, or nobody is to.
 
@@ -253,7 +242,7 @@ def _mailed(wakeup: WakeUp, job: Job, news: News, *, level: int) -> bool:
         return True
     try:
         notice = notice_of(news)
-        journal = _NoticeJournal()
+        journal = OutcomesNoted()
         now = wakeup.now
         with open_delivery(wakeup.settings, run="notice", now=now, to="smtp") as delivery:
             delivery.deliver(

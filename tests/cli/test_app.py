@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from keyword import iskeyword
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ CONTRACT = (
     "schedule",
     "preview",
     "inspect",
+    "try",
     "history",
     "ledger",
     "forget",
@@ -50,7 +52,8 @@ OPTIONS = {
         "--demo",
         "--now",
     ],
-    "check": ["--skip-invalid", "--now"],
+    "check": ["--skip-invalid", "--suggest", "--write", "--now"],
+    "try": ["--skip-invalid", "--templates"],
     "inspect": ["--at"],
 }
 
@@ -69,7 +72,8 @@ def test_help_lists_the_commands_that_exist_and_no_other(invites: Invites) -> No
     assert names == list(COMMANDS)
     assert names == [name for name in CONTRACT if name in names]
     folder = Path(package.__file__).parent / "cli"
-    assert all((folder / f"{name}.py").is_file() for name in names)
+    files = [f"{name}_.py" if iskeyword(name) else f"{name}.py" for name in names]
+    assert all((folder / file).is_file() for file in files)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

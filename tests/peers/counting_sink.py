@@ -63,7 +63,7 @@ class CountingSink:
 
     def __enter__(self) -> Self:
         """Listen on a free port of 127.0.0.1."""
-        self._controller = _OnAFreePort(self, hostname="127.0.0.1", port=0)
+        self._controller = OnAFreePort(self, hostname="127.0.0.1", port=0)
         self._controller.start()
         self.port = self._controller.port
         return self
@@ -145,7 +145,7 @@ class CountingSink:
             self._changed.notify_all()
 
 
-class _OnAFreePort(Controller):
+class OnAFreePort(Controller):
     """A controller that listens where there is room, and looks for itself there."""
 
     def _trigger_server(self) -> None:
