@@ -6,6 +6,6 @@ that knows the access key.
 """
 
 from invites.preview.application import application, serve
-from invites.preview.view import Sources, View, Watcher
+from invites.preview.view import Inputs, View, Watcher
 
-__all__ = ["Sources", "View", "Watcher", "application", "serve"]
+__all__ = ["Inputs", "View", "Watcher", "application", "serve"]

@@ -45,7 +45,7 @@ _HEADERS = ("From", "Reply-To", "To", "Subject", "Date", "Message-ID", "In-Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class Inputs:
     """Where everything comes from; `load` reads the settings, `clock` gives the present (UTC)."""
 
     load: Callable[[], Settings]
@@ -237,7 +237,7 @@ def _token_words(invitation: Invitation, view: View, zone: ZoneInfo) -> Iterator
 class Watcher:
     """Reads everything again once a file of it changed; the last good state stays to be looked at."""
 
-    sources: Sources
+    sources: Inputs
     view: View = field(init=False)
     _seen: object = field(init=False, default=None)
 
@@ -295,7 +295,7 @@ def _stat(path: Path) -> Any:
         return None
 
 
-def _read(sources: Sources) -> View:
+def _read(sources: Inputs) -> View:
     """Read everything; raises what is wrong with it."""
     now = sources.clock()
     settings = sources.load()
@@ -316,7 +316,7 @@ def _read(sources: Sources) -> View:
 
 
 def _plan_lines(
-    sources: Sources, settings: Settings, roster: Roster, renderer: Renderer, now: datetime
+    sources: Inputs, settings: Settings, roster: Roster, renderer: Renderer, now: datetime
 ) -> tuple[str, ...]:
     """Return the plan against the ledger, as `plan` says it; nothing where there is no ledger."""
     try:
@@ -329,7 +329,7 @@ def _plan_lines(
     return tuple(_said(found))
 
 
-def _options(sources: Sources, settings: Settings) -> SendOptions:
+def _options(sources: Inputs, settings: Settings) -> SendOptions:
     return SendOptions(
         scope=scope_for(sources.roster, settings)[0],
         command="send",
