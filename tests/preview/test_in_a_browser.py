@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from tests.peers.axe import barriers
 from tests.preview.conftest import Served
 from tests.world import ADA, BOB, EVE
 
@@ -90,3 +91,21 @@ def test_keyboard_and_labels_are_enough(page: Page) -> None:
               || (one.labels && one.labels.length))).map(one => one.outerHTML)"""
     )
     assert nameless == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_barrier_stands_in_the_way(page: Page, scheme: str) -> None:
+    """axe-core finds nothing serious on the page, in any of its parts, in either scheme."""
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    assert barriers(page) == []
+    page.click(".people button >> nth=0")
+    for part, shown in (
+        ("Mail", "#frame"),
+        ("Text", "#panel pre"),
+        ("Calendar", ".entry"),
+        ("Token", ".line"),
+        ("Headers", "#panel dl"),
+    ):
+        page.click(f"#tab-{part}")
+        page.wait_for_selector(shown)
+        assert barriers(page) == [], part
