@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
@@ -61,10 +62,18 @@ class World:
         """Return a copy of this world with so many nights behind it, all messages of each new."""
         shutil.copytree(self.folder, folder)
         engine = sqlite_engine(folder / "invites.db", writes=True)
-        with engine.begin() as connection:
+        with engine.connect() as connection:
             checksums.keep(connection)
+            connection.commit()
+            own = {
+                table.name: connection.exec_driver_sql(
+                    f"SELECT max(rowid) FROM {table.name}"  # noqa: S608 - names of ours
+                ).scalar_one()
+                for table in (schema.runs, schema.messages, schema.meetings, schema.shared_facts)
+            }
             for night in range(1, nights + 1):
-                _add_night(connection, night, over=over)
+                _add_night(connection, night, own, over=over)
+                connection.commit()
         engine.dispose()
         (folder / "invites.db.mark").unlink()
         copy = object.__new__(World)
@@ -72,8 +81,11 @@ class World:
         return copy
 
 
-def _add_night(connection: Connection, night: int, *, over: bool) -> None:
-    """Add what a run sent so many nights ago: to meetings that are over, or the same ones again."""
+def _add_night(connection: Connection, night: int, own: Mapping[str, int], *, over: bool) -> None:
+    """Add what a run sent so many nights ago: to meetings that are over, or the same ones again.
+
+    It is made of the rows up to `own`, those of the first night.
+    """
     ago, run_id = night * DAY, f"night-{night:04}"
     now = connection.exec_driver_sql("SELECT max(started) FROM runs").scalar_one()
     new = {
@@ -95,11 +107,10 @@ def _add_night(connection: Connection, night: int, *, over: bool) -> None:
         values = [changed.get(name, name) for name in names]
         given = tuple(ago if "- ?" in value else run_id for value in values if "?" in value)
         source = "invitations" if table is schema.past_invitations else table.name
-        key = "run_id" if table is schema.messages else names[0]
-        first = f"{key} NOT LIKE 'night-%'"
         connection.exec_driver_sql(
             f"INSERT INTO {table.name} ({', '.join(names)}) "  # noqa: S608 - names of ours
-            f"SELECT {', '.join(values)} FROM {source} WHERE {first}"
+            f"SELECT {', '.join(values)} FROM {source}"
+            + (f" WHERE rowid <= {own[source]}" if source in own else "")
             + (" LIMIT 1" if table is schema.runs else ""),
             given,
         )

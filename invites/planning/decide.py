@@ -94,9 +94,9 @@ def plan_for(
         replaced=found.replaced,
         complete=roster.complete,
         left_out=left_out,
-        shrunk="shrink" in refused,
+        shrunk=bool(_LOSSES & refused),
         cancellations="cancelled" in refused,
-        waived=policy.withdraw_now or (accepted and "shrink" in tripped),
+        waived=policy.withdraw_now or (accepted and bool(_LOSSES & tripped)),
     )
     for draft in drafts:
         sorted_out.take(_absent_from(draft, absence))
@@ -112,6 +112,10 @@ def plan_for(
         accepted=len(guards) if accepted else 0,
         other_code=(policy.accept or "") if refusals else "",
     )
+
+
+_LOSSES = frozenset({"shrink", "another roster"})
+"""The guards that say that those who are gone are hardly gone: nobody is counted as missing."""
 
 
 def _present_in(draft: MeetingDraft, found: Survey, situation: Situation) -> Iterator[Item]:

@@ -177,8 +177,8 @@ FAULTS: tuple[Callable[[list[Row]], list[Row]], ...] = (
     truncated,
     meetings_twice,
 )
-SIZES = ((18, 1), (10, 2), (9, 2), (6, 3), (5, 4), (40, 5), (200, 2))
-"""Meetings, and attendees of each: 18, 20, 18, 18, 20, 200 and 400 rows."""
+SIZES = ((12, 1), (18, 1), (10, 2), (9, 2), (6, 3), (5, 4), (40, 5), (200, 2))
+"""Meetings, and attendees of each: 12, 18, 20, 18, 18, 20, 200 and 400 rows."""
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -198,6 +198,19 @@ def test_nobody_is_mailed_wrongly_without_a_yes(
         plan = world.run(due=world.now)
         assert plan.refusals
         assert plan.accept_code
+        assert plan.actions == ()
+
+
+def test_another_teams_small_file_withdraws_nobody_night_after_night() -> None:
+    """Five rows: who is gone is not counted as missing while it looks like another roster."""
+    rows = whole(5, 1)
+    world = World()
+    world.meetings = meetings_of(rows)
+    world.run(due=world.now)
+    world.meetings = meetings_of(another_teams_file(rows))
+    for _ in range(4):
+        plan = world.wait(timedelta(hours=6)).run(due=world.now)
+        assert "another roster" in {refusal.guard for refusal in plan.refusals}
         assert plan.actions == ()
 
 
