@@ -6,6 +6,7 @@ import csv
 import mailbox
 import tarfile
 from email import message_from_bytes
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,23 @@ def test_a_tar_holds_the_same_files(
         "invitations.tar",
         "manifest.csv",
     ]
+
+
+def test_a_tar_is_the_one_that_tarfile_makes(
+    factory: Factory, meetings: list[Meeting], tmp_path: Path
+) -> None:
+    """To the byte, for its headers are made without it."""
+    out = tmp_path / "tar"
+    factory.build(out, *meetings, composer=factory.composer(), form="tar")
+    made = (out / "invitations.tar").read_bytes()
+    again = BytesIO()
+    with (
+        tarfile.open(fileobj=BytesIO(made)) as tar,
+        tarfile.open(fileobj=again, mode="w", format=tarfile.USTAR_FORMAT) as copy,
+    ):
+        for member in tar:
+            copy.addfile(member, tar.extractfile(member))
+    assert again.getvalue() == made
 
 
 def test_an_mbox_holds_the_same_messages(
