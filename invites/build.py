@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from invites.errors import StorageError, UsageError
 from invites.messages import Composer, Verifier
+from invites.messages.compose import Noted
 from invites.messages.mime import html_of
-from invites.model import Invitation, Kind, Meeting, Revision, Roster, Status
+from invites.model import Attendee, Kind, Meeting, Revision, Roster, Status
 from invites.output import manifest
-from invites.output.forms import FORMS, INDEX, new_file
+from invites.output.forms import FORMS, INDEX, Form, new_file
 from invites.output.staging import staged
+from invites.output.workers import cores, in_order
 from invites.problems import Warned
 from invites.report.page import built_page
 
 PAGES_AT_MOST = 500
 """Invitations up to which a build has a page for each, unless more are asked for."""
+
+SLICE = 500
+"""Attendees that are made in one go: some megabytes of messages, and a tenth of a second."""
+
+FEW_SLICES = 2
+"""Slices that are made before there are further processes."""
+
+WORTH_A_PROCESS = 2_000
+"""Invitations from which on one more process gains more than it costs."""
 
 OCTETS_AT_MOST = 100 * 10**9
 """Of all messages of a build; a million of the usual ones take a quarter of it."""
@@ -96,16 +108,17 @@ def build(
     octets_at_most: int = OCTETS_AT_MOST,
     on_invitation: Callable[[], None] = lambda: None,
     roster: Roster | None = None,
+    jobs: int = 1,
 ) -> BuildReport:
     """Mint, render, check and write every invitation of `selection` into `out`.
 
     `now` (aware, UTC, whole seconds) is the revision's time.  `on_invitation` is called after each.
     `pages` writes each mail's HTML beside it, however many there are.
     `roster` is what the selection was made of, for the index to name.
+    `jobs` is how many processes work at it; the bytes are the same.
     Raises OutputRefusedError, TryAgainError, MessageFaultError, StorageError; in each case `out` is
     as it was before.
     """
-    revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=now)
     with _disk_in_words(out), staged(out) as folder, ExitStack() as opened:
         listing = opened.enter_context(new_file(folder, manifest.NAME))
         index = opened.enter_context(new_file(folder, INDEX))
@@ -117,15 +130,26 @@ def build(
             page_of=(lambda invitation: html_of(invitation.eml)) if with_pages else None,
         )
         opened.callback(writer.close)
+        whole = opened.enter_context(new_file(folder, writer.TOP_FILE)) if writer.TOP_FILE else None
         listing.write(manifest.HEADER)
-        bounded = _bounded(out, octets_at_most)
-        for meeting in selection.meetings:
-            rows = []
-            for invitation in bounded(verifier.passed(composer.compose(meeting, revision))):
-                place = writer.add(invitation)
-                rows.append(manifest.row_for(invitation, eml=place.eml, ics=place.ics))
+        maker = _Maker(composer=composer, verifier=verifier, writer=writer, now=now)
+        octets = read_back = length = 0
+        for made in opened.enter_context(closing(maker.made(selection.meetings, jobs))):
+            octets += made.octets
+            if octets > octets_at_most:
+                raise StorageError(
+                    f"{out}: the messages take more than {octets_at_most / 1e9:g} GB, expected "
+                    "less; nothing was changed there; build fewer meetings at once (--meeting)"
+                )
+            listing.write(made.rows)
+            if whole is not None:
+                length += whole.write(made.content)
+            read_back += made.read_back
+            composer.add(made.noted)
+            for _ in range(made.invitations):
                 on_invitation()
-            listing.write(manifest.lines(rows))
+        if whole is not None:
+            whole.write(writer.ending(length))
         page = built_page(
             selection.meetings,
             sender=composer.sender,
@@ -142,29 +166,94 @@ def build(
         moderators=selection.moderators,
         over=selection.over,
         cancelled=selection.cancelled,
-        read_back=verifier.read_back,
+        read_back=read_back,
         warnings=tuple(composer.warnings),
     )
 
 
-def _bounded(
-    out: Path, octets_at_most: int
-) -> Callable[[Iterator[Invitation]], Iterator[Invitation]]:
-    """Return what passes invitations on until all together, over all calls, are too large."""
-    left = octets_at_most
+class _Slice(NamedTuple):
+    """Some attendees of a meeting, all of them in most; `first` where its first one is among them."""
 
-    def passing(invitations: Iterator[Invitation]) -> Iterator[Invitation]:
-        nonlocal left
-        for invitation in invitations:
-            left -= len(invitation.eml) + len(invitation.ics)
-            if left < 0:
-                raise StorageError(
-                    f"{out}: the messages take more than {octets_at_most / 1e9:g} GB, expected "
-                    "less; nothing was changed there; build fewer meetings at once (--meeting)"
-                )
-            yield invitation
+    meeting: Meeting
+    attendees: tuple[Attendee, ...]
+    first: bool
 
-    return passing
+
+class _Made(NamedTuple):
+    """What came of some slices: rows of the manifest, content of the one file, and counts."""
+
+    rows: bytes
+    content: bytes
+    invitations: int
+    octets: int
+    read_back: int
+    noted: Noted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Maker:
+    """Composes, checks and writes slices of meetings."""
+
+    composer: Composer
+    verifier: Verifier
+    writer: Form
+    now: datetime
+
+    def made(self, meetings: Sequence[Meeting], jobs: int) -> Generator[_Made, None, None]:
+        """Yield what came of all meetings, in order; made by so many processes."""
+        slices = _slices(meetings)
+        # The first ones are made here: what the run compiles and renders, the processes then have.
+        begin = min(len(slices), FEW_SLICES)
+        yield self(slices[:begin])
+        tasks = list(_grouped(slices[begin:]))
+        yield from in_order(self, tasks, jobs)
+
+    def __call__(self, slices: Sequence[_Slice]) -> _Made:
+        revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=self.now)
+        rows, octets, before = [], 0, self.verifier.read_back
+        for meeting, attendees, first in slices:
+            self.writer.enter(meeting.id, first=first)
+            composed = self.composer.compose(meeting, revision, attendees)
+            for invitation in self.verifier.passed(composed):
+                place = self.writer.add(invitation)
+                rows.append(manifest.row_for(invitation, eml=place.eml, ics=place.ics))
+                octets += len(invitation.eml) + len(invitation.ics)
+        return _Made(
+            rows=manifest.lines(rows),
+            content=self.writer.content(),
+            invitations=len(rows),
+            octets=octets,
+            read_back=self.verifier.read_back - before,
+            noted=self.composer.noted(),
+        )
+
+
+def _slices(meetings: Iterable[Meeting]) -> list[_Slice]:
+    """Return the meetings, the large ones in slices of SLICE attendees."""
+    return [
+        _Slice(meeting, meeting.attendees[start : start + SLICE], start == 0)
+        for meeting in meetings
+        for start in range(0, len(meeting.attendees), SLICE)
+    ]
+
+
+def _grouped(slices: Iterable[_Slice]) -> Iterator[list[_Slice]]:
+    """Yield slices together until they have SLICE attendees."""
+    group: list[_Slice] = []
+    size = 0
+    for each in slices:
+        group.append(each)
+        size += len(each.attendees)
+        if size >= SLICE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def jobs_for(invitations: int) -> int:
+    """Return how many processes a build of so many gains by: at most one for each core."""
+    return max(1, min(cores(), invitations // WORTH_A_PROCESS))
 
 
 @contextmanager

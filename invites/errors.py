@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from invites.problems import Problem
 
@@ -33,6 +33,16 @@ class InvitesError(Exception):
     """Root of everything that `invites` raises on purpose."""
 
     exit_code: ClassVar[Exit] = Exit.FAILED
+
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[..., InvitesError], tuple[object, ...], dict[str, object]]:
+        """Tell how an error is made again in another process: with its facts, not from them."""
+        return _made_again, (type(self), *self.args), self.__dict__
+
+
+def _made_again(kind: type[InvitesError], *args: object) -> InvitesError:
+    return kind.__new__(kind, *args)
 
 
 class UsageError(InvitesError):

@@ -155,6 +155,43 @@ def big_roster(path: Path, rows: int) -> Path:
     return path
 
 
+@pytest.mark.parametrize("form", ["files", "mbox", "tar"])
+def test_several_processes_make_the_bytes_of_one(
+    tmp_path: Path, invites: Invites, form: str
+) -> None:
+    """Meetings of one, of a few and of more than a process takes at once; the same warnings."""
+    roster = big_roster(tmp_path / "roster.csv", 200)
+    with roster.open("a", encoding="utf-8") as file:
+        for number in range(1_200):
+            group = "hall" if number < 700 else f"one-{number}"
+            file.write(
+                f"{group},Talk,2031-03-04 09:00,2031-03-04 10:00,Bob,b{number}@example.org\n"
+            )
+    config = write_settings(tmp_path)
+    call = ("build", roster, "--config", config, "--now", NOW, "--as", form, "--json")
+    answers = [
+        json.loads(invites(*call, "--out", f"out-{jobs}", "--jobs", jobs).out) for jobs in (1, 2, 3)
+    ]
+    assert tree(Path("out-1")) == tree(Path("out-2")) == tree(Path("out-3"))
+    assert [answer["invitations"] for answer in answers] == [1_400] * 3
+
+
+def test_a_fault_in_another_process_ends_the_build_as_in_one(
+    tmp_path: Path, invites: Invites
+) -> None:
+    """The same words and exit code, and nothing is left of it."""
+    roster = big_roster(tmp_path / "roster.csv", 2_000)
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "invitation.txt.j2").write_text("{{ link }}\n{{ 1 // (attendee.name != 'Ada 1777') }}")
+    call = ("build", roster, "--config", write_settings(tmp_path), "--now", NOW, "--templates", own)
+    answers = [invites(*call, "--jobs", jobs) for jobs in (1, 2)]
+    assert answers[0].code == answers[1].code == 5
+    assert answers[0].err == answers[1].err
+    assert "invitation.txt.j2: line 2" in answers[0].err
+    assert not Path("out").exists()
+
+
 def whole_build_at(folder: Path) -> str:
     """Return the DTSTAMP of the build in a folder, each file of whose manifest is there."""
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:

@@ -56,6 +56,15 @@ def build(
     demo: Annotated[
         bool, typer.Option("--demo", help="Sign with a throw-away secret; needs no settings.")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            min=1,
+            help="Processes that work at it; by default one for each core that gains by it.",
+        ),
+    ] = None,
     now: NowOption = None,
 ) -> int:
     """Mint a join link for each attendee and write the invitations as email-ready files."""
@@ -72,7 +81,7 @@ def build(
 
     repair(out)
     from invites.build import build as build_folder
-    from invites.build import selected
+    from invites.build import jobs_for, selected
     from invites.messages import Composer, Verifier
     from invites.roster.source import read_roster
     from invites.templating import Templates
@@ -104,6 +113,7 @@ def build(
             pages=html,
             roster=read,
             on_invitation=advance,
+            jobs=jobs or jobs_for(total),
         )
     call.warn_of(read, report.warnings)
     _show_table(call, selection.meetings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from invites.errors import MessageFaultError
@@ -268,6 +268,17 @@ def _together(shared: int, personal: int) -> int:
     return shared + personal - 1
 
 
+class LongLinks(NamedTuple):
+    """How many links some programs break; the longest one's length, row and meeting."""
+
+    number: int = 0
+    longest: tuple[int, int, str] = (0, 0, "")
+
+    def with_further(self, other: LongLinks) -> LongLinks:
+        """Return both together."""
+        return LongLinks(self.number + other.number, max(self.longest, other.longest))
+
+
 class Links:
     """Mints the join links of a server's rooms; all that it keeps is a count of long ones."""
 
@@ -275,8 +286,7 @@ class Links:
         """Prepare the signing key once."""
         self._server = server
         self._minter = Minter(server, key)
-        self._long_links = 0
-        self._longest = (0, 0, "")
+        self.long = LongLinks()
 
     def for_meeting(
         self, meeting: Meeting, room: Room, validity: Validity
@@ -300,11 +310,11 @@ class Links:
     @property
     def warnings(self) -> list[Warned]:
         """What somebody should look at: one warning for all long links, for they are long alike."""
-        if not self._long_links:
+        if not self.long.number:
             return []
-        length, row, meeting_id = self._longest
+        length, row, meeting_id = self.long.longest
         count = (
-            "1 join link has" if self._long_links == 1 else f"{self._long_links:,} join links have"
+            "1 join link has" if self.long.number == 1 else f"{self.long.number:,} join links have"
         )
         text = (
             f"{count} more than {LINK_WARN_ABOVE:,} characters, and some programs break such links; "
@@ -321,5 +331,4 @@ class Links:
                 found=f"{length:,} characters",
                 expected=f"at most {LINK_REFUSE_ABOVE:,}; mail programs break longer ones",
             )
-        self._long_links += 1
-        self._longest = max(self._longest, (length, attendee.row, meeting.id))
+        self.long = self.long.with_further(LongLinks(1, (length, attendee.row, meeting.id)))

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import unquote
 
 from invites.identity import MessageIds, uid_for
-from invites.jitsi.links import Links
+from invites.jitsi.links import Links, LongLinks
 from invites.jitsi.rooms import derived_room
 from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule, validity_for
@@ -49,6 +49,13 @@ from invites.text import counted
 
 if TYPE_CHECKING:
     from invites.settings import Settings
+
+
+class Noted(NamedTuple):
+    """What somebody should look at in some messages: long links, and meetings with many people."""
+
+    links: LongLinks
+    crowded: dict[str, tuple[int, int]]
 
 
 OTHERS_AT_MOST = 200
@@ -208,6 +215,17 @@ class Composer:
             f'"{meeting_id[:60]}", has {count:,}'
         )
         return [*self._links.warnings, Warned(row=row or None, column=None, text=text)]
+
+    def noted(self) -> Noted:
+        """Return what to warn of since this was asked for last, and forget it."""
+        noted = Noted(self._links.long, self._crowded)
+        self._links.long, self._crowded = LongLinks(), {}
+        return noted
+
+    def add(self, noted: Noted) -> None:
+        """Warn also of what another one noted."""
+        self._links.long = self._links.long.with_further(noted.links)
+        self._crowded |= noted.crowded
 
     def room_for(self, meeting: Meeting) -> Room:
         """Return the meeting's room: the roster's, else the derived one."""

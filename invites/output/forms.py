@@ -10,6 +10,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import BinaryIO, ClassVar, Final, NamedTuple
@@ -111,11 +112,15 @@ class Form(ABC):
         self._sender = sender
         self._now = now
         self._page_of = page_of
+        self._content: list[bytes] = []
         self._begin()
 
     @abstractmethod
     def _begin(self) -> None:
-        """Open what is written to from the first message on."""
+        """Prepare what all messages share."""
+
+    def enter(self, meeting_id: str, *, first: bool) -> None:  # noqa: B027 - not all need it
+        """Go on with a meeting; `first` where none of its attendees was added, here or elsewhere."""
 
     @abstractmethod
     def add(self, invitation: Invitation) -> Place:
@@ -125,9 +130,18 @@ class Form(ABC):
     def in_browser(self, meeting_id: str, address: str) -> Place:
         """Return what a browser can open of an attendee's files; "" for none."""
 
-    @abstractmethod
-    def close(self) -> None:
-        """Finish what is open."""
+    def content(self) -> bytes:
+        """Return what the one file has of the invitations since this was asked for last."""
+        content = b"".join(self._content)
+        self._content.clear()
+        return content
+
+    def ending(self, octets: int) -> bytes:  # noqa: ARG002 - a tar's depends on them
+        """Return what the one file ends with after so many octets."""
+        return b""
+
+    def close(self) -> None:  # noqa: B027 - not all need it
+        """Close what is open."""
 
 
 class Files(Form):
@@ -136,14 +150,11 @@ class Files(Form):
     PAGES = True
 
     def _begin(self) -> None:
-        self._meeting_id: str | None = None
         self._folder = -1
         self._name = ""
 
     def add(self, invitation: Invitation) -> Place:
         """Write the files; FileExistsError where the meeting already has this attendee."""
-        if invitation.meeting_id != self._meeting_id:
-            self._enter(invitation.meeting_id)
         name = name_for(invitation.attendee.address)
         write_file(self._folder, f"{name}.eml", invitation.eml)
         write_file(self._folder, f"{name}.ics", invitation.ics)
@@ -159,13 +170,14 @@ class Files(Form):
         page = "" if self._page_of is None else f"{path}.html"
         return Place(f"{path}.eml", f"{path}.ics", page)
 
-    def _enter(self, meeting_id: str) -> None:
+    def enter(self, meeting_id: str, *, first: bool) -> None:  # noqa: ARG002 - either may come first
+        """Open the meeting's folder, which another process may have made for other attendees."""
         self.close()
         self._name = name_for(meeting_id)
-        os.mkdir(self._name, FOLDER_MODE, dir_fd=self._top)
+        with suppress(FileExistsError):
+            os.mkdir(self._name, FOLDER_MODE, dir_fd=self._top)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         self._folder = os.open(self._name, flags, dir_fd=self._top)
-        self._meeting_id = meeting_id
 
     def close(self) -> None:
         """Close the folder of the latest meeting."""
@@ -183,22 +195,17 @@ class Mbox(Form):
     TOP_FILE = "invitations.mbox"
 
     def _begin(self) -> None:
-        self._file = os.open(self.TOP_FILE, _NEW_FILE, FILE_MODE, dir_fd=self._top)
         at = self._now.strftime("%a %b %d %H:%M:%S %Y")
         self._from = f"From {self._sender} {at}\n".encode("ascii")
 
     def add(self, invitation: Invitation) -> Place:
         """Append one message; the mbox holds no separate calendar files."""
-        _write_all(self._file, self._from + invitation.eml.replace(b"\r\n", b"\n") + b"\n")
+        self._content += (self._from, invitation.eml.replace(b"\r\n", b"\n"), b"\n")
         return Place(self.TOP_FILE, "")
 
     def in_browser(self, meeting_id: str, address: str) -> Place:  # noqa: ARG002 - all in one
         """Return the file of all messages."""
         return Place(self.TOP_FILE, "")
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
 
 
 _BLOCK: Final = 512
@@ -212,41 +219,32 @@ class Tar(Form):
 
     def _begin(self) -> None:
         seconds = int(self._now.timestamp())
-        self._file = new_file(self._top, self.TOP_FILE)
-        self._octets = 0
         self._header_of_folder = _tar_headers(b"5", FOLDER_MODE, seconds)
         self._header_of_file = _tar_headers(b"0", FILE_MODE, seconds)
-        self._meeting_id: str | None = None
         self._name = ""
+
+    def enter(self, meeting_id: str, *, first: bool) -> None:
+        """Append the meeting's folder before its first attendee."""
+        self._name = name_for(meeting_id)
+        if first:
+            self._content.append(self._header_of_folder(f"{self._name}/", 0))
 
     def add(self, invitation: Invitation) -> Place:
         """Append both files of one invitation; their names are those of the tree."""
-        if invitation.meeting_id != self._meeting_id:
-            self._name, self._meeting_id = name_for(invitation.meeting_id), invitation.meeting_id
-            self._write(self._header_of_folder(f"{self._name}/", 0))
         name = f"{self._name}/{name_for(invitation.attendee.address)}"
-        pieces = []
         for ending, content in (("eml", invitation.eml), ("ics", invitation.ics)):
             header = self._header_of_file(f"{name}.{ending}", len(content))
-            pieces += [header, content, bytes(-len(content) % _BLOCK)]
-        self._write(b"".join(pieces))
+            self._content += (header, content, bytes(-len(content) % _BLOCK))
         return Place(f"{name}.eml", f"{name}.ics")
 
     def in_browser(self, meeting_id: str, address: str) -> Place:  # noqa: ARG002
         """Return nothing: a browser opens no member of a tar."""
         return Place("", "")
 
-    def _write(self, content: bytes) -> None:
-        self._file.write(content)
-        self._octets += len(content)
-
-    def close(self) -> None:
-        """Write the tar's end, two empty blocks and what fills the last record; close the file."""
-        try:
-            self._write(bytes(2 * _BLOCK))
-            self._write(bytes(-self._octets % _RECORD))
-        finally:
-            self._file.close()
+    def ending(self, octets: int) -> bytes:
+        """Return two empty blocks, and what fills the last record."""
+        end = 2 * _BLOCK
+        return bytes(end + -(octets + end) % _RECORD)
 
 
 def _tar_headers(kind: bytes, mode: int, seconds: int) -> Callable[[str, int], bytes]:
