@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from invites.delivery.base import Delivery, open_delivery
-from invites.due.attempts import Obstacle, OpenDue
+from invites.due.attempts import Obstacle, OpenDue, Run
 from invites.errors import (
     Exit,
     GuardError,
@@ -46,19 +46,11 @@ if TYPE_CHECKING:
     from invites.settings import Job
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DueNow:
-    """A due time to run now; `caught_up` counts the earlier ones that this run stands for."""
-
-    due: datetime
-    caught_up: int = 0
-
-
 def attempted(
     wakeup: WakeUp,
     ledger: Ledger,
     job: Job,
-    now_due: DueNow,
+    due: Run,
     tried: OpenDue | None,
     *,
     on_message: Callable[[], None],
@@ -69,14 +61,14 @@ def attempted(
     `on_message` is called before each message, besides what the effects ask for.
     """
     began = wakeup.effects.timer()
-    options = options_for(wakeup, job, now_due.due)
+    options = options_for(wakeup, job, due.due)
     outcome = JobOutcome(
         job=job.name,
-        due=now_due.due,
+        due=due.due,
         exit_code=Exit.DONE,
         text="",
         source=" + ".join(place.text for place in job.roster),
-        caught_up=now_due.caught_up,
+        caught_up=due.caught_up,
     )
 
     def on_each() -> None:

@@ -16,7 +16,7 @@ from invites.delivery.base import clean_up_outbox
 from invites.due.rule import next_due
 from invites.errors import GuardError, InvitesError, TryAgainError
 from invites.jobs.attempt import cause_of, delivery_opener, side_options, summed_up, unsent_line
-from invites.jobs.attend import attended, left_by_stop, left_locked, rehearsed, tell_untold
+from invites.jobs.attend import DueJob
 from invites.jobs.notify import notify_of_side, tell_job, tell_side
 from invites.jobs.options import JobOutcome, SideOutcome, WakeUp, WakeUpReport, due_rule
 from invites.ledger import Ledger, open_ledger
@@ -63,12 +63,11 @@ def _at_work(wakeup: WakeUp, ledger: Ledger) -> WakeUpReport:
         clean_up_outbox(wakeup.settings, now=wakeup.now, keep_old=wakeup.options.simulated)
     outcomes: list[JobOutcome] = []
     for job in wakeup.jobs:
-        if wakeup.effects.stop():
-            found = left_by_stop(wakeup, ledger, job)
-        else:
-            found = attended(wakeup, ledger, job, on_message=_reminding(wakeup, ledger))
-        outcomes += _told(wakeup, found)
-        tell_untold(wakeup, ledger, job)
+        on_message = _reminding(wakeup, ledger)
+        due_job = DueJob(wakeup=wakeup, ledger=ledger, job=job, on_message=on_message)
+        stopped = wakeup.effects.stop()
+        outcomes += _told(wakeup, due_job.left_by_stop() if stopped else due_job.outcomes())
+        due_job.tell_untold()
     sides: list[SideOutcome] = []
     if _clock_is_trusted(wakeup, ledger):  # else the due jobs have said so
         sides += _sides_told(wakeup, _reminders(wakeup, ledger))
@@ -81,16 +80,17 @@ def _at_work(wakeup: WakeUp, ledger: Ledger) -> WakeUpReport:
 def _locked_out(wakeup: WakeUp, text: str) -> WakeUpReport:
     """Return what stays due while another run holds the lock; writes no job's state."""
     with open_ledger(wakeup.settings.ledger.url, lock=False) as ledger:
-        found = (left_locked(wakeup, ledger, job, text) for job in wakeup.jobs)
-        outcomes = _told(wakeup, (outcome for outcome in found if outcome is not None))
+        jobs = (DueJob(wakeup=wakeup, ledger=ledger, job=job) for job in wakeup.jobs)
+        outcomes = _told(wakeup, (outcome for job in jobs for outcome in job.left_locked(text)))
     return WakeUpReport(at=wakeup.now, outcomes=tuple(outcomes), again=_again(wakeup))
 
 
 def _rehearsed(wakeup: WakeUp, ledger: Ledger) -> WakeUpReport:
     """Return what would become of what is due: reads, plans, composes, and writes nothing."""
     ledger.demand_sound()
-    found = (outcome for job in wakeup.jobs for outcome in rehearsed(wakeup, ledger, job))
-    return WakeUpReport(at=wakeup.now, outcomes=tuple(_told(wakeup, found)))
+    jobs = (DueJob(wakeup=wakeup, ledger=ledger, job=job) for job in wakeup.jobs)
+    outcomes = _told(wakeup, (outcome for job in jobs for outcome in job.rehearsed()))
+    return WakeUpReport(at=wakeup.now, outcomes=tuple(outcomes))
 
 
 def _again(wakeup: WakeUp) -> datetime | None:
