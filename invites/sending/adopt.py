@@ -122,6 +122,7 @@ class _Found:
         self._snapshot = snapshot_for(self._roster, self._ledger, self._options, now)
         self._by_uid = {self._uid(draft): draft for draft in self._renderer.drafts(self._roster)}
         candidates = [found for row in self._rows for found in self._candidate(row)]
+        # All are composed at once, for those of one meeting share their rendering.
         calendars = {
             (Key.of(action), action.revision.dtstamp): invitation.ics
             for action, invitation in composed([send for send, _ in candidates], self._renderer)
@@ -161,6 +162,7 @@ class _Found:
 
     def _candidate(self, row: Listed) -> Iterator[tuple[Send, Listed]]:
         meeting = self._by_uid.get(row.uid)
+        # Nothing will be sent about it any more, so that nothing need be known of it.
         if meeting is not None and meeting.facts.end <= self._now:
             self.over += 1
             return
@@ -179,6 +181,7 @@ class _Found:
         )
         entry = self._entry(draft)
         if entry is not None and entry.standing is not None:
+            # The same SEQUENCE and DTSTAMP are the same message, whatever we call its kind.
             if entry.standing.revision == replace(revision, kind=entry.standing.kind):
                 self.known += 1
             else:
@@ -240,6 +243,7 @@ def _draft_of(meeting: MeetingDraft, email: str) -> Draft | None:
     for draft in meeting.drafts:
         if draft.attendee.email == email:
             return draft
+    # The roster let this domain in; all that counts here is how the address is folded.
     try:
         _, _, address = parse_address(email, special_domains=(email.rpartition("@")[2],))
     except AddressRefused:
@@ -293,6 +297,7 @@ def _calendar_fault(row: Listed, send: Send, ours: bytes) -> Problem | None:
 def _properties(ics: bytes) -> Mapping[bytes, list[bytes]]:
     """Return the event's lines by their property's name, unfolded (RFC 5545 3.1)."""
     found: dict[bytes, list[bytes]] = {}
+    # An alarm has a DESCRIPTION too, which is not the meeting's.
     event = ics.replace(b"\r\n ", b"").split(b"BEGIN:VALARM")[0]
     for line in event.split(b"\r\n"):
         name = line.split(b":", 1)[0].split(b";", 1)[0]

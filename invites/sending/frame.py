@@ -49,6 +49,7 @@ class Pass:
     instead what became of the plan's messages.
     `journal` writes them down, `counts` is what the history counts of it all.
     With `only_if_needed` a pass that has nothing to send leaves no run in the history.
+    One that is `amid_another` goes between the messages of a longer pass, and leaves those alone.
     """
 
     renderer: Renderer
@@ -60,7 +61,7 @@ class Pass:
     source: str = ""
     digest: str = ""
     left_out: bool = False
-    settles: bool = True
+    amid_another: bool = False
     only_if_needed: bool = False
     carry: Callable[[Plan, Tally], None] | None = None
     journal: Callable[..., Tally] = LedgerJournal
@@ -80,6 +81,7 @@ class Pass:
         journal = self._begun(plan, now)
         trouble: InvitesError | None = None
         try:
+            # Durable before anything leaves: whoever finds this run dead knows what it was about.
             journal.record_plan(plan)
             if plan.actions:
                 (self.carry or self._deliver)(plan, journal)
@@ -111,10 +113,12 @@ class Pass:
             return self.plan(now)
         try:
             demand_guards(self.ledger, self.options, now=now)
-            if self.settles and self.options.records:
+            if self.options.records and not self.amid_another:
+                # First, for what turns out not to have left is planned again.
                 settle(self.ledger, self.delivery_for, now=now)
             return self.plan(now)
         except (GuardError, RosterRefusedError) as refusal:
+            # What every wake-up tries would fill the history with the same refusal.
             if self.options.records and not self.only_if_needed:
                 note_refused(
                     self.ledger,
@@ -127,6 +131,7 @@ class Pass:
             raise
 
     def _nothing_sent(self, plan: Plan) -> RunReport:
+        # What is given up is no message, but nobody is to wait for it any more.
         if plan.dropped and self.ledger is not None:
             record_plan(self.ledger, plan)
         return RunReport(run_id=NO_RUN, plan=plan, ended={}, exit_code=Exit.DONE)
@@ -138,6 +143,7 @@ class Pass:
             return Tally(plan.actions, clock=clock)
         start = run_start(self.options, self.source, self.digest)
         run_id = begin_run(self.ledger, start, now=now)
+        # Not before the plan: a refused pass moves no other scope's meetings.
         for other in self.options.claimed:
             claim(self.ledger, other=other, scope=self.options.scope)
         return self.journal(self.ledger, run_id, plan.actions, clock=clock)
@@ -149,6 +155,7 @@ class Pass:
                 pass  # composing a message is what checks it
             return
         by_smtp = self.ledger is not None and self.options.delivery == "smtp"
+        # After an outage the first message decides whether the others are tried at all.
         down = server_down(self.ledger) if self.ledger is not None and by_smtp else None
         actions = plan.actions if down is None else _with_probe_first(plan.actions)
         trouble: InvitesError | None = None
@@ -162,6 +169,7 @@ class Pass:
                 )
         except InvitesError as error:
             trouble = error
+        # A stop that the journal asked for comes back as a delivery that ended early.
         trouble = journal.trouble or trouble
         try:
             if by_smtp:
@@ -193,7 +201,8 @@ class Pass:
         finish_run(
             self.ledger, journal.run_id, exit_code=exit_code, counts=counts, took=took, now=now
         )
-        expire(self.ledger, keep=self.options.keep, now=now)
+        if not self.amid_another:
+            expire(self.ledger, keep=self.options.keep, now=now)
 
 
 def _with_probe_first(actions: Sequence[Action]) -> tuple[Action, ...]:
@@ -226,6 +235,7 @@ def settle(ledger: Ledger, delivery_for: Callable[[str], Delivery], *, now: date
     left = left_sending(ledger)
     if not left:
         return 0
+    # A folder would say of a mail server's messages that they are not there, and they went again.
     with delivery_for("settling") as delivery:
         own = [one.message_id for one in left if one.delivery in {"", delivery.name}]
         traced = delivery.traced(own)
@@ -280,7 +290,7 @@ def exit_code_of(
     if trouble is not None:
         return trouble.exit_code
     if plan.refusals:
-        return Exit.GUARD
+        return Exit.GUARD  # a person has to look, whatever else went out in part
     unfinished = any(ended.get(state) for state in (State.DEFERRED, State.FAILED, State.UNKNOWN))
     waiting = any(hold.reason in _UNFINISHED for hold in plan.held)
     return Exit.IN_PART if left_out or plan.left_out or unfinished or waiting else Exit.DONE

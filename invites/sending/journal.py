@@ -125,6 +125,7 @@ class LedgerJournal(Tally):
             self._notes.note(
                 results=results, sending={key: self._message_ids[key] for key in keys}, now=now
             )
+        # Counted after the note: what could not be written down stays among those on their way.
         self._count(results)
         self._on_their_way.difference_update(result.key for result in results)
         self._on_their_way.update(keys)
@@ -138,6 +139,7 @@ class LedgerJournal(Tally):
         now = self._clock()
         if isinstance(trouble, ServerDownError):
             lost = [key for key in trouble.lost if isinstance(key, Key)]
+            # One that was accepted shows that the server was up: the count begins anew.
             answered = self.ended[State.SENT] > 0
             times = 1 if before is None or answered else before.times + 1
             # Where no connection came about, trying again costs nobody a copy: no wait.
@@ -145,6 +147,7 @@ class LedgerJournal(Tally):
             again = now + server_backoff(times, unanswered=unanswered) if lost else now
             record_server(self._ledger, ServerDown(times=times, again=again), lost=lost, now=now)
             for key in lost:
+                # One without an answer keeps its own wait: it may have arrived.
                 if self._unsent[key].state is State.DEFERRED:
                     self._unsent[key] = replace(self._unsent[key], next_attempt=now)
         elif before is not None and self.ended:
@@ -177,8 +180,8 @@ def _next_attempt(outcome: Outcome, action: Action, now: datetime) -> datetime |
         case Deferred():
             return now + backoff(action.attempts)
         case Unknown():
-            return now + backoff(action.copies)
+            return now + backoff(action.copies)  # each try may be one more copy for somebody
         case Failed(bad_address=True):
-            return datetime.fromtimestamp(NEVER, UTC)
+            return datetime.fromtimestamp(NEVER, UTC)  # until the row changes, or `--resend`
         case Sent() | Failed():
             return None

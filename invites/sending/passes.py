@@ -73,6 +73,7 @@ def send(
         report = _both(report, run(second))
     until = effects.timer() + retry_wait.total_seconds()
     while ledger is not None and (wait := _next_wait(report, effects)) is not None:
+        # Not waited for in vain: what comes up only after the time is left to the next run.
         if effects.timer() + wait.total_seconds() > until:
             break
         effects.pause(wait)
@@ -128,6 +129,7 @@ def planned(
     else:
         snapshot = snapshot_for(roster, ledger, options, now)
     _demand_matches(options.policy.only, roster, snapshot)
+    # A token names the room alone: who is moderator in one scope's room is so in the other's.
     taken = rooms_of_others(roster, snapshot, now)
     if taken and not options.skip_invalid:
         raise RosterRefusedError(roster.source, taken, rows_read=roster.rows_read)
@@ -212,6 +214,7 @@ def server_waits(ledger: Ledger | None, options: SendOptions, now: datetime) -> 
     """
     if ledger is None or options.delivery != "smtp" or options.command == "send":
         return ""
+    # One wait for the server, not one per message; a clock set back must not make it endless.
     down = server_down(ledger) if options.records else None
     if down is None or not now < down.again <= now + LONGEST_SERVER_WAIT:
         return ""
@@ -225,6 +228,7 @@ def _next_wait(report: RunReport, effects: Effects) -> timedelta | None:
     times = [one.next_attempt for one in report.unsent if one.next_attempt is not None]
     if report.trouble is not None or not times:
         return None
+    # The ledger keeps whole seconds: to wait less could find the same message still waiting.
     return max(min(times) - effects.clock(), timedelta(seconds=1))
 
 

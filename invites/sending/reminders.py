@@ -61,8 +61,7 @@ def remind(
         effects=effects,
         delivery_for=delivery_for,
         plan=lambda _now: plan,
-        # A long run sends reminders between its own messages: those on their way are not left over.
-        settles=False,
+        amid_another=True,
         only_if_needed=True,
         journal=partial(_ReminderJournal, {key: reminder for key, (_, reminder) in due.items()}),
         counts=lambda _plan, journal: {state.value: n for state, n in journal.ended.items()},

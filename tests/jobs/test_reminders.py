@@ -9,7 +9,7 @@ import pytest
 
 from invites import settings as settings_package
 from invites.errors import Exit
-from tests.jobs.conftest import JobWorld, parsed, row
+from tests.jobs.conftest import JobWorld, notices, parsed, row
 from tests.peers.smtp_server import Accepted, Fault, ScriptedServer
 
 MEETING = "2031-02-03 09:00"
@@ -142,6 +142,17 @@ def test_a_reminder_that_is_refused_for_now_is_tried_again(
         "ada@example.org",
         "bob@example.org",
     ]
+
+
+def test_people_hear_which_reminder_was_refused_for_good(
+    reminding: JobWorld, relay: ScriptedServer
+) -> None:
+    """The notice names the person and has the server's words."""
+    relay.faults = [Fault("RCPT", "550", only="bob@example.org")]
+    at(reminding, 2, "09:00")
+    (notice,) = notices(relay)
+    assert "bob@example.org: failed: " in notice.get_content()
+    assert [one.recipient for one in reminded(relay)] == ["ada@example.org"]
 
 
 def test_a_long_run_sends_reminders_between_its_messages(
