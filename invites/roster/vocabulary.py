@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 _HEADERS: Final[Mapping[str, str]] = {
-    "meeting_id": "meeting id|meeting|event id|uid|id|no|number|kennung|termin id|termin nr|terminnummer"
+    "meeting_id": "meeting id|meeting|event id|uid|id|no|number|nummer|kennung|termin id|termin nr|terminnummer"
     "|besprechungsnummer|kursnummer|kurs id|veranstaltungsnummer|unterrichtsnummer|nr|numéro|identifiant"
     "|id reunión|id riunione|id reunião|vergadernummer|id spotkania|toplantı no|toplantı id|ідентифікатор"
     "|номер|会議id|番号|معرف|رقم الاجتماع",
