@@ -5,14 +5,16 @@ Nothing is overwritten: what is there is kept and named, and what lacks is writt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from invites import ledger
 from invites.errors import SettingsError
+from invites.settings.edit import Edits, with_values
 from invites.settings.secrets import PRIVATE, PUBLIC, make_folder, write_new
 from invites.templating import shipped_folder
 
@@ -25,6 +27,8 @@ LEDGER_NAME: Final = "invites.db"
 EXAMPLE_NAME: Final = "invites.example.toml"
 PACKAGE: Final = Path(__file__).resolve().parent
 FIRST_MEETING_IN: Final = timedelta(days=7)
+NO_VALUES: Final[Edits] = MappingProxyType({})
+NO_SECRETS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _ROSTER: Final = """\
 meeting_id,title,start,end,timezone,name,email,moderator
@@ -70,11 +74,14 @@ def example_settings() -> Path:
     )
 
 
-def first_settings(*, with_templates: bool = False) -> str:
-    """Return the text of the first settings: the shipped one, with the copied templates set."""
+def first_settings(*, with_templates: bool = False, values: Edits = NO_VALUES) -> str:
+    """Return the text of the first settings: the shipped one with `values` and copied templates set."""
     text = example_settings().read_text(encoding="utf-8")
-    unset, made = '#templates = ""         ', f'templates = "{TEMPLATES_NAME}" '
-    return text.replace(unset, made, 1) if with_templates else text
+    if ("jitsi", "secret_file") in values:
+        text = text.replace('\nsecret = ""', '\n#secret = ""', 1)  # one secret has one place
+    if with_templates:
+        values = {**values, ("mail", "templates"): TEMPLATES_NAME}
+    return with_values(text, values, SETTINGS_NAME)
 
 
 def first_roster(now: datetime) -> str:
@@ -85,10 +92,17 @@ def first_roster(now: datetime) -> str:
 
 
 def initialise(
-    folder: Path, *, room_key: str, now: datetime, with_templates: bool = False
+    folder: Path,
+    *,
+    room_key: str,
+    now: datetime,
+    with_templates: bool = False,
+    values: Edits = NO_VALUES,
+    secrets: Mapping[str, str] = NO_SECRETS,
 ) -> Initialised:
     """Write what is needed to start in `folder`, which is made where it is not there.
 
+    `values` are put into the settings; `secrets` are written each into the file of that name.
     `room_key` is text of at least 32 random bytes.  It and the ledger are made only together with
     the settings file: beside old settings a new key would move every derived room, and a new ledger
     invite everybody again.
@@ -99,7 +113,15 @@ def initialise(
     kept: list[Path] = []
     left_out: list[tuple[Path, str]] = []
     old_settings = _is_there(folder / SETTINGS_NAME)
-    for starter in _starters(folder, room_key=room_key, now=now, with_templates=with_templates):
+    settings = first_settings(with_templates=with_templates, values=values)
+    own = [
+        Starter(path=folder / name, content=f"{secret}\n".encode())
+        for name, secret in secrets.items()
+    ]
+    starters = _starters(
+        folder, room_key=room_key, now=now, with_templates=with_templates, settings=settings
+    )
+    for starter in (*own, *starters):
         if _is_there(starter.path):
             kept.append(starter.path)
         elif starter.path.name == ROOM_KEY_NAME and old_settings:
@@ -125,14 +147,13 @@ def initialise(
 
 
 def _starters(
-    folder: Path, *, room_key: str, now: datetime, with_templates: bool
+    folder: Path, *, room_key: str, now: datetime, with_templates: bool, settings: str
 ) -> Iterator[Starter]:
     """Yield the files to start from; the settings last, so that a second try makes the key too."""
     yield Starter(path=folder / ROOM_KEY_NAME, content=f"{room_key}\n".encode())
     yield Starter(path=folder / ROSTER_NAME, content=first_roster(now).encode())
     if with_templates:
         yield from _templates(folder / TEMPLATES_NAME)
-    settings = first_settings(with_templates=with_templates)
     yield Starter(path=folder / SETTINGS_NAME, content=settings.encode())
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from invites.cli.options import Call, clock
+from invites.cli.output import can_ask
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from invites.cli.wizard import Answers
     from invites.initialise import Initialised
 
 
@@ -23,18 +25,28 @@ def init(
         bool, typer.Option("--with-templates", help="Copy the templates as well, to edit them.")
     ] = False,
 ) -> int:
-    """Write settings, a room key, a ledger and a first roster; never overwrite anything."""
+    """Write settings, a room key, a ledger and a first roster; never overwrite anything.
+
+    At a terminal it asks for what an installation needs, and tests each answer at once: the server,
+    its app id and secret, the mailbox that invites, the language, the mail server.  With -q, and
+    without a terminal, it asks for nothing.
+    """
     import secrets
 
-    from invites.initialise import initialise
+    from invites.cli.wizard import Answers, ask_for_settings
+    from invites.initialise import SETTINGS_NAME, initialise
 
+    asks = can_ask(call) and not (folder / SETTINGS_NAME).exists()
+    answers = ask_for_settings(call) if asks else Answers()
     done = initialise(
         folder,
         room_key=secrets.token_hex(32),
         now=clock(),
         with_templates=with_templates,
+        values=answers.values,
+        secrets=answers.secrets,
     )
-    _tell(call, done)
+    _tell(call, done, answers)
     if not done.made:
         found = "all else" if done.left_out else "everything"
         raise UsageError(
@@ -44,7 +56,7 @@ def init(
     return Exit.DONE
 
 
-def _tell(call: Call, done: Initialised) -> None:
+def _tell(call: Call, done: Initialised, answers: Answers) -> None:
     for path in done.made:
         call.say(f"made  {path}")
     for path in done.kept:
@@ -54,8 +66,11 @@ def _tell(call: Call, done: Initialised) -> None:
     settings = done.folder / "invites.toml"
     if settings in done.made:
         call.say("")
-        call.say(f"Fill in url, app_id, secret and the organizer's email in {settings}, then run:")
+        lacking = _lacking(answers)
+        call.say(f"Fill in {lacking} in {settings}, then run:" if lacking else "Now run:")
         call.say(f"  {_first_build(done.folder)}")
+        if ("smtp", "host") in answers.values:
+            call.say("and to see the whole chain at work: invites try YOUR_ADDRESS")
     elif done.copied_templates:
         call.say("")
         call.say(f'To use the templates, set templates = "templates" in [mail] of {settings}')
@@ -66,6 +81,18 @@ def _tell(call: Call, done: Initialised) -> None:
             kept=[str(path) for path in done.kept],
             left_out=[{"path": str(path), "reason": reason} for path, reason in done.left_out],
         )
+
+
+def _lacking(answers: Answers) -> str:
+    """Return what a person has yet to fill in, "" for nothing."""
+    needed = {
+        ("jitsi", "url"): "url",
+        ("jitsi", "app_id"): "app_id",
+        ("jitsi", "secret_file"): "secret",
+        ("organizer", "email"): "the organizer's email",
+    }
+    *most, last = [words for key, words in needed.items() if key not in answers.values] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _first_build(folder: Path) -> str:

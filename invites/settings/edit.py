@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from invites.errors import SettingsError
 
-Value = str | Sequence[str]
+Value = str | int | Sequence[str]
 Edits = Mapping[tuple[str, str], Value]
 """What to set, by section (`roster.columns`) and key."""
 
@@ -22,7 +22,9 @@ _COMMENT: Final = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^"'#])*?\s(#.*)""
 
 
 def toml_value(value: Value) -> str:
-    """Return a text or a list of texts as TOML writes it."""
+    """Return a text, a number, a truth or a list of texts as TOML writes it."""
+    if isinstance(value, int):
+        return json.dumps(value)
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return f"[{', '.join(toml_value(each) for each in value)}]"
@@ -111,7 +113,7 @@ def _merged(settings: dict[str, Any], edits: Edits) -> dict[str, Any]:
         table = settings
         for name in section.split("."):
             table = table.setdefault(name, {})
-        table[key] = value if isinstance(value, str) else list(value)
+        table[key] = value if isinstance(value, (str, int)) else list(value)
     return settings
 
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import pty
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +11,7 @@ import openpyxl
 import pytest
 
 from invites.cli.app import run_command_line
-from tests.support import ROOT
+from tests.peers.terminal import at_terminal
 
 SETTINGS = """\
 # the office's own
@@ -169,39 +165,13 @@ def test_a_question_is_left_open_without_a_terminal(
     )
 
 
-def at_terminal(office: Path, answers: str, *arguments: str, zone: str = "UTC") -> str:
-    """Return what a call shows on a terminal at which somebody types these lines."""
-    master, terminal = pty.openpty()
-    call = subprocess.Popen(
-        [sys.executable, "-m", "invites", *arguments],
-        cwd=office,
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TZ": zone},
-    )
-    os.close(terminal)
-    os.write(master, answers.encode())
-    shown = b""
-    while True:
-        try:
-            more = os.read(master, 4096)
-        except OSError:
-            break
-        shown += more
-    call.wait(60)
-    os.close(master)
-    return shown.decode()
-
-
 def test_a_person_answers_at_a_terminal(office: Path) -> None:
     """The order of day and month, the zone, and whether the difference is to be written."""
     (office / "r.csv").write_text(GOOGLE.replace("3/23", "3/4"), encoding="utf-8")
-    shown = at_terminal(
-        office, "1\n1\ny\n", "check", "--suggest", "--write", "r.csv", zone="Asia/Tokyo"
-    )
+    turns = [("Which one?", "1"), ("Which one?", "1"), ("Write this?", "y")]
+    call = at_terminal(office, ["check", "--suggest", "--write", "r.csv"], *turns, TZ="Asia/Tokyo")
     after = (office / "invites.toml").read_text(encoding="utf-8")
-    assert "Which one?" in shown
+    assert call.code == 0
     assert 'date_format = ["%d/%m/%Y %H:%M:%S"]' in after
     assert 'timezone = "Asia/Tokyo"' in after
     assert run_command_line(["check", "r.csv"]) == 0
@@ -210,8 +180,9 @@ def test_a_person_answers_at_a_terminal(office: Path) -> None:
 def test_a_person_says_no(office: Path) -> None:
     """Enter is no yes."""
     (office / "r.csv").write_bytes(FILES["google.csv"])
-    shown = at_terminal(office, "\n", "check", "--suggest", "--write", "r.csv")
-    assert "nothing was written" in shown
+    call = at_terminal(office, ["check", "--suggest", "--write", "r.csv"], ("Write this?", ""))
+    assert call.code == 4
+    assert "nothing was written" in call.shown
     assert (office / "invites.toml").read_text(encoding="utf-8") == SETTINGS
 
 
