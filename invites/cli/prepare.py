@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from unicodedata import normalize
@@ -62,19 +62,15 @@ def set_up(call: Call, flags: SendFlags) -> Setup:
     for warning in settings.warnings:
         call.warn(warning)
     settings.require_minting()
-    to = flags.to or settings.delivery.to
+    to: DeliveryName = flags.to or settings.delivery.to  # type: ignore[assignment]  # the flags refuse others
     scope = _scope(call, flags, settings)
-    options = SendOptions(
-        scope=scope,
-        command="send",
-        delivery=to,
-        policy=_policy(flags, settings, to),
+    options = SendOptions.from_settings(settings, scope=scope, command="send", to=to)
+    options = replace(
+        options,
+        policy=_policy(flags, settings, options.policy),
         claimed=tuple(name for name in flags.claimed if name != scope),
         skip_invalid=flags.skip_invalid,
-        clock_ahead=settings.guard.clock_ahead,
         accept_clock=flags.accept_clock,
-        keep=settings.ledger.keep,
-        timezone=settings.roster.timezone,
     )
     return Setup(settings=settings, options=options, now=now)
 
@@ -98,13 +94,9 @@ def prepared(call: Call, flags: SendFlags, setup: Setup) -> Prepared:
     )
 
 
-def _policy(flags: SendFlags, settings: Settings, to: str) -> Policy:
-    from dataclasses import replace
-
-    from invites.sending import policy_from
-
+def _policy(flags: SendFlags, settings: Settings, policy: Policy) -> Policy:
     return replace(
-        policy_from(settings, to=to),
+        policy,
         accept=flags.accept,
         partial=flags.partial,
         withdraw_now=flags.withdraw_now,

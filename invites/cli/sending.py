@@ -24,17 +24,15 @@ from invites.cli.prepare import (
     warn_of_refusals,
 )
 from invites.cli.signals import Stop
-from invites.delivery.base import Delivery, clean_up_outbox, nothing_sent_yet, open_delivery
+from invites.delivery.base import Delivery, clean_up_outbox
 from invites.errors import GuardError, InvitesError, RosterRefusedError
 from invites.ledger import Ledger, create, open_ledger
-from invites.ledger.note import server_down
-from invites.ledger.runs import sent_since
 from invites.output import manifest
 from invites.planning.actions import Plan
 from invites.report import sending as words
 from invites.report.plan import plan_document, plan_lines, plan_summary
 from invites.roster.source import demand_whole
-from invites.sending import Adopted, Effects, RunReport, adopt, note_refused, send
+from invites.sending import Adopted, Effects, RunReport, adopt, deliveries, note_refused, send
 from invites.sending.passes import NO_WAIT
 from invites.text import counted
 
@@ -197,23 +195,14 @@ class Sending:
 
     def _delivery(self, ledger: Ledger | None, run: str) -> Delivery:
         self.stop.arm()
-        count = nothing_sent_yet
-        if ledger is not None:
-
-            def count(span: timedelta) -> int:
-                return sent_since(ledger, span, now=clock(self.flags.now))
-
-        return open_delivery(
+        opened = deliveries(
             self.setup.settings,
-            run=run,
-            now=self.setup.now,
+            ledger,
             to=self.setup.to,
-            sent_since=count,
-            keep_old=self.flags.now is not None,
-            present=lambda: clock(self.flags.now),
-            in_doubt=ledger is not None and server_down(ledger) is not None,
-            mark=b"" if ledger is None else ledger.mark_line(),
+            clock=lambda: clock(self.flags.now),
+            simulated=self.flags.now is not None,
         )
+        return opened(run)
 
     def _about(self, ready: Prepared) -> dict[str, Any]:
         return {

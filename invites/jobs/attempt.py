@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from invites.delivery.base import Delivery, open_delivery
+from invites.delivery.base import Delivery
 from invites.due.attempts import Obstacle, OpenDue, Run
 from invites.errors import (
     Exit,
@@ -18,8 +18,6 @@ from invites.errors import (
 )
 from invites.jobs.options import JobOutcome, WakeUp
 from invites.ledger import Ledger
-from invites.ledger.note import server_down
-from invites.ledger.runs import sent_since
 from invites.model import DeliveryName, Roster
 from invites.planning.actions import Reason
 from invites.problems import lines_of
@@ -35,9 +33,9 @@ from invites.roster.source import (
 from invites.sending import (
     RunReport,
     SendOptions,
+    deliveries,
     demand_guards,
     note_refused,
-    policy_from,
     send,
 )
 from invites.times import local
@@ -158,61 +156,33 @@ def _read(wakeup: WakeUp, job: Job, tried: OpenDue | None) -> Roster:
 
 def options_for(wakeup: WakeUp, job: Job, due: datetime) -> SendOptions:
     """Return what a run of the job for `due` is asked to do."""
-    options, settings = wakeup.options, wakeup.settings
-    to = wakeup.delivery_of(job)
-    policy = replace(
-        policy_from(settings, to=to),
-        horizon=job.horizon,
-        due=due,
-        accept=options.accept,
-    )
-    return SendOptions(
-        scope=job.name,
-        command="run",
-        delivery=to,
-        policy=policy,
-        claimed=tuple(scope for scope in options.claimed if scope != job.name),
+    flags = wakeup.options
+    options = side_options(wakeup, job.name, "run", wakeup.delivery_of(job))
+    return replace(
+        options,
+        policy=replace(options.policy, horizon=job.horizon, due=due, accept=flags.accept),
+        claimed=tuple(scope for scope in flags.claimed if scope != job.name),
         skip_invalid=job.invalid == "skip",
-        dry_run=options.dry_run,
-        clock_ahead=settings.guard.clock_ahead,
-        accept_clock=options.accept_clock,
-        keep=settings.ledger.keep,
+        dry_run=flags.dry_run,
         timezone=job.timezone,
     )
 
 
 def side_options(wakeup: WakeUp, scope: str, command: str, to: DeliveryName) -> SendOptions:
     """Return what a pass is asked to do that goes out beside the jobs' runs."""
-    settings = wakeup.settings
-    return SendOptions(
-        scope=scope,
-        command=command,
-        delivery=to,
-        policy=policy_from(settings, to=to),
-        clock_ahead=settings.guard.clock_ahead,
-        accept_clock=wakeup.options.accept_clock,
-        keep=settings.ledger.keep,
-        timezone=settings.roster.timezone,
-    )
+    options = SendOptions.from_settings(wakeup.settings, scope=scope, command=command, to=to)
+    return replace(options, accept_clock=wakeup.options.accept_clock)
 
 
 def delivery_opener(wakeup: WakeUp, ledger: Ledger, to: DeliveryName) -> Callable[[str], Delivery]:
-    """Return a function that opens the delivery of a run by the run's id."""
-
-    def opened(run: str) -> Delivery:
-        return open_delivery(
-            wakeup.settings,
-            run=run,
-            now=wakeup.now,
-            to=to,
-            sent_since=lambda span: sent_since(ledger, span, now=wakeup.now),
-            keep_old=wakeup.options.simulated,
-            present=wakeup.effects.clock,
-            in_doubt=server_down(ledger) is not None,
-            mark=ledger.mark_line(),
-        )
-
-    return opened
+    """Return what opens the delivery of a run by the run's id."""
+    return deliveries(
+        wakeup.settings,
+        ledger,
+        to=to,
+        clock=wakeup.effects.clock,
+        simulated=wakeup.options.simulated,
+    )
 
 
 def _ended(outcome: JobOutcome, report: RunReport, roster: Roster, *, wakeup: WakeUp) -> JobOutcome:

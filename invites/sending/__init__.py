@@ -4,7 +4,7 @@ Every effect is passed in: the open ledger, the clock, the delivery, and what as
 """
 
 from invites.sending.adopt import Adopted, adopt
-from invites.sending.frame import demand_guards, note_refused, run_start, settle
+from invites.sending.frame import deliveries, demand_guards, note_refused, run_start, settle
 from invites.sending.options import Effects, RunReport, SendOptions, policy_from
 from invites.sending.passes import drain, planned, send
 from invites.sending.reminders import remind
@@ -18,6 +18,7 @@ __all__ = [
     "RunReport",
     "SendOptions",
     "adopt",
+    "deliveries",
     "demand_guards",
     "drain",
     "note_refused",

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from invites.delivery.base import Delivery, OutgoingMessage
+from invites.delivery.base import Delivery, OutgoingMessage, open_delivery
 from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError
 from invites.ledger import Ledger
 from invites.ledger.erase import expire
@@ -23,15 +24,20 @@ from invites.ledger.runs import (
     finish_run,
     left_sending,
     record_refused,
+    sent_since,
     settle_left,
 )
 from invites.ledger.write import Key, record_plan
+from invites.model import DeliveryName
 from invites.planning.actions import Action, Plan, Reason
 from invites.planning.state import State
 from invites.sending.journal import LedgerJournal, Tally
 from invites.sending.options import NO_RUN, Effects, RunReport, SendOptions
 from invites.sending.renderer import Renderer, composed
 from invites.times import TZDATA_VERSION
+
+if TYPE_CHECKING:
+    from invites.settings import Settings
 
 
 def _counts_of(plan: Plan, journal: Tally) -> Mapping[str, int]:
@@ -225,6 +231,39 @@ def demand_guards(ledger: Ledger, options: SendOptions, *, now: datetime) -> Non
         clock_ahead=options.clock_ahead,
         accept_clock=options.accept_clock,
     )
+
+
+def deliveries(
+    settings: Settings,
+    ledger: Ledger | None,
+    *,
+    to: DeliveryName,
+    clock: Callable[[], datetime],
+    simulated: bool,
+) -> Callable[[str], Delivery]:
+    """Return what opens the delivery of a run by the run's id.
+
+    `simulated` where another time stands in for the clock: then no batch is old enough to go.
+    """
+
+    def opened(run: str) -> Delivery:
+        if ledger is None:
+            return open_delivery(
+                settings, run=run, now=clock(), to=to, keep_old=simulated, present=clock
+            )
+        return open_delivery(
+            settings,
+            run=run,
+            now=clock(),
+            to=to,
+            sent_since=lambda span: sent_since(ledger, span, now=clock()),
+            keep_old=simulated,
+            present=clock,
+            in_doubt=server_down(ledger) is not None,
+            mark=ledger.mark_line(),
+        )
+
+    return opened
 
 
 def settle(ledger: Ledger, delivery_for: Callable[[str], Delivery], *, now: datetime) -> int:

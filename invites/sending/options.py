@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from invites.errors import Exit, InvitesError
+from invites.model import DeliveryName
 from invites.planning.actions import Plan, Policy
 from invites.planning.state import State
 from invites.report.sending import Unsent
@@ -40,6 +41,21 @@ class SendOptions:
     accept_clock: bool = False
     keep: timedelta = timedelta(days=400)
     timezone: str = "UTC"
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, *, scope: str, command: str, to: DeliveryName
+    ) -> Self:
+        """Return what the settings say of such a pass, without flags."""
+        return cls(
+            scope=scope,
+            command=command,
+            delivery=to,
+            policy=policy_from(settings, to=to),
+            clock_ahead=settings.guard.clock_ahead,
+            keep=settings.ledger.keep,
+            timezone=settings.roster.timezone,
+        )
 
     @property
     def records(self) -> bool:
