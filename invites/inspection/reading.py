@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from email.message import Message
 from html import unescape
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
 
 from invites.errors import UsageError
+from invites.inspection.dates import repeating
 from invites.jitsi.claims import NotAToken, token_from
 from invites.jitsi.links import link_from, links_in, looks_like_token
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from invites.jitsi.claims import Token
     from invites.jitsi.links import Link
+    from invites.model import Meeting
 
 Kind = Literal["token", "link", "calendar", "message", "text"]
 
@@ -71,12 +73,14 @@ class Contents:
 
     `disagreement` says where the parts of one message hold other links, or none.
     `zone` is the IANA name by which a message or calendar tells its times, None where it has none.
+    `meeting` has the times of a calendar's meeting that repeats, None where none does.
     """
 
     kind: Kind
     found: tuple[FoundToken, ...]
     disagreement: tuple[str, ...] = ()
     zone: str | None = None
+    meeting: Meeting | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +115,13 @@ def contents_of(octets: bytes) -> Contents:
     if alone := _link_alone(text):
         return Contents(kind="link", found=(_found(alone, ()),))
     if text[:15].upper() == "BEGIN:VCALENDAR":
-        return _contents("calendar", [_Part.of("calendar", _calendar_text(octets))])
+        part = _Part.of("calendar", _calendar_text(octets))
+        return replace(_contents("calendar", [part]), meeting=repeating(octets))
     # Almost any text parses as a message; one that is meant has one of the usual headers.
     message = _message(octets)
     if _HEADERS & {name.lower() for name in message.keys()}:  # noqa: SIM118 - a message has no iterator of its own
-        return _contents("message", list(_parts(message)))
+        meeting = next(filter(None, map(repeating, _calendars(message))), None)
+        return replace(_contents("message", list(_parts(message))), meeting=meeting)
     return _contents("text", [_Part.of("text", text)])
 
 
@@ -218,6 +224,14 @@ def _parts(message: Message) -> Iterator[_Part]:
             yield _Part.of("HTML part", _html_text(_text_of(kind, octets)))
         elif main == "text/plain" and not attached:
             yield _Part.of("text part", _text_of(kind, octets))
+
+
+def _calendars(message: Message) -> Iterator[bytes]:
+    for part in message.walk():
+        if part.get_content_type() in CALENDARS:
+            octets = part.get_payload(decode=True)
+            if isinstance(octets, bytes):
+                yield octets
 
 
 def _header(part: Message, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
@@ -17,7 +17,9 @@ from invites.jitsi.claims import (
     numeric_date,
 )
 from invites.jitsi.rooms import room_text
+from invites.planning.dates import told_series
 from invites.problems import escaped
+from invites.text import counted
 from invites.times import iso_z
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from invites.inspection.judging import InspectedToken, Inspection
     from invites.jitsi.admission import Admission, Remark
     from invites.jitsi.links import Link
+    from invites.model import Meeting
 
 _LABEL: Final = 11
 _TOLD: Final = {"iss", "aud", "sub", "room", "nbf", "exp", "moderator", "context"}
@@ -36,6 +39,9 @@ def lines(inspection: Inspection, *, zone: tzinfo | None) -> Iterator[str]:
     """Yield the lines that explain an inspection, with times in `zone` (None: the machine's)."""
     for each in inspection.contents.disagreement:
         yield f"! {each}"
+    if inspection.contents.meeting is not None and inspection.tokens:
+        instants = [verdict.at for verdict in inspection.tokens[0].verdicts]
+        yield from _date_lines(inspection.contents.meeting, instants, zone)
     for number, token in enumerate(inspection.tokens, start=1):
         if number > 1:
             yield ""
@@ -58,6 +64,27 @@ def _token_lines(each: InspectedToken, zone: tzinfo | None) -> Iterator[str]:
     yield _labelled("Signature", f"{_algorithm(token.header)}. {each.signature.text}")
     yield _labelled("Role", "what the token makes of its bearer depends on the server's plugins:")
     yield from (f"{'':{_LABEL}} - {role.server}: {role.text}" for role in each.roles)
+
+
+def _date_lines(
+    meeting: Meeting, instants: Sequence[datetime], zone: tzinfo | None
+) -> Iterator[str]:
+    """Yield how the meeting repeats, and what its dates are at these instants."""
+    from invites.templating.repeating import told_words  # noqa: PLC0415 - it brings Babel
+
+    told = told_series(meeting)
+    if isinstance(told, str):
+        dates = counted(len(meeting.starts), "date")
+        yield _labelled("Dates", f"{told_words(told, 'en')}; {dates}")
+    for at in instants:
+        date = meeting.next_date(at)
+        then = time_words(at.timestamp(), zone)
+        if date is None:
+            yield f"{'':{_LABEL}} - at {then} the last date is over"
+        elif date.start <= at:
+            yield f"{'':{_LABEL}} - at {then} a date runs, until {_local(date.end, zone)}"
+        else:
+            yield f"{'':{_LABEL}} - at {then} no date runs; the next is {_local(date.start, zone)}"
 
 
 def _labelled(label: str, text: str) -> str:
@@ -178,8 +205,16 @@ def document(inspection: Inspection) -> dict[str, Any]:
         "kind": inspection.contents.kind,
         "admitted": inspection.admitted,
         "disagreement": list(inspection.contents.disagreement),
+        "dates": _dates(inspection.contents.meeting),
         "tokens": [_token(each) for each in inspection.tokens],
     }
+
+
+def _dates(meeting: Meeting | None) -> list[dict[str, str]] | None:
+    if meeting is None or meeting.series is None:
+        return None
+    dates = sorted(meeting.series.taking_place, key=lambda one: one.start)
+    return [{"start": iso_z(one.start), "end": iso_z(one.end)} for one in dates]
 
 
 def _token(each: InspectedToken) -> dict[str, Any]:

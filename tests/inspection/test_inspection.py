@@ -6,7 +6,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -22,6 +22,9 @@ from invites.jitsi.links import join_link
 from invites.jitsi.rooms import room_from_text
 from invites.jitsi.tokens import Minter, SigningKey
 from invites.model import Attendee, Server, Validity
+from invites.roster.series import DateRow
+from tests.factory import Factory
+from tests.series import series_meeting
 
 SECRET = b"a-made-up-secret-of-41-bytes-for-tests-00"
 KEY = SigningKey.from_secret(SECRET, "HS256")
@@ -436,3 +439,52 @@ def test_any_message_is_read_or_refused(kind: str, body: bytes) -> None:
         inspection_of(head + body + link_of().encode())
     except UsageError:
         return
+
+
+@pytest.mark.parametrize("form", ["ics", "eml"])
+def test_a_series_is_told_with_its_dates(factory: Factory, form: str) -> None:
+    """What the rule is, how many dates there are, and what runs at the time that is asked for."""
+    meeting = series_meeting(
+        "weekly x 4",
+        wall=datetime(2031, 12, 1, 9),  # noqa: DTZ001 - a wall time
+        exclude=(date(2031, 12, 8),),
+        dates=(DateRow(original=date(2031, 12, 15), start=datetime(2031, 12, 16, 13, tzinfo=UTC)),),
+    )
+    (invitation,) = factory.composer().compose(meeting, factory.revision, [factory.attendee()])
+    contents = contents_of(invitation.ics if form == "ics" else invitation.eml)
+    assert contents.meeting is not None
+    assert contents.meeting.starts == meeting.starts
+    instants = [
+        datetime(2031, 12, day, hour, tzinfo=UTC) for day, hour in ((15, 8), (16, 13), (23, 0))
+    ]
+    told = [*lines(inspected(contents, instants), zone=UTC)]
+    assert told[0] == (
+        "Dates       every Monday, 09:00 – 09:45, until Monday, 22 December 2031 (Europe/Berlin); "
+        "3 dates"
+    )
+    assert told[1].endswith("no date runs; the next is Tue 2031-12-16 13:00:00 UTC (UTC+00:00)")
+    assert told[2].endswith("a date runs, until Tue 2031-12-16 13:45:00 UTC (UTC+00:00)")
+    assert told[3].endswith("the last date is over")
+    assert document(inspected(contents, instants))["dates"][1] == {
+        "start": "2031-12-16T13:00:00Z",
+        "end": "2031-12-16T13:45:00Z",
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"RRULE:FREQ=SECONDLY",
+        b"RRULE:FREQ=DAILY;COUNT=99999999",
+        b"RRULE:FREQ=WEEKLY;COUNT=2\r\nEXDATE:20310101T000000Z",
+        b"RRULE:FREQ=WEEKLY;COUNT=2\r\nRRULE:FREQ=DAILY;COUNT=2",
+        b"RRULE:",
+    ],
+)
+def test_a_rule_that_is_none_of_ours_is_passed_over(factory: Factory, line: bytes) -> None:
+    """The link in a stranger's calendar is explained all the same."""
+    meeting = factory.meeting()
+    (invitation,) = factory.composer().compose(meeting, factory.revision, [factory.attendee()])
+    contents = contents_of(invitation.ics.replace(b"SEQUENCE:0", b"SEQUENCE:0\r\n" + line))
+    assert contents.meeting is None
+    assert len(contents.found) == 1

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 import recurring_ical_events
 from icalendar import Calendar
 
+from invites.model import Meeting
+from invites.roster.series import DateRow
 from tests.factory import Factory
 from tests.judges import octets
-from tests.judges.conftest import Libical
-from tests.series import Case, corpus, ics_of
+from tests.judges.conftest import CalDav, Libical
+from tests.series import Case, corpus, ics_of, series_meeting
 
 DAY = timedelta(days=1)
 
@@ -131,3 +136,57 @@ def test_libical_has_the_same_dates(factory: Factory, cases: list[Case], libical
         assert _libical_starts(own_zone(ics, case), case) == expected, case
         assert libical.faults(ics) == [], case
         assert octets.faults(ics) == [], case
+
+
+def _week_of_four() -> Meeting:
+    """Return four Mondays at nine in Berlin: the second cancelled, the third moved to a Tuesday."""
+    monday = datetime(2031, 12, 1, 9)  # noqa: DTZ001 - a wall time
+    return series_meeting(
+        "weekly x 4",
+        wall=monday,
+        exclude=((monday + 7 * DAY).date(),),
+        dates=(
+            DateRow(
+                original=(monday + 14 * DAY).date(),
+                start=datetime(2031, 12, 16, 13, tzinfo=UTC),
+                title="Guest lecture",
+            ),
+        ),
+    )
+
+
+def test_khal_shows_a_moved_and_a_cancelled_date_rightly(
+    factory: Factory, khal: Callable[..., str], tmp_path: Path
+) -> None:
+    """An attendee's calendar lists three dates of four, the moved one on its own day."""
+    file = tmp_path / "series.ics"
+    file.write_bytes(ics_of(factory, _week_of_four()))
+    khal("import", "--batch", "-a", "sample", file)
+    shown = khal("list", "2031-11-01", "90d", "--format", "{start} {end} {title}")
+    lines = [line.rstrip() for line in shown.splitlines() if line[:4].isdigit() and len(line) > 20]
+    assert [line.partition(" ::")[0] for line in lines] == [
+        "2031-12-01 08:00 2031-12-01 08:45 Maths",
+        "2031-12-16 13:00 2031-12-16 13:45 Guest lecture",
+        "2031-12-22 08:00 2031-12-22 08:45 Maths",
+    ]
+
+
+_EXPAND = """<?xml version="1.0" encoding="utf-8"?>
+<C:calendar-query xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">
+<D:prop><C:calendar-data><C:expand start="{start}" end="{end}"/></C:calendar-data></D:prop>
+<C:filter><C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT">
+<C:time-range start="{start}" end="{end}"/>
+</C:comp-filter></C:comp-filter></C:filter>
+</C:calendar-query>"""
+
+
+def test_a_caldav_server_expands_a_series_to_its_dates(factory: Factory, caldav: CalDav) -> None:
+    """Radicale's expand report (RFC 4791 9.6.5) has the dates that take place, at their instants."""
+    meeting = _week_of_four()
+    body = ics_of(factory, meeting).replace(b"METHOD:REQUEST\r\n", b"")
+    assert caldav.request("PUT", "series.ics", body)[0] == 201
+    query = _EXPAND.format(start="20311101T000000Z", end="20320201T000000Z")
+    status, answer = caldav.request("REPORT", body=query.encode())
+    assert status == 207
+    found = set(re.findall(r"DTSTART[^:\r\n]*:(\d{8}T\d{6}Z)", answer.decode()))
+    assert found == {f"{start:%Y%m%dT%H%M%SZ}" for start in meeting.starts}
