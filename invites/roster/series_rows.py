@@ -36,7 +36,8 @@ def series_rows(
         expected = "the series' own rows beside this one: the same meeting_id without an occurrence"
         raise SeriesRefused("occurrence", expected, 0)
     start, end = agreed(alike, "start"), agreed(alike, "end")
-    if start is None or end is None or any("recurrence" not in one.values for one in alike):
+    unread = "recurrence" in places and any("recurrence" not in one.values for one in alike)
+    if start is None or end is None or unread:
         return None
     rule = agreed(alike, "recurrence")
     if rule is None:

@@ -240,8 +240,8 @@ CELLS = {
     "a language with an underscore": ("language", "pt_BR", "did you mean pt-BR?"),
     "a language that repeats a variant": ("language", "de-1901-1901", "nothing is repeated"),
     "an attendee's zone that does not exist": ("attendee_timezone", "Berlin", "Europe/Berlin?"),
-    "a recurrence": ("recurrence", "FREQ=WEEKLY", "series are not read yet"),
-    "an excluded date": ("exclude", "2031-03-10", "series are not read yet"),
+    "a recurrence": ("recurrence", "FREQ=WEEKLY", "a series that ends"),
+    "an excluded date": ("exclude", "2031-03-10", 'an empty cell, for no "recurrence"'),
 }
 
 

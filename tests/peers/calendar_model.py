@@ -15,7 +15,7 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from email.utils import parseaddr
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import icalendar
+import recurring_ical_events
 
 
 class MalformedError(AssertionError):
@@ -100,10 +101,16 @@ def _octets(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An entry in a calendar; times are aware and in UTC, `notes` follow the link's line."""
+    """An entry in a calendar; times are aware and in UTC, `notes` follow the link's line.
+
+    `dates` are when it takes place, each from when to when; `end` is the last one's, and `start`
+    that of the rule where it repeats.
+    """
 
     start: datetime
     end: datetime
+    repeats: bool
+    dates: tuple[tuple[datetime, datetime], ...]
     title: str
     status: str
     role: str
@@ -147,7 +154,10 @@ class Letter:
         bodies = _bodies(message)
         ics = bodies["text/calendar"]
         calendar = icalendar.Calendar.from_ical(ics)
-        (entry,) = calendar.walk("VEVENT")
+        entry, *exceptions = calendar.walk("VEVENT")
+        for one in exceptions:
+            if "RRULE" not in entry or any(one[name] != entry[name] for name in _SHARED):
+                raise MalformedError("an entry of another UID or order, or beside no series")
         (attendee,) = _as_list(entry["ATTENDEE"])
         receiver = _mailbox(str(attendee))
         if receiver != message["To"].addresses[0].addr_spec or len(message["To"].addresses) != 1:
@@ -171,7 +181,7 @@ class Letter:
             organizer=organizer.lower(),
             order=Order(int(entry["SEQUENCE"]), entry["DTSTAMP"].dt),
             status=str(entry.get("STATUS", "")),
-            event=_event(entry, attendee, text) if method == "REQUEST" else None,
+            event=_event(entry, attendee, text, _dates(calendar)) if method == "REQUEST" else None,
             ics=ics,
         )
         if method == "CANCEL":
@@ -202,15 +212,32 @@ def _check_cancel(entry: Any, octets: bytes, bodies: dict[str, bytes]) -> None:
         raise MalformedError("a link in a CANCEL")
 
 
-def _event(entry: Any, attendee: Any, text: str) -> Event:
+_SHARED = ("UID", "SEQUENCE", "DTSTAMP")
+
+
+def _dates(calendar: Any) -> tuple[tuple[datetime, datetime], ...]:
+    """Return when the entry takes place: what a series comes to is recurring-ical-events' word."""
+    found = recurring_ical_events.of(calendar).all()
+    return tuple(sorted((_utc(one["DTSTART"].dt), _utc(one["DTEND"].dt)) for one in found))
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _event(
+    entry: Any, attendee: Any, text: str, dates: tuple[tuple[datetime, datetime], ...]
+) -> Event:
     link, _, notes = str(entry["DESCRIPTION"]).partition("\n")
     if {str(entry["URL"]), str(entry["CONFERENCE"])} != {link}:
         raise MalformedError("the entry has more than one link")
     if [line for line in text.splitlines() if "jwt=" in line] != [link]:
         raise MalformedError("the text's link does not stand alone, or is another")
     return Event(
-        start=entry["DTSTART"].dt,
-        end=entry["DTEND"].dt,
+        start=_utc(entry["DTSTART"].dt),
+        end=max(end for _, end in dates),
+        repeats="RRULE" in entry,
+        dates=dates,
         title=str(entry["SUMMARY"]),
         status=str(entry["STATUS"]),
         role=str(attendee.params["ROLE"]),

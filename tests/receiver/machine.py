@@ -123,6 +123,19 @@ class Nights(RuleBasedStateMachine):
         )
         gathering.minutes = minutes
 
+    @rule(
+        meeting_id=meetings,
+        weeks=st.sampled_from((0, 2, 4, 4)),
+        cancelled=st.sampled_from((frozenset(), frozenset(), frozenset({0}), frozenset({1}))),
+        late=st.frozensets(st.integers(0, 3), max_size=2),
+    )
+    def the_dates_are_changed(
+        self, meeting_id: str, weeks: int, cancelled: frozenset[int], late: frozenset[int]
+    ) -> None:
+        """Let a meeting repeat, or no longer; cancel and move single dates."""
+        gathering = self.gathering(meeting_id)
+        gathering.weeks, gathering.cancelled, gathering.late = weeks, cancelled, late
+
     @rule(meeting_id=meetings, zone=st.sampled_from(("America/New_York", "UTC", "Europe/Berlin")))
     def the_zone_is_changed(self, meeting_id: str, zone: str) -> None:
         """Keep the wall's time and change the zone: other instants."""

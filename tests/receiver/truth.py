@@ -36,6 +36,8 @@ COLUMNS = (
     "attendance",
     "user_id",
     "catering",
+    "recurrence",
+    "occurrence",
 )
 
 
@@ -53,7 +55,11 @@ class RosterPerson:
 
 @dataclass
 class RosterMeeting:
-    """A meeting's rows; `start` is what the clock on the wall of `zone` shows."""
+    """A meeting's rows; `start` is what the clock on the wall of `zone` shows.
+
+    `weeks` is on how many weeks it takes place, 0 for one that does not repeat; of these weeks
+    (from 0) some are `cancelled`, and some are `late` by an hour and a half.
+    """
 
     title: str
     start: datetime
@@ -63,6 +69,9 @@ class RosterMeeting:
     status: str = ""
     description: str = ""
     host: str = ""
+    weeks: int = 0
+    cancelled: frozenset[int] = frozenset()
+    late: frozenset[int] = frozenset()
     guests: list[RosterPerson] = field(default_factory=list)
 
     @property
@@ -72,9 +81,33 @@ class RosterMeeting:
 
     @property
     def ends(self) -> datetime:
-        """The end, in UTC."""
-        wall = self.start + timedelta(minutes=self.minutes)
-        return wall.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+        """The end of the last date, in UTC."""
+        return self.dates[-1][1]
+
+    @property
+    def dates(self) -> tuple[tuple[datetime, datetime], ...]:
+        """From when to when it takes place, in UTC."""
+        walls = [
+            self.start + timedelta(weeks=week, minutes=90 * (self.weeks > 0 and week in self.late))
+            for week in range(max(self.weeks, 1))
+            if not (self.weeks and week in self.cancelled)
+        ]
+        starts = [wall.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC) for wall in walls]
+        return tuple((start, start + timedelta(minutes=self.minutes)) for start in starts)
+
+    def date_rows(self) -> Iterator[dict[str, str]]:
+        """Yield what the rows about single dates say, which speak for everybody."""
+        for week in range(self.weeks):
+            wall = self.start + timedelta(weeks=week)
+            if week in self.cancelled:
+                yield {"occurrence": f"{wall:%Y-%m-%d}", "status": "cancelled"}
+            elif week in self.late:
+                later = wall + timedelta(minutes=90)
+                yield {
+                    "occurrence": f"{wall:%Y-%m-%d %H:%M}",
+                    "start": f"{later:%Y-%m-%d %H:%M}",
+                    "end": f"{later + timedelta(minutes=self.minutes):%Y-%m-%d %H:%M}",
+                }
 
 
 class Secret(NamedTuple):
@@ -89,6 +122,8 @@ class View(NamedTuple):
 
     start: datetime
     end: datetime
+    repeats: bool
+    dates: tuple[tuple[datetime, datetime], ...]
     title: str
     status: str
     role: str
@@ -112,6 +147,8 @@ class View(NamedTuple):
         return cls(
             start=event.start,
             end=event.end,
+            repeats=event.repeats,
+            dates=event.dates,
             title=event.title,
             status=event.status,
             role=event.role,
@@ -131,7 +168,8 @@ class View(NamedTuple):
         """Tell whether a new SEQUENCE is a must from the one to the other: the entry or its link."""
         ours, theirs = (
             (
-                (one.start, one.end, one.status, one.room, one.opens, one.closes),
+                (one.start, one.end, one.dates, one.repeats, one.status, one.room),
+                (one.opens, one.closes),
                 (one.moderator, one.name, one.user_id, one.secret),
             )
             for one in (self, other)
@@ -199,6 +237,7 @@ class RosterText:
                 "description": gathering.description,
                 "organizer_name": gathering.host,
                 "organizer_email": "host@example.com" if gathering.host else "",
+                "recurrence": f"weekly x {gathering.weeks}" if gathering.weeks else "",
             }
             for guest in gathering.guests:
                 yield {
@@ -210,6 +249,9 @@ class RosterText:
                     "user_id": guest.user_id,
                     "catering": guest.catering,
                 }
+            for date in gathering.date_rows() if gathering.guests else ():
+                empty = dict.fromkeys(COLUMNS, "")
+                yield {**empty, "meeting_id": meeting_id, **date}
 
     def views(self, setup: Setup, rooms: dict[str, str]) -> dict[Place, View]:
         """Return what everybody is to hold; `rooms` are those of meetings that name none."""
@@ -228,12 +270,14 @@ def _view(gathering: RosterMeeting, guest: RosterPerson, setup: Setup, derived: 
         role = "CHAIR"
     else:
         role = "OPT-PARTICIPANT" if guest.optional else "REQ-PARTICIPANT"
-    begins, ends = gathering.begins, gathering.ends
-    closes = ends + timedelta(minutes=setup.closes_after_minutes)
+    dates = gathering.dates
+    closes = dates[-1][1] + timedelta(minutes=setup.closes_after_minutes)
     named = quote(gathering.room.lower(), safe="-_.!~*'()").lower()
     return View(
-        start=begins,
-        end=ends,
+        start=gathering.begins,
+        end=dates[-1][1],
+        repeats=gathering.weeks > 0,
+        dates=dates,
         title=gathering.title,
         status=(gathering.status or "confirmed").upper(),
         role=role,
@@ -241,7 +285,7 @@ def _view(gathering: RosterMeeting, guest: RosterPerson, setup: Setup, derived: 
         description=gathering.description,
         name=guest.name,
         room=named or derived,
-        opens=int((begins - OPENS_BEFORE).timestamp()),
+        opens=int((dates[0][0] - OPENS_BEFORE).timestamp()),
         closes=int(closes.timestamp()),
         moderator=guest.moderator,
         user_id=guest.user_id,

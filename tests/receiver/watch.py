@@ -296,7 +296,12 @@ class Watch:
             if before != after:
                 told = " ".join(f"{before} -> {after}".split())
                 self._check(told in " ".join(text.split()), "old -> new is not in it", place)
-        self._check(("* Start: " in text) == (old.start != new.start), "start in words", place)
+        if old.repeats or new.repeats:
+            told = "* Dates: " in text or "* One of the dates: " in text
+            differs = (old.dates, old.repeats) != (new.dates, new.repeats)
+            self._check(told == differs, "dates in words", place)
+        else:
+            self._check(("* Start: " in text) == (old.start != new.start), "start in words", place)
         self._check(("* Moderator: " in text) == (old.moderator != new.moderator), "role", place)
 
     def _leave_behind(self, letter: Letter, place: Place, before: Believed | None) -> None:
