@@ -17,7 +17,7 @@ from invites.jitsi.claims import (
     numeric_date,
 )
 from invites.jitsi.rooms import room_text
-from invites.planning.dates import told_series
+from invites.planning.changes import told_series
 from invites.problems import escaped
 from invites.text import counted
 from invites.times import iso_z

@@ -97,7 +97,7 @@ def difference(known: Known, draft: Draft, now: datetime) -> Difference:
     changes = (
         *dates_changes(old.meeting, new.meeting, now),
         *_told(_TOLD_APART if dates else MEETING_COLUMNS, old.meeting, new.meeting),
-        *_settings(old, new),
+        *_settings(old, new, now),
         *_told(ATTENDEE_COLUMNS, known.attendee, draft.attendee),
     )
     same_wall = (old.meeting.timezone, old.wall_start) == (new.meeting.timezone, new.wall_start)
@@ -128,8 +128,11 @@ def _shown(value: Any, mailbox: str = "") -> Value:
     return value if keeps else as_text(value) or mailbox
 
 
-def _settings(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
-    """Yield what changed in the settings; a window that only follows the meeting is no change."""
+def _settings(old: MeetingFacts, new: MeetingFacts, now: datetime) -> Iterator[Change]:
+    """Yield what changed in the settings; a window that only follows the meeting is no change.
+
+    Nor is when a series' link opened: its first date is over, or the export has it no longer.
+    """
     before, after = old.terms, new.terms
     if before.alarm != after.alarm:
         yield Change(field="reminder", old=before.alarm, new=after.alarm)
@@ -140,6 +143,10 @@ def _settings(old: MeetingFacts, new: MeetingFacts) -> Iterator[Change]:
     elif before.server_print != after.server_print:
         yield Change(field="server", old=None, new=None)
     follows = not repeats(old.meeting, new.meeting) and (old.start, old.end) != (new.start, new.end)
+    closes = old.validity.expires == new.validity.expires
+    open_already = max(each.validity.not_before for each in (old, new)) <= now.timestamp()
+    if repeats(old.meeting, new.meeting) and closes and open_already:
+        follows = True
     if old.validity != new.validity and not follows:
         yield Change(field="validity", old=None, new=None)
     if before.key != after.key:

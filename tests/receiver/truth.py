@@ -164,6 +164,15 @@ class View(NamedTuple):
             organizer=event.organizer,
         )
 
+    def coming(self, now: datetime) -> View:
+        """Return what counts of a series at `now`: neither dates that are over nor when it opened."""
+        if not self.repeats:
+            return self
+        return self._replace(
+            dates=tuple(date for date in self.dates if date[1] > now),
+            opens=max(self.opens, int(now.timestamp())),
+        )
+
     def moves(self, other: View) -> bool:
         """Tell whether a new SEQUENCE is a must from the one to the other: the entry or its link."""
         ours, theirs = (

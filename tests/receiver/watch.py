@@ -262,7 +262,8 @@ class Watch:
         self._check(anybody or not showing.far(view.start), "beyond the horizon", place)
         self._check_sequence(letter, view, place, before)
         again = showing.resend or place in self.being_resent
-        needless = before is not None and before.view == view
+        had = before and before.view
+        needless = had is not None and had.coming(showing.now) == view.coming(showing.now)
         self._leave_behind(letter, place, before)
         self._check(not needless or again, "what the receiver has already", place)
         if again:
@@ -284,7 +285,8 @@ class Watch:
         elif before.view is None:
             self._check(sequence == before.order.sequence + 1, "SEQUENCE of one back again", place)
         else:
-            step = before.view.moves(view)
+            assert self.showing is not None
+            step = before.view.coming(self.showing.now).moves(view.coming(self.showing.now))
             self._check(sequence == before.order.sequence + step, "SEQUENCE of an update", place)
             self._check(letter.order > before.order, "an order that does not rise", place)
 
@@ -297,8 +299,10 @@ class Watch:
                 told = " ".join(f"{before} -> {after}".split())
                 self._check(told in " ".join(text.split()), "old -> new is not in it", place)
         if old.repeats or new.repeats:
+            assert self.showing is not None
             told = "* Dates: " in text or "* One of the dates: " in text
-            differs = (old.dates, old.repeats) != (new.dates, new.repeats)
+            old, new = old.coming(self.showing.now), new.coming(self.showing.now)
+            differs = (old.start, old.dates, old.repeats) != (new.start, new.dates, new.repeats)
             self._check(told == differs, "dates in words", place)
         else:
             self._check(("* Start: " in text) == (old.start != new.start), "start in words", place)

@@ -330,10 +330,10 @@ class ReceiverWorld:
         }
         found = self.held()
         for place in sorted(expected.keys() | found.keys()):
-            views = found.get(place, [])
+            views = [view.coming(self.now) for view in found.get(place, [])]
             if place not in expected and self._moved_into_the_past(place[0]):
                 continue
-            if views != ([expected[place]] if place in expected else []):
+            if views != ([expected[place].coming(self.now)] if place in expected else []):
                 raise WrongError(
                     f"{place}: {views} in the calendar, {expected.get(place)} expected"
                 )

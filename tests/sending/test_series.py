@@ -207,3 +207,11 @@ def test_another_rule_of_the_zone_between_the_dates_is_told_apart() -> None:
     assert not same_dates_elsewhere(old, new, new.over_at)
     (change,) = dates_changes(old, new, START)
     assert (change.field, change.old, change.new) == ("recurrence", None, None)
+
+
+def test_an_export_without_the_first_dates_row_renews_no_link(world: PassWorld) -> None:
+    """The first date was moved to the evening; it is over, and its row is gone: no update."""
+    moved = "maths,,2031-03-03 18:00,,,,,,2031-03-03,"
+    world.send(*THREE, moved)
+    world.now = datetime(2031, 3, 5, tzinfo=UTC)
+    assert world.send(*THREE).plan.actions == ()
