@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import BinaryIO, ClassVar, Final, NamedTuple
 
@@ -31,6 +32,7 @@ SLUG_AT_MOST: Final = 40
 """Characters of a name that are there for people."""
 
 
+@lru_cache(maxsize=1024)
 def name_for(text: str) -> str:
     """Return a name for `text`: its slug and 16 hex digits of its SHA-256.
 

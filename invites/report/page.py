@@ -17,7 +17,7 @@ from invites import __version__
 from invites.jitsi.validity import closing, opening, validity_for
 from invites.problems import lines_of
 from invites.report.tables import RUN_COLUMNS, run_cells
-from invites.report.timeline import Slot, Timeline, span_words, timelines
+from invites.report.timeline import MeetingTime, Timeline, span_words, timelines
 from invites.roster.recurrence import rule_text
 from invites.templating.pages import page_pieces
 from invites.templating.repeating import repeats_words
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TEMPLATE: Final = Path(__file__).with_name("page.html.j2")
 
 
-class Link(NamedTuple):
+class FileLink(NamedTuple):
     """A file beside the page; `path` has no character that a URL escapes (`output.forms`)."""
 
     text: str
@@ -46,7 +46,7 @@ class Cell(NamedTuple):
 
     text: str
     key: str = ""
-    links: tuple[Link, ...] = ()
+    links: tuple[FileLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,9 @@ def built_page(
             *((("rows left out", f"{roster.rejected:,}"),) if roster and roster.rejected else ()),
         ),
         timelines=timelines(
-            _slot(meeting.on_date(start)) for meeting in meetings for start in meeting.starts
+            _meeting_time(meeting.on_date(start))
+            for meeting in meetings
+            for start in meeting.starts
         ),
         tables=(
             PageTable(
@@ -160,8 +162,8 @@ def _role(person: Attendee) -> str:
     return "moderator" if person.moderator else person.attendance.value
 
 
-def _slot(meeting: Meeting) -> Slot:
-    return Slot(
+def _meeting_time(meeting: Meeting) -> MeetingTime:
+    return MeetingTime(
         title=meeting.title,
         start=meeting.start,
         end=meeting.end,
@@ -179,7 +181,7 @@ def _attendee_rows(
         for person in meeting.attendees:
             place = place_of(meeting.id, person.address)
             named = ((place.html, "look"), (place.eml, "mail"), (place.ics, "calendar"))
-            links = tuple([Link(text, path) for path, text in named if path])
+            links = tuple([FileLink(text, path) for path, text in named if path])
             files = Cell("", "", links)
             yield start, title, Cell(person.name), Cell(person.email), Cell(_role(person)), files
 
@@ -238,7 +240,7 @@ def history_page(
         ),
         timelines=timelines(
             {
-                message.meeting_id: Slot(
+                message.meeting_id: MeetingTime(
                     title=message.title,
                     start=message.start,
                     end=message.start,

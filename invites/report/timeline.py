@@ -24,7 +24,7 @@ _TITLE: Final = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class MeetingTime:
     """A meeting on a timeline; `start` and `end` are aware."""
 
     title: str
@@ -76,13 +76,13 @@ def span_words(start: datetime, end: datetime, timezone: str) -> str:
     return f"{first:%Y-%m-%d %H:%M}–{last:{form}}"
 
 
-def timelines(slots: Iterable[Slot]) -> tuple[Timeline, ...]:
+def timelines(times: Iterable[MeetingTime]) -> tuple[Timeline, ...]:
     """Return a timeline for each zone, by name; a meeting stands on the day that it begins."""
-    by_zone: dict[str, dict[str, list[Slot]]] = {}
-    for slot in sorted(slots, key=lambda each: (each.start, each.title)):
-        there = slot.start.astimezone(zone(slot.timezone))
-        days = by_zone.setdefault(slot.timezone, {})
-        days.setdefault(f"{there:%Y-%m-%d %a}", []).append(slot)
+    by_zone: dict[str, dict[str, list[MeetingTime]]] = {}
+    for time in sorted(times, key=lambda each: (each.start, each.title)):
+        there = time.start.astimezone(zone(time.timezone))
+        days = by_zone.setdefault(time.timezone, {})
+        days.setdefault(f"{there:%Y-%m-%d %a}", []).append(time)
     return tuple(
         Timeline(
             timezone=timezone,
@@ -93,13 +93,13 @@ def timelines(slots: Iterable[Slot]) -> tuple[Timeline, ...]:
     )
 
 
-def _day(name: str, slots: Sequence[Slot]) -> Day:
+def _day(name: str, times: Sequence[MeetingTime]) -> Day:
     """Return a day whose meetings lie in lanes, so that none covers another."""
     ends: list[timedelta] = []
     bars: list[Bar] = []
-    for slot in slots:
-        begin = _of_day(slot.start, slot.timezone)
-        length = min(max(slot.end - slot.start, _SHORTEST), _DAY - begin)
+    for time in times:
+        begin = _of_day(time.start, time.timezone)
+        length = min(max(time.end - time.start, _SHORTEST), _DAY - begin)
         room = max(length, _TITLE)
         late = begin + room > _DAY
         left = _DAY - room if late else begin
@@ -107,11 +107,11 @@ def _day(name: str, slots: Sequence[Slot]) -> Day:
         if lane == LANES_AT_MOST:
             continue
         ends[lane : lane + 1] = [left + room]
-        times = span_words(slot.start, slot.end, slot.timezone)
         bars.append(
             Bar(
-                title=slot.title,
-                words=f"{times} {slot.timezone}: {slot.title}, {slot.note}",
+                title=time.title,
+                words=f"{span_words(time.start, time.end, time.timezone)} {time.timezone}: "
+                f"{time.title}, {time.note}",
                 left=_percent(left / _DAY),
                 width=_percent(room / _DAY),
                 part=_percent(length / room),
@@ -119,7 +119,7 @@ def _day(name: str, slots: Sequence[Slot]) -> Day:
                 lane=lane,
             )
         )
-    return Day(name=name, bars=tuple(bars), lanes=len(ends), more=len(slots) - len(bars))
+    return Day(name=name, bars=tuple(bars), lanes=len(ends), more=len(times) - len(bars))
 
 
 def _percent(share: float) -> float:

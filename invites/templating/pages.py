@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import jinja2
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PIECES_AT_ONCE = 500
+PIECES_AT_ONCE = 10_000
 
 
 @cache
@@ -28,6 +29,6 @@ def _environment(folder: Path) -> jinja2.Environment:
 
 def page_pieces(template: Path, **values: object) -> Iterator[bytes]:
     """Yield the page that `template` makes of `values`; what they iterate is never held whole."""
-    stream = _environment(template.parent).get_template(template.name).stream(**values)
-    stream.enable_buffering(PIECES_AT_ONCE)
-    return (piece.encode() for piece in stream)
+    pieces = _environment(template.parent).get_template(template.name).generate(**values)
+    while some := "".join(islice(pieces, PIECES_AT_ONCE)):
+        yield some.encode()

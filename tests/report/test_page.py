@@ -15,15 +15,19 @@ from playwright.sync_api import sync_playwright
 from invites.jitsi.validity import ValidityRule
 from invites.model import Roster
 from invites.problems import Problem
-from invites.report.timeline import Slot, span_words, timelines
+from invites.report.timeline import MeetingTime, span_words, timelines
 from tests.factory import START, Factory
 
 HOUR = timedelta(hours=1)
 
 
-def slot(start: datetime = START, *, title: str = "Planning", length: timedelta = HOUR) -> Slot:
+def slot(
+    start: datetime = START, *, title: str = "Planning", length: timedelta = HOUR
+) -> MeetingTime:
     """Return a meeting in Berlin, whose clock shows 09:00 at START."""
-    return Slot(title=title, start=start, end=start + length, timezone="Europe/Berlin", note="")
+    return MeetingTime(
+        title=title, start=start, end=start + length, timezone="Europe/Berlin", note=""
+    )
 
 
 @pytest.fixture
