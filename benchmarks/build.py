@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -69,14 +70,14 @@ class Bench:
         self.settings = folder / "invites.toml"
         self.settings.write_text(SETTINGS)
 
-    def roster(self, attendees: int) -> Path:
+    def roster(self, attendees: int, per_meeting: int = 20) -> Path:
         """Return the roster with so many attendees."""
-        path = self.folder / f"roster-{attendees}.csv"
+        path = self.folder / f"roster-{attendees}-{per_meeting}.csv"
         if not path.exists():
-            write_roster(path, attendees)
+            write_roster(path, attendees, per_meeting=per_meeting)
         return path
 
-    def build(self, attendees: int, *arguments: str) -> Cost:
+    def build(self, attendees: int, *arguments: str, per_meeting: int = 20, jobs: int = 1) -> Cost:
         """Build once into a fresh folder."""
         out = Path(tempfile.mkdtemp(dir=self.folder))
         cost = run(
@@ -84,7 +85,9 @@ class Bench:
             "-m",
             "invites",
             "build",
-            str(self.roster(attendees)),
+            str(self.roster(attendees, per_meeting)),
+            "--jobs",
+            str(jobs),
             "--config",
             str(self.settings),
             "--out",
@@ -95,11 +98,12 @@ class Bench:
         shutil.rmtree(out)
         return cost
 
-    def ordinary(self, attendees: int) -> Cost:
+    def ordinary(self, attendees: int, per_meeting: int = 20) -> Cost:
         """Do the same with the ordinary script."""
         out = Path(tempfile.mkdtemp(dir=self.folder))
         script = str(HERE / "ordinary.py")
-        cost = run(sys.executable, script, str(self.roster(attendees)), str(out / "out"))
+        roster = str(self.roster(attendees, per_meeting))
+        cost = run(sys.executable, script, roster, str(out / "out"))
         shutil.rmtree(out)
         return cost
 
@@ -127,35 +131,43 @@ def main() -> None:
 def report(bench: Bench, attendees: int, many: int, repeat: int) -> None:
     """Measure, alternating so that a change of the machine's load meets all alike, and print."""
     # Before the stages: a child's peak is never below what this process has when it starts it.
-    peak = bench.build(many).peak_mb
-    shipped, filtered, ordinary, floor = [], [], [], []
-    for _ in range(repeat):
-        shipped.append(bench.build(attendees).cpu)
-        filtered.append(bench.build(attendees, "--templates", str(FILTERED)).cpu)
-        ordinary.append(bench.ordinary(attendees).cpu)
-        floor.append(bench.floor(attendees).cpu)
-    rows = {
-        "an ordinary script, one file each": ordinary,
-        "invites build, two files each": shipped,
-        "the same, templates that filter attendee.name": filtered,
-        "floor: as many bytes to as many files": floor,
+    large = {jobs: [bench.build(many, jobs=jobs) for _ in range(repeat)] for jobs in (1, 2)}
+    measured: dict[str, Callable[[], Cost]] = {
+        "an ordinary script, one file each": lambda: bench.ordinary(attendees),
+        "the same for one-to-one meetings": lambda: bench.ordinary(attendees, 1),
+        "`invites build`, two files each, checks included": lambda: bench.build(attendees),
+        "5 attendees a meeting": lambda: bench.build(attendees, per_meeting=5),
+        "2 attendees a meeting": lambda: bench.build(attendees, per_meeting=2),
+        "one-to-one meetings": lambda: bench.build(attendees, per_meeting=1),
+        "`--as tar`": lambda: bench.build(attendees, "--as", "tar"),
+        "templates that filter and test `attendee.name`": lambda: bench.build(
+            attendees, "--templates", str(FILTERED)
+        ),
+        "floor: as many bytes to as many files": lambda: bench.floor(attendees),
     }
+    costs: dict[str, list[float]] = {name: [] for name in measured}
+    for _ in range(repeat):
+        for name, measure in measured.items():
+            costs[name].append(measure().cpu)
     print(f"{attendees:,} attendees, CPU, median of {repeat}\n")
-    print("| | µs an attendee | attendees a CPU second | times ordinary |")
-    print("|---|---:|---:|---:|")
-    base = median(ordinary)
-    for name, costs in rows.items():
-        cost = median(costs)
+    print("| | µs an attendee | times ordinary |\n|---|---:|---:|")
+    whole, alone = list(measured)[:2]
+    for name, each in costs.items():
+        base = costs[alone if "one-to-one" in name else whole]
         print(
-            f"| {name} | {cost / attendees * 1e6:,.0f} | {attendees / cost:,.0f} "
-            f"| {base / cost:.1f} |"
+            f"| {name} | {median(each) / attendees * 1e6:,.0f} | {median(base) / median(each):.1f} |"
         )
     print("\n| stage of invites build | µs an attendee |\n|---|---:|")
     for name, seconds in stages(bench.roster(attendees)):
         print(f"| {name} | {seconds / attendees * 1e6:,.1f} |")
     help_costs = [run(sys.executable, "-m", "invites", "--help").cpu for _ in range(11)]
     print(f"\n`invites --help`: {median(help_costs) * 1000:.0f} ms of CPU (median of 11)")
-    print(f"{many:,} rows: {peak:,.0f} MB at the most")
+    for jobs, every in large.items():
+        cpu, wall = (median(getattr(one, what) for one in every) for what in ("cpu", "wall"))
+        print(
+            f"{many:,} rows, --jobs {jobs}: {cpu / many * 1e6:,.0f} µs of CPU an attendee, "
+            f"{wall:.1f} s on the wall, {max(one.peak_mb for one in every):,.0f} MB a process"
+        )
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ def _meeting_by_meeting(
             for _ in verifier.passed(made):
                 pass
             checked = time.process_time()
+            writer.enter(meeting.id, first=True)
             for invitation in made:
                 writer.add(invitation)
             composing += composed - begun

@@ -37,19 +37,28 @@ PATTERNS = {
 }
 
 
-def seconds_for(octets: bytes) -> float:
-    """Return the processor time that reading takes, whatever comes of it."""
-    start = process_time()
-    with contextlib.suppress(UsageError):
-        contents_of(octets)
-    return process_time() - start
+def cost_of(octets: bytes) -> float:
+    """Return the least processor time of three readings, whatever comes of them."""
+
+    def once() -> float:
+        start = process_time()
+        with contextlib.suppress(UsageError):
+            contents_of(octets)
+        return process_time() - start
+
+    return min(once() for _ in range(3))
 
 
 @pytest.mark.parametrize(("again", "before"), PATTERNS.values(), ids=PATTERNS)
 def test_four_times_the_input_takes_about_four_times_as_long(again: bytes, before: bytes) -> None:
     """Reading is linear in what is read: 144 kB once took 32 s, which nobody waits for."""
-    short, long = (seconds_for(before + again * (size // len(again))) for size in (20_000, 80_000))
-    assert long <= 8 * short + 0.1
+
+    def growth() -> float:
+        short, long = (cost_of(before + again * (size // len(again))) for size in (20_000, 80_000))
+        return long / short
+
+    # What grows as the square grows by 16 each time; a busy machine disturbs one of a few.
+    assert any(growth() <= 9 for _ in range(5))
 
 
 def segment(text: str) -> str:
