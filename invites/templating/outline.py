@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateNotFound, nodes
@@ -38,6 +39,9 @@ Expressions = Mapping[Slot, nodes.Node]
 """Expressions, and statements that make text, by the slots that name them."""
 
 
+Guards = tuple[nodes.Expr, ...]
+"""Conditions that hold, each where those before it do, where a part of a template is reached."""
+
 _CAPTURING = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock)
 """Statements whose body's text is not put out as it is."""
 
@@ -58,13 +62,18 @@ class TakenApart:
         self.trees: dict[str, nodes.Template] = {}
         self.slots: dict[Slot, nodes.Node] = {}
         self.personal: set[Slot] = set()
-        self.deciding: dict[Slot, nodes.Node] = {}
+        self._deciding: dict[Slot, nodes.Node] = {}
+        self._reached: dict[Slot, set[Guards]] = {}
+        self._guards: Guards = ()
+        self._seen: set[tuple[str, str]] = set()
         self.untraceable = self.computes_columns = False
 
     def add(self, name: str) -> None:
         """Take a template apart, unless it is in no file: that is left to Jinja2 to report."""
-        if name in self.trees:
+        # Once more where it is reached in another way, so that all ways are known.
+        if (name, repr(self._guards)) in self._seen:
             return
+        self._seen.add((name, repr(self._guards)))
         try:
             tree = self.trees[name] = self._environment.tree(name)
         except TemplateNotFound:
@@ -72,9 +81,16 @@ class TakenApart:
         self.untraceable |= not NAMES.isdisjoint(bound_names(tree))
         self._inside(tree, name, safe=not name.endswith(CAPTURED))
 
-    def _inside(self, node: nodes.Node, name: str, *, safe: bool) -> None:
+    @property
+    def deciding(self) -> dict[Slot, nodes.Node]:
+        """What decides; None in place of a value in a part of a template that is not reached."""
+        return {slot: _where(self._reached[slot], node) for slot, node in self._deciding.items()}
+
+    def _inside(
+        self, node: nodes.Node, name: str, *, safe: bool, only: Collection[str] | None = None
+    ) -> None:
         """Take apart what is in a node; `safe` where its text goes into the letter as it is."""
-        for attribute, value in node.iter_fields():
+        for attribute, value in node.iter_fields(only=only):
             if isinstance(value, nodes.Node):
                 setattr(node, attribute, self._outlined(value, name, safe=safe))
             elif isinstance(value, list):
@@ -93,7 +109,10 @@ class TakenApart:
                 return node
             case nodes.FilterBlock() | nodes.For() if safe and self._is_slot(node, name):
                 return nodes.Output([self._slot(node, name)], lineno=node.lineno)
-            case nodes.If() | nodes.CondExpr() if self._reads_facts_alone(node.test):
+            case nodes.If() if self._reads_facts_alone(node.test):
+                self._branches(node, name, safe=safe)
+                return node
+            case nodes.CondExpr() if self._reads_facts_alone(node.test):
                 node.test = nodes.Not(nodes.Not(node.test, lineno=node.lineno), lineno=node.lineno)
             case nodes.Include() | nodes.Extends() | nodes.Import() | nodes.FromImport():
                 # Without context, what is included is to fail where it reads facts.
@@ -110,6 +129,17 @@ class TakenApart:
         captures = isinstance(node, _CAPTURING) or (isinstance(node, nodes.For) and node.recursive)
         self._inside(node, name, safe=safe and not captures)
         return node
+
+    def _branches(self, node: nodes.If, name: str, *, safe: bool) -> None:
+        """Take the branches apart, each under the condition that it is reached by."""
+        test, before = node.test, self._guards
+        assert isinstance(test, nodes.Expr)  # noqa: S101 - what else can be asked
+        node.test = self._decides(_truth(test), name)
+        ways = ((test, ("body",)), (nodes.Not(test, lineno=node.lineno), ("elif_", "else_")))
+        for guard, branches in ways:
+            self._guards = before if guard in before else (*before, guard)
+            self._inside(node, name, safe=safe, only=branches)
+        self._guards = before
 
     def _output(self, node: nodes.Expr, name: str, *, safe: bool) -> nodes.Expr:
         if safe and self._reads_facts_alone(node):
@@ -132,10 +162,11 @@ class TakenApart:
         return nodes.TemplateData(f"{START}{list(self.slots).index(slot)}{END}")
 
     def _decides(self, node: nodes.Expr, name: str) -> nodes.Expr:
-        slot = self._named(repr(node), name, self.deciding, node)
+        slot = self._named(repr(node), name, self._deciding, node)
+        self._reached.setdefault(slot, set()).add(self._guards)
         self.computes_columns |= any(path[0] == COLUMNS for path in paths(node))
         self.untraceable |= (LINK,) in paths(node)
-        number = list(self.deciding).index(slot)
+        number = list(self._deciding).index(slot)
         at = nodes.Const(number, lineno=node.lineno)
         return nodes.Getitem(nodes.Name(DECIDED, "load"), at, "load", lineno=node.lineno)
 
@@ -210,6 +241,19 @@ class TakenApart:
         node.template = nodes.List(constants, lineno=node.lineno) if several else constants[0]
         for file in names:
             self.add(self._environment.join_path(file, name))
+
+
+def _truth(node: nodes.Expr) -> nodes.Expr:
+    """Return whether `node` holds: all that a condition tells of a value."""
+    return nodes.Not(nodes.Not(node, lineno=node.lineno), lineno=node.lineno)
+
+
+def _where(reached: Collection[Guards], node: nodes.Node) -> nodes.Node:
+    """Return `node` as it is asked for where it is reached, and None elsewhere."""
+    if () in reached or not isinstance(node, nodes.Expr):
+        return node
+    ways = [reduce(nodes.And, guards) for guards in reached]
+    return nodes.CondExpr(reduce(nodes.Or, ways), node, nodes.Const(None), lineno=node.lineno)
 
 
 Path = tuple[str, ...]

@@ -145,25 +145,29 @@ class Sharing:
     """How the letters of one kind are shared.
 
     `alone` is true where nobody shares; `computes_columns` where a letter computes with the
-    roster's own columns.  `rendered` counts how often the outlines were.
+    roster's own columns.  `rendered` counts how often the outlines were, `failed` how
+    often what decides could not be had at once.
     """
 
     def __init__(self, kind: Kind, environment: LetterEnvironment) -> None:
         """Take the templates of `kind` apart, with all that they refer to."""
         self._environment = environment.with_plain_attributes()
         self._files = part_files(kind)
-        self._apart = apart = TakenApart(environment)
+        apart = TakenApart(environment)
         for name in self._files.values():
             apart.add(name)
         self.computes_columns = apart.computes_columns
         self.alone = apart.untraceable
-        self.rendered = 0
+        self.rendered = self.failed = 0
         self._outlines = environment.with_loader(_Outlines(apart.trees))
-        self._slots = tuple(apart.slots)
-        self._deciding = Evaluation(self._environment, apart.deciding)
+        self._slots, self._personal = tuple(apart.slots), apart.personal
+        deciding = apart.deciding
+        self._numbered = list(deciding)
+        self._expressions = {**deciding, **apart.slots}
+        self._deciding = Evaluation(self._environment, deciding)
         self._evaluations: dict[frozenset[Slot], Evaluation] = {}
         self._variants: dict[Hashable, _Variant] = {}
-        read = {path for node in apart.deciding.values() for path in paths(node)}
+        read = {path for node in deciding.values() for path in paths(node)}
         self._all_of_attendee, self._all_columns = (ATTENDEE,) in read, (COLUMNS,) in read
         self._columns = sorted({path[1] for path in read if path[0] == COLUMNS and path[1:]})
         names = sorted({path[1] for path in read if path[0] == ATTENDEE and path[1:]})
@@ -205,8 +209,7 @@ class Sharing:
         if found is None:
             if len(self._evaluations) >= _AT_MOST:
                 self._evaluations.clear()
-            every = {**self._apart.deciding, **self._apart.slots}
-            expressions = {slot: node for slot, node in every.items() if slot in wanted}
+            expressions = {s: node for s, node in self._expressions.items() if s in wanted}
             found = self._evaluations[wanted] = Evaluation(self._environment, expressions)
         return found
 
@@ -216,12 +219,13 @@ class Sharing:
             return self._deciding.values(context)
         except Exception:  # noqa: BLE001 - a template can raise anything
             # The template may ask for such a value only where there is one.
+            self.failed += 1
             return [_value_of(self.evaluation([slot]), context) for slot in self._deciding.slots]
 
     def _rendered(self, few: Mapping[str, object], decided: Sequence[object]) -> _Variant:
         self.rendered += 1
         by_slot = dict(zip(self._deciding.slots, decided, strict=True))
-        known = _Decided([by_slot[slot] for slot in self._apart.deciding])
+        known = _Decided([by_slot[slot] for slot in self._numbered])
         context = {**self._environment.globals, **few, DECIDED: known}
         parts = {
             part: split(
@@ -232,7 +236,7 @@ class Sharing:
             for part, name in self._files.items()
         }
         slots = [piece for part in parts.values() for piece in part if isinstance(piece, Slot)]
-        of_meeting = (slot for slot in slots if slot not in self._apart.personal)
+        of_meeting = (slot for slot in slots if slot not in self._personal)
         return _Variant(parts, self.evaluation(of_meeting))
 
 

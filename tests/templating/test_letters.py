@@ -302,6 +302,7 @@ def test_shipped_letters_of_other_meetings_are_not_rendered_anew(
     assert shared.letter(attendee, LINK) == writer.letter(kind, facts, attendee, LINK)
     assert "Another" in shared.letter(attendee, LINK).text
     assert shipped.sharing(kind).rendered == rendered
+    assert shipped.sharing(kind).failed == 0
 
 
 def test_values_with_markers_of_slots_lose_them(

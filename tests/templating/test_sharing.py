@@ -112,6 +112,8 @@ def _tags(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         ),
         tag("{{% include 'piece.html.j2' %}}{}", inside),
         tag("{{% include 'piece.txt.j2' %}}{}", inside),
+        tag("{{% include 'nest.txt.j2' %}}{}", inside),
+        tag("{{% if «if» %}}{{% include 'nest.txt.j2' %}}{{% else %}}{}{{% endif %}}", inside),
         tag("{{% include 'piece.txt.j2' without context %}}{}", inside),
         tag("{{% filter upper %}}{{% include 'set.txt.j2' %}}{{% endfilter %}}{}", inside),
         tag("{{% include ['gone.j2', 'piece.txt.j2'] %}}{}", inside),
@@ -203,6 +205,9 @@ def template_files(draw: st.DrawFn) -> dict[str, str]:
         + draw(st.sampled_from(["", "", "", "{{ self.main() }}", "{{ self.main()|upper }}"])),
         "piece.html.j2": "{{ attendee.name }}{{ «1» }}",
         "piece.txt.j2": "{{ «1» }}",
+        "nest.txt.j2": "{% if when_there %}{{ (when_there.zone, «1»)|first }}"
+        "{% if meeting.title == 'nest' %}{% include 'nest.txt.j2' %}{% endif %}"
+        "{% else %}{{ «0» }}{% endif %}",
         "set.txt.j2": "{% set " + draw(st.sampled_from(NAMES)) + " = 'x' %}{{ «0» }}",
         "tools.j2": draw(TEXT)
         + "{% macro shout() %}{{ attendee.name|upper }}{{ columns.phone }}{% endmacro %}"
@@ -393,6 +398,23 @@ def test_a_subject_is_one_line_however_it_is_made(subject: str, facts: LetterFac
     parts = dict.fromkeys(part_files(Kind.INVITATION).values(), "{{ columns.phone }}")
     templates = FewTemplates.of({**parts, "invitation.subject.j2": subject})
     _check_sharing(templates, PEOPLE, [facts])
+
+
+def test_what_is_asked_for_in_one_branch_alone_is_not_evaluated_elsewhere(
+    facts: LetterFacts,
+) -> None:
+    """A value that is not there in most meetings costs them nothing, and parts no renderings."""
+    source = (
+        "{% if when_there %}{% if when_there.zone == 'UTC' %}a{% elif when_there.zone > 'B' %}b"
+        "{% endif %}{% else %}{{ attendee.name }}{% endif %}"
+    )
+    files = dict.fromkeys(part_files(Kind.INVITATION).values(), source)
+    templates = FewTemplates.of(files)
+    zones = ("Asia/Tokyo", "Europe/Berlin", "UTC")
+    meetings = [replace(facts, meeting=replace(facts.meeting, timezone=zone)) for zone in zones]
+    _check_sharing(templates, PEOPLE, meetings)
+    sharing = templates.sharing(Kind.INVITATION)
+    assert (sharing.rendered, sharing.failed) == (1, 0)
 
 
 def _check_sharing(
