@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from invites import __version__
 from invites.jobs.options import WakeUpReport
 from invites.jobs.status import LONGEST_RUN, JobStatus, missed
+from invites.ledger.history import PastRun
 
 ASLEEP_AFTER = timedelta(minutes=15)
 """A program that wakes up every five minutes and has not for this long is not alive."""
@@ -198,6 +199,5 @@ def _job_metrics(statuses: Sequence[JobStatus], now: datetime) -> Iterator[Metri
     )
 
 
-def _ended(run: object) -> float | None:
-    finished = getattr(run, "finished", None)
-    return finished.timestamp() if isinstance(finished, datetime) else None
+def _ended(run: PastRun | None) -> float | None:
+    return None if run is None or run.finished is None else run.finished.timestamp()

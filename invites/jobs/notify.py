@@ -81,8 +81,7 @@ def tell_side(wakeup: WakeUp, side: SideOutcome) -> None:
     """Tell what became of reminders or deferred messages."""
     said = ", ".join(f"{count} {name}" for name, count in side.ended.items() if count)
     trouble = side.text if side.exit_code not in {Exit.DONE, Exit.IN_PART} else ""
-    place = f"{side.what} of {side.scope}" if side.scope else side.what
-    text = f"{place}: {'; '.join(filter(None, (said, trouble)))}"
+    text = f"{side.what} of {side.scope}: {'; '.join(filter(None, (said, trouble)))}"
     wakeup.tell(
         record(
             event=side.what,

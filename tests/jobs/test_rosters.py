@@ -306,3 +306,15 @@ def test_force_waits_for_a_roster_that_is_still_being_written(world: JobWorld) -
     outcome = world.one(jobs=("nightly",), force=True)
     assert outcome.exit_code is Exit.DONE
     assert world.now == START + timedelta(hours=3, seconds=40)
+
+
+def test_a_wait_is_told_by_the_clock_of_the_job(world: JobWorld) -> None:
+    """Local time with its zone, to the second."""
+    world.job += '\ntimezone = "Europe/Berlin"'
+    world.load()
+    world.seen()
+    world.now = START.replace(hour=12, minute=0)
+    world.roster(row(1), age=timedelta(seconds=20))
+    world.one(jobs=("nightly",), force=True)
+    (waits,) = (line for line in world.lines if getattr(line, "event", "") == "roster_moves")
+    assert waits.msg.endswith(f"at {world.now:%Y-%m-%d} 13:00:40 Europe/Berlin")
