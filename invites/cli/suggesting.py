@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from invites.cli.options import Call
-    from invites.roster.suggest import Proposal, Question, Suggestion
+    from invites.roster.suggest import Proposed, Question, Suggestion
     from invites.settings import Settings
 
 
@@ -69,7 +69,7 @@ def _show(call: Call, roster: str, found: Suggestion) -> None:
     call.say(f"With them {found.would_pass:,} of {rows} pass")
 
 
-def _show_lines(call: Call, proposals: Iterable[Proposal]) -> None:
+def _show_lines(call: Call, proposals: Iterable[Proposed]) -> None:
     from invites.roster.suggest import grouped
 
     for section, members in grouped(proposals).items():
@@ -78,13 +78,13 @@ def _show_lines(call: Call, proposals: Iterable[Proposal]) -> None:
             call.say(f"  {_line(each)}" + (f"  # {each.why}" if each.why else ""))
 
 
-def _line(proposal: Proposal) -> str:
+def _line(proposal: Proposed) -> str:
     from invites.settings.edit import toml_value
 
     return f"{proposal.key} = {toml_value(proposal.value)}"
 
 
-def _answered(call: Call, questions: Sequence[Question]) -> tuple[list[Proposal], list[Question]]:
+def _answered(call: Call, questions: Sequence[Question]) -> tuple[list[Proposed], list[Question]]:
     """Return what a person chose, and the questions that are left open."""
     if not can_ask(call):
         return [], list(questions)
@@ -107,7 +107,7 @@ def _show_questions(call: Call, questions: Iterable[Question]) -> None:
         call.warn(f"{question.why}; put one of these into [roster]: {lines}")
 
 
-def _write(call: Call, proposals: Sequence[Proposal], settings: Settings) -> bool:
+def _write(call: Call, proposals: Sequence[Proposed], settings: Settings) -> bool:
     """Put the proposals into the settings file, once the difference was shown; tell whether so."""
     from difflib import unified_diff
 
@@ -156,7 +156,7 @@ def _document(
     )
 
 
-def _facts(proposal: Proposal) -> dict[str, object]:
+def _facts(proposal: Proposed) -> dict[str, object]:
     value = proposal.value if isinstance(proposal.value, str) else list(proposal.value)
     facts = {"section": proposal.section, "key": proposal.key, "value": value}
     return {**facts, "why": proposal.why}

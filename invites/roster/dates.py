@@ -21,7 +21,7 @@ MOSTLY: Final = 0.9
 """Part of a column's texts that have to be of a kind; the others are problems of their rows."""
 
 
-class Kind(StrEnum):
+class CellKind(StrEnum):
     """What a column's texts are."""
 
     MOMENT = "date and time"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-class Order(StrEnum):
+class DateOrder(StrEnum):
     """In which order a form has day and month."""
 
     YEAR_FIRST = "year first"
@@ -42,52 +42,52 @@ class Order(StrEnum):
 class Family:
     """Forms of one way to write dates: those of `date_format`, without and with seconds and halves."""
 
-    order: Order
+    order: DateOrder
     forms: tuple[str, ...]
 
 
-def _family(order: Order, date: str) -> Family:
+def _family(order: DateOrder, date: str) -> Family:
     clocks = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
     return Family(order, tuple(f"{date} {clock}" for clock in clocks))
 
 
 FAMILIES: Final = (
-    Family(Order.YEAR_FIRST, ("iso",)),
-    Family(Order.DAY_FIRST, ("de",)),
-    Family(Order.MONTH_FIRST, ("us",)),
-    _family(Order.DAY_FIRST, "%d/%m/%Y"),
-    _family(Order.DAY_FIRST, "%d-%m-%Y"),
-    _family(Order.DAY_FIRST, "%d.%m.%y"),
-    _family(Order.DAY_FIRST, "%d/%m/%y"),
-    _family(Order.DAY_FIRST, "%d.%m.%Y,"),
-    _family(Order.DAY_FIRST, "%d/%m/%Y,"),
-    _family(Order.MONTH_FIRST, "%m/%d/%y"),
-    _family(Order.MONTH_FIRST, "%m-%d-%Y"),
-    _family(Order.MONTH_FIRST, "%m/%d/%Y,"),
-    _family(Order.YEAR_FIRST, "%Y/%m/%d"),
-    _family(Order.YEAR_FIRST, "%Y-%m-%d"),
-    _family(Order.YEAR_FIRST, "%Y.%m.%d"),
-    Family(Order.YEAR_FIRST, ("%Y年%m月%d日 %H:%M",)),
-    Family(Order.YEAR_FIRST, ("excel",)),
+    Family(DateOrder.YEAR_FIRST, ("iso",)),
+    Family(DateOrder.DAY_FIRST, ("de",)),
+    Family(DateOrder.MONTH_FIRST, ("us",)),
+    _family(DateOrder.DAY_FIRST, "%d/%m/%Y"),
+    _family(DateOrder.DAY_FIRST, "%d-%m-%Y"),
+    _family(DateOrder.DAY_FIRST, "%d.%m.%y"),
+    _family(DateOrder.DAY_FIRST, "%d/%m/%y"),
+    _family(DateOrder.DAY_FIRST, "%d.%m.%Y,"),
+    _family(DateOrder.DAY_FIRST, "%d/%m/%Y,"),
+    _family(DateOrder.MONTH_FIRST, "%m/%d/%y"),
+    _family(DateOrder.MONTH_FIRST, "%m-%d-%Y"),
+    _family(DateOrder.MONTH_FIRST, "%m/%d/%Y,"),
+    _family(DateOrder.YEAR_FIRST, "%Y/%m/%d"),
+    _family(DateOrder.YEAR_FIRST, "%Y-%m-%d"),
+    _family(DateOrder.YEAR_FIRST, "%Y.%m.%d"),
+    Family(DateOrder.YEAR_FIRST, ("%Y年%m月%d日 %H:%M",)),
+    Family(DateOrder.YEAR_FIRST, ("excel",)),
 )
 """The ways to write dates that are known, the more common first; `us` has its own halves."""
 
 
-def kind_of(texts: Collection[str]) -> Kind:
+def kind_of(texts: Collection[str]) -> CellKind:
     """Return what most of a column's texts are, empty ones apart."""
     some = list(islice(filter(None, texts), LOOKED_AT))
     if not some:
-        return Kind.OTHER
+        return CellKind.OTHER
     plain = RosterRules()
-    tests: tuple[tuple[Kind, Callable[[str], bool]], ...] = (
-        (Kind.CLOCK, lambda text: _takes(as_clock, text, plain)),
-        (Kind.MOMENT, lambda text: any(_is_moment(text, each.forms) for each in FAMILIES)),
-        (Kind.DATE, lambda text: any(_is_date(text, each.forms) for each in FAMILIES)),
+    tests: tuple[tuple[CellKind, Callable[[str], bool]], ...] = (
+        (CellKind.CLOCK, lambda text: _takes(as_clock, text, plain)),
+        (CellKind.MOMENT, lambda text: any(_is_moment(text, each.forms) for each in FAMILIES)),
+        (CellKind.DATE, lambda text: any(_is_date(text, each.forms) for each in FAMILIES)),
     )
     for kind, test in tests:
         if sum(map(test, some)) >= MOSTLY * len(some):
             return kind
-    return Kind.OTHER
+    return CellKind.OTHER
 
 
 def are_lengths(texts: Collection[str]) -> bool:
@@ -102,7 +102,7 @@ class Reading:
     """One value for `date_format`, its order of day and month, and a text that shows it."""
 
     forms: tuple[str, ...]
-    order: Order
+    order: DateOrder
     example: str = ""
 
 
@@ -126,7 +126,9 @@ def readings_of(
     if not whole:
         return _several(left, rules)
     first = {each.order: each for each in reversed(whole)}
-    both = [first[order] for order in (Order.DAY_FIRST, Order.MONTH_FIRST) if order in first]
+    both = [
+        first[order] for order in (DateOrder.DAY_FIRST, DateOrder.MONTH_FIRST) if order in first
+    ]
     chosen = both if len(both) > 1 else whole[:1]
     return tuple(_reading(each, left, rules) for each in chosen)
 
@@ -148,8 +150,8 @@ def _reading(
 
 def _telling(texts: Sequence[tuple[str, Callable[..., bool]]]) -> str:
     """Return a text that shows the order of day and month best: one with a number above 12."""
-    orders = [each.forms for each in FAMILIES if each.order is Order.MONTH_FIRST]
-    days = [each.forms for each in FAMILIES if each.order is Order.DAY_FIRST]
+    orders = [each.forms for each in FAMILIES if each.order is DateOrder.MONTH_FIRST]
+    days = [each.forms for each in FAMILIES if each.order is DateOrder.DAY_FIRST]
     for text, reads in texts:
         if any(reads(text, forms) for forms in orders) != any(reads(text, forms) for forms in days):
             return text
@@ -161,14 +163,14 @@ def _several(
 ) -> tuple[Reading, ...]:
     forms = list(rules.date_format)
     left = list(texts)
-    order = Order.YEAR_FIRST
+    order = DateOrder.YEAR_FIRST
     while left and len(forms) < len(rules.date_format) + 3:
         best = max(FAMILIES, key=lambda one: sum(reads(text, one.forms) for text, reads in left))
         reading = _reading(best, left, replace(rules, date_format=()))
         rest = [(text, reads) for text, reads in left if not reads(text, best.forms)]
         if len(rest) == len(left):
             break
-        order = best.order if order is Order.YEAR_FIRST else order
+        order = best.order if order is DateOrder.YEAR_FIRST else order
         forms += [form for form in reading.forms if form not in forms]
         left = rest
     return (Reading(tuple(forms), order, _telling(texts)),) if forms else ()

@@ -93,8 +93,8 @@ def _part_of(archive: ZipFile, sheet: str) -> str:
     targets = {each.get("Id"): each.get("Target", "") for each in relations}
     for each in workbook.iter():
         if _local(each.tag) == "sheet" and each.get("name") == sheet:
-            identity = next(value for key, value in each.items() if _local(key) == "id")
-            target = targets[identity].removeprefix("/")
+            identities = [value for key, value in each.items() if _local(key) == "id"]
+            target = targets["".join(identities)].removeprefix("/")
             return target if target.startswith("xl/") else f"xl/{target}"
     raise KeyError(sheet)
 

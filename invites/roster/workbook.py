@@ -86,7 +86,7 @@ def table_from_workbook(content: bytes, source: str, sheet: str, *, digest: str)
             source=source,
             digest=digest,
             header=tuple(header),
-            rows=_chunks(cells, facts),
+            rows=_chunks(cells, facts, source),
             blank_columns=_blank_columns(header, cells, facts),
             typed=True,
         )
@@ -239,12 +239,13 @@ def _clock(moment: datetime, form: str) -> str:
     return f"{moment:{form}:%S}" if moment.second else f"{moment:{form}}"
 
 
-def _chunks(sheet: CalamineSheet, facts: SheetFacts) -> Iterator[Chunk]:
+def _chunks(sheet: CalamineSheet, facts: SheetFacts, source: str) -> Iterator[Chunk]:
     rows = islice(_rows(sheet, facts), 1, None)
     number = 2
-    while some := list(islice(rows, ROWS_AT_ONCE)):
-        yield Chunk(range(number, number + len(some)), list(zip(*some, strict=True)))
-        number += len(some)
+    with _errors_in_words(source):  # the formats are looked up where a date is at midnight
+        while some := list(islice(rows, ROWS_AT_ONCE)):
+            yield Chunk(range(number, number + len(some)), list(zip(*some, strict=True)))
+            number += len(some)
 
 
 def _blank_columns(

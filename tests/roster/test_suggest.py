@@ -8,7 +8,7 @@ import pytest
 
 from invites.roster.csv_file import table_from_bytes
 from invites.roster.parse import RosterRules, parse_roster
-from invites.roster.suggest import Proposal, Suggestion, rules_with, suggestion_for
+from invites.roster.suggest import Proposed, Suggestion, rules_with, suggestion_for
 from invites.roster.vocabulary import HEADERS
 
 
@@ -211,9 +211,9 @@ def test_problems_that_no_setting_mends_are_said() -> None:
 def test_proposals_make_the_rules_that_the_settings_would() -> None:
     """What was counted with them is what the next check counts."""
     proposals = [
-        Proposal("roster", "timezone", "Asia/Tokyo", ""),
-        Proposal("roster", "yes", ("Ja",), ""),
-        Proposal("roster.columns", "title", "Titel", ""),
+        Proposed("roster", "timezone", "Asia/Tokyo", ""),
+        Proposed("roster", "yes", ("Ja",), ""),
+        Proposed("roster.columns", "title", "Titel", ""),
     ]
     expected = replace(
         RosterRules(), timezone="Asia/Tokyo", yes=frozenset({"ja"}), columns={"title": ("Titel",)}

@@ -14,6 +14,8 @@ from typing import Any
 
 import openpyxl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from odf.opendocument import OpenDocumentSpreadsheet
 from odf.table import Table as OdsTable
 from odf.table import TableCell, TableRow
@@ -342,6 +344,48 @@ def test_two_parts_of_one_name_are_refused() -> None:
     with zipfile.ZipFile(written, "a") as archive:
         archive.writestr("xl\\worksheets\\SHEET1.xml", "<worksheet/>")
     assert "damaged workbook" in refusal(written.getvalue())
+
+
+NIGHT = [*ROW[:2], datetime(2031, 3, 3), datetime(2031, 3, 4), *ROW[4:]]
+WHOLE = xlsx(HEADER, ROW, NIGHT)
+PARTS = {
+    name: zipfile.ZipFile(io.BytesIO(WHOLE)).read(name)
+    for name in zipfile.ZipFile(io.BytesIO(WHOLE)).namelist()
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    part=st.sampled_from(sorted(PARTS)),
+    at=st.integers(0, 5_000),
+    cut=st.integers(0, 60),
+    more=st.sampled_from([b"", b"<", b'"', b"\0", b"&a;", b"</row>", b"9" * 30])
+    | st.binary(max_size=3),
+)
+def test_a_workbook_that_is_damaged_anywhere_is_read_or_refused(
+    part: str, at: int, cut: int, more: bytes
+) -> None:
+    """Nothing but a refusal with problems comes out, whatever bytes of whatever part are wrong."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for name, body in PARTS.items():
+            place = at % (len(body) + 1)
+            changed = body[:place] + more + body[place + cut :]
+            archive.writestr(name, changed if name == part else body)
+    try:
+        for chunk in table_from_bytes(written.getvalue(), "r.xlsx").rows:
+            assert all(len(column) == len(chunk.numbers) for column in chunk.columns)
+    except RosterRefusedError as refused:
+        assert refused.problems  # noqa: PT017 - either outcome is right
+
+
+def test_entities_that_grow_without_end_are_refused() -> None:
+    """A kilobyte of XML that names itself over and over would be gigabytes of text."""
+    entities = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 20}">' for n in range(1, 12))
+    doctype = f'<!DOCTYPE x [<!ENTITY a0 "{"x" * 100}">{entities}]>'
+    cell = ods([({"valuetype": "string"}, "meeting_id")])
+    bomb = patched(cell, "content.xml", "?>", f"?>{doctype}")
+    assert "damaged workbook" in refusal(patched(bomb, "content.xml", "meeting_id", "&a11;"))
 
 
 def test_an_empty_sheet_and_an_empty_first_row_are_refused() -> None:
