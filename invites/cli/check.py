@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,6 +78,12 @@ def check(
     return Exit.IN_PART if read.rejected else Exit.DONE
 
 
+def _settings_may_help(problem: Problem) -> bool:
+    """Tell whether a problem is about how the file is written: its header, dates, words, encoding."""
+    named = ("date_format", "[roster] yes", "[roster] encoding")
+    return problem.row in {None, 1} or any(words in problem.expected for words in named)
+
+
 def _claims(call: Call, settings: Settings, read: Roster, now: datetime) -> list[str]:
     """Return a line for the meetings that another scope has, where a ledger is there to tell.
 
@@ -118,6 +125,8 @@ def _refused(call: Call, refusal: RosterRefusedError, *, links_weighed: bool) ->
     )
     rows = "" if refusal.rows_read is None else f" in {counted(refusal.rows_read, 'row')}"
     call.say(f"{refusal.source} is refused: {counted(len(refusal.problems), 'problem')}{rows}")
+    if any(_settings_may_help(problem) for problem in refusal.problems):
+        call.say(f"what would make it readable: invites check --suggest {quote(refusal.source)}")
     return refusal.exit_code
 
 

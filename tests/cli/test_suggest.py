@@ -115,6 +115,16 @@ def test_two_calls_of_check_lead_to_a_build(office: Path, name: str) -> None:
     assert "2031-03-23T08:44:00Z" in lines[-1] + lines[-2] + lines[1]
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_check_names_what_would_help(
+    office: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Whoever reads that columns are missing need not look for the command that finds them."""
+    (office / name).write_bytes(FILES[name])
+    run_command_line(["check", name])
+    assert f"invites check --suggest {name}" in capsys.readouterr().out
+
+
 def test_the_settings_keep_all_else_and_the_difference_shows_no_secret(
     office: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
