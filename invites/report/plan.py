@@ -128,7 +128,7 @@ def change_words(change: Change, timezone: str) -> str:
     name = change.field.replace("_", " ")
     if isinstance(change.old, datetime) and isinstance(change.new, datetime):
         return f"{name} {_local(change.old, timezone)} → {_local(change.new, timezone)}"
-    return f"{name} {_value(change.old)} → {_value(change.new)}"
+    return f"{name} {_value(change.old, timezone)} → {_value(change.new, timezone)}"
 
 
 def _dates(value: object, timezone: str) -> str:
@@ -253,7 +253,9 @@ def _change_document(change: Change) -> dict[str, Any]:
     }
 
 
-def _value(value: datetime | str | bool | None) -> str:  # noqa: FBT001 - a fact's value
+def _value(value: datetime | str | bool | None, timezone: str) -> str:  # noqa: FBT001 - a fact's value
+    if isinstance(value, datetime):  # of a date that was, or is, cancelled
+        return _local(value, timezone)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or value == "":

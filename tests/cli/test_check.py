@@ -65,6 +65,21 @@ def test_a_good_roster_is_summed_up(check: Check) -> None:
     assert "36 rows, 9 meetings (0 over), 36 attendees, 0 warnings" in done.stdout
 
 
+def test_a_series_is_summed_up_with_its_dates_and_the_life_of_its_links(check: Check) -> None:
+    """How many meetings repeat, on how many dates, and up to how many days a link admits."""
+    rows = HEADER.replace("email", "email,recurrence,exclude") + ROW.replace(
+        "example.org\n", "example.org,weekly x 10,2031-03-17\n"
+    )
+    done = check("roster.csv", "--now", "2031-01-01T00:00:00Z", roster=rows)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1] == (
+        "1 meeting of these repeats, on 9 dates; each series has one link, which admits from the "
+        "first date to the last: up to 64 days"
+    )
+    document = json.loads(check("roster.csv", "--json").stdout)
+    assert (document["series"], document["dates"]) == (1, 9)
+
+
 def test_every_problem_is_one_line_of_the_documented_form(check: Check) -> None:
     """FILE: row N, column NAME: found "…", expected …, all of them, and exit 3."""
     bad = ROW.replace("2031-03-03 10:00", "2031-13-01 10:00").replace("ada@", '"x ""\ny')

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 from rich.console import Console
 
 from invites.ledger.history import PastMessage, PastRun
-from invites.model import Room, Status
+from invites.model import Change, Room, Status
 from invites.planning.state import State
-from invites.report.plan import plan_document, plan_lines, plan_summary
+from invites.report.plan import change_words, plan_document, plan_lines, plan_summary
 from invites.report.tables import documents_of, message_table, run_table
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting
 
@@ -45,6 +45,24 @@ def test_an_update_says_old_and_new_for_each_field() -> None:
     assert first.startswith("~ ada@example.org")
     assert "start Sat 2031-01-11 03:15 → Sun 2031-01-12 03:15" in first
     assert 'title "Meeting m" → "Other"' in first
+
+
+def test_the_dates_of_a_series_are_told_as_rules_and_on_the_meeting_s_clock() -> None:
+    """Old and new rule in words; a date that is cancelled, or back, at its own time."""
+    old = "20310106T080000Z/20310106T084500Z Europe/Berlin FREQ=WEEKLY;BYDAY=MO;UNTIL=20310127T080000Z"
+    new = old.replace("MO", "MO,TU").replace("UNTIL=20310127", "UNTIL=20310128")
+    told = change_words(Change(field="recurrence", old=old, new=new), "Europe/Berlin")
+    assert told == (
+        "dates every Monday, 09:00 – 09:45, until Monday, 27 January 2031 (Europe/Berlin) → "
+        "every Monday and Tuesday, 09:00 – 09:45, until Tuesday, 28 January 2031 (Europe/Berlin)"
+    )
+    date = datetime(2031, 1, 13, 8, tzinfo=UTC)
+    off = change_words(Change(field="date", old=date, new="cancelled"), "Europe/Berlin")
+    assert off == 'date Mon 2031-01-13 09:00 → "cancelled"'
+    back = change_words(Change(field="date", old="cancelled", new=date), "Europe/Berlin")
+    assert back == 'date "cancelled" → Mon 2031-01-13 09:00'
+    single = change_words(Change(field="recurrence", old=date, new=old), "Europe/Berlin")
+    assert single.startswith("dates Mon 2031-01-13 09:00 alone → every Monday")
 
 
 def test_a_demoted_moderator_keeps_the_old_token_for_a_while() -> None:
@@ -152,6 +170,29 @@ def _printed(table: object) -> str:
     console.print(table)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
+
+
+def test_history_says_how_a_meeting_repeats() -> None:
+    """By the rule of what the attendee has."""
+    message = PastMessage(
+        run_id="r",
+        at=NOW,
+        meeting_id="m",
+        title="Maths",
+        start=NOW,
+        timezone="Europe/Berlin",
+        address="ada@example.org",
+        kind="invitation",
+        sequence=0,
+        dtstamp=NOW,
+        message_id="<x@example.com>",
+        state=State.SENT,
+        answer="250 ok",
+        rule="FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20311231T080000Z",
+    )
+    told = _printed(message_table([message], timezone="UTC"))
+    told = " ".join(told.replace("│", " ").split())
+    assert "Maths, every month on the last Friday from 2031-01-01 03:15 Europe/Berlin" in told
 
 
 def test_history_is_a_table_and_a_document() -> None:
