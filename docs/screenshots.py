@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+from invites.cli.app import run_command_line
 from invites.model import Attendee, Change, Kind, Meeting, Organizer, Status, Validity
 from invites.templating import LetterFacts, LetterWriter, Templates
 
@@ -132,6 +133,9 @@ SHOTS = (
     ),
 )
 
+INDEX = ((1000, "light"),)
+"""The widths and schemes in which the page of a build is shown."""
+
 
 class Browser:
     """A Chromium that is told what to do over a pipe."""
@@ -189,14 +193,14 @@ class Browser:
             found += byte
         return bytes(found)
 
-    def picture(self, page: Path, shot: Shot) -> bytes:
-        """Return a PNG of the whole page as `shot` wants it, and check that nothing sticks out."""
-        scheme = {"name": "prefers-color-scheme", "value": shot.scheme}
-        self.tell("Emulation.setEmulatedMedia", features=[scheme])
-        self._sized(shot.width, 100)
+    def picture(self, page: Path, *, width: int, scheme: str) -> bytes:
+        """Return a PNG of the whole page at this width, and check that nothing sticks out."""
+        wanted = {"name": "prefers-color-scheme", "value": scheme}
+        self.tell("Emulation.setEmulatedMedia", features=[wanted])
+        self._sized(width, 100)
         self.tell("Page.navigate", url=page.as_uri())
         height = self._settled(page)
-        self._sized(shot.width, height)
+        self._sized(width, height)
         shown = self.tell("Page.captureScreenshot", format="png", captureBeyondViewport=False)
         return base64.b64decode(str(shown["data"]))
 
@@ -231,7 +235,19 @@ def main() -> None:
             page = Path(folder) / f"{shot.file_name}.html"
             letter = writer.letter(shot.kind, shot.facts, shot.attendee, LINK)
             page.write_text(letter.html, encoding="utf-8")
-            (FOLDER / f"{shot.file_name}.png").write_bytes(browser.picture(page, shot))
+            picture = browser.picture(page, width=shot.width, scheme=shot.scheme)
+            (FOLDER / f"{shot.file_name}.png").write_bytes(picture)
+        index = _index(Path(folder))
+        for width, scheme in INDEX:
+            picture = browser.picture(index, width=width, scheme=scheme)
+            (FOLDER / f"index-{width}-{scheme}.png").write_bytes(picture)
+
+
+def _index(folder: Path) -> Path:
+    """Build the sample roster as a demonstration, and return its page."""
+    out, now = str(folder / "out"), "2031-01-01T00:00:00Z"
+    run_command_line(["build", "sample_roster.csv", "--demo", "--now", now, "--out", out, "-q"])
+    return folder / "out" / "index.html"
 
 
 if __name__ == "__main__":

@@ -106,6 +106,8 @@ def test_a_guard_that_would_refuse_is_shown(world: CommandWorld) -> None:
     document = world.plan(many(3), "--json").document()
     (command,) = document["accept"]
     assert command == f"invites send roster.csv --accept {document['accept_code']}"
+    grouped = world.plan(many(3), "--json", "--by", "meeting").document()
+    assert grouped["accept"] == [command]  # `send` has no --by
     code = command.partition(" --accept ")[2]
     same = ("plan", "roster.csv", "--json", "--now", world.now)
     named = world.invites("--config", "invites.toml", *same).document()
