@@ -78,10 +78,16 @@ def lines_of(found: Iterable[Problem | Warned], source: str) -> list[str]:
     alike: dict[tuple[str | None, str], list[Problem | Warned]] = {}
     for one in found:
         words = one.expected if isinstance(one, Problem) else one.text
-        # What is said of the whole file has no rows to name, and is never told for another.
-        key = words if one.row is None else _OWN.sub("…", words)
+        # What is said of the whole file or of its header has no rows to name, and is never told for
+        # another: two columns that are missing are two problems.
+        key = words if one.row is None or _is_header(one.row) else _OWN.sub("…", words)
         alike.setdefault((one.column, key), []).append(one)
     return [_line(first, source) + _and_more(others) for first, *others in alike.values()]
+
+
+def _is_header(row: int) -> bool:
+    """Tell whether this is row 1, of one file or of several (`1 of b.csv`)."""
+    return str(row).partition(" ")[0] == "1"
 
 
 def _line(one: Problem | Warned, source: str) -> str:

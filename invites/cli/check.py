@@ -81,7 +81,7 @@ def check(
 def _settings_may_help(problem: Problem) -> bool:
     """Tell whether a problem is about how the file is written: its header, dates, words, encoding."""
     named = ("date_format", "[roster] yes", "[roster] encoding")
-    return problem.row in {None, 1} or any(words in problem.expected for words in named)
+    return problem.row == 1 or any(words in problem.expected for words in named)
 
 
 def _claims(call: Call, settings: Settings, read: Roster, now: datetime) -> list[str]:

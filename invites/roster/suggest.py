@@ -167,12 +167,18 @@ def _date_formats(meanings: Meanings) -> tuple[Proposed, ...]:
     )
 
 
+_UTC: Final = {"", "UTC", "UCT", "GMT", "Zulu", "Universal"} | {
+    f"Etc/{name}" for name in ("UTC", "UCT", "GMT", "Zulu", "Universal")
+}
+"""Names of a machine's zone that say nothing beyond the default."""
+
+
 def _zone_question(meanings: Meanings, here: str) -> Iterator[Question]:
     """Ask for the zone of times that name none; UTC is rarely what a sheet is written in."""
     rules = meanings.rules
     times = meanings.texts_of("start", "end") or meanings.texts_of("start_time", "end_time")
     named = "timezone" in meanings.found or rules.timezone != "UTC"
-    if named or here in {"UTC", ""} or any(has_offset(text, rules) for text in times[:20]):
+    if named or here in _UTC or any(has_offset(text, rules) for text in times[:20]):
         return
     answers = (
         Proposed("roster", "timezone", here, "the zone of this machine"),

@@ -219,3 +219,10 @@ def test_a_terminal_gets_a_table_as_well(tmp_path: Path) -> None:
     assert "1 problem" in shown
     assert "[red]x[/red]" in shown
     assert done.stderr.decode().count("\n") == 1
+
+
+def test_each_column_that_is_missing_is_told(check: Check) -> None:
+    """Problems of the header are not alike: one line for all would hide what to mend."""
+    done = check("roster.csv", roster="meeting_id,title,room\nm,Weekly,r\n")
+    told = [line for line in done.stderr.splitlines() if "is missing" in line]
+    assert [line.split('"')[1] for line in told] == ["start", "end", "name", "email"]

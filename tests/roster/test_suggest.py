@@ -149,6 +149,7 @@ def test_the_zone_of_times_is_a_question_where_nothing_names_it() -> None:
         SHEETS["de"].replace("Titel;", "Zeitzone;Titel;").replace("Kurs;", "Asia/Tokyo;Kurs;")
     )
     assert not suggested(with_zone, zone_here="Europe/Berlin").questions
+    assert not suggested(SHEETS["de"], zone_here="Etc/UTC").questions
     assert not suggested(SHEETS["de"], zone_here="Europe/Berlin", timezone="Asia/Tokyo").questions
     instants = SHEETS["de"].replace("23.03.2031 09:00", "2031-03-23 09:00Z")
     instants = instants.replace("23.03.2031 10:00", "2031-03-23 10:00Z")
