@@ -16,7 +16,7 @@ from invites import ledger
 from invites.errors import SettingsError
 from invites.settings.edit import Edits, with_values
 from invites.settings.secrets import PRIVATE, PUBLIC, make_folder, write_new
-from invites.templating import shipped_folder
+from invites.shipped import PACKAGE, shipped_folder
 
 SETTINGS_NAME: Final = "invites.toml"
 ROOM_KEY_NAME: Final = "room.key"
@@ -25,7 +25,6 @@ TEMPLATES_NAME: Final = "templates"
 LEDGER_NAME: Final = "invites.db"
 """Where the first settings say that the ledger is."""
 EXAMPLE_NAME: Final = "invites.example.toml"
-PACKAGE: Final = Path(__file__).resolve().parent
 FIRST_MEETING_IN: Final = timedelta(days=7)
 NO_VALUES: Final[Edits] = MappingProxyType({})
 NO_SECRETS: Final[Mapping[str, str]] = MappingProxyType({})

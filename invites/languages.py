@@ -60,3 +60,16 @@ def _in_recommended_case(folded: str) -> str:
         cased = {2: part.upper(), 4: part.title()}.get(len(part), part)
         shown.append(cased if part.isalpha() and len(part) in {2, 4} else part)
     return "-".join(shown)
+
+
+def lookups(tag: str) -> tuple[str, ...]:
+    """Return a tag and what to look for where it is not there (RFC 4647 3.4): `de-AT`, then `de`."""
+    parts = tag.split("-")
+    shorter = ("-".join(parts[:end]) for end in range(len(parts), 0, -1))
+    return tuple(each for each in shorter if len(each.rpartition("-")[2]) > 1)
+
+
+def catalog_for(tag: str, languages: frozenset[str]) -> str | None:
+    """Return which of `languages` stands in for a tag; None where none does."""
+    known = {each.lower(): each for each in languages}
+    return next((known[each.lower()] for each in lookups(tag) if each.lower() in known), None)

@@ -304,6 +304,21 @@ class Organizer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Brand:
+    """How an organisation's letters look and greet, each "" where it is not set.
+
+    `colour` is `#rrggbb`.  `logo` is an https URL, or what names `logo_file` within the message.
+    `greeting` has `{name}` where the attendee's name is to stand.
+    """
+
+    name: str = ""
+    colour: str = ""
+    logo: str = ""
+    footer: str = ""
+    greeting: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One fact that differs from what the attendee has: a field's name, old and new value.
 

@@ -13,7 +13,7 @@ import pytest
 from invites import settings
 from invites.errors import UsageError
 from invites.initialise import example_settings, first_roster, initialise
-from invites.templating import shipped_folder
+from invites.shipped import shipped_folder
 
 NOW = datetime(2026, 12, 31, 23, 0, tzinfo=UTC)
 ROOM_KEY = "0123456789abcdef" * 4

@@ -29,9 +29,10 @@ _ESCAPE: Final = re.compile(r"\\([nN,;\\])")
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _TAG: Final = re.compile(r"<[^<>]*>")
 _HREF: Final = re.compile(r"""href\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
-# `DTSTART;TZID=Europe/Berlin:` in a calendar, `(Europe/Berlin, UTC+01:00)` in a mail of ours.
+# `DTSTART;TZID=Europe/Berlin:` in a calendar, `data-zone="Europe/Berlin"` in the HTML of a mail of ours.
 _ZONE: Final = re.compile(
-    r"^DTSTART;TZID=\"?([\w/+-]{1,60})\"?[;:]|\(([A-Z][a-z]+/[\w/+-]{1,60}), UTC", re.MULTILINE
+    r"^DTSTART;TZID=\"?([\w/+-]{1,60})\"?[;:]|\bdata-zone=\"([A-Z][a-z]+/[\w/+-]{1,60})\"",
+    re.MULTILINE,
 )
 _QUOTES: Final = "\"'"
 _GIANT: Final = re.compile(r"&#(?:[xX][0-9a-fA-F]{9,}|[0-9]{9,});?")
@@ -92,9 +93,9 @@ class _Part:
     zone: str | None = None
 
     @classmethod
-    def of(cls, place: str, text: str) -> _Part:
-        """Return the part that says `text`, with its links and its zone."""
-        zone = _ZONE.search(text)
+    def of(cls, place: str, text: str, *, source: str = "") -> _Part:
+        """Return the part that says `text`, with its links and the zone that it or its source has."""
+        zone = _ZONE.search(source or text)
         named = zone[1] or zone[2] if zone else None
         return cls(place=place, links=tuple(links_in(text)), zone=named)
 
@@ -221,7 +222,8 @@ def _parts(message: Message) -> Iterator[_Part]:
             )
             yield _Part.of(place, _calendar_text(octets))
         elif main == "text/html":
-            yield _Part.of("HTML part", _html_text(_text_of(kind, octets)))
+            source = _text_of(kind, octets)
+            yield _Part.of("HTML part", _html_text(source), source=source)
         elif main == "text/plain" and not attached:
             yield _Part.of("text part", _text_of(kind, octets))
 

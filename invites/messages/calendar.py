@@ -182,7 +182,7 @@ class EventFacts:
 
     `organizer_name` is the CN and `organizer_mailbox` the service mailbox.
     `place` is the text of LOCATION where the link is too long for it.
-    `notes` is the DESCRIPTION after the link's line, with slots for what differs by attendee.
+    `notes` is the DESCRIPTION before the link's line, with slots for what differs by attendee.
     `alarm` is the time before the start at which the calendar reminds, None for no VALARM.
     """
 
@@ -242,8 +242,9 @@ class EventSkeleton:
             uri = link.encode("ascii")
             parts += [
                 b"DESCRIPTION:",
-                _folded(uri, 12),
                 notes,
+                b"\r\n " if notes else b"",
+                _folded(uri, 1 if notes else 12),
                 b"\r\nURL:",
                 _folded(uri, 4),
                 _CONFERENCE,

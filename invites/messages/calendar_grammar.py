@@ -52,14 +52,14 @@ def calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
     """Return the unfolded calendar object's grammar.
 
     `user` is the first ATTENDEE's address, `others` the lines of all further ones, `place` LOCATION.
-    DESCRIPTION begins with the link, and URL and CONFERENCE are the same one.
+    URL and CONFERENCE are the same link, with which DESCRIPTION (the group `notes`) is to end.
     """
     status = {Kind.CANCELLED: "STATUS:CANCELLED\r\n", Kind.WITHDRAWN: ""}
     linked = counter = alarm = ""
     notes = rf"(?:DESCRIPTION:{_TEXT}\r\n)?+"
     if method_of(kind) is Method.REQUEST:
-        notes = rf"DESCRIPTION:(?P<link>{_LINK}){_TEXT}\r\n"
-        linked = rf"URL:(?P=link)\r\n{_CONFERENCE}(?P=link)\r\n"
+        notes = rf"DESCRIPTION:(?P<notes>{_TEXT})\r\n"
+        linked = rf"URL:(?P<link>{_LINK})\r\n{_CONFERENCE}(?P=link)\r\n"
         counter = "X-MICROSOFT-DISALLOW-COUNTER:TRUE\r\n"
         alarm = (
             "(?:BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT[0-9]++[MS]\r\n"

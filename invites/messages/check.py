@@ -266,7 +266,7 @@ class MessageCheck:
             )
         unfolded = b"".join(ics.split(b"\r\n "))  # faster than to replace
         found = calendar_grammar(self._kind).fullmatch(unfolded)
-        if found is None:
+        if found is None or not self._ends_with_link(found):
             if not _ends_as_crlf(ics):
                 raise _line_fault(ics, where)
             raise MessageFaultError(
@@ -290,6 +290,12 @@ class MessageCheck:
         if found["others"] and not self._with_others:
             attendees = 1 + found["others"].count(b"\r\n")
             raise MessageFaultError("ATTENDEE lines", where, found=str(attendees), expected="1")
+
+    def _ends_with_link(self, found: re.Match[bytes]) -> bool:
+        """Whether DESCRIPTION ends with the link, alone on its line."""
+        if self._method != b"REQUEST":
+            return True
+        return (b"\\n" + found["notes"]).endswith(b"\\n" + found["link"])
 
 
 def _ends_as_crlf(content: bytes) -> bool:

@@ -39,6 +39,7 @@ from invites.problems import Warned
 from invites.templating import (
     LetterFacts,
     LetterWriter,
+    Part,
     SharedLetter,
     Slot,
     Templates,
@@ -92,10 +93,10 @@ class _Variant:
 
     @classmethod
     def of(cls, letter: SharedLetter, event: EventSkeleton | None, revision: Revision) -> Self:
-        """Encode what is fixed in `letter`; `event` gets its notes, parted by an empty line."""
+        """Encode what is fixed in `letter`; `event` gets its notes, which the link's line follows."""
         notes = letter.notes
         if notes and revision.method is Method.REQUEST:
-            notes = ("\n\n", *notes)
+            notes = _on_whole_lines(notes)
         # A subject without slots, as the shipped ones are, is folded and encoded once.
         has_slots = any(isinstance(piece, Slot) for piece in letter.subject)
         return cls(
@@ -391,6 +392,17 @@ def _date_told(meeting: Meeting, revision: Revision) -> Occurrence | None:
     if meeting.series is None:
         return None
     return meeting.next_date(revision.dtstamp) or meeting.series.taking_place[-1]
+
+
+def _on_whole_lines(notes: Part) -> Part:
+    """Return notes that end in one line end, so that the link after them has a line of its own."""
+    first, *rest = notes
+    pieces = [first.lstrip("\n") if isinstance(first, str) else first, *rest]
+    if isinstance(pieces[-1], str):
+        pieces[-1] = pieces[-1].rstrip("\n") + "\n"
+    else:
+        pieces.append("\n")
+    return () if pieces == ["\n"] else tuple(piece for piece in pieces if piece)
 
 
 def _envelope(organizer: Organizer, meeting: Meeting, revision: Revision, uid: str) -> Envelope:

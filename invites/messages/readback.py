@@ -164,7 +164,7 @@ class _Reader:
             self.same("URL", event.get("url"), None)
             return
         self.same("STATUS", str(event["status"]), meeting.status.value.upper())
-        description = str(event["description"]).split("\n")[0]
+        description = str(event["description"]).split("\n")[-1]
         self._event_links = {str(event["url"]), str(event["conference"]), description}
         place = str(event["location"])
         if place != description:

@@ -137,7 +137,7 @@ def _dates(value: object, timezone: str) -> str:
 
     match value:
         case str():
-            return told_words(value, "en")
+            return told_words(value)
         case datetime():
             return f"{_local(value, timezone)} alone"
         case _:

@@ -16,7 +16,6 @@ from invites.templating.letters import (
 from invites.templating.load import Templates
 from invites.templating.outline import Slot
 from invites.templating.share import Part
-from invites.templating.sources import shipped_folder
 
 __all__ = [
     "LINK",
@@ -27,7 +26,6 @@ __all__ = [
     "SharedLetter",
     "Slot",
     "Templates",
-    "shipped_folder",
     "subject_of",
     "text_of",
 ]

@@ -13,23 +13,25 @@ from invites.model import Attendance, Kind, Status
 from invites.planning.changes import MOVES_LINK
 from invites.roster.columns import folded_name
 from invites.templating.dates import (
-    DEFAULT_LANGUAGE,
     LocalTime,
     Span,
     ahead,
-    direction,
+    comes_twice,
     local_time,
     minute_at,
+    moved,
+    place_of,
     span,
 )
 from invites.templating.repeating import SeriesView, series_view, told_words
 from invites.times import zone as zone_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from zoneinfo import ZoneInfo
 
-    from invites.model import Attendee, Change, Meeting, Occurrence, Organizer, Validity
+    from invites.model import Attendee, Brand, Change, Meeting, Occurrence, Organizer, Validity
+    from invites.templating.language import Language
 
 ChangeValue: TypeAlias = datetime | str | bool | None
 
@@ -146,7 +148,7 @@ class PersonView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttendeeView:
-    """`attendee` in a template."""
+    """`attendee` in a template; `is_host` where the meeting is this attendee's own."""
 
     name: str
     email: str
@@ -159,11 +161,28 @@ class AttendeeView:
     group: str
     user_id: str
     avatar: str
+    is_host: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrandView:
+    """`brand` in a template, each "" where it is not set; `logo` is what an `img` shows.
+
+    `greeting` and `footer` are to be shown by `_`, which puts `name` into the greeting.
+    """
+
+    name: str
+    logo: str
+    footer: str
+    greeting: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeView:
-    """One of `changes` in a template; `shown` is false where there is no value to show."""
+    """One of `changes` in a template; `shown` is false where there is no value to show.
+
+    A new start and a new end are one change, of the field `time`.
+    """
 
     field: str
     old: str | bool
@@ -216,6 +235,7 @@ VIEWS: Mapping[str, type] = {
     "opens": LocalTime,
     "closes": LocalTime,
     "series": SeriesView,
+    "brand": BrandView,
 }
 """The names whose attributes are known before rendering; `series` and `when_there` may be None."""
 
@@ -228,8 +248,13 @@ NAMES = frozenset(
 )
 """Everything that a template may name, besides what it sets itself and Jinja2's own."""
 
-FEW = frozenset({"organizer", "server", "demo", "kind", "language", "direction"})
+FEW = frozenset({"organizer", "server", "demo", "kind", "language", "direction", "brand"})
 """The names of which a run has few values."""
+
+TRANSLATING = ("gettext", "ngettext", "pgettext", "npgettext")
+"""What gives a text in the letter's language; `_` is another name of the first."""
+
+GETTEXT = frozenset({"_", *TRANSLATING})
 
 LINK_NAMES = frozenset({"link", "opens", "closes"})
 """What only kinds with a link have."""
@@ -240,7 +265,7 @@ def attributes(view: type) -> frozenset[str]:
     return frozenset(field.name for field in fields(view))
 
 
-def attendee_view(attendee: Attendee) -> AttendeeView:
+def attendee_view(attendee: Attendee, *, is_host: bool) -> AttendeeView:
     """Return `attendee` for templates."""
     texts = {name: one_line(getattr(attendee, name)) for name in TEXT_FIELDS}
     return AttendeeView(
@@ -251,6 +276,24 @@ def attendee_view(attendee: Attendee) -> AttendeeView:
         language=attendee.language or "",
         timezone=attendee.timezone or "",
         features=attendee.features,
+        is_host=is_host,
+    )
+
+
+def is_host(attendee: Attendee, meeting: Meeting) -> bool:
+    """Tell whether the meeting is the attendee's own, by the address."""
+    host = meeting.organizer_email
+    return bool(host) and host.casefold() in {attendee.email.casefold(), attendee.address}
+
+
+def brand_view(brand: Brand) -> BrandView:
+    """Return `brand` for templates: greeting and footer are messages of gettext, as any other."""
+    greeting, footer = (text.replace("%", "%%") for text in (brand.greeting, brand.footer))
+    return BrandView(
+        name=brand.name,
+        logo=brand.logo,
+        footer=footer,
+        greeting=greeting.replace("{name}", "%(name)s"),
     )
 
 
@@ -288,62 +331,101 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
     }
 
 
-def zone_context(facts: LetterFacts, zone_name: str) -> dict[str, object]:
-    """Return what depends on the zone that times are shown in."""
-    meeting, language = facts.told, DEFAULT_LANGUAGE
+def zone_context(facts: LetterFacts, zone_name: str, language: Language) -> dict[str, object]:
+    """Return what depends on the zone that times are shown in, and on the language."""
+    meeting = facts.told
     zone = zone_named(zone_name)
-    there = None
-    if zone_name != meeting.timezone:
-        there = span(meeting.start, meeting.end, zone_named(meeting.timezone), language)
+    there, zone_there = None, zone_named(meeting.timezone)
+    # Berlin and Paris are two zones, and one time.
+    abroad = any(
+        at.astimezone(zone).utcoffset() != at.astimezone(zone_there).utcoffset()
+        for at in (meeting.start, meeting.end)
+    )
+    if abroad:
+        there = span(meeting.start, meeting.end, zone_there, language, with_offset=True)
     # The window of a series is no matter of one day.
     day = meeting.start.astimezone(zone).date() if meeting.series is None else None
     opens = minute_at(facts.validity.not_before + int(facts.skew.total_seconds()), up=True)
+    closes = minute_at(facts.validity.expires)
+    unclear = opens.astimezone(zone).utcoffset() != closes.astimezone(zone).utcoffset() or any(
+        comes_twice(at, zone) for at in (opens, closes)
+    )
     earlier = facts.earlier_until
     return {
-        "when": span(meeting.start, meeting.end, zone, language),
+        "when": span(meeting.start, meeting.end, zone, language, with_offset=abroad),
         "when_there": there,
         "series": _series_view(facts, language),
-        "opens": local_time(opens, zone, language, beside=day),
-        "closes": local_time(minute_at(facts.validity.expires), zone, language, beside=day),
+        "opens": local_time(opens, zone, language, beside=day, with_offset=unclear),
+        "closes": local_time(closes, zone, language, beside=day, with_offset=unclear),
         "earlier_until": None
         if earlier is None
         else local_time(minute_at(earlier), zone, language),
-        "starts": "soon" if facts.now is None else ahead(meeting.start, facts.now, zone, language),
-        "changes": tuple(_change_view(change, zone) for change in facts.changes),
-        "language": language,
-        "direction": direction(language),
+        "starts": language.says("soon")
+        if facts.now is None
+        else ahead(meeting.start, facts.now, zone, language),
+        "changes": tuple(_change_views(facts, zone, language)),
+        "language": language.tag,
+        "direction": language.direction,
     }
 
 
-def _series_view(facts: LetterFacts, language: str) -> SeriesView | None:
+def _series_view(facts: LetterFacts, language: Language) -> SeriesView | None:
     series = facts.meeting.series
     if series is None or facts.written is None:
         return None
     return series_view(facts.meeting, series, facts.written, language)
 
 
-def _change_view(change: Change, zone: ZoneInfo) -> ChangeView:
+def _change_views(facts: LetterFacts, zone: ZoneInfo, language: Language) -> Iterator[ChangeView]:
+    """Yield what changed; where start or end did, both at once and first."""
+    meeting = facts.meeting
+    times = {
+        change.field: (change.old, change.new)
+        for change in facts.changes
+        if change.field in {"start", "end"}
+        and isinstance(change.old, datetime)
+        and isinstance(change.new, datetime)
+    }
+    if times:
+        old_start, start = times.get("start", (meeting.start, meeting.start))
+        old_end, end = times.get("end", (meeting.end, meeting.end))
+        old, new = moved((old_start, old_end), (start, end), zone, language)
+        yield ChangeView(field="time", old=old, new=new, shown=True)
+    for change in facts.changes:
+        if change.field not in times:
+            yield _change_view(change, zone, language)
+
+
+def _change_view(change: Change, zone: ZoneInfo, language: Language) -> ChangeView:
     return ChangeView(
         field=change.field,
-        old=_change_value(change.field, change.old, zone),
-        new=_change_value(change.field, change.new, zone),
+        old=_change_value(change.field, change.old, zone, language),
+        new=_change_value(change.field, change.new, zone, language),
         shown=not (change.old is None and change.new is None),
     )
 
 
-def _change_value(field: str, value: ChangeValue, zone: ZoneInfo) -> str | bool:
+def _change_value(field: str, value: ChangeValue, zone: ZoneInfo, language: Language) -> str | bool:
     match value:
-        case str() if field == "recurrence":
-            return told_words(value, DEFAULT_LANGUAGE)
         case None:
             return ""
         case bool():
             return value
-        case datetime():
-            return local_time(value.astimezone(UTC), zone, DEFAULT_LANGUAGE).full
+        case datetime():  # of one date of a series
+            return local_time(value.astimezone(UTC), zone, language).full
         case str():
-            text = plain(value).strip()
+            in_words = _WORDS.get(field) if value else None
+            text = in_words(value, language) if in_words else plain(value).strip()
             return shortened(text, CHANGE_AT_MOST)
+
+
+_WORDS: Mapping[str, Callable[[str, Language], str]] = {
+    "recurrence": told_words,
+    "language": lambda tag, language: language.name_of(tag),
+    "timezone": place_of,
+    "attendee_timezone": place_of,
+}
+"""What says the value of a changed field in a language."""
 
 
 PartName = Literal["subject", "text", "html", "notes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,6 +18,7 @@ from markupsafe import escape
 
 from invites.errors import TemplateError
 from invites.templating.context import VIEWS, ChangeView, Columns, attributes
+from invites.templating.language import ENGLISH
 from invites.templating.sources import TemplateFile, is_html
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ _WRAPPER = TextWrapper(
     break_long_words=False,
     break_on_hyphens=False,
 )
+
+_WITHOUT_BLANKS = re.compile("([。、])(?=[^ ])")
+"""Where a line of Japanese or Chinese may be broken."""
 
 AS_HTML = " in HTML"
 """Ends the name under which an HTML template knows a text template that it includes."""
@@ -201,6 +206,7 @@ def letter_environment(
     """Return an environment of this kind: the same facts always give the same text."""
     environment = kind(
         loader,
+        extensions=["jinja2.ext.i18n"],
         undefined=UnknownValue,
         autoescape=is_escaped,
         trim_blocks=True,
@@ -209,6 +215,10 @@ def letter_environment(
         auto_reload=False,
         cache_size=-1,
     )
+    environment.policies["ext.i18n.trimmed"] = True
+    # English, for a file imported without context; each letter's context has its own language's.
+    environment.newstyle_gettext = True  # type: ignore[attr-defined] # so that {% trans %} passes values on
+    environment.globals.update(ENGLISH.callables)
     environment.filters["wrapped"] = wrapped
     del environment.globals["lipsum"]
     del environment.filters["random"]
@@ -220,7 +230,8 @@ def wrapped(text: str) -> str:
     if len(text) <= LINE_AT_MOST:
         return text
     return "\n".join(
-        line if len(line) <= LINE_AT_MOST else _WRAPPER.fill(line) for line in text.split("\n")
+        line if len(line) <= LINE_AT_MOST else _WRAPPER.fill(_WITHOUT_BLANKS.sub(r"\1 ", line))
+        for line in text.split("\n")
     )
 
 

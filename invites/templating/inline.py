@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import css_inline
 
+from invites.colours import SHAPE_CONTRAST, TEXT_CONTRAST, contrast, lightened
 from invites.errors import TemplateError
 
 _STRING = r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
@@ -72,8 +73,12 @@ class _Element:
 class Inliner:
     """Inlines one stylesheet into templates."""
 
-    def __init__(self, css: str) -> None:
-        """Take the stylesheet's text; its at-rules (dark mode, media queries) stay a sheet."""
+    def __init__(self, css: str, colour: str = "") -> None:
+        """Take the stylesheet's text; its at-rules (dark mode, media queries) stay a sheet.
+
+        `colour` takes the place of the shipped one, in the light and in the dark.
+        """
+        css = branded(css, colour)
         self._inliner = css_inline.CSSInliner(
             extra_css=css, keep_link_tags=True, keep_style_tags=True, load_remote_stylesheets=False
         )
@@ -105,6 +110,26 @@ class Inliner:
             else ""
             for match in _NUMBERED.finditer(computed)
         }
+
+
+BRAND_COLOUR = "#1d4ed8"
+"""The colour of buttons and labels in styles.css, which `[brand] colour` takes the place of."""
+
+_DARK_TEXT, _DARK_FILL = "#93b7ff", "#2559d6"
+_DARK_CARD = "#1c222b"
+
+
+def branded(css: str, colour: str) -> str:
+    """Return `css` in a brand's `colour`; in the dark, as text and as a button can be seen there."""
+    if not colour:
+        return css
+    dark_text = lightened(colour, lambda tried: contrast(tried, _DARK_CARD) >= TEXT_CONTRAST)
+    dark_fill = lightened(colour, lambda tried: contrast(tried, _DARK_CARD) >= SHAPE_CONTRAST)
+    return (
+        css.replace(BRAND_COLOUR, colour)
+        .replace(_DARK_TEXT, dark_text)
+        .replace(_DARK_FILL, dark_fill)
+    )
 
 
 def masked_source(source: str) -> tuple[str, list[str]]:

@@ -14,6 +14,7 @@ from invites.templating.context import (
     Columns,
     LetterFacts,
     attendee_view,
+    is_host,
     joined,
     meeting_context,
     part_files,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 class Letter:
     """One rendered letter: `subject` is one line, all line ends are LF.
 
-    `notes` follow the link's line in the calendar entry; "" where the kind has no link.
+    `notes` stand above the link's line in the calendar entry; "" where the kind has no link.
     The texts hold a live link: they never reach a log or a `repr`.
     """
 
@@ -87,8 +88,8 @@ class LetterWriter:
         self._templates = templates
         self._reason_shown = reason_shown
         self._facts: LetterFacts | None = None
-        self._contexts: dict[tuple[Kind, str], dict[str, object]] = {}
-        self._letters: dict[tuple[Kind, Hashable], SharedLetter] = {}
+        self._contexts: dict[tuple[Kind, str, str], dict[str, object]] = {}
+        self._letters: dict[tuple[Kind, Hashable, bool], SharedLetter] = {}
 
     def shared(
         self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str = ""
@@ -99,7 +100,7 @@ class LetterWriter:
         """
         self._remember(facts)
         sharing = self._templates.sharing(kind)
-        key = (kind, sharing.key(attendee))
+        key = (kind, sharing.key(attendee), is_host(attendee, facts.meeting))
         letter = self._letters.get(key)
         if letter is not None:
             return letter
@@ -181,14 +182,20 @@ class LetterWriter:
     ) -> dict[str, object]:
         """Return all that the templates of `kind` may name."""
         zone = attendee.timezone or facts.meeting.timezone
-        shared = self._contexts.get((kind, zone))
+        language = self._templates.languages.of(attendee.language)
+        key = (kind, zone, language.tag)
+        shared = self._contexts.get(key)
         if shared is None:
-            context = meeting_context(facts) | zone_context(facts, zone) | {"kind": kind.value}
+            context = meeting_context(facts) | zone_context(facts, zone, language)
+            context |= {"kind": kind.value, "brand": self._templates.brand}
             hidden = frozenset() if kind in KINDS_WITH_LINK else LINK_NAMES
-            shared = self._contexts[kind, zone] = dict(self._templates.names_of_jinja) | {
-                name: value for name, value in context.items() if name not in hidden
+            shared = self._contexts[key] = {
+                **self._templates.names_of_jinja,
+                **{name: value for name, value in context.items() if name not in hidden},
+                **language.callables,
             }
-        own = {"attendee": attendee_view(attendee), "columns": Columns(_columns(attendee))}
+        view = attendee_view(attendee, is_host=is_host(attendee, facts.meeting))
+        own = {"attendee": view, "columns": Columns(_columns(attendee))}
         return {**shared, **own, "link": link} if kind in KINDS_WITH_LINK else {**shared, **own}
 
 

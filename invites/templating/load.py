@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from invites.model import Kind
-from invites.templating.context import PartName, part_files
+from invites.model import Brand, Kind
+from invites.shipped import SOURCE_LANGUAGE
+from invites.templating.context import PartName, brand_view, part_files
 from invites.templating.environment import (
     LetterEnvironment,
     errors_located,
@@ -17,6 +18,7 @@ from invites.templating.environment import (
     located,
 )
 from invites.templating.inline import Inliner
+from invites.templating.language import Languages
 from invites.templating.share import Sharing
 from invites.templating.sources import STYLES, Sources, is_html
 
@@ -30,29 +32,43 @@ if TYPE_CHECKING:
 class Templates:
     """The templates of one run; make it with `load`."""
 
-    def __init__(self, sources: Sources, environment: LetterEnvironment) -> None:
+    def __init__(
+        self, sources: Sources, environment: LetterEnvironment, languages: Languages, brand: Brand
+    ) -> None:
         """Use `load` instead, which checks what there is to check."""
+        self.languages = languages
+        self.brand = brand_view(brand)
         self._sources = sources
         self._environment = environment
         self._parts: dict[Kind, dict[PartName, jinja2.Template]] = {}
         self._sharing: dict[Kind, Sharing] = {}
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Templates:
-        """Load the templates, those in `folder` before the shipped ones.
+    def load(
+        cls,
+        folder: Path | None = None,
+        *,
+        language: str = SOURCE_LANGUAGE,
+        informal: bool = False,
+        brand: Brand | None = None,
+    ) -> Templates:
+        """Load the templates and catalogs, those in `folder` before the shipped ones.
 
+        `language` is that of attendees who have none; `informal` how they are addressed.
         With a `folder` all of them are compiled, analysed and tried.
         Raises TemplateError with file and line for whatever is wrong with any of them.
         """
         sources = Sources(folder)
-        inliner = Inliner(sources.files[STYLES].source)
+        brand = brand or Brand()
+        inliner = Inliner(sources.files[STYLES].source, brand.colour)
         loader = sources.loader(
             lambda file: (
                 inliner.inlined(file.source, str(file.path)) if is_html(file.name) else file.source
             )
         )
         environment = letter_environment(loader, _kind_for(folder))
-        templates = cls(sources, environment)
+        languages = Languages(folder, default=language, informal=informal)
+        templates = cls(sources, environment, languages, brand)
         if folder is not None:
             templates._check()
         return templates
@@ -60,6 +76,7 @@ class Templates:
     def _check(self) -> None:
         from invites.templating.checks import check_names, try_all  # noqa: PLC0415
 
+        self.languages.check()
         trees = Trees(self._sources, self._environment)
         with errors_located(self._sources.files, reason_shown=True):
             for name in trees:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from jinja2 import TemplateNotFound, nodes
 from jinja2.meta import find_undeclared_variables
 
-from invites.templating.context import ATTENDEE, COLUMNS, FEW, LINK, MARKERS, NAMES
+from invites.templating.context import ATTENDEE, COLUMNS, FEW, GETTEXT, LINK, MARKERS, NAMES
 from invites.templating.environment import CAPTURED, is_escaped
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ PERSONAL = frozenset({ATTENDEE, COLUMNS, LINK})
 """The facts that differ from attendee to attendee."""
 
 _FACTS = NAMES - FEW
+_KNOWN = NAMES | GETTEXT
 DECIDED = "_decided"
 
 
@@ -78,7 +79,7 @@ class TakenApart:
             tree = self.trees[name] = self._environment.tree(name)
         except TemplateNotFound:
             return
-        self.untraceable |= not NAMES.isdisjoint(bound_names(tree))
+        self.untraceable |= not _KNOWN.isdisjoint(bound_names(tree))
         self._inside(tree, name, safe=not name.endswith(CAPTURED))
 
     @property
@@ -142,6 +143,8 @@ class TakenApart:
         self._guards = before
 
     def _output(self, node: nodes.Expr, name: str, *, safe: bool) -> nodes.Expr:
+        if safe and _is_personal_message(node):
+            return self._message(node, name)
         if safe and self._reads_facts_alone(node):
             return self._slot(node, name)
         if safe and _is_plain_super(node):
@@ -149,6 +152,17 @@ class TakenApart:
         outlined = self._outlined(node, name, safe=safe)
         assert isinstance(outlined, nodes.Expr)  # noqa: S101 - as it was
         return outlined
+
+    def _message(self, node: nodes.Call, name: str) -> nodes.Expr:
+        """Return a translated text with slots in place of the values that stand in it."""
+        for keyword in node.kwargs:
+            if self._reads_facts_alone(keyword.value):
+                marker = self._slot(keyword.value, name).data
+                keyword.value = nodes.Const(marker, lineno=node.lineno)
+            else:
+                keyword.value = self._output(keyword.value, name, safe=False)
+        node.args = [self._output(each, name, safe=False) for each in node.args]
+        return node
 
     def _slot(self, node: nodes.Node, name: str) -> nodes.TemplateData:
         path = _path(node)
@@ -183,7 +197,7 @@ class TakenApart:
     def _reads_facts_alone(self, node: nodes.Node) -> bool:
         names = _all(nodes.Name, node)
         return (
-            all(each.ctx == "load" and each.name in NAMES for each in names)
+            all(each.ctx == "load" and each.name in _KNOWN for each in names)
             and any(each.name in _FACTS for each in names)
             and not isinstance(node, nodes.Slice | nodes.Helper)
             and all(each.node is not None for each in _all(nodes.Filter, node))
@@ -191,7 +205,7 @@ class TakenApart:
 
     def _is_slot(self, node: nodes.FilterBlock | nodes.For, name: str) -> bool:
         read = self._free(node, name, set())
-        if read is None or not read <= NAMES or read.isdisjoint(_FACTS):
+        if read is None or not read <= _KNOWN or read.isdisjoint(_FACTS):
             return False
         return isinstance(node, nodes.FilterBlock) or read.isdisjoint(PERSONAL)
 
@@ -202,7 +216,7 @@ class TakenApart:
         if any(node.find_all((*_BOUND_ELSEWHERE, nodes.EvalContextModifier, nodes.Extends))):
             return None
         tree = node if isinstance(node, nodes.Template) else nodes.Template([node], lineno=1)
-        if not NAMES.isdisjoint(bound_names(tree)):
+        if not _KNOWN.isdisjoint(bound_names(tree)):
             return None
         tree.set_environment(self._environment)
         read = frozenset(find_undeclared_variables(tree))
@@ -286,6 +300,17 @@ def _path(node: nodes.Node) -> Path | None:
             return (root, name)
         case _:
             return None
+
+
+def _is_personal_message(node: nodes.Expr) -> TypeGuard[nodes.Call]:
+    """Tell whether `node` is a translated text with values of an attendee: `_("…", name=…)`."""
+    match node:
+        case nodes.Call(
+            node=nodes.Name(name="_" | "gettext"), kwargs=[_, *_], dyn_args=None, dyn_kwargs=None
+        ):
+            return any(paths(keyword) for keyword in node.kwargs)
+        case _:
+            return False
 
 
 def _is_plain_super(node: nodes.Node) -> bool:

@@ -37,6 +37,7 @@ from invites.templating.context import (
     FEW,
     LINK,
     TEXT_FIELDS,
+    TRANSLATING,
     PartName,
     column_of,
     one_line,
@@ -193,7 +194,7 @@ class Sharing:
         Raises CannotShareError, and whatever a template raises.
         """
         decided = self._decided(context)
-        few = {name: context[name] for name in FEW if name in context}
+        few = {name: context[name] for name in (*FEW, *TRANSLATING) if name in context}
         key = (*map(_as_key, decided), *few.values())
         variant = self._variants.get(key)
         if variant is None:
@@ -349,5 +350,6 @@ class _Outlines(BaseLoader):
         return environment.template_of(self._trees[name], name)
 
 
-_FIELDS_OF = {"optional": ("attendance", "moderator")}
-"""What a template may say of an attendee, and the fields that it is made of, where it is none."""
+_FIELDS_OF: Mapping[str, tuple[str, ...]] = {"optional": ("attendance", "moderator"), "is_host": ()}
+"""What a template may say of an attendee, and the fields that it is made of, where it is none; who
+is the host, the meeting tells."""

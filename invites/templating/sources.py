@@ -9,25 +9,14 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from invites.errors import TemplateError
+from invites.shipped import shipped_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-PACKAGE = Path(__file__).resolve().parent.parent
 SUFFIX = ".j2"
 HTML_SUFFIX = ".html.j2"
 STYLES = "styles.css"
-
-
-def shipped_folder() -> Path:
-    """Return the folder of the shipped templates: the wheel's, else the checkout's."""
-    for folder in (PACKAGE / "templates", PACKAGE.parent / "templates"):
-        if folder.is_dir():
-            return folder
-    raise TemplateError(
-        f"no templates in {PACKAGE / 'templates'}, where the package carries them: "
-        "install invites again"
-    )
 
 
 def is_html(name: str) -> bool:

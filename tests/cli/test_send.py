@@ -109,8 +109,7 @@ def test_an_update_says_what_changed_and_answers_the_first_mail(world: CommandWo
     assert mail.answers == first.message_id == mail.message["References"]
     assert "* Title: Standup -> Daily" in mail.text
     assert (
-        "* End: Saturday, 1 March 2031, 09:30 (Europe/Berlin, UTC+01:00) -> "
-        "Saturday, 1 March 2031, 10:15 (Europe/Berlin, UTC+01:00)"
+        "* Time: Saturday, 1 March 2031, 09:00 – 09:30 -> 09:00 – 10:15 (Berlin time, UTC+01:00)"
     ) in " ".join(mail.text.split())
 
 

@@ -91,7 +91,7 @@ def test_vobject_reads_one_event_and_the_link_in_it(sample: SampleBuild) -> None
     for row, ics in zip(sample.rows, sample.files("ics"), strict=True):
         event = vobject.readOne(ics.decode()).vevent
         assert event.uid.value == row["uid"]
-        assert event.description.value.splitlines()[0] == event.url.value
+        assert event.description.value.splitlines()[-1] == event.url.value
         assert "?jwt=" in event.url.value
 
 

@@ -155,7 +155,7 @@ def test_no_value_adds_a_line_to_the_event(
     assert ours == theirs
     event = event_of(ics)
     assert str(event["summary"]) == one_line(title)
-    assert str(event["description"]) == link + several_lines(notes)
+    assert str(event["description"]) == several_lines(notes) + link
     assert str(event["location"]) == several_lines(place)
     assert event["organizer"].params["CN"].strip() == shown(host)
     assert event["attendee"].params["CN"].strip() == shown(name)
@@ -165,20 +165,20 @@ def test_no_value_adds_a_line_to_the_event(
 @given(value=ANYTHING)
 def test_a_value_in_the_notes_is_filled_in_as_text(factory: Factory, value: str) -> None:
     """A slot's value is escaped and folded like the rest."""
-    skeleton = EventSkeleton(facts_with(factory, notes=("\n\nFor ", NAME, ": hello")))
+    skeleton = EventSkeleton(facts_with(factory, notes=("For ", NAME, ": hello\n")))
     ics = skeleton.filled(factory.attendee(), LINK, {NAME: value})
     assert octets.faults(ics) == []
-    assert str(event_of(ics)["description"]) == f"{LINK}\n\nFor {several_lines(value)}: hello"
+    assert str(event_of(ics)["description"]) == f"For {several_lines(value)}: hello\n{LINK}"
 
 
 def test_vobject_reads_the_same_texts(factory: Factory) -> None:
     """A second parser agrees on quotes, commas, semicolons, line ends and emoji."""
     text = 'a "b", c; d: e\\ 🚀 é'
-    facts = facts_with(factory, title=text, notes=["\n\n" + text + "\nend"])
+    facts = facts_with(factory, title=text, notes=[text + "\nend\n"])
     ics = EventSkeleton(facts).filled(factory.attendee(name=text), LINK, {})
     event = vobject.readOne(ics.decode()).vevent
     assert event.summary.value == text
-    assert event.description.value == f"{LINK}\n\n{text}\nend"
+    assert event.description.value == f"{text}\nend\n{LINK}"
     assert event.attendee.params["CN"] == [shown(text)]
 
 

@@ -79,7 +79,9 @@ def in_the_markup(invitation: Invitation) -> Invitation:
 
 def in_the_notes(invitation: Invitation) -> Invitation:
     """Put somebody else's link into the calendar entry's notes as well."""
-    return unfolded(b"\r\nURL:", b"\\n" + link_for(invitation, EVE) + b"\r\nURL:")(invitation)
+    return unfolded(b"DESCRIPTION:", b"DESCRIPTION:" + link_for(invitation, EVE) + b"\\n")(
+        invitation
+    )
 
 
 def in_the_subject(invitation: Invitation) -> Invitation:

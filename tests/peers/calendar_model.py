@@ -101,7 +101,7 @@ def _octets(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An entry in a calendar; times are aware and in UTC, `notes` follow the link's line.
+    """An entry in a calendar; times are aware and in UTC, `notes` stand above the link's line.
 
     `dates` are when it takes place, each from when to when; `end` is the last one's, and `start`
     that of the rule where it repeats.
@@ -228,7 +228,7 @@ def _utc(moment: datetime) -> datetime:
 def _event(
     entry: Any, attendee: Any, text: str, dates: tuple[tuple[datetime, datetime], ...]
 ) -> Event:
-    link, _, notes = str(entry["DESCRIPTION"]).partition("\n")
+    notes, _, link = str(entry["DESCRIPTION"]).rpartition("\n")
     if {str(entry["URL"]), str(entry["CONFERENCE"])} != {link}:
         raise MalformedError("the entry has more than one link")
     if [line for line in text.splitlines() if "jwt=" in line] != [link]:

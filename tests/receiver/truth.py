@@ -143,7 +143,8 @@ class View(NamedTuple):
         """Return what stands in a calendar; a link that no secret signed has secret ""."""
         admission = event.admission
         signed = (secret.name for secret in secrets if admission.signed_with(secret.octets))
-        after_host = event.notes.partition("\nHost: ")[2]
+        said = event.notes.partition("\nThe link opens ")[0]
+        after_host = f"\n{said}".partition("\nHost: ")[2]
         return cls(
             start=event.start,
             end=event.end,

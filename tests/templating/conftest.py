@@ -61,6 +61,7 @@ def full_facts(facts: LetterFacts) -> LetterFacts:
     )
     changes = (
         Change(field="start", old=START - timedelta(days=153), new=START),
+        Change(field="end", old=END - timedelta(days=153), new=END),
         Change(field="title", old="Planning", new="Planning & more"),
         Change(field="moderator", old=False, new=True),
         Change(field="key", old=None, new=None),

@@ -11,7 +11,8 @@ import pytest
 
 from invites.errors import Exit, TemplateError
 from invites.model import Attendee, Kind
-from invites.templating import LetterFacts, LetterWriter, Templates, shipped_folder
+from invites.shipped import shipped_folder
+from invites.templating import LetterFacts, LetterWriter, Templates
 
 Folder = Callable[[dict[str, str]], Path]
 LINK = "https://meet.example.com/r?jwt=aaa.bbb.ccc"

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from invites.model import Attendance, Attendee, Kind, Status
+from invites.model import Attendance, Attendee, Brand, Kind, Status
 from invites.templating import LetterFacts, LetterWriter, SharedLetter, Slot
-from invites.templating.context import part_files
+from invites.templating.context import BrandView, brand_view, part_files
 from invites.templating.environment import LetterEnvironment, letter_environment
+from invites.templating.language import Languages
 from invites.templating.share import Sharing
 
 EXPRESSIONS = (
@@ -54,6 +55,14 @@ EXPRESSIONS = (
     "organizer.name",
     "outer|default('')",
     "outer|default(meeting.title)",
+    "_('Dear %(who)s!', who=attendee.name)",
+    "gettext('%(who)s, %(link)s: %(phone)s', who=attendee.name, link=link, phone=columns.phone)",
+    "_('%(who)s <of> %(title)s', who=attendee.name|upper, title=meeting.title)",
+    "_('%(role)s', role=attendee.moderator)",
+    "_(attendee.group, who=attendee.name)",
+    "_('%(who)s', who=_('<%(inner)s>', inner=attendee.name))",
+    "ngettext('one %(who)s', '%(num)d %(who)s', 2, who=attendee.name)",
+    "_('for %(title)s', title=meeting.title)|upper",
 )
 CONDITIONS = (
     "attendee.moderator",
@@ -70,7 +79,7 @@ CONDITIONS = (
     "when_there.zone == 'UTC'",
     "loop is defined",
 )
-NAMES = ("outer", "inner", "outer", "inner", "other", "attendee", "link", "columns", "meeting")
+NAMES = ("outer", "inner", "outer", "inner", "other", "attendee", "link", "columns", "meeting", "_")
 
 
 def _tags(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -255,6 +264,8 @@ class FewTemplates:
 
     environment: LetterEnvironment
     sharings: dict[Kind, Sharing] = field(default_factory=dict)
+    languages: Languages = field(default_factory=Languages)
+    brand: BrandView = field(default_factory=lambda: brand_view(Brand()))
 
     @classmethod
     def of(cls, files: Mapping[str, str]) -> FewTemplates:
