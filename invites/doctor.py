@@ -144,11 +144,11 @@ def _zone_data(now: datetime) -> Iterator[Finding]:
 
 
 def _templates(settings: Settings) -> Iterator[Finding]:
-    from invites.templating import Templates  # noqa: PLC0415
+    from invites.messages.compose import templates_for  # noqa: PLC0415
 
     folder = settings.mail.templates
     try:
-        Templates.load(folder)
+        templates_for(settings)
     except InvitesError as error:
         yield _fault("templates", str(error))
         return

@@ -83,8 +83,8 @@ def build(
     from invites.build import build as build_folder
     from invites.build import jobs_for, selected
     from invites.messages import Composer, Verifier
+    from invites.messages.compose import templates_for
     from invites.roster.source import read_roster
-    from invites.templating import Templates
 
     instant = clock(now, reproducible=True)
     spare_the_collector()
@@ -92,7 +92,7 @@ def build(
     read = read_roster(roster, settings.roster_rules(), skip_invalid=skip_invalid, now=instant)
     selection = selected(read, now=instant, meeting_ids=meeting or ())
     composer = Composer.from_settings(
-        settings, templates=Templates.load(templates or settings.mail.templates), demo=demo
+        settings, templates=templates_for(settings, templates), demo=demo
     )
     verifier = Verifier(
         composer.sender.server,

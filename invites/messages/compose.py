@@ -49,6 +49,8 @@ from invites.templating import (
 from invites.text import counted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from invites.settings import Settings
 
 
@@ -174,6 +176,16 @@ class _MeetingRevision:
                 eml=eml,
                 ics=ics,
             )
+
+
+def templates_for(settings: Settings, folder: Path | None = None) -> Templates:
+    """Return the templates that the settings describe; `folder` stands in for theirs."""
+    return Templates.load(
+        folder or settings.mail.templates,
+        language=settings.mail.language,
+        informal=settings.mail.address == "informal",
+        brand=settings.brand_of_letters(),
+    )
 
 
 class Composer:

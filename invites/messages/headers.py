@@ -13,6 +13,7 @@ from email.utils import format_datetime
 
 from invites.errors import MessageFaultError
 from invites.messages.calendar import one_line
+from invites.text import BLANKS
 
 LINE_AT_MOST = 76
 """Characters of a header line that holds an encoded word (RFC 2047 2)."""
@@ -21,6 +22,7 @@ _FRAME = len("=?utf-8?B??=")
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
+_SEVERAL_BLANKS = re.compile(f"[{BLANKS}]{{2,}}")
 _SPECIAL_IN_QUOTED = re.compile(r'(["\\])')
 
 
@@ -39,16 +41,15 @@ def mailbox_field(name: str, display_name: str, mailbox: str) -> bytes:
     """Return a header field with the one mailbox `display_name <mailbox>`, with its CRLF.
 
     `mailbox` is ASCII with its domain as A-labels; an empty display name is left out, and several
-    blanks of one become one.  Raises MessageFaultError for a mailbox that is not one alone.
+    blanks of one, of whatever kind, become one.  Raises MessageFaultError for a mailbox that is not one alone.
     """
     if _MAILBOX.fullmatch(mailbox) is None:
         raise MessageFaultError(
             "mailbox", name, found="an address of another form", expected="one local@domain, ASCII"
         )
-    phrase = one_line(display_name).strip(" ")
+    phrase = one_line(display_name).strip(BLANKS)
     # Parsers fold blanks between atoms: written as one, the name reads back as it was meant.
-    if "  " in phrase:
-        phrase = " ".join(filter(None, phrase.split(" ")))
+    phrase = _SEVERAL_BLANKS.sub(lambda run: " " if " " in run[0] else run[0][0], phrase)
     address = f"<{mailbox}>"
     if not phrase:
         return f"{name}: {address}\r\n".encode("ascii")
@@ -78,23 +79,33 @@ def _with_words(name: str, text: str) -> bytes:
 
 
 def _pieces(text: str, taken: int) -> list[bytes]:
-    """Cut UTF-8 into pieces for one encoded word each, never inside a character.
+    """Cut UTF-8 into pieces for one encoded word each, never inside a character or at a blank.
 
     `taken` characters of the first line are the field's name; of each further one, one is a blank.
     """
     content = text.encode()
     pieces = []
-    start = 0
     room = _bytes_in_word(taken)
-    while len(content) - start > room:
-        cut = start + room
-        while content[cut] & 0xC0 == 0x80:
-            cut -= 1
-        pieces.append(content[start:cut])
-        start = cut
+    while len(content) > room:
+        piece = _piece(content, room)
+        pieces.append(piece)
+        content = content[len(piece) :]
         room = _bytes_in_word(1)
-    pieces.append(content[start:])
+    pieces.append(content)
     return pieces
+
+
+def _piece(content: bytes, room: int) -> bytes:
+    """Return the beginning of `content` that fits; CPython's parser drops blanks at a word's ends."""
+    cut = room
+    while content[cut] & 0xC0 == 0x80:
+        cut -= 1
+    text = content[: cut + 4].decode(errors="ignore")
+    whole = end = len(content[:cut].decode())
+    while end > 1 and (text[end - 1].isspace() or text[end].isspace()):
+        end -= 1
+    # Nothing but blanks: there is no better place.
+    return text[: end if end > 1 else whole].encode()
 
 
 def _bytes_in_word(taken: int) -> int:

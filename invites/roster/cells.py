@@ -41,6 +41,8 @@ class RosterRules:
     `attendees` are the file's columns that list several attendees in one cell, none mostly.
     `derived_rooms` refuses the column `room`.
     `special_domains` are address domains that public rules refuse and that are meant.
+    `languages` are those that letters can be in, none where nobody knows; `language` is that of
+    attendees who have none.
     `links` weighs join links, None where too little is known of the server for that.
     """
 
@@ -57,6 +59,8 @@ class RosterRules:
     special_domains: tuple[str, ...] = ()
     validity: ValidityRule = field(default_factory=ValidityRule)
     links: LinkLengths | None = None
+    language: str = "en"
+    languages: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from invites.errors import RosterRefusedError
+from invites.languages import catalog_for
 from invites.model import Meeting, Roster
 from invites.problems import Problem, Warned, escaped
 from invites.roster.cells import RosterRules
@@ -132,4 +133,25 @@ def _warnings(
             column=_shown(layout, "features"),
             text=f'feature "{escaped(name)}" is none of Jitsi\'s own; it is passed on as it is{more}',
         )
+    yield from _without_catalog(meetings, rules, _shown(layout, "language"))
     yield from shared_rooms(meetings, rules.validity, _shown(layout, "room"))
+
+
+def _without_catalog(
+    meetings: Iterable[Meeting], rules: RosterRules, column: str
+) -> Iterator[Warned]:
+    """Yield a warning for each language that letters can't be in, with its first row."""
+    rows: dict[str, list[int]] = {}
+    for meeting in meetings if rules.languages else ():
+        for attendee in meeting.attendees:
+            if attendee.language:
+                rows.setdefault(attendee.language, []).append(attendee.row)
+    for tag in sorted(rows):
+        if catalog_for(tag, rules.languages) is None:
+            more = len(rows[tag]) - 1
+            also = f" (and in {counted(more, 'more row')})" if more else ""
+            yield Warned(
+                row=min(rows[tag]),
+                column=column,
+                text=f'no catalog for "{tag}"; the mail is in {rules.language}{also}',
+            )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from invites.jitsi.tokens import fingerprint
 from invites.messages import Composer, Verifier
+from invites.messages.compose import templates_for
 from invites.model import Invitation, Kind, Method, Roster
 from invites.planning.actions import Action
 from invites.planning.facts import MeetingDraft, Terms, drafted
@@ -33,12 +34,8 @@ class Renderer:
         cls, settings: Settings, *, templates: Path | None = None, everything: bool = False
     ) -> Self:
         """Return the renderer that the settings describe; SettingsError names what is missing."""
-        from invites.templating import Templates  # noqa: PLC0415
-
         settings.require_minting()
-        composer = Composer.from_settings(
-            settings, templates=Templates.load(templates or settings.mail.templates)
-        )
+        composer = Composer.from_settings(settings, templates=templates_for(settings, templates))
         sender = composer.sender
         key = settings.signing_key()
         verifier = Verifier(

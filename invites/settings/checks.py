@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from invites.errors import SettingsError
+from invites.languages import catalog_for
 from invites.problems import escaped
 from invites.roster.cells import FALSE_WORDS, TRUE_WORDS
 from invites.settings.sections import (
@@ -27,6 +28,7 @@ from invites.settings.sections import (
     key_name,
 )
 from invites.settings.types import JAAS_URL, Unfit, is_loopback
+from invites.shipped import SOURCE_LANGUAGE, languages
 from invites.text import CellRefused
 
 if TYPE_CHECKING:
@@ -329,6 +331,12 @@ def warnings(
     if url is not None and url.startswith("http://"):
         yield f"{origins['jitsi', 'url']}: join links go through the network in the clear; use https"
     yield from _jaas_warnings(sections["jitsi"], origins)
+    mail = sections["mail"]
+    if catalog_for(mail.language, known := languages(mail.templates)) is None:
+        yield (
+            f'{origins["mail", "language"]}: no catalog for "{mail.language}", so mails are in '
+            f"{SOURCE_LANGUAGE}; there are {', '.join(sorted(known))}"
+        )
     if smtp.host is not None and smtp.security == "tls" and smtp.port == 587:
         yield '[smtp] port: 587 is rarely served with security "tls"; that is port 465 as a rule'
     listen = sections["schedule"].listen

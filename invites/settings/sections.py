@@ -116,6 +116,17 @@ class MailSection(Section):
     reminder: Annotated[timedelta | None, BeforeValidator(quantities.duration_or_none)] = timedelta(
         minutes=10
     )
+    address: Literal["formal", "informal"] = "formal"
+
+
+class BrandSection(Section):
+    """[brand]: how letters look and greet as one's own."""
+
+    name: Text | None = None
+    colour: Annotated[str | None, BeforeValidator(types.colour)] = None
+    logo: Annotated[str | None, BeforeValidator(types.logo)] = None
+    footer: Text | None = None
+    greeting: Annotated[str | None, BeforeValidator(types.greeting)] = None
 
 
 class SeriesSection(Section):
@@ -232,6 +243,7 @@ SECTIONS: Final[dict[str, type[Section]]] = {
     "organizer": OrganizerSection,
     "calendar": CalendarSection,
     "mail": MailSection,
+    "brand": BrandSection,
     "series": SeriesSection,
     "delivery": DeliverySection,
     "smtp": Smtp,

@@ -14,7 +14,7 @@ from invites.errors import SettingsError
 from invites.jitsi.links import LinkLengths
 from invites.jitsi.rooms import room_key_from, tenant_from_path
 from invites.jitsi.tokens import hmac_octets
-from invites.model import Organizer, Server
+from invites.model import Brand, Organizer, Server
 from invites.settings.checks import place_of
 from invites.settings.layers import NAMES, variable_name, xmpp_domain
 from invites.settings.secrets import (
@@ -27,6 +27,7 @@ from invites.settings.secrets import (
 from invites.settings.sections import (
     SECTIONS,
     SOURCES,
+    BrandSection,
     CalendarSection,
     DeliverySection,
     Guard,
@@ -44,6 +45,7 @@ from invites.settings.sections import (
     key_name,
 )
 from invites.settings.types import JAAS_URL
+from invites.shipped import languages
 
 if TYPE_CHECKING:
     from invites.jitsi.tokens import SigningKey
@@ -74,6 +76,7 @@ class Settings:
     organizer: OrganizerSection
     calendar: CalendarSection
     mail: MailSection
+    brand: BrandSection
     series: SeriesSection
     delivery: DeliverySection
     smtp: Smtp
@@ -168,6 +171,17 @@ class Settings:
             longest_series=self.series.longest,
         )
 
+    def brand_of_letters(self) -> Brand:
+        """Return how letters look and greet."""
+        brand = self.brand
+        return Brand(
+            name=brand.name or "",
+            colour=brand.colour or "",
+            logo=brand.logo or "",
+            footer=brand.footer or "",
+            greeting=brand.greeting or "",
+        )
+
     def roster_rules(self) -> RosterRules:
         """Return how a roster is read."""
         from invites.roster.parse import RosterRules  # noqa: PLC0415
@@ -185,6 +199,8 @@ class Settings:
             special_domains=self.roster.special_domains,
             validity=self.validity_rule(),
             links=self.link_scales(),
+            language=self.mail.language,
+            languages=languages(self.mail.templates),
         )
 
     def link_scales(self) -> LinkLengths | None:

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, ValidationInfo
 
 from invites.addresses import parse_address
+from invites.colours import TEXT_CONTRAST, WHITE, contrast
+from invites.colours import colour as colour_of
 from invites.jitsi.rooms import tenant_from_path
 from invites.languages import language_tag
 from invites.problems import escaped
@@ -226,6 +228,38 @@ def display_name(value: object) -> str:
     name = text(value)
     refuse_encoded_words(name)
     return name
+
+
+def colour(value: object) -> str:
+    """Return a colour as `#rrggbb` on which white text can be read, and which can be on white."""
+    found = colour_of(text(value))
+    if found is None:
+        raise Unfit('a colour such as "#1d4ed8"')
+    ratio = contrast(found, WHITE)
+    if ratio < TEXT_CONTRAST:
+        raise Unfit(
+            f"a colour with a contrast to white of at least {TEXT_CONTRAST:g} (this one has "
+            f"{ratio:.1f})",
+            remedy="take a darker one: buttons have white text on it",
+        )
+    return found
+
+
+def logo(value: object) -> str:
+    """Return the https URL of a picture, which mail programs load when they show a mail."""
+    url = text(value)
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or not url.isascii() or set(url) & set(' "<>'):
+        raise Unfit('the https URL of a picture, such as "https://example.com/logo.png"')
+    return url
+
+
+def greeting(value: object) -> str:
+    """Return a greeting in which `{name}`, where it is, stands for the attendee's name."""
+    said = check_line(text(value))
+    if set("{}") & set(said.replace("{name}", "", 1)):
+        raise Unfit('a greeting such as "Dear {name}," with no other braces')
+    return said
 
 
 def columns(value: object) -> dict[str, tuple[str, ...]]:

@@ -40,6 +40,7 @@ language = "en"
 templates = ""
 show_attendees = false
 reminder = "10m"
+address = "formal"
 [series]
 tokens = "series"
 longest = "200d"
@@ -89,6 +90,7 @@ UNSET = {
     "roster": {"columns"},
     "organizer": {"name", "email"},
     "calendar": {"namespace"},
+    "brand": {"name", "colour", "logo", "footer", "greeting"},
     "smtp": {"host", "username", "password_file", "password_env", "password_command"}
     | {"token_command", "m365"},
 }
@@ -123,10 +125,15 @@ def test_a_limit_that_is_unset_is_no_limit(load: Load) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[brand]\nname = "a"', "unknown section [brand]"),
+        ('[brand]\ntitle = "a"', 'unknown key "title" in [brand]'),
+        ('[brand]\ncolour = "#ffcc00"', "a contrast to white of at least 4.5 (this one has 1.5)"),
+        ('[brand]\ncolour = "blue"', 'expected a colour such as "#1d4ed8"'),
+        ('[brand]\nlogo = "http://example.com/a.png"', "the https URL of a picture"),
+        ('[brand]\nlogo = "logo.png"', "the https URL of a picture"),
+        ('[brand]\ngreeting = "Dear {first_name},"', 'such as "Dear {name},"'),
+        ('[mail]\naddress = "polite"', "[mail] address"),
         ('[series]\ntokens = "occurrence"', "[series] tokens"),
         ('[series]\nlink_ahead = "24h"', 'unknown key "link_ahead" in [series]'),
-        ('[mail]\naddress = "formal"', 'unknown key "address" in [mail]'),
         ('[roster]\nseries = "title"', 'unknown key "series" in [roster]'),
         ('[guard]\nshrik = "5%"', 'did you mean "shrink"?'),
         ('[gaurd]\nshrink = "5%"', 'did you mean "guard"?'),
