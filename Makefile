@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-faults test-nights lint bench docs screenshots wheel clean lock
+.PHONY: demo test test-faults test-nights lint bench docs screenshots wheel clean lock catalogs
 
 demo: $(READY)  ## build the sample roster into out/ with a throw-away secret
 	$(BIN)/invites build sample_roster.csv --demo --out out
@@ -23,6 +23,14 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+catalogs: $(READY)  ## gather the texts of the templates into every catalog; new ones are to be translated
+	mkdir -p build
+	$(BIN)/pybabel -q extract -F babel.cfg -k says -k counts:1,2 -k _message -k _messages:1,2 --no-location \
+	  --omit-header -o build/messages.pot .
+	for file in templates/catalogs/*.po; do case $$file in *@*) ;; *) \
+	  $(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date \
+	  --width 98 -i build/messages.pot -o $$file -l $$(basename $$file .po) ;; esac; done
 
 bench: $(READY)  ## speed and memory beside an ordinary script, on tmpfs
 	$(BIN)/python -m benchmarks.build
