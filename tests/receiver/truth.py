@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -143,7 +144,7 @@ class View(NamedTuple):
         """Return what stands in a calendar; a link that no secret signed has secret ""."""
         admission = event.admission
         signed = (secret.name for secret in secrets if admission.signed_with(secret.octets))
-        said = event.notes.partition("\nThe link opens ")[0]
+        said = re.split("\n(?:The link|One link for all dates: it) opens ", event.notes)[0]
         after_host = f"\n{said}".partition("\nHost: ")[2]
         return cls(
             start=event.start,
