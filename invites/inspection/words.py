@@ -75,7 +75,7 @@ def _date_lines(
     told = told_series(meeting)
     if isinstance(told, str):
         dates = counted(len(meeting.starts), "date")
-        yield _labelled("Dates", f"{told_words(told, 'en')}; {dates}")
+        yield _labelled("Dates", f"{told_words(told)}; {dates}")
     for at in instants:
         date = meeting.next_date(at)
         then = time_words(at.timestamp(), zone)
