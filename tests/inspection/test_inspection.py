@@ -459,7 +459,7 @@ def test_a_series_is_told_with_its_dates(factory: Factory, form: str) -> None:
     ]
     told = [*lines(inspected(contents, instants), zone=UTC)]
     assert told[0] == (
-        "Dates       every Monday, 09:00 – 09:45, until Monday, 22 December 2031 (Europe/Berlin); "
+        "Dates       every Monday, 09:00 – 09:45, until Monday, 22 December 2031 (Berlin time); "
         "3 dates"
     )
     assert told[1].endswith("no date runs; the next is Tue 2031-12-16 13:00:00 UTC (UTC+00:00)")
