@@ -14,10 +14,12 @@ from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import BinaryIO, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, NamedTuple
 
-from invites.model import Invitation
 from invites.text import slug
+
+if TYPE_CHECKING:  # the help needs the names of forms, and is to be quick
+    from invites.model import Invitation
 
 INDEX: Final = "index.html"
 """The page of a build that people open."""
