@@ -26,7 +26,7 @@ _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
 
 
-class Change(NamedTuple):
+class OffsetChange(NamedTuple):
     """A change of a zone's offset from UTC at `at` (aware, UTC)."""
 
     at: datetime
@@ -54,10 +54,10 @@ class _YearlyChange:
             day -= 7 * _DAY
         return datetime(day.year, day.month, day.day) + self.clock  # noqa: DTZ001 - a wall time
 
-    def at_in(self, year: int) -> Change:
+    def at_in(self, year: int) -> OffsetChange:
         """Return this year's change."""
         at = (self.wall_in(year) - self.before).replace(tzinfo=UTC)
-        return Change(at, self.before, self.after)
+        return OffsetChange(at, self.before, self.after)
 
     @property
     def rule(self) -> str:
@@ -125,14 +125,14 @@ def _offset_at(name: str, at: datetime) -> timedelta:
     return at.astimezone(zone(name)).utcoffset() or timedelta(0)
 
 
-def _changes(name: str, first_year: int, before_year: int) -> Iterator[Change]:
+def _changes(name: str, first_year: int, before_year: int) -> Iterator[OffsetChange]:
     """Yield a zone's changes from the begin of one year to that of another."""
     at, end = datetime(first_year, 1, 1, tzinfo=UTC), datetime(before_year, 1, 1, tzinfo=UTC)
     before = _offset_at(name, at)
     while at < end:
         after = _offset_at(name, at + _DAY)
         if after != before:
-            yield Change(_found(name, at, at + _DAY, before), before, after)
+            yield OffsetChange(_found(name, at, at + _DAY, before), before, after)
             before = after
         at += _DAY
 
