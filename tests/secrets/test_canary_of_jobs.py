@@ -83,7 +83,7 @@ class Place:
             f"m{name},Meeting of {name},2031-03-01 09:00,2031-03-01 09:30,{name},{name}@example.org\n"
             for name in PEOPLE
         )
-        roster.write_text(HEADER + "".join(rows), encoding="utf-8")
+        roster.write_text(f"{HEADER}\n" + "".join(rows), encoding="utf-8")
         other = roster.with_name("other.csv")
         other.write_text(roster.read_text("utf-8").replace("\nm", "\nother m"), encoding="utf-8")
         hour_ago = datetime.now(UTC).timestamp() - 3600
