@@ -632,3 +632,17 @@ def test_renumbered_meetings_are_mailed_to_nobody_until_accepted(world: CommandW
     accepted = world.send(renumbered, *accepting(answer))
     assert accepted.code == 0, accepted.err
     assert {mail.method for mail in world.last()} == {"REQUEST", "CANCEL"}
+
+
+def test_a_demoted_moderators_mail_says_until_when_the_old_link_makes_one(
+    world: CommandWorld,
+) -> None:
+    """The old token lives until its exp, in text and HTML; nobody else's mail says so."""
+    world.send([ADA, BOB])
+    world.send([row.replace("Standup", "Sync").replace(",yes,", ",no,") for row in (ADA, BOB)])
+    ada, bob = sorted(world.last(), key=lambda mail: mail.to)
+    words = "The earlier link still gives moderator rights until Saturday, 1 March 2031, 10:00"
+    html = {mail.to: str(mail.message.get_body(("html",)).get_content()) for mail in (ada, bob)}
+    assert words in " ".join(ada.text.split())
+    assert words in " ".join(html[ada.to].split())
+    assert "moderator rights" not in bob.text + html[bob.to]
