@@ -12,6 +12,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import icalendar
+from babel import Locale
 
 from invites.errors import InvitesError, RosterRefusedError
 from invites.inspection import contents_of, inspected, lines
@@ -34,6 +35,7 @@ from invites.roster.source import read_roster
 from invites.sending import Renderer, SendOptions, planned, policy_from
 from invites.sending.scopes import scope_for
 from invites.settings import Settings
+from invites.shipped import languages
 
 KINDS: Final = tuple(kind.value for kind in Kind)
 """The kinds of message that can be looked at, by their names in a URL."""
@@ -70,6 +72,7 @@ class View:
     plan: tuple[str, ...] = ()
     trouble: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    languages: tuple[tuple[str, str], ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return what the page lists: no token, no link."""
@@ -81,6 +84,7 @@ class View:
             "warnings": list(self.warnings),
             "plan": list(self.plan),
             "kinds": KINDS,
+            "languages": list(self.languages),
             "meetings": [_listed(meeting, self.read_at) for meeting in roster.meetings]
             if roster
             else [],
@@ -311,8 +315,15 @@ def _read(sources: Inputs) -> View:
         roster=roster,
         plan=_plan_lines(sources, settings, roster, renderer, now),
         trouble=tuple(problems),
+        languages=tuple(_languages(sources.templates or settings.mail.templates)),
         warnings=(*settings.warnings, *(warning.text for warning in roster.warnings)),
     )
+
+
+def _languages(folder: Path | None) -> Iterator[tuple[str, str]]:
+    """Yield the tag of each language that has a catalog, and what the language calls itself."""
+    for tag in sorted(languages(folder)):
+        yield tag, f"{Locale.parse(tag, sep='-').get_display_name() or tag} ({tag})"
 
 
 def _plan_lines(

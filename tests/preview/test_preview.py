@@ -149,3 +149,13 @@ def test_standard_input_and_a_taken_port_are_wrong_usage(
     answer = invites("preview", "roster.csv", "--port", port, "--no-open")
     assert answer.code == 2
     assert f"found {port}, which can't be listened at" in answer.err
+
+
+def test_a_mail_can_be_looked_at_in_each_language(served: Served) -> None:
+    """Those that have a catalog, by the name that they give themselves."""
+    assert ["de", "Deutsch (de)"] in served.state()["languages"]
+    seen = {
+        tag: json.loads(served.get(f"mail/0/0/invitation/parts.json?language={tag}")[2])["text"]
+        for tag, _ in served.state()["languages"]
+    }
+    assert len(set(seen.values())) == len(seen) == 12
