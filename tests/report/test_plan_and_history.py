@@ -53,8 +53,8 @@ def test_the_dates_of_a_series_are_told_as_rules_and_on_the_meeting_s_clock() ->
     new = old.replace("MO", "MO,TU").replace("UNTIL=20310127", "UNTIL=20310128")
     told = change_words(Change(field="recurrence", old=old, new=new), "Europe/Berlin")
     assert told == (
-        "dates every Monday, 09:00 – 09:45, until Monday, 27 January 2031 (Europe/Berlin) → "
-        "every Monday and Tuesday, 09:00 – 09:45, until Tuesday, 28 January 2031 (Europe/Berlin)"
+        "dates every Monday, 09:00 – 09:45, until Monday, 27 January 2031 (Berlin time) → "
+        "every Monday and Tuesday, 09:00 – 09:45, until Tuesday, 28 January 2031 (Berlin time)"
     )
     date = datetime(2031, 1, 13, 8, tzinfo=UTC)
     off = change_words(Change(field="date", old=date, new="cancelled"), "Europe/Berlin")
