@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.roster import write_roster
+from benchmarks.roster import LANGUAGES, write_roster
 from benchmarks.stages import stages
 
 HERE = Path(__file__).parent
@@ -70,14 +70,23 @@ class Bench:
         self.settings = folder / "invites.toml"
         self.settings.write_text(SETTINGS)
 
-    def roster(self, attendees: int, per_meeting: int = 20) -> Path:
-        """Return the roster with so many attendees."""
-        path = self.folder / f"roster-{attendees}-{per_meeting}.csv"
+    def roster(
+        self, attendees: int, per_meeting: int = 20, languages: tuple[str, ...] = ("",)
+    ) -> Path:
+        """Return the roster with so many attendees, of these languages in turn."""
+        path = self.folder / f"roster-{attendees}-{per_meeting}-{len(languages)}.csv"
         if not path.exists():
-            write_roster(path, attendees, per_meeting=per_meeting)
+            write_roster(path, attendees, per_meeting=per_meeting, languages=languages)
         return path
 
-    def build(self, attendees: int, *arguments: str, per_meeting: int = 20, jobs: int = 1) -> Cost:
+    def build(
+        self,
+        attendees: int,
+        *arguments: str,
+        per_meeting: int = 20,
+        jobs: int = 1,
+        languages: tuple[str, ...] = ("",),
+    ) -> Cost:
         """Build once into a fresh folder."""
         out = Path(tempfile.mkdtemp(dir=self.folder))
         cost = run(
@@ -85,7 +94,7 @@ class Bench:
             "-m",
             "invites",
             "build",
-            str(self.roster(attendees, per_meeting)),
+            str(self.roster(attendees, per_meeting, languages)),
             "--jobs",
             str(jobs),
             "--config",
@@ -143,6 +152,7 @@ def report(bench: Bench, attendees: int, many: int, repeat: int) -> None:
         "templates that filter and test `attendee.name`": lambda: bench.build(
             attendees, "--templates", str(FILTERED)
         ),
+        "12 languages in each meeting of 20": lambda: bench.build(attendees, languages=LANGUAGES),
         "floor: as many bytes to as many files": lambda: bench.floor(attendees),
     }
     costs: dict[str, list[float]] = {name: [] for name in measured}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "Africa/Nairobi", "Australia/Sydney")
 NAMES = ("Zoé Exempel", "Jörg Muster", "Ana Peña", "Łucja Przykład", "Max Sample")
+LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "tr", "uk", "ja", "ar")
 FIRST = datetime(2031, 1, 6, 9)  # noqa: DTZ001 - a roster's times are local
 COLUMNS = (
     "meeting_id",
@@ -19,11 +20,17 @@ COLUMNS = (
     "email",
     "moderator",
     "description",
+    "language",
 )
 
 
-def write_roster(path: Path, attendees: int, *, per_meeting: int = 20) -> None:
-    """Write a roster with so many attendees; the same arguments give the same bytes."""
+def write_roster(
+    path: Path, attendees: int, *, per_meeting: int = 20, languages: tuple[str, ...] = ("",)
+) -> None:
+    """Write a roster with so many attendees; the same arguments give the same bytes.
+
+    `languages` are those of each meeting's attendees, in turn; "" for none.
+    """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -41,5 +48,6 @@ def write_roster(path: Path, attendees: int, *, per_meeting: int = 20) -> None:
                     f"attendee.{number}@example.org",
                     "yes" if seat == 0 else "no",
                     "Please bring the handout, and join a few minutes early.",
+                    languages[number % len(languages)],
                 )
             )

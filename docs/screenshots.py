@@ -88,6 +88,8 @@ HARD = replace(
     organizer_email="a.very.long.local.part.of.an.address.that.has.to.wrap@subdomain.example.org",
 )
 ABROAD = replace(ATTENDEE, timezone="America/New_York", moderator=True)
+GERMAN = replace(ATTENDEE, language="de")
+ARABIC = replace(ATTENDEE, name="زيد مثال", language="ar")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,15 @@ SHOTS = (
         width=600,
         scheme="light",
     ),
+    Shot(
+        name="update-german",
+        kind=Kind.UPDATE,
+        facts=UPDATED,
+        attendee=GERMAN,
+        width=320,
+        scheme="light",
+    ),
+    Shot(name="arabic", kind=Kind.INVITATION, attendee=ARABIC, width=600, scheme="dark"),
     Shot(name="cancellation", kind=Kind.CANCELLED, width=600, scheme="light"),
     Shot(name="withdrawal", kind=Kind.WITHDRAWN, width=320, scheme="dark"),
     Shot(
