@@ -49,11 +49,11 @@ def preview(
         raise UsageError("ROSTER: found -, expected a file: the page follows its edits")
     import secrets
 
-    from invites.preview import Inputs, Watcher, application, serve
+    from invites.preview import PreviewInputs, Watcher, application, serve
 
     secret = secrets.token_bytes(64)
     watcher = Watcher(
-        Inputs(
+        PreviewInputs(
             load=lambda: _settings(call, secret if demo else None),
             clock=lambda: clock(now),
             roster=roster,

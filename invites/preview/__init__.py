@@ -6,6 +6,6 @@ that knows the access key.
 """
 
 from invites.preview.application import application, serve
-from invites.preview.view import Inputs, View, Watcher
+from invites.preview.view import PreviewInputs, View, Watcher
 
-__all__ = ["Inputs", "View", "Watcher", "application", "serve"]
+__all__ = ["PreviewInputs", "View", "Watcher", "application", "serve"]

@@ -47,7 +47,7 @@ _HEADERS = ("From", "Reply-To", "To", "Subject", "Date", "Message-ID", "In-Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
+class PreviewInputs:
     """Where everything comes from; `load` reads the settings, `clock` gives the present (UTC)."""
 
     load: Callable[[], Settings]
@@ -241,7 +241,7 @@ def _token_words(invitation: Invitation, view: View, zone: ZoneInfo) -> Iterator
 class Watcher:
     """Reads everything again once a file of it changed; the last good state stays to be looked at."""
 
-    sources: Inputs
+    sources: PreviewInputs
     view: View = field(init=False)
     _seen: object = field(init=False, default=None)
 
@@ -299,7 +299,7 @@ def _stat(path: Path) -> Any:
         return None
 
 
-def _read(sources: Inputs) -> View:
+def _read(sources: PreviewInputs) -> View:
     """Read everything; raises what is wrong with it."""
     now = sources.clock()
     settings = sources.load()
@@ -327,7 +327,7 @@ def _languages(folder: Path | None) -> Iterator[tuple[str, str]]:
 
 
 def _plan_lines(
-    sources: Inputs, settings: Settings, roster: Roster, renderer: Renderer, now: datetime
+    sources: PreviewInputs, settings: Settings, roster: Roster, renderer: Renderer, now: datetime
 ) -> tuple[str, ...]:
     """Return the plan against the ledger, as `plan` says it; nothing where there is no ledger."""
     try:
@@ -340,7 +340,7 @@ def _plan_lines(
     return tuple(_said(found))
 
 
-def _options(sources: Inputs, settings: Settings) -> SendOptions:
+def _options(sources: PreviewInputs, settings: Settings) -> SendOptions:
     return SendOptions(
         scope=scope_for(sources.roster, settings)[0],
         command="send",
