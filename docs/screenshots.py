@@ -90,6 +90,7 @@ HARD = replace(
 ABROAD = replace(ATTENDEE, timezone="America/New_York", moderator=True)
 GERMAN = replace(ATTENDEE, language="de")
 ARABIC = replace(ATTENDEE, name="زيد مثال", language="ar")
+JAPANESE = replace(ATTENDEE, name="見本 太郎", language="ja", timezone="Asia/Tokyo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +134,7 @@ SHOTS = (
         scheme="light",
     ),
     Shot(name="arabic", kind=Kind.INVITATION, attendee=ARABIC, width=600, scheme="dark"),
+    Shot(name="japanese", kind=Kind.INVITATION, attendee=JAPANESE, width=320, scheme="light"),
     Shot(name="cancellation", kind=Kind.CANCELLED, width=600, scheme="light"),
     Shot(name="withdrawal", kind=Kind.WITHDRAWN, width=320, scheme="dark"),
     Shot(
