@@ -15,9 +15,10 @@ Invites = Callable[..., Answer]
 DEMO = ("--demo", "--now", NOW)
 WIDE = "https://example.org/" + "a" * 1900
 TOLD = [
-    f"roster.csv: row {row}: the join link would have N characters, and mail clients break links "
-    "above 2,000; shorten avatar, features, group, name or room"
-    for row in (2, 4)
+    (
+        "roster.csv: row 2: the join link would have N characters, and mail clients break links "
+        "above 2,000; shorten avatar, features, group, name or room (and in 1 more row: 4)"
+    )
 ]
 
 

@@ -305,7 +305,8 @@ class Watch:
             differs = (old.start, old.dates, old.repeats) != (new.start, new.dates, new.repeats)
             self._check(told == differs, "dates in words", place)
         else:
-            self._check(("* Start: " in text) == (old.start != new.start), "start in words", place)
+            differs = (old.start, old.end) != (new.start, new.end)
+            self._check(("* Time: " in text) == differs, "time in words", place)
         self._check(("* Moderator: " in text) == (old.moderator != new.moderator), "role", place)
 
     def _leave_behind(self, letter: Letter, place: Place, before: Believed | None) -> None:

@@ -170,7 +170,7 @@ CASES = {
     "[[jobs]]\nname = 'x'": 'unknown section [jobs]; did you mean "job"?',
     "[zzz]\nx = 1": (
         "unknown section [zzz]; expected one of jitsi, validity, roster, organizer, calendar, "
-        "mail, series, delivery, smtp, ledger, guard, schedule, job"
+        "mail, brand, series, delivery, smtp, ledger, guard, schedule, job"
     ),
     'url = "https://x"': (
         'found "url" outside of every section, expected it in [jitsi] or [ledger]'
