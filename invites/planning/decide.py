@@ -96,7 +96,8 @@ def plan_for(
         left_out=left_out,
         shrunk=bool(_LOSSES & refused),
         cancellations="cancelled" in refused,
-        waived=policy.withdraw_now or (accepted and bool(_LOSSES & tripped)),
+        # A yes to strangers is none to losses: who is gone is missed as often as ever.
+        waived=policy.withdraw_now or (accepted and "shrink" in tripped),
     )
     for draft in drafts:
         sorted_out.take(_absent_from(draft, absence))
