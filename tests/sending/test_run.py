@@ -163,3 +163,20 @@ def test_a_signal_stops_before_the_next_message_and_the_next_run_goes_on(
     assert report.exit_code is Exit.TRY_AGAIN
     world.stop = False
     assert world.send(ADA, BOB).ended == {State.SENT: 2}
+
+
+def test_a_yes_to_strangers_withdraws_nobody_at_the_first_miss(world: PassWorld) -> None:
+    """Who is gone is missed as often as ever; a yes to a roster that shrank alone waives that."""
+    ours = [
+        BOB.replace("Bob", f"Bob {n}").replace("bob@", f"bob{n}@").replace("u2", f"u{n}")
+        for n in "1234"
+    ]
+    theirs = [
+        EVE.replace("Eve", f"Eve {n}").replace("eve@", f"eve{n}@").replace("u3", f"e{n}")
+        for n in "1234"
+    ]
+    world.send(*ours)
+    refused = world.send(*theirs)
+    assert {refusal.guard for refusal in refused.plan.refusals} == {"another roster"}
+    accepted = world.send(*theirs, accept=refused.plan.accept_code)
+    assert (accepted.plan.counts["new"], accepted.plan.counts["withdrawn"]) == (4, 0)
