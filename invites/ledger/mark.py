@@ -87,11 +87,14 @@ def read_mark(ledger: Path) -> HighWaterMark | None:
     """
     path = mark_path(ledger)
     try:
-        mark = _from_line(path.read_bytes())
+        line = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}; expected the ledger's mark") from None
+    if not line:
+        return None  # the disk was full when it was to be written for the first time
+    mark = _from_line(line)
     if mark is None:
         raise LedgerError(
             f"{path}: found something else than the ledger's mark; {AFTER_RESTORE} writes a new one"

@@ -431,3 +431,9 @@ def test_a_mark_that_cant_be_written_stops_the_run_and_loses_no_record(place: Pl
         with pytest.raises(RecordKeptError, match=r"invites\.db\.mark.*what was recorded is kept"):
             begin_run(one, START, now=NOW)
         assert len(past_runs(one)) == 1
+
+
+def test_an_empty_mark_is_none(tmp_path: Path) -> None:
+    """A disk that was full when the mark was to be made left an empty file, which says nothing."""
+    (tmp_path / "invites.db.mark").touch()
+    assert read_mark(tmp_path / "invites.db") is None
