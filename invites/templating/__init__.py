@@ -5,7 +5,7 @@ It is rendered once for all of a run who *share* it, with a *slot* for each valu
 for each meeting or attendee (`share` has an example).
 """
 
-from invites.templating.context import LINK, LetterFacts
+from invites.templating.context import LetterFacts
 from invites.templating.letters import (
     Letter,
     LetterWriter,
@@ -16,6 +16,7 @@ from invites.templating.letters import (
 from invites.templating.load import Templates
 from invites.templating.outline import Slot
 from invites.templating.share import Part
+from invites.templating.views import LINK
 
 __all__ = [
     "LINK",

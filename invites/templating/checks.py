@@ -26,19 +26,11 @@ from invites.model import (
     Status,
     Validity,
 )
-from invites.templating.context import (
-    NAMES,
-    STEMS,
-    VIEWS,
-    LetterFacts,
-    PartName,
-    attributes,
-    names_for,
-    part_files,
-)
+from invites.templating.context import STEMS, LetterFacts, PartName, names_for, part_files
 from invites.templating.letters import LetterWriter
 from invites.templating.outline import bound_names, constant_names
 from invites.templating.sources import Sources, TemplateFile
+from invites.templating.views import NAMES, VIEWS, attributes
 
 if TYPE_CHECKING:
     from jinja2 import Environment

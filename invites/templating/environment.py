@@ -17,9 +17,9 @@ from jinja2.compiler import CodeGenerator, Frame
 from markupsafe import escape
 
 from invites.errors import TemplateError
-from invites.templating.context import VIEWS, ChangeView, Columns, attributes
 from invites.templating.language import ENGLISH
 from invites.templating.sources import TemplateFile, is_html
+from invites.templating.views import VIEWS, ChangeView, Columns, attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping

@@ -10,19 +10,14 @@ from typing import TYPE_CHECKING
 from invites.errors import TemplateError
 from invites.templating.context import (
     KINDS_WITH_LINK,
-    LINK_NAMES,
-    Columns,
     LetterFacts,
-    attendee_view,
-    is_host,
-    joined,
     meeting_context,
     part_files,
-    plain,
     zone_context,
 )
 from invites.templating.outline import Slot
 from invites.templating.share import CONTROL, Evaluation, Part, own_text, split
+from invites.templating.views import LINK_NAMES, Columns, attendee_view, is_host, joined, plain
 
 if TYPE_CHECKING:
     from invites.model import Attendee, Kind

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from invites.model import Brand, Kind
 from invites.shipped import SOURCE_LANGUAGE
-from invites.templating.context import PartName, brand_view, part_files
+from invites.templating.context import PartName, part_files
 from invites.templating.environment import (
     LetterEnvironment,
     errors_located,
@@ -21,6 +21,7 @@ from invites.templating.inline import Inliner
 from invites.templating.language import Languages
 from invites.templating.share import Sharing
 from invites.templating.sources import STYLES, Sources, is_html
+from invites.templating.views import brand_view
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from jinja2 import TemplateNotFound, nodes
 from jinja2.meta import find_undeclared_variables
 
-from invites.templating.context import ATTENDEE, COLUMNS, FEW, GETTEXT, LINK, MARKERS, NAMES
 from invites.templating.environment import CAPTURED, is_escaped
+from invites.templating.views import ATTENDEE, COLUMNS, FEW, GETTEXT, LINK, MARKERS, NAMES
 
 if TYPE_CHECKING:
     from invites.templating.environment import LetterEnvironment

@@ -31,18 +31,7 @@ from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, nodes
 from markupsafe import Markup, escape
 
 from invites.errors import TemplateError
-from invites.templating.context import (
-    ATTENDEE,
-    COLUMNS,
-    FEW,
-    LINK,
-    TEXT_FIELDS,
-    TRANSLATING,
-    PartName,
-    column_of,
-    one_line,
-    part_files,
-)
+from invites.templating.context import PartName, part_files
 from invites.templating.environment import LetterEnvironment
 from invites.templating.outline import (
     DECIDED,
@@ -52,6 +41,16 @@ from invites.templating.outline import (
     Slot,
     TakenApart,
     paths,
+)
+from invites.templating.views import (
+    ATTENDEE,
+    COLUMNS,
+    FEW,
+    LINK,
+    TEXT_FIELDS,
+    TRANSLATING,
+    column_of,
+    one_line,
 )
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from invites.model import Attendance, Attendee, Brand, Kind, Status
 from invites.templating import LetterFacts, LetterWriter, SharedLetter, Slot
-from invites.templating.context import BrandView, brand_view, part_files
+from invites.templating.context import part_files
 from invites.templating.environment import LetterEnvironment, letter_environment
 from invites.templating.language import Languages
 from invites.templating.share import Sharing
+from invites.templating.views import BrandView, brand_view
 
 EXPRESSIONS = (
     "attendee.name",
