@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := tests/peers/node
+NPM := $(shell sh -c 'command -v npm')
 
-.PHONY: demo test test-faults test-nights lint bench docs screenshots wheel clean lock catalogs
+.PHONY: demo test test-faults test-nights lint peers bench docs screenshots wheel clean lock catalogs
 
 demo: $(READY)  ## build the sample roster into out/ with a throw-away secret
 	$(BIN)/invites build sample_roster.csv --demo --out out
 
-test: lint  ## everything: style, types, imports, tests
+test: lint $(if $(NPM),peers)  ## everything: style, types, imports, tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
 test-faults: $(READY)  ## hundreds of kills and injected faults; needs strace and postgresql
@@ -23,6 +25,8 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+peers: $(PEERS)/node_modules/.ready  ## what tests take from npm, pinned by hash; needs npm
 
 catalogs: $(READY)  ## gather the texts of the templates into every catalog; new ones are to be translated
 	mkdir -p build
@@ -61,3 +65,7 @@ $(READY): requirements/dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $(READY)
+
+$(PEERS)/node_modules/.ready: $(PEERS)/package-lock.json
+	npm ci --silent --prefix $(PEERS)
+	touch $@

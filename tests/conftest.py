@@ -17,6 +17,7 @@ import pytest
 from invites.cli.app import STOPPING, run_command_line
 from invites.templating import Templates
 from tests.factory import Factory
+from tests.peers.node import are_installed
 from tests.support import NOW, SAMPLE, SECRET, Answer, SampleBuild, write_settings
 
 # A landing is judged by the same examples each time; whoever works here searches for new ones.
@@ -53,6 +54,7 @@ PEERS: Mapping[str, Peer] = {
     "systemd": _SYSTEMD,
     "systemd-analyze": _SYSTEMD,
     "tmux": Peer("tmux", _a_program("tmux")),
+    "node": Peer("npm && make peers", are_installed),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -77,3 +78,21 @@ def test_an_absent_peer_is_a_failure_where_nothing_may_be_skipped(
     assert "SKIPPED" not in said
     assert "3 error" in said
     assert "a peer is absent: apt-get install strace" in said
+
+
+def test_what_npm_brings_is_pinned_by_hash_and_names_no_registry() -> None:
+    """A lock that names a host would install from that host alone."""
+    lock = json.loads((ROOT / "tests" / "peers" / "node" / "package-lock.json").read_text("utf-8"))
+    packages = [package for path, package in lock["packages"].items() if path]
+    assert all(package["integrity"].startswith("sha512-") for package in packages)
+    assert not [package for package in packages if "resolved" in package]
+
+
+@pytest.mark.peer("node")
+@pytest.mark.parametrize("package", ["html-validate", "ical.js", "node-ical"])
+def test_a_package_of_npm_is_of_the_version_that_is_pinned(package: str) -> None:
+    """`make peers` installs what the lock says."""
+    folder = ROOT / "tests" / "peers" / "node"
+    wanted = json.loads((folder / "package.json").read_text("utf-8"))["devDependencies"]
+    there = (folder / "node_modules" / package / "package.json").read_text("utf-8")
+    assert json.loads(there)["version"] == wanted[package]
