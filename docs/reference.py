@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from invites.cli.app import COMMANDS, command_named
-from invites.initialise import example_settings
+from invites.cli.init import example_settings
 from invites.settings.sections import SECTIONS, SUBSECTIONS, Job, Section
 
 FOLDER = Path(__file__).resolve().parent

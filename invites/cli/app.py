@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 
     from invites.problems import Problem
 
-COMMANDS = (
-    "init",
-    "check",
-    "build",
-    "plan",
-    "send",
-    "run",
-    "schedule",
-    "preview",
-    "inspect",
-    "try",
-    "history",
-    "ledger",
-    "forget",
-    "keygen",
-    "doctor",
-)
-"""The commands in the order that `--help` lists them; each is the module of that name here."""
+COMMANDS = {
+    "init": "init",
+    "check": "check",
+    "build": "build",
+    "plan": "plan",
+    "send": "send",
+    "run": "run",
+    "schedule": "run",
+    "preview": "preview",
+    "inspect": "inspect",
+    "try": "try_",
+    "history": "ledger",
+    "ledger": "ledger",
+    "forget": "ledger",
+    "keygen": "init",
+    "doctor": "doctor",
+}
+"""The commands in the order that `--help` lists them, and the module here that each stands in."""
 
 _STOPPED = "stopped by a signal; run it again"
 
@@ -88,8 +88,8 @@ class _Commands(TyperGroup):
 
 def command_named(name: str) -> Any:
     """Return the command of this name, as the parser has it."""
-    own = f"{name}_" if iskeyword(name) else name
-    function = getattr(import_module(f"invites.cli.{own}"), own)
+    module = import_module(f"invites.cli.{COMMANDS[name]}")
+    function = getattr(module, f"{name}_" if iskeyword(name) else name)
     alone = typer.Typer(context_settings=_SETTINGS, rich_markup_mode=None, add_completion=False)
     summary = (function.__doc__ or "").partition("\n")[0]
     alone.command(name, short_help=summary)(spread(function))

@@ -123,17 +123,13 @@ def build(
 
 def _settings(call: Call, *, demo: bool) -> Settings:
     """Return the settings with all that building needs, or say all that is missing at once."""
-    import os
-
-    from invites import settings as settings_package
-
     if demo:
-        import secrets
+        from secrets import token_bytes
 
-        return settings_package.demo(secrets.token_bytes(64))
-    settings = settings_package.load(call.config, environ=os.environ)
-    for warning in settings.warnings:
-        call.warn(warning)
+        from invites.settings import demo as demo_settings
+
+        return demo_settings(token_bytes(64))
+    settings = call.settings()
     settings.require_minting()
     return settings
 

@@ -50,14 +50,13 @@ def doctor(
     """
     import os
 
-    from invites import settings as settings_package
     from invites.doctor import Installation, all_findings, job_findings, settings_faults
     from invites.errors import SettingsError
 
     if jitsi_env is not None and prosody is not None:
         raise UsageError("--jitsi-env and --prosody: found both, expected the one server's file")
     try:
-        settings = settings_package.load(call.config, environ=os.environ)
+        settings = call.settings(warn=False)
     except SettingsError as error:
         return _tell(call, settings_faults(error))
     installation = Installation(

@@ -62,13 +62,12 @@ def inspect(
     """
     import os
 
-    from invites import settings as all_settings
     from invites.inspection import contents_of, document, inspected, lines
     from invites.jitsi.deployment import from_docker
 
     asked = _zone(timezone)
     contents = contents_of(_octets(what))
-    settings = all_settings.load(call.config, environ=os.environ)
+    settings = call.settings(warn=False)
     zone = asked or _zone_of(contents.zone) or _zone_of(settings.roster.timezone)
     instants = [clock(), *([_instant(at, zone)] if at is not None else [])]
     server, key, why = _expectations(call, settings)

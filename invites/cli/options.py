@@ -23,9 +23,11 @@ from invites.errors import UsageError
 from invites.problems import lines_of, printable, printable_json
 
 if TYPE_CHECKING:
+    from invites.addresses import Address
     from invites.model import Roster
     from invites.problems import Warned
     from invites.report.tables import By
+    from invites.settings import Settings
 
 JSON_VERSION = 1
 """Raised when a `--json` document changes so that a program reading it would break."""
@@ -70,6 +72,15 @@ class Call:
     ] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False
+
+    def settings(self, *, warn: bool = True) -> Settings:
+        """Return the settings that this call is for, and say what of them is to be looked at."""
+        from invites import settings
+
+        loaded = settings.load(self.config, environ=os.environ)
+        for warning in loaded.warnings if warn else ():
+            self.warn(warning)
+        return loaded
 
     def say(self, text: str, *, colour: str = "") -> None:
         """Write a line for people: to stdout, or to stderr where stdout carries JSON.
@@ -277,6 +288,16 @@ def _instant(text: str) -> datetime:
             f'--now: found "{text[:60]}", expected a time from {FIRST_YEAR} to {LAST_YEAR}'
         )
     return instant
+
+
+def address_of(text: str, flag: str, settings: Settings) -> Address:
+    """Return the mail address that a flag or an argument names; UsageError for what is none."""
+    from invites.addresses import AddressRefused, parse_address
+
+    try:
+        return parse_address(text.strip(), special_domains=settings.roster.special_domains)
+    except AddressRefused as refused:
+        raise UsageError(f'{flag}: found "{text[:60]}", expected {refused.expected}') from None
 
 
 def by_of(given: str | None) -> By | None:

@@ -84,11 +84,9 @@ def preview(
 
 
 def _settings(call: Call, secret: bytes | None) -> Settings:
-    import os
+    from invites.settings import demo
 
-    from invites import settings
-
-    return settings.demo(secret) if secret else settings.load(call.config, environ=os.environ)
+    return demo(secret) if secret else call.settings(warn=False)
 
 
 def _open(call: Call, url: str, *, wanted: bool) -> None:

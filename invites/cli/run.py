@@ -1,4 +1,4 @@
-"""`invites run`: the jobs that are due, once; for cron and systemd timers."""
+"""`invites run`: the jobs that are due, once; `invites schedule`: each when it is due."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from invites.cli import spare_the_collector
 from invites.cli.options import Call, RunFlags, clock
-from invites.errors import UsageError
+from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,15 +68,11 @@ def _refuse_what_excludes_itself(
 
 def _settings(call: Call, names: Sequence[str]) -> Settings:
     """Return the settings, which have all the named jobs and one at least."""
-    import os
     from difflib import get_close_matches
 
-    from invites import settings as settings_package
     from invites.errors import SettingsError
 
-    settings = settings_package.load(call.config, environ=os.environ)
-    for warning in settings.warnings:
-        call.warn(warning)
+    settings = call.settings()
     known = [job.name for job in settings.jobs]
     for name in names:
         if name not in known:
@@ -181,3 +177,35 @@ def _side_document(side: SideOutcome) -> dict[str, Any]:
         "ended": dict(side.ended),
         "text": side.text,
     }
+
+
+def schedule(call: Call) -> int:
+    """Stay in the foreground and run the jobs when they are due; SIGHUP reads the settings again.
+
+    SIGTERM finishes the message in hand and ends: 0, or 75 where a run has to go on later.
+    """
+    import logging
+    import time
+
+    from invites.cli.output import log_of
+    from invites.cli.signals import Signals
+    from invites.jobs.schedule import Schedule
+    from invites.report.log import record
+    from invites.sending import Effects
+
+    tell = log_of(call)
+
+    def load() -> Settings:
+        settings = call.settings(warn=False)
+        log_of(call, timezone=settings.roster.timezone)
+        for warning in settings.warnings:
+            tell(record("setting", warning, level=logging.WARNING))
+        return settings
+
+    calls = Signals()
+    effects = Effects(clock=clock, timer=time.monotonic, stop=calls.stop, pause=calls.pause)
+    waiting = Schedule(load, effects=effects, calls=calls, tell=tell)
+    with calls:
+        interrupted = waiting.run()
+    call.document(command="schedule", interrupted=interrupted)
+    return Exit.TRY_AGAIN if interrupted else Exit.DONE

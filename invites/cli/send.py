@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invites.cli.options import Call, SendFlags
+from invites.cli.options import Call, SendFlags, address_of
 from invites.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from invites.cli.prepare import Setup
+    from invites.cli.plan import Setup
 
 
 def send(
@@ -39,7 +39,7 @@ def send(
     _refuse_together(dry_run=dry_run, redirect=redirect, record_only=record_only)
     flags.demand_real_clock(dry_run=dry_run)
     wait = _duration(retry_wait)
-    from invites.cli.prepare import set_up
+    from invites.cli.plan import set_up
     from invites.cli.sending import Sending
 
     setup = set_up(call, flags)
@@ -79,15 +79,9 @@ def _duration(text: str) -> timedelta:
 
 def _test_box(text: str, setup: Setup) -> str:
     """Return the mailbox that `--redirect` names; a folder has no envelope to redirect."""
-    from invites.addresses import AddressRefused, parse_address
-
     if setup.to != "smtp":
         raise UsageError(
             "--redirect: found delivery to a folder, expected --to smtp: a folder's messages go "
             "where their To: header says, to the attendees; --dry-run or build show them safely"
         )
-    try:
-        found = parse_address(text, special_domains=setup.settings.roster.special_domains)
-    except AddressRefused as refused:
-        raise UsageError(f'--redirect: found "{text[:60]}", expected {refused.expected}') from None
-    return found.mailbox
+    return address_of(text, "--redirect", setup.settings).mailbox

@@ -15,7 +15,7 @@ import typer
 
 from invites.cli.options import Call, SendFlags, clock
 from invites.cli.output import bar
-from invites.cli.prepare import (
+from invites.cli.plan import (
     Prepared,
     Setup,
     acceptance,

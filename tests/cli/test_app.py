@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from keyword import iskeyword
 from pathlib import Path
 
 import pytest
@@ -65,15 +64,12 @@ def listed(help_text: str) -> list[str]:
 
 
 def test_help_lists_the_commands_that_exist_and_no_other(invites: Invites) -> None:
-    """Each is a command of the contract, in its order, with a module of its name."""
+    """Each is a command of the contract, in its order."""
     answer = invites("--help")
     assert answer.code == 0
     names = listed(answer.out)
     assert names == list(COMMANDS)
     assert names == [name for name in CONTRACT if name in names]
-    folder = Path(package.__file__).parent / "cli"
-    files = [f"{name}_.py" if iskeyword(name) else f"{name}.py" for name in names]
-    assert all((folder / file).is_file() for file in files)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -266,7 +262,9 @@ def test_a_shell_is_told_the_commands_and_their_options() -> None:
 
 def test_a_command_makes_no_other_ready() -> None:
     """Starting is most of a short run."""
-    others = {f"invites.cli.{name}" for name in COMMANDS} & modules_after("check", "--help")
+    others = {f"invites.cli.{name}" for name in COMMANDS.values()} & modules_after(
+        "check", "--help"
+    )
     assert others == {"invites.cli.check"}
 
 

@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from invites import settings as settings_package
-from invites.initialise import example_settings
+from invites.cli.init import example_settings
 from tests.peers.smtp_server import ScriptedServer
 from tests.peers.terminal import at_terminal
 from tests.support import COMMAND, process

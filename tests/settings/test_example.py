@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from invites import settings
+from invites.cli.init import example_settings
 from invites.errors import SettingsError
-from invites.initialise import example_settings
 from invites.settings.sections import M365, SECTIONS, SUBSECTIONS, Job
 
 Load = Callable[..., settings.Settings]
