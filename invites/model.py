@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -304,16 +305,35 @@ class Organizer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A logo that each mail brings along; `media_type` is what its content is, such as image/png."""
+
+    content: bytes = field(repr=False)
+    media_type: str
+
+    @property
+    def name(self) -> str:
+        """What a mail program saves it as."""
+        return f"logo.{self.media_type.removeprefix('image/')}"
+
+    @property
+    def content_id(self) -> str:
+        """What the HTML names it by, as `cid:` and this (RFC 2392)."""
+        return f"logo.{sha256(self.content).hexdigest()[:16]}@invites"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Brand:
     """How an organisation's letters look and greet, each "" where it is not set.
 
-    `colour` is `#rrggbb`.  `logo` is an https URL, or what names `logo_file` within the message.
+    `colour` is `#rrggbb`.  `logo` is an https URL, or what names `picture` within the message.
     `greeting` has `{name}` where the attendee's name is to stand.
     """
 
     name: str = ""
     colour: str = ""
     logo: str = ""
+    picture: Picture | None = None
     footer: str = ""
     greeting: str = ""
 

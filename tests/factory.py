@@ -16,7 +16,17 @@ from invites.jitsi.validity import ValidityRule
 from invites.messages import Composer, Verifier
 from invites.messages.compose import Sender
 from invites.messages.mime import encoded
-from invites.model import Attendee, Invitation, Kind, Meeting, Organizer, Revision, Server
+from invites.model import (
+    Attendee,
+    Brand,
+    Invitation,
+    Kind,
+    Meeting,
+    Organizer,
+    Picture,
+    Revision,
+    Server,
+)
 from invites.templating import Templates
 
 START = datetime(2031, 12, 2, 8, tzinfo=UTC)
@@ -55,14 +65,14 @@ class Factory:
             templates=self.templates,
         )
 
-    def verifier(self, *, everything: bool = True, with_others: bool = False) -> Verifier:
+    def verifier(self, *, everything: bool = True, **named: Any) -> Verifier:
         """Return a verifier that reads everything back."""
         return Verifier(
             SERVER,
             mailbox="meetings@example.com",
             key=KEY,
             everything=everything,
-            with_others=with_others,
+            **{"logo": self.templates.picture, **named},
         )
 
     def attendee(self, number: int = 1, **facts: Any) -> Attendee:
@@ -93,6 +103,22 @@ class Factory:
             now=self.revision.dtstamp,
             **named,
         )
+
+
+LOGO = Picture(
+    content=a2b_base64(
+        "iVBORw0KGgoAAAANSUhEUgAAACQAAAAkAQMAAADbzgrbAAAAA1BMVEUdTthVdjWUAAAADElEQVR42mNg"
+        "GJ4AAADYAAEHjewMAAAAAElFTkSuQmCC"
+    ),
+    media_type="image/png",
+)
+"""A blue square."""
+
+
+def branded(factory: Factory) -> Factory:
+    """Return a factory whose mails bring a logo along."""
+    brand = Brand(name="Example Academy", logo=f"cid:{LOGO.content_id}", picture=LOGO)
+    return replace(factory, templates=Templates.load(brand=brand))
 
 
 def with_calendar(invitation: Invitation, ics: bytes) -> Invitation:

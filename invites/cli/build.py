@@ -100,6 +100,7 @@ def build(
         key=settings.signing_key(),
         everything=verify == "all",
         with_others=composer.sender.show_attendees,
+        logo=composer.picture,
     )
     total = selection.invitations
     with bar(call, "Building invitations", total) as advance:

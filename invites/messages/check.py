@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import permutations
 
 from invites.errors import MessageFaultError
 from invites.messages.calendar import FOLD_AT, LOCATION_AT_MOST, calendar_user
 from invites.messages.calendar_grammar import calendar_grammar, method_of
 from invites.messages.mime import LINE, encoded
-from invites.model import Kind, Revision
+from invites.model import Kind, Picture, Revision
 
 HEADER_LINE_AT_MOST = 998
 """Octets of a header line at most, its CRLF not counted (RFC 5322 2.1.1)."""
@@ -97,26 +98,46 @@ def _header_grammar(kind: Kind, *, reply_to: bool, answers: bool) -> re.Pattern[
     return re.compile(("".join(fields) + opening).encode("ascii"))
 
 
+_RELATED = re.compile(
+    rf'Content-Type: multipart/related; type="text/html";\r\n boundary="({_BOUNDARY})"\r\n\r\n'.encode()
+)
+
+
 @lru_cache(maxsize=64)
-def _delimiters(kind: Kind, outer: bytes | None, inner: bytes) -> tuple[bytes, ...]:
+def _delimiters(
+    kind: Kind, outer: bytes | None, inner: bytes, related: bytes | None, logo: Picture | None
+) -> tuple[bytes, ...]:
     """Return what follows each body: the delimiter and header of the next part, or the end.
 
     Nothing follows where one boundary begins with the other: a reader would take it for that one.
     """
-    html = b"\r\n--%s\r\n%s" % (inner, _part_header("text/html; charset=utf-8").encode("ascii"))
-    end = b"\r\n--%s--\r\n"
-    if outer is None:
-        return html, end % inner
-    if inner.startswith(outer) or outer.startswith(inner):
+    boundaries = [boundary for boundary in (outer, inner, related) if boundary is not None]
+    if any(one.startswith(other) for one, other in permutations(boundaries, 2)):
         return ()
+    html = _part_header("text/html; charset=utf-8").encode("ascii")
+    end = b"\r\n--%s--\r\n"
+    opening = [b"\r\n--%s\r\n%s" % (inner, html)]
+    after = b""
+    if related is not None and logo is not None:
+        both = b'multipart/related; type="text/html";\r\n boundary="%s"\r\n\r\n--%s' % (
+            related,
+            related,
+        )
+        opening = [
+            b"\r\n--%s\r\nContent-Type: %s\r\n%s" % (inner, both, html),
+            b"\r\n--%s\r\n%s" % (related, _logo_header(logo).encode("ascii")),
+        ]
+        after = end % related
+    if outer is None:
+        return *opening, after + end % inner
     event = f"text/calendar; charset=utf-8; method={method_of(kind)}; component=VEVENT"
     attached = _part_header(
         'application/ics; name="invite.ics"',
         'Content-Disposition: attachment; filename="invite.ics"\r\n',
     )
     return (
-        html,
-        b"\r\n--%s\r\n%s" % (inner, _part_header(event).encode("ascii")),
+        *opening,
+        after + b"\r\n--%s\r\n%s" % (inner, _part_header(event).encode("ascii")),
         (end + b"\r\n--%s\r\n%s") % (inner, outer, attached.encode("ascii")),
         end % outer,
     )
@@ -125,6 +146,15 @@ def _delimiters(kind: Kind, outer: bytes | None, inner: bytes) -> tuple[bytes, .
 def _part_header(content_type: str, further: str = "") -> str:
     """Return the header of one part, to its empty line."""
     return f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: base64\r\n{further}\r\n"
+
+
+def _logo_header(logo: Picture) -> str:
+    """Return the header of the part that an HTML names by `cid:` (RFC 2387, RFC 2392)."""
+    named = f'{logo.media_type}; name="{logo.name}"'
+    shown = (
+        f'Content-ID: <{logo.content_id}>\r\nContent-Disposition: inline; filename="{logo.name}"'
+    )
+    return _part_header(named, f"{shown}\r\n")
 
 
 def _bodies(eml: bytes, start: int, delimiters: Sequence[bytes]) -> list[bytes] | None:
@@ -167,10 +197,22 @@ def _names(*, reply_to: bool, answers: bool) -> list[str]:
 class MessageCheck:
     """The byte-level checks for the messages of one kind, with or without a host to reply to."""
 
-    __slots__ = ("_kind", "_method", "_reply_to", "_with_others")
+    __slots__ = ("_kind", "_logo", "_logo_body", "_method", "_reply_to", "_with_others")
 
-    def __init__(self, revision: Revision, *, reply_to: bool, with_others: bool = False) -> None:
-        """`with_others` tells that the calendar object lists the other attendees as well."""
+    def __init__(
+        self,
+        revision: Revision,
+        *,
+        reply_to: bool,
+        with_others: bool = False,
+        logo: Picture | None = None,
+    ) -> None:
+        """`with_others` tells that the calendar object lists the other attendees as well.
+
+        `logo` is what a message may bring along.
+        """
+        self._logo = logo
+        self._logo_body = encoded(logo.content) if logo is not None else b""
         self._kind = revision.kind
         self._method = revision.method.encode("ascii")
         self._reply_to = reply_to
@@ -184,10 +226,16 @@ class MessageCheck:
         `mailbox` is the one recipient, `answers` whether it refers to an earlier message.
         Raises MessageFaultError; its text names the Message-ID and no address.
         """
-        text, html, *copies = self._form(eml, mailbox, answers=answers, where=message_id)
+        text, html, *further = self._form(eml, mailbox, answers=answers, where=message_id)
         if not (text and html):
             raise MessageFaultError(
                 "texts", message_id, found="an empty one", expected="a text and an HTML text"
+            )
+        copies = further[-2:] if self._kind is not Kind.REMINDER else []
+        logos = further[: len(further) - len(copies)]
+        if logos not in ([], [self._logo_body]):
+            raise MessageFaultError(
+                "logo", message_id, found="other bytes", expected="those of the file"
             )
         if self._kind is Kind.REMINDER:
             return
@@ -209,7 +257,11 @@ class MessageCheck:
         bodies = None
         if found is not None:
             outer = None if self._kind is Kind.REMINDER else found["outer"]
-            bodies = _bodies(eml, found.end(), _delimiters(self._kind, outer, found["inner"]))
+            related = None if self._logo is None else _RELATED.search(eml, found.end())
+            delimiters = _delimiters(
+                self._kind, outer, found["inner"], related and related[1], self._logo
+            )
+            bodies = _bodies(eml, found.end(), delimiters)
         if found is None or bodies is None or not all(map(_is_encoded, bodies[:2])):
             raise self._fault(eml, answers=answers, where=where)
         if found["to"] != b"<%s>" % mailbox.encode("ascii"):

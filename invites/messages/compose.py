@@ -19,7 +19,14 @@ from invites.jitsi.rooms import derived_room
 from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule, validity_for
 from invites.messages.calendar import EventFacts, EventSkeleton, attendee_line
-from invites.messages.mime import Body, Envelope, MessageSkeleton, in_blocks, subject_field
+from invites.messages.mime import (
+    Body,
+    Envelope,
+    MessageSkeleton,
+    in_blocks,
+    logo_part,
+    subject_field,
+)
 from invites.messages.verify import check_letter, check_subject
 from invites.model import (
     Attendee,
@@ -92,10 +99,16 @@ class _Variant:
     subject: bytes | None
     text: Body
     html: Body
+    with_logo: bool
 
     @classmethod
-    def of(cls, letter: SharedLetter, event: EventSkeleton | None, revision: Revision) -> Self:
-        """Encode what is fixed in `letter`; `event` gets its notes, which the link's line follows."""
+    def of(
+        cls, letter: SharedLetter, event: EventSkeleton | None, revision: Revision, logo: str
+    ) -> Self:
+        """Encode what is fixed in `letter`; `event` gets its notes, which the link's line follows.
+
+        `logo` is what an HTML that shows the brought logo names, "" for none.
+        """
         notes = letter.notes
         if notes and revision.method is Method.REQUEST:
             notes = _on_whole_lines(notes)
@@ -108,6 +121,8 @@ class _Variant:
             subject=None if has_slots else subject_field(text_of(letter.subject, {})),
             text=Body(letter.text),
             html=Body(letter.html),
+            with_logo=bool(logo)
+            and any(isinstance(piece, str) and logo in piece for piece in letter.html),
         )
 
     def subject_for(self, attendee: Attendee, values: Mapping[Slot, str]) -> bytes:
@@ -163,6 +178,7 @@ class _MeetingRevision:
                 text=variant.text.filled(raw),
                 html=variant.html.filled(raw),
                 calendar=ics,
+                with_logo=variant.with_logo,
             )
             yield Invitation(
                 meeting=self.meeting,
@@ -200,6 +216,8 @@ class Composer:
         self._room_key = room_key
         self._crowded: dict[str, tuple[int, int]] = {}
         self._writer = LetterWriter(templates)
+        self.picture = templates.picture
+        self._logo = logo_part(self.picture)
 
     @classmethod
     def from_settings(cls, settings: Settings, *, templates: Templates, demo: bool = False) -> Self:
@@ -307,7 +325,9 @@ class Composer:
             variant = known.get(id(letter))
             if variant is None:
                 check_letter(letter, attendee, link, revision)
-                variant = known[id(letter)] = _Variant.of(letter, revised.event, revision)
+                variant = known[id(letter)] = _Variant.of(
+                    letter, revised.event, revision, self.picture.content_id if self.picture else ""
+                )
             found.append(variant)
         return found
 
@@ -347,7 +367,7 @@ class Composer:
                 date=_date_told(meeting, revision),
                 written=revision.dtstamp if meeting.series else None,
             ),
-            message=MessageSkeleton(_envelope(organizer, meeting, revision, uid)),
+            message=MessageSkeleton(_envelope(organizer, meeting, revision, uid), self._logo),
             event=self._event(meeting, revision, uid, room, mailbox),
             ids=MessageIds(
                 uid=uid,

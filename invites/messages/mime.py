@@ -9,12 +9,22 @@ multipart/mixed
 └ application/ics, the same bytes as an attachment
 ```
 
+Where the HTML shows a logo that the mail brings along, both stand in a multipart/related in the
+HTML's place (RFC 2387), for the calendar part belongs among the alternatives in any case:
+
+```
+│ ├ multipart/related
+│ │ ├ text/html
+│ │ └ image/png, inline, with the Content-ID that the HTML names
+```
+
 A reminder is no iTIP message: it is the multipart/alternative alone, without a calendar part.
 Every part is base64 and every byte ASCII, so that no server on the way has to re-encode anything.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,7 +35,7 @@ from pybase64 import b64decode, b64encode
 
 from invites.messages.calendar import cutter
 from invites.messages.headers import date_field, mailbox_field, unstructured
-from invites.model import Attendee, Kind, Revision
+from invites.model import Attendee, Kind, Picture, Revision
 from invites.templating import Part, Slot
 
 LINE = 76
@@ -116,9 +126,8 @@ class MessageSkeleton:
     """A message of one revision of one meeting that lacks what differs by attendee."""
 
     __slots__ = (
-        "_after_bodies",
         "_after_message_id",
-        "_before_html",
+        "_around_html",
         "_before_to",
         "_between_copies",
         "_end",
@@ -126,15 +135,15 @@ class MessageSkeleton:
         "calendar",
     )
 
-    def __init__(self, envelope: Envelope) -> None:
-        """Lay out everything that all attendees of this revision share."""
+    def __init__(self, envelope: Envelope, logo: bytes = b"") -> None:
+        """Lay out everything that all attendees of this revision share; `logo` is its `logo_part`."""
         revision = envelope.revision
         self.calendar = revision.kind is not Kind.REMINDER
         self._before_to = mailbox_field("From", envelope.sender_name, envelope.sender_mailbox)
         self._middle = date_field(revision.dtstamp)
         if envelope.reply_to is not None:
             self._middle = mailbox_field("Reply-To", *envelope.reply_to) + self._middle
-        outer, inner = _boundaries(envelope)
+        outer, inner, related = _boundaries(envelope)
         # The second stops Exchange's answers: out of office, and receipts of all kinds.
         opening = b"Auto-Submitted: auto-generated\r\n"
         opening += (
@@ -145,16 +154,26 @@ class MessageSkeleton:
             opening += b"--%s\r\nContent-Type: " % outer
         opening += b'multipart/alternative; boundary="%s"\r\n\r\n' % inner
         self._after_message_id = opening + _part(inner, b"text/plain; charset=utf-8", first=True)
-        self._before_html = _part(inner, b"text/html; charset=utf-8")
+        before_html = _part(inner, b"text/html; charset=utf-8")
         end = b"\r\n--%s--\r\n"
-        self._after_bodies = self._between_copies = self._end = end % inner
+        after_bodies = self._between_copies = self._end = end % inner
         if self.calendar:
             method = revision.method.encode("ascii")
             kind = b"text/calendar; charset=utf-8; method=%s; component=VEVENT" % method
             attached = _part(outer, b'application/ics; name="invite.ics"', attachment=True)
-            self._after_bodies = _part(inner, kind)
+            after_bodies = _part(inner, kind)
             self._between_copies = end % inner + attached
             self._end = end % outer
+        alone = with_logo = (before_html, after_bodies)
+        if logo:
+            both = b'\r\n--%s\r\nContent-Type: multipart/related; type="text/html";\r\n boundary="%s"\r\n\r\n'
+            html = _part(related, b"text/html; charset=utf-8", first=True)
+            after_logo = end % related + after_bodies
+            with_logo = (
+                both % (inner, related) + html,
+                b"\r\n--%s\r\n" % related + logo + after_logo,
+            )
+        self._around_html = {False: alone, True: with_logo}
 
     def filled(
         self,
@@ -166,16 +185,19 @@ class MessageSkeleton:
         text: bytes,
         html: bytes,
         calendar: bytes,
+        with_logo: bool = False,
     ) -> bytes:
         """Return the whole message, CRLF line ends, for this attendee.
 
         `subject` is the finished header field.  `first_message_id` is that of the first message
         about this meeting to this attendee, None where this is it.  `text` and `html` are the
         bodies in base64, `calendar` is the calendar object's bytes, empty for a reminder.
+        `with_logo` is for an HTML that names it.
         """
         identity = f"Message-ID: {message_id}\r\n"
         if first_message_id is not None:
             identity += f"In-Reply-To: {first_message_id}\r\nReferences: {first_message_id}\r\n"
+        before_html, after_html = self._around_html[with_logo]
         parts = [
             self._before_to,
             mailbox_field("To", attendee.name, attendee.mailbox),
@@ -184,9 +206,9 @@ class MessageSkeleton:
             identity.encode("ascii"),
             self._after_message_id,
             text,
-            self._before_html,
+            before_html,
             html,
-            self._after_bodies,
+            after_html,
         ]
         if self.calendar:
             lines = encoded(calendar)
@@ -194,13 +216,13 @@ class MessageSkeleton:
         return b"".join(parts)
 
 
-def _boundaries(envelope: Envelope) -> tuple[bytes, bytes]:
-    """Return the outer and the inner boundary; `=_` stands in no base64 (RFC 2045 6.7)."""
+def _boundaries(envelope: Envelope) -> tuple[bytes, bytes, bytes]:
+    """Return the outer, the inner and a logo's boundary; `=_` stands in no base64 (RFC 2045 6.7)."""
     revision = envelope.revision
     stamp = int(revision.dtstamp.timestamp())
     seed = f"{envelope.uid}\0{revision.kind}\0{revision.sequence}\0{stamp}"
     digest = sha256(seed.encode()).hexdigest()[:24].encode("ascii")
-    return b"=_m_" + digest, b"=_a_" + digest
+    return b"=_m_" + digest, b"=_a_" + digest, b"=_r_" + digest
 
 
 def _part(
@@ -217,13 +239,40 @@ def _part(
     )
 
 
+_LOGO = (
+    'Content-Type: {media_type}; name="{name}"\r\nContent-Transfer-Encoding: base64\r\n'
+    'Content-ID: <{content_id}>\r\nContent-Disposition: inline; filename="{name}"\r\n\r\n'
+)
+
+
+def logo_part(picture: Picture | None) -> bytes:
+    """Return the finished part of a logo, once for a run; nothing for none."""
+    if picture is None:
+        return b""
+    header = _LOGO.format(
+        media_type=picture.media_type, name=picture.name, content_id=picture.content_id
+    )
+    return header.encode("ascii") + encoded(picture.content)
+
+
 _HTML = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+_LOGO_OF_HTML = re.compile(
+    rb"\r\n--[^\r\n]+\r\nContent-Type: (image/[a-z]+);.*\r\n.*\r\nContent-ID: <(.+)>\r\n.*\r\n\r\n"
+    rb"([^-]+)\r\n--"
+)
 
 
 def html_of(eml: bytes) -> bytes:
-    """Return the HTML of a message of ours, as a browser shows it."""
+    """Return the HTML of a message of ours, as a browser shows it: with its logo in it."""
     start = eml.index(_HTML) + len(_HTML)
-    return b64decode(eml[start : eml.index(b"-", start)])
+    end = eml.index(b"-", start)
+    html = b64decode(eml[start:end])
+    logo = _LOGO_OF_HTML.match(eml, end - len(b"\r\n"))
+    if logo is None:
+        return html
+    media_type, content_id, content = logo.groups()
+    whole = b"data:%s;base64,%s" % (media_type, content.translate(None, b"\r\n"))
+    return html.replace(b"cid:" + content_id, whole)
 
 
 def subject_field(text: str) -> bytes:

@@ -28,7 +28,7 @@ from jwt.warnings import InsecureKeyLengthWarning
 
 from invites.errors import MessageFaultError
 from invites.jitsi.features import JAAS_FEATURES
-from invites.model import Attendance, Invitation, Kind, Method, Server
+from invites.model import Attendance, Invitation, Kind, Method, Picture, Server
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -45,12 +45,13 @@ _ROLES = {Attendance.REQUIRED: "REQ-PARTICIPANT", Attendance.OPTIONAL: "OPT-PART
 class Expectation:
     """What every message of a run must say: the server, the service mailbox, and the key.
 
-    `key` verifies tokens: the secret, or the public key.
+    `key` verifies tokens: the secret, or the public key.  `logo` is what mails bring along.
     """
 
     server: Server
     mailbox: str
     key: bytes | RSAPublicKey = field(repr=False)
+    logo: Picture | None = None
 
 
 def read_back(invitation: Invitation, expected: Expectation) -> None:
@@ -132,7 +133,25 @@ class _Reader:
         kinds = {"multipart/alternative", "text/plain", "text/html"}
         if self.invitation.revision.kind is not Kind.REMINDER:
             kinds |= {"multipart/mixed", "text/calendar", "application/ics"}
+        logo = self.expected.logo
+        named = logo is not None and f"cid:{logo.content_id}" in _text_of(parts["text/html"])
+        if logo is not None and named:
+            kinds |= {"multipart/related", logo.media_type}
         self.same("kinds of parts", set(parts), kinds)
+        if logo is not None and named:
+            self.logo(logo, parts)
+
+    def logo(self, logo: Picture, parts: dict[str, Message]) -> None:
+        """Compare the picture, and see that it stands beside the HTML that names it."""
+        picture, html = parts[logo.media_type], parts["text/html"]
+        self.same("the logo", picture.get_payload(decode=True), logo.content)
+        self.same("Content-ID", picture["content-id"], f"<{logo.content_id}>")
+        self.same("disposition", picture.get_content_disposition(), "inline")
+        self.same("the logo's name", picture.get_filename(), logo.name)
+        both = parts["multipart/related"]
+        self.same("what the logo stands beside", both.get_payload(), [html, picture])
+        alternatives: Any = parts["multipart/alternative"].get_payload()
+        self.same("the alternatives", alternatives[:2], [parts["text/plain"], both])
 
     def event(self, parts: dict[str, Message]) -> None:
         """Compare the event with the meeting's facts, as icalendar reads it."""

@@ -13,7 +13,7 @@ from markupsafe import escape
 from invites.errors import TemplateError
 from invites.messages.check import MessageCheck
 from invites.messages.mime import in_blocks
-from invites.model import Attendee, Invitation, Kind, Revision, Server
+from invites.model import Attendee, Invitation, Kind, Picture, Revision, Server
 from invites.templating import LINK, Part, SharedLetter, Slot, subject_of, text_of
 
 if TYPE_CHECKING:
@@ -41,8 +41,13 @@ class Verifier:
         key: SigningKey,
         everything: bool = False,
         with_others: bool = False,
+        logo: Picture | None = None,
     ) -> None:
-        """`mailbox` is the service mailbox; `everything` reads every message back."""
+        """`mailbox` is the service mailbox; `everything` reads every message back.
+
+        `logo` is what a mail may bring along.
+        """
+        self._logo = logo
         self._server = server
         self._mailbox = mailbox
         self._key = key
@@ -101,6 +106,7 @@ class Verifier:
                 invitation.revision,
                 reply_to=invitation.replies_to_host,
                 with_others=self._with_others,
+                logo=self._logo,
             )
         return check
 
@@ -113,6 +119,7 @@ class Verifier:
                 server=self._server,
                 mailbox=self._mailbox,
                 key=key if isinstance(key, bytes) else key.public_key(),
+                logo=self._logo,
             )
         read_back(invitation, replace(self._expected, mailbox=mailbox))
         self.read_back += 1

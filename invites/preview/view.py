@@ -287,6 +287,8 @@ class Watcher:
         if settings.ledger.url.startswith("sqlite:///"):
             database = settings.ledger.url.removeprefix("sqlite:///")
             yield from (Path(database), Path(f"{database}-wal"))
+        if isinstance(settings.brand.logo, Path):
+            yield settings.brand.logo
         folder = self.sources.templates or settings.mail.templates
         if folder is not None and folder.is_dir():
             yield from sorted(path for path in folder.rglob("*") if path.is_file())

@@ -44,6 +44,7 @@ class Renderer:
             key=key,
             everything=everything,
             with_others=sender.show_attendees,
+            logo=composer.picture,
         )
         terms = Terms.of(
             sender.server,

@@ -124,7 +124,7 @@ class BrandSection(Section):
 
     name: Text | None = None
     colour: Annotated[str | None, BeforeValidator(types.colour)] = None
-    logo: Annotated[str | None, BeforeValidator(types.logo)] = None
+    logo: Annotated[str | Path | None, BeforeValidator(types.logo)] = None
     footer: Text | None = None
     greeting: Annotated[str | None, BeforeValidator(types.greeting)] = None
 

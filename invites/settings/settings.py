@@ -17,6 +17,7 @@ from invites.jitsi.tokens import hmac_octets
 from invites.model import Brand, Organizer, Server
 from invites.settings.checks import place_of
 from invites.settings.layers import NAMES, variable_name, xmpp_domain
+from invites.settings.pictures import picture_in
 from invites.settings.secrets import (
     Source,
     private_key,
@@ -172,12 +173,16 @@ class Settings:
         )
 
     def brand_of_letters(self) -> Brand:
-        """Return how letters look and greet."""
-        brand = self.brand
+        """Return how letters look and greet; SettingsError for a logo that mails can't show."""
+        brand, logo, picture = self.brand, self.brand.logo or "", None
+        if isinstance(logo, Path):
+            picture = picture_in(logo, self._place(("brand", "logo")))
+            logo = f"cid:{picture.content_id}"
         return Brand(
             name=brand.name or "",
             colour=brand.colour or "",
-            logo=brand.logo or "",
+            logo=logo,
+            picture=picture,
             footer=brand.footer or "",
             greeting=brand.greeting or "",
         )

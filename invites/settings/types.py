@@ -34,6 +34,8 @@ _LISTEN: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})"
 )
 
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
 JAAS_URL: Final = "https://8x8.vc"
 """Where 8x8 serves JaaS; an app's rooms are below its AppID."""
 
@@ -245,15 +247,6 @@ def colour(value: object) -> str:
     return found
 
 
-def logo(value: object) -> str:
-    """Return the https URL of a picture, which mail programs load when they show a mail."""
-    url = text(value)
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or not url.isascii() or set(url) & set(' "<>'):
-        raise Unfit('the https URL of a picture, such as "https://example.com/logo.png"')
-    return url
-
-
 def greeting(value: object) -> str:
     """Return a greeting in which `{name}`, where it is, stands for the attendee's name."""
     said = check_line(text(value))
@@ -312,6 +305,19 @@ def _context(info: ValidationInfo) -> FormContext:
 def path(value: object, info: ValidationInfo) -> Path:
     """Return an absolute path; a relative one starts from the settings' folder."""
     return _context(info).absolute(text(str(value) if isinstance(value, Path) else value))
+
+
+def logo(value: object, info: ValidationInfo) -> str | Path:
+    """Return the https URL of a picture, or the path of one that mails are to bring along."""
+    url = text(value)
+    if _SCHEME.match(url) is None:
+        return path(url, info)
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or not url.isascii() or set(url) & set(' "<>'):
+        raise Unfit(
+            'a file such as "logo.png", or an https URL such as https://example.com/logo.png'
+        )
+    return url
 
 
 def path_or_none(value: object, info: ValidationInfo) -> Path | None:

@@ -38,7 +38,7 @@ class Templates:
     ) -> None:
         """Use `load` instead, which checks what there is to check."""
         self.languages = languages
-        self.brand = brand_view(brand)
+        self.brand, self.picture = brand_view(brand), brand.picture
         self._sources = sources
         self._environment = environment
         self._parts: dict[Kind, dict[PartName, jinja2.Template]] = {}

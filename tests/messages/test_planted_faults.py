@@ -19,7 +19,7 @@ from invites.messages import check
 from invites.messages.calendar import attendee_line
 from invites.messages.mime import encoded
 from invites.model import Invitation, Kind, Revision
-from tests.factory import START, Factory, with_calendar
+from tests.factory import START, Factory, branded, with_calendar
 from tests.messages.planting import (
     EVE,
     Alter,
@@ -231,6 +231,38 @@ BYTES: dict[str, tuple[str, Alter]] = {
 }  # fmt: skip
 
 
+FALSE_LOGOS: dict[str, tuple[str, Alter]] = {
+    "another picture": ("logo", eml(b"\r\n\r\niVBOR", b"\r\n\r\niVBOS")),
+    "another Content-ID": ("form of the message", eml(b"Content-ID: <logo.", b"Content-ID: <log.")),
+    "another type": ("form of the message", eml(b"image/png", b"image/svg+xml")),
+    "no disposition": (
+        "form of the message",
+        eml(b'Content-Disposition: inline; filename="logo.png"\r\n', b""),
+    ),
+    "a logo as an attachment": ("form of the message", eml(b"inline;", b"attachment;")),
+    "a boundary of another multipart": ("form of the message", boundary(b"=_r_", b"=_a_")),
+    "a logo beside the alternatives": (
+        "form of the message",
+        eml(b'related; type="text/html"', b"mixed"),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FALSE_LOGOS)
+@pytest.mark.parametrize("kind", [Kind.INVITATION, Kind.REMINDER])
+def test_a_fault_in_the_logo_is_found(factory: Factory, kind: Kind, fault: str) -> None:
+    """Mail programs show a broken picture, or a file that nobody sent."""
+    name, alter = FALSE_LOGOS[fault]
+    with_logo = branded(factory)
+    revision = Revision(kind=kind, sequence=0, dtstamp=START)
+    (invitation,) = with_logo.composer().compose(with_logo.meeting(), revision)
+    verifier = with_logo.verifier()
+    verifier.check(invitation)
+    with pytest.raises(MessageFaultError) as caught:
+        verifier.check(alter(invitation))
+    assert caught.value.check == name
+
+
 def test_the_meeting_builds_where_nothing_is_planted(factory: Factory, tmp_path: Path) -> None:
     """What the faults below are planted in is right."""
     composer = factory.composer(planting(lambda invitation: invitation, only=""))
@@ -251,7 +283,7 @@ def test_each_check_has_its_planted_fault() -> None:
         and isinstance(call.args[0], ast.Constant)
     }
     assert len(raised) >= 13
-    assert raised == {name for name, _ in BYTES.values()}
+    assert raised == {name for name, _ in (*BYTES.values(), *FALSE_LOGOS.values())}
 
 
 @pytest.mark.parametrize("fault", BYTES)

@@ -12,6 +12,7 @@ from pathlib import Path
 import icalendar
 import pytest
 
+from tests.factory import LOGO
 from tests.preview.conftest import Served
 from tests.support import SETTINGS, Answer, write_settings
 from tests.world import ADA, BOB, EVE
@@ -159,3 +160,17 @@ def test_a_mail_can_be_looked_at_in_each_language(served: Served) -> None:
         for tag, _ in served.state()["languages"]
     }
     assert len(set(seen.values())) == len(seen) == 12
+
+
+def test_a_logo_shows_and_a_new_one_takes_its_place(served: Served) -> None:
+    """A browser knows no `cid:`: the picture stands in the page, and the file is followed."""
+    folder = served.world.folder
+    (folder / "logo.png").write_bytes(LOGO.content)
+    with (folder / "invites.toml").open("a", encoding="utf-8") as settings:
+        settings.write('[brand]\nlogo = "logo.png"\n')
+    at = "mail/0/0/invitation/mail.html"
+    wait_for(lambda: b'src="data:image/png;base64,iVBOR' in served.get(at)[2])
+    (folder / "logo.png").write_bytes(b"GIF89a" + bytes(40))
+    wait_for(lambda: b'src="data:image/gif;base64,R0lGOD' in served.get(at)[2])
+    (folder / "logo.png").write_text("<svg/>")
+    wait_for(lambda: "found an SVG drawing" in str(served.state()["trouble"]))
