@@ -1,12 +1,11 @@
-"""What text may hold in a roster: the characters that no field may have, and blanks at its ends.
-
-And how numbers are said with their nouns, wherever something is counted for people.
-"""
+"""Text: what a roster's may hold, language tags (BCP 47), numbers with their nouns, and masking."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 BLANKS: Final = "\t \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -131,3 +130,94 @@ _TOKEN = re.compile(r"eyJ[\w.%+/=-]*")
 def without_tokens(text: str, *, mark: str = "[token]") -> str:
     """Return `text` with `mark` for all that begins as a token does, whole, cut or encoded."""
     return _TOKEN.sub(mark, text)
+
+
+ANSWER_AT_MOST: Final = 200
+"""Characters of a server's answer that are kept."""
+
+_LINK: Final = re.compile(r"(?i)\b(?:https?|jitsi-meet)(?::|%3a)[^\s<>\"]*")
+_BLOB: Final = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
+
+
+def masked(text: str, *, secrets: Iterable[str] = ()) -> str:
+    """Return `text` as one printable line with links, tokens and `secrets` masked, then cut.
+
+    Spam filters quote the link they dislike and broken servers echo what they were sent, so a
+    server's words are never trusted to hold nothing secret.
+    Any run of 40 or more base64 characters goes, for a message's parts are base64.
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[secret]")
+    text = _LINK.sub("[link]", text)
+    text = without_tokens(text)
+    text = _BLOB.sub("[…]", text)
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if len(line) <= ANSWER_AT_MOST else line[: ANSWER_AT_MOST - 1] + "…"
+
+
+_TAG: Final = re.compile(
+    r"""(?P<language>[a-z]{2,3})(?:-[a-z]{3}){0,3}
+        (?:-[a-z]{4})?(?:-(?:[a-z]{2}|\d{3}))?
+        (?P<variants>(?:-(?:[a-z0-9]{5,8}|\d[a-z0-9]{3}))*)
+        (?P<extensions>(?:-[0-9a-wy-z](?:-[a-z0-9]{2,8})+)*)
+        (?:-x(?:-[a-z0-9]{1,8})+)?
+      | x(?:-[a-z0-9]{1,8})+""",
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+_IRREGULAR: Final = frozenset(
+    {
+        *("en-gb-oed", "i-ami", "i-bnn", "i-default", "i-enochian", "i-hak", "i-klingon"),
+        *("i-lux", "i-mingo", "i-navajo", "i-pwn", "i-tao", "i-tay", "i-tsu"),
+        *("sgn-be-fr", "sgn-be-nl", "sgn-ch-de"),
+    }
+)
+
+
+def language_tag(text: str) -> str:
+    """Return a well-formed language tag (BCP 47, RFC 5646 2.1) in its recommended case.
+
+    Languages of four to eight letters are well-formed and none is registered: `german` is a
+    mistake for `de`, and refused with CellRefused.
+    """
+    folded = text.lower()
+    if folded in _IRREGULAR:
+        return folded
+    found = _TAG.fullmatch(text)
+    if found is None:
+        meant = f"; did you mean {text.replace('_', '-')}?" if "_" in text else ""
+        raise CellRefused(f"a language tag such as de or pt-BR (BCP 47){meant}")
+    for repeated in (found["variants"], _singletons(found["extensions"])):
+        parts = (repeated or "").lower().strip("-").split("-")
+        if len(set(parts)) != len(parts):
+            raise CellRefused("a language tag in which nothing is repeated (RFC 5646 2.2.9)")
+    return _in_recommended_case(folded)
+
+
+def _singletons(extensions: str | None) -> str:
+    return "-".join(part for part in (extensions or "").split("-") if len(part) == 1)
+
+
+def _in_recommended_case(folded: str) -> str:
+    """Return the tag with Script and REGION as RFC 5646 2.1.1 writes them."""
+    parts = folded.split("-")
+    shown = parts[:1]
+    for before, part in pairwise(parts):
+        if len(before) == 1:
+            return "-".join([*shown, *parts[len(shown) :]])
+        cased = {2: part.upper(), 4: part.title()}.get(len(part), part)
+        shown.append(cased if part.isalpha() and len(part) in {2, 4} else part)
+    return "-".join(shown)
+
+
+def lookups(tag: str) -> tuple[str, ...]:
+    """Return a tag and what to look for where it is not there (RFC 4647 3.4): `de-AT`, then `de`."""
+    parts = tag.split("-")
+    shorter = ("-".join(parts[:end]) for end in range(len(parts), 0, -1))
+    return tuple(each for each in shorter if len(each.rpartition("-")[2]) > 1)
+
+
+def catalog_for(tag: str, languages: frozenset[str]) -> str | None:
+    """Return which of `languages` stands in for a tag; None where none does."""
+    known = {each.lower(): each for each in languages}
+    return next((known[each.lower()] for each in lookups(tag) if each.lower() in known), None)

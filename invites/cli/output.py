@@ -82,7 +82,7 @@ def log_of(call: Call, *, timezone: str = "UTC") -> Callable[[logging.LogRecord]
     Warnings and errors go to stderr, all else to stdout (with `--json` to stderr); `-q` leaves the
     good news out, and records of level debug need `-v`.
     """
-    from invites.report.log import LOG
+    from invites.report.notice import LOG
 
     LOG.handlers = [
         _handler(sys.stderr if call.as_json else sys.stdout, timezone, good=True),
@@ -103,7 +103,7 @@ class _Lines(logging.StreamHandler[TextIO]):
 
 
 def _handler(stream: TextIO, timezone: str, *, good: bool) -> logging.Handler:
-    from invites.report.log import LogFormatter
+    from invites.report.notice import LogFormatter
 
     handler = _Lines(stream)
     handler.setFormatter(LogFormatter(timezone if stream.isatty() else None))

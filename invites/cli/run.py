@@ -190,7 +190,7 @@ def schedule(call: Call) -> int:
     from invites.cli.output import log_of
     from invites.cli.signals import Signals
     from invites.jobs.schedule import Schedule
-    from invites.report.log import record
+    from invites.report.notice import record
     from invites.sending import Effects
 
     tell = log_of(call)

@@ -169,7 +169,7 @@ def _name(text: str) -> str:
 
 
 def _language(text: str) -> str:
-    from invites.languages import language_tag
+    from invites.text import language_tag
 
     return language_tag(text)
 

@@ -16,10 +16,10 @@ from hashlib import sha256
 from typing import Final
 
 from invites.delivery.base import OutgoingMessage, Phase
-from invites.delivery.redact import masked
 from invites.delivery.smtp_connection import Connection, LostError, Relay, Reply
 from invites.delivery.smtp_login import CLOSING, Extensions
 from invites.errors import LoginError, MessageFaultError
+from invites.text import masked
 
 _MAILBOX: Final = re.compile(r"[!-;=?-~]+@[!-;=?A-~]+")
 """Printable ASCII without blanks and angle brackets: nothing that could end the command."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from invites.jitsi.admission import Admission, AdmissionState, Remark, admission
 from invites.jitsi.claims import (
+    FEATURES,
     in_words,
     is_any_of,
     is_number,
@@ -21,7 +22,6 @@ from invites.jitsi.claims import (
     shown,
 )
 from invites.jitsi.deployment import UNKNOWN, Deployment
-from invites.jitsi.features import FEATURES
 from invites.jitsi.links import LINK_REFUSE_ABOVE, LINK_WARN_ABOVE
 from invites.jitsi.moderators import Role, roles
 from invites.jitsi.tokens import verifies

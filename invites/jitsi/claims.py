@@ -1,4 +1,6 @@
-"""A token that somebody else made, taken apart as Jitsi reads it, and its claims in words.
+"""A token that somebody else made, taken apart as Jitsi reads it, its claims in words, and features.
+
+A roster names a feature to switch it on, with a hyphen before it to switch it off.
 
 Nothing in here is printed with the token itself; `Token` keeps it out of its `repr`.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TypeGuard
@@ -188,3 +190,50 @@ def in_words(value: object) -> str:
 def quoted(text: str) -> str:
     """Return `text` in quotes, escaped and cut at 60 characters."""
     return f'"{escaped(text)}"'
+
+
+FEATURES: Final = (
+    "livestreaming",
+    "recording",
+    "transcription",
+    "outbound-call",
+    "sip-outbound-call",
+    "inbound-call",
+    "file-upload",
+    "list-visitors",
+    "send-groupchat",
+    "create-polls",
+    "flip",
+    "branding",
+    "calendar",
+    "lobby",
+    "room",
+    "screen-sharing",
+    "moderation",
+    "sip-inbound-call",
+    "live-translation",
+    "live-translation-subscribe",
+)
+"""The features that Jitsi knows (`context.features`)."""
+
+JAAS_FEATURES: Final = (
+    "livestreaming",
+    "recording",
+    "transcription",
+    "outbound-call",
+    "sip-outbound-call",
+)
+"""The features that a JaaS token always has, each with "true" or "false"."""
+
+OFF: Final = "-"
+"""What stands before a feature that is switched off."""
+
+
+def switched(features: Iterable[str]) -> dict[str, bool]:
+    """Return a roster's features by name, and whether each is on."""
+    return {name.removeprefix(OFF): not name.startswith(OFF) for name in features}
+
+
+def is_known(feature: str) -> bool:
+    """Return whether a feature, with or without the hyphen that switches it off, is Jitsi's."""
+    return feature.removeprefix(OFF) in FEATURES

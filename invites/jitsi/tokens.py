@@ -27,7 +27,7 @@ from jwt.exceptions import InvalidKeyError
 from pybase64 import urlsafe_b64encode
 
 from invites.errors import InvitesError
-from invites.jitsi.features import JAAS_FEATURES, switched
+from invites.jitsi.claims import JAAS_FEATURES, switched
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from invites.ledger import Ledger
 from invites.model import DeliveryName, Roster
 from invites.planning.actions import Reason
 from invites.problems import lines_of
-from invites.report.log import record
+from invites.report.notice import record
 from invites.report.sending import Unsent
 from invites.roster.files import RosterMovesError
 from invites.roster.source import (

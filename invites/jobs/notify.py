@@ -19,8 +19,7 @@ from invites.due.attempts import Again, Obstacle
 from invites.errors import Exit, InvitesError
 from invites.jobs.options import JobOutcome, SideOutcome, WakeUp
 from invites.planning.state import State
-from invites.report.log import record
-from invites.report.notice import News, Notice, notice_message, notice_of
+from invites.report.notice import News, Notice, notice_message, notice_of, record
 from invites.times import local
 
 if TYPE_CHECKING:

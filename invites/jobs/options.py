@@ -13,7 +13,7 @@ from invites.due.attempts import Inputs, Obstacle
 from invites.due.rule import DueRule
 from invites.errors import Exit
 from invites.model import DeliveryName
-from invites.report.log import tell_nobody
+from invites.report.notice import tell_nobody
 from invites.roster.source import fingerprint
 from invites.sending import Effects, Renderer, RunReport
 

@@ -20,14 +20,13 @@ from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import
 from invites.due.rule import last_due
 from invites.errors import Exit, InvitesError, SettingsError, TryAgainError
 from invites.jobs.attempt import cause_of
-from invites.jobs.endpoint import serving
-from invites.jobs.health import Health
+from invites.jobs.health import Health, serving
 from invites.jobs.notify import notify
 from invites.jobs.options import JobOutcome, WakeUp, WakeUpReport, due_rule
 from invites.jobs.status import JobStatus, status_of
 from invites.jobs.wake import wake_up
 from invites.ledger import open_ledger
-from invites.report.log import record
+from invites.report.notice import record
 from invites.sending import Effects, Renderer
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import FromClause, Row, func, select
 
-from invites.due.backoff import NEVER
+from invites.due.attempts import NEVER
 from invites.errors import Exit
 from invites.ledger.engine import Ledger
 from invites.ledger.schema import (

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 
 from invites.due.attempts import Inputs, JobState, Obstacle, OpenDue, Untold
-from invites.due.reminders import Reminder, Standing
+from invites.due.rule import Reminder, Standing
 from invites.errors import Exit
 from invites.ledger.engine import Ledger
 from invites.ledger.read import standing_condition

@@ -27,7 +27,7 @@ from icalendar import Calendar
 from jwt.warnings import InsecureKeyLengthWarning
 
 from invites.errors import MessageFaultError
-from invites.jitsi.features import JAAS_FEATURES
+from invites.jitsi.claims import JAAS_FEATURES
 from invites.model import Attendance, Invitation, Kind, Method, Picture, Server
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from invites.due.backoff import NEVER
+from invites.due.attempts import NEVER
 from invites.model import Attendee, Change, Kind, Meeting, Revision
 from invites.planning.facts import Draft, MeetingFacts
 from invites.planning.state import Entry, MissingCount, Snapshot, State

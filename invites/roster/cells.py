@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from invites.addresses import Address, parse_address
-from invites.jitsi.features import OFF, switched
+from invites.jitsi.claims import OFF, switched
 from invites.jitsi.rooms import room_from_text
 from invites.jitsi.validity import ValidityRule
-from invites.languages import language_tag
 from invites.model import Attendance, Room, Status
 from invites.roster.rule import parse_rule
-from invites.text import CellRefused, refuse_encoded_words
+from invites.text import CellRefused, language_tag, refuse_encoded_words
 from invites.times import TimeRefused, parse_time, zone
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from invites.addresses import AddressRefused, parse_address
-from invites.languages import language_tag
 from invites.roster.cells import FALSE_WORDS, TRUE_WORDS, RosterRules
 from invites.roster.columns import BY_NAME, COLUMNS, folded_name
 from invites.roster.dates import CellKind, are_lengths, kind_of
@@ -15,7 +14,7 @@ from invites.roster.header import resembled
 from invites.roster.parts import JOINED, PARTS
 from invites.roster.table import Table
 from invites.roster.vocabulary import NO, YES, lists_attendees, rank
-from invites.text import BLANKS, CellRefused
+from invites.text import BLANKS, CellRefused, language_tag
 from invites.times import zone
 
 MOSTLY: Final = 0.8

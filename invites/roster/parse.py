@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from invites.errors import RosterRefusedError
-from invites.languages import catalog_for
 from invites.model import Meeting, Roster
 from invites.problems import Problem, Warned, escaped
 from invites.roster.cells import RosterRules
@@ -18,7 +17,7 @@ from invites.roster.lists import with_row_each
 from invites.roster.meetings import MeetingParser, ParsedMeeting
 from invites.roster.rows import RowReader
 from invites.roster.table import Chunk, Table
-from invites.text import counted
+from invites.text import catalog_for, counted
 
 __all__ = ["Chunk", "RosterRules", "Table", "parse_roster"]
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from invites.addresses import Address
-from invites.jitsi.features import is_known
+from invites.jitsi.claims import is_known
 from invites.model import NO_COLUMNS, Attendee
 from invites.problems import Problem
 from invites.roster.cells import RosterRules

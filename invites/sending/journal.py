@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from invites.delivery.base import Deferred, Failed, Outcome, Sent, Unknown
 from invites.delivery.base import Key as DeliveryKey
-from invites.due.backoff import NEVER, backoff, server_backoff
+from invites.due.attempts import NEVER, backoff, server_backoff
 from invites.errors import InvitesError, RecordKeptError, ServerDownError
 from invites.ledger import Ledger
 from invites.ledger.note import Notes, Result, ServerDown, record_server

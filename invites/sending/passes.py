@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from invites.delivery.base import Delivery
-from invites.due.backoff import LONGEST_SERVER_WAIT
+from invites.due.attempts import LONGEST_SERVER_WAIT
 from invites.errors import RosterRefusedError, TryAgainError, UsageError
 from invites.ledger import Ledger
 from invites.ledger.note import server_down

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from invites.delivery.base import Delivery, Outcome
 from invites.delivery.base import Key as DeliveryKey
-from invites.due.reminders import Reminder, due_reminders
+from invites.due.rule import Reminder, due_reminders
 from invites.ledger import Ledger
 from invites.ledger.jobs import (
     ReminderNote,

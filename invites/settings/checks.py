@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from invites.errors import SettingsError
-from invites.languages import catalog_for
 from invites.problems import escaped
 from invites.roster.cells import FALSE_WORDS, TRUE_WORDS
 from invites.settings.sections import (
@@ -29,7 +28,7 @@ from invites.settings.sections import (
 )
 from invites.settings.types import JAAS_URL, Unfit, is_loopback
 from invites.shipped import SOURCE_LANGUAGE, languages
-from invites.text import CellRefused
+from invites.text import CellRefused, catalog_for
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -24,10 +24,9 @@ from invites.addresses import parse_address
 from invites.colours import TEXT_CONTRAST, WHITE, contrast
 from invites.colours import colour as colour_of
 from invites.jitsi.rooms import tenant_from_path
-from invites.languages import language_tag
 from invites.problems import escaped
 from invites.roster.files import RosterPath
-from invites.text import CellRefused, check_line, refuse_encoded_words
+from invites.text import CellRefused, check_line, language_tag, refuse_encoded_words
 from invites.times import zone
 
 _LISTEN: Final = re.compile(

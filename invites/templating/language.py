@@ -19,8 +19,8 @@ from jinja2 import pass_context
 from markupsafe import escape
 
 from invites.errors import TemplateError
-from invites.languages import catalog_for, lookups
 from invites.shipped import INFORMAL, SOURCE_LANGUAGE, catalogs
+from invites.text import catalog_for, lookups
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from invites import settings as settings_package
-from invites.delivery.oauth import m365_token, secret_source
 from invites.delivery.smtp import SmtpDelivery, relay_from
 from invites.delivery.smtp_connection import Relay
+from invites.delivery.smtp_login import m365_token, secret_source
 from invites.errors import LoginError, SettingsError, TryAgainError
 from tests.delivery.conftest import Recorder, messages
 from tests.delivery.contract import never

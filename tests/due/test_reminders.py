@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.due.reminders import Reminder, Standing, due_reminders
+from invites.due.rule import Reminder, Standing, due_reminders
 
 START = datetime(2031, 1, 8, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -19,8 +19,7 @@ import pytest
 from invites import ledger
 from invites.errors import SettingsError
 from invites.jobs import WakeUpReport
-from invites.jobs.endpoint import MOST_CONNECTIONS, serving
-from invites.jobs.health import Health
+from invites.jobs.health import MOST_CONNECTIONS, Health, serving
 from invites.jobs.status import status_of
 from invites.settings.types import Listen
 from tests.jobs.awake import free_port, healthz, metrics

@@ -9,7 +9,7 @@ import pytest
 
 from invites import ledger
 from invites.due.attempts import Inputs, JobState, Obstacle, after_attempt, noticed
-from invites.due.reminders import Reminder, due_reminders
+from invites.due.rule import Reminder, due_reminders
 from invites.errors import LedgerError
 from invites.ledger import Ledger
 from invites.ledger.history import past_messages, past_runs, scopes, waiting

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from invites.due.backoff import NEVER, backoff
+from invites.due.attempts import NEVER, backoff
 from invites.model import Status
 from invites.planning.actions import Cause, Reason, Send
 from invites.planning.decide import drained

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from invites.report.log import LogFormatter, record
+from invites.report.notice import LogFormatter, record
 
 AT = datetime(2031, 2, 1, 2, 15, tzinfo=UTC)
 
