@@ -34,6 +34,11 @@ _CUT = Warned(
     row=None, column=None, text="the file ends without a line end; its last row may be cut"
 )
 
+_IN_UTC = (
+    "the times count as UTC, for no column and no setting says in which zone they are; where they "
+    'are those of a place, set its zone in [roster], such as timezone = "Europe/Berlin"'
+)
+
 _NOT_WEIGHED = (
     "the join links' length was not looked at: the settings lack the server's url, the app_id, or "
     "the private key, whose size counts"
@@ -205,6 +210,9 @@ def suggest_settings(call: Call, roster: str, settings: Settings, *, write: bool
     _show(call, roster, found)
     answers, left = _answered(call, found.questions) if write else ([], list(found.questions))
     _show_questions(call, left)
+    asked_for_zone = any(one.answers[0].key == "timezone" for one in found.questions)
+    if found.zoneless and not asked_for_zone and ("roster", "timezone") not in settings.origins:
+        call.warn(_IN_UTC)
     chosen = [*found.proposals, *answers]
     written = _write(call, chosen, settings) if write and chosen else None
     call.problems(lines_of(found.problems, roster))

@@ -46,6 +46,7 @@ class Suggestion:
 
     `passing` counts the rows that pass as it is, `would_pass` those with the proposals (and with
     each question's first answer), `problems` is what is wrong then; `program` wrote the file.
+    `zoneless` tells that neither the times nor a column or a setting says in which zone they are.
     """
 
     rows: int
@@ -55,6 +56,7 @@ class Suggestion:
     proposals: tuple[Proposed, ...] = ()
     questions: tuple[Question, ...] = ()
     problems: tuple[Problem, ...] = ()
+    zoneless: bool = False
 
     def rules(self, rules: RosterRules) -> RosterRules:
         """Return the rules with the proposals, and with each question's first answer."""
@@ -89,7 +91,8 @@ def suggestion_for(
         rules = replace(rules, typed=True)
     meanings = Meanings(table, rules)
     proposals = list(_proposals(meanings))
-    questions = list(_zone_question(meanings, zone_here))
+    zoneless = _zoneless(meanings)
+    questions = [_zone_question(zone_here)] if zoneless and zone_here not in _UTC else []
     formats = _date_formats(meanings)
     if len(formats) > 1:
         why = f"{formats[0].why.rpartition(' as in ')[2]} may have the day or the month first, and no date tells"
@@ -107,6 +110,7 @@ def suggestion_for(
         program=program_of(table.header),
         proposals=tuple(proposals),
         questions=tuple(questions),
+        zoneless=zoneless,
     )
     would_pass, problems = _passing(table, found.rules(rules))
     return replace(found, would_pass=would_pass, problems=problems)
@@ -173,18 +177,21 @@ _UTC: Final = {"", "UTC", "UCT", "GMT", "Zulu", "Universal"} | {
 """Names of a machine's zone that say nothing beyond the default."""
 
 
-def _zone_question(meanings: Meanings, here: str) -> Iterator[Question]:
-    """Ask for the zone of times that name none; UTC is rarely what a sheet is written in."""
+def _zoneless(meanings: Meanings) -> bool:
+    """Tell whether nothing says in which zone the times are."""
     rules = meanings.rules
     times = meanings.texts_of("start", "end") or meanings.texts_of("start_time", "end_time")
     named = "timezone" in meanings.found or rules.timezone != "UTC"
-    if named or here in _UTC or any(has_offset(text, rules) for text in times[:20]):
-        return
+    return not named and not any(has_offset(text, rules) for text in times[:20])
+
+
+def _zone_question(here: str) -> Question:
+    """Ask for the zone of times that name none; UTC is rarely what a sheet is written in."""
     answers = (
         Proposed("roster", "timezone", here, "the zone of this machine"),
         Proposed("roster", "timezone", "UTC", "what counts as it is"),
     )
-    yield Question("no column and no setting says in which zone the times are", answers)
+    return Question("no column and no setting says in which zone the times are", answers)
 
 
 def grouped(proposals: Iterable[Proposed]) -> Mapping[str, list[Proposed]]:

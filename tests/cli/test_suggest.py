@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 
 from invites.cli.app import run_command_line
 from tests.peers.terminal import at_terminal
+
+LIBREOFFICE = Path(__file__).with_name("libreoffice")
 
 SETTINGS = """\
 # the office's own
@@ -113,6 +117,33 @@ def test_two_calls_of_check_lead_to_a_build(office: Path, name: str) -> None:
     assert len(lines) == (5 if "outlook" in name else 4)
     assert sum(",true," in line for line in lines) == (0 if "outlook" in name else 2)
     assert "2031-03-23T08:44:00Z" in lines[-1] + lines[-2] + lines[1]
+
+
+@pytest.mark.parametrize("file", sorted(LIBREOFFICE.iterdir()), ids=lambda path: path.name)
+def test_what_a_german_libreoffice_saved_is_built(office: Path, file: Path) -> None:
+    """LibreOffice 7.4 in a German locale: typed cells in .ods and .xlsx, WAHR and FALSCH in CSV."""
+    shutil.copy(file, office / file.name)
+    assert run_command_line(["check", "--suggest", "--write", file.name]) == 0
+    assert run_command_line(["check", file.name]) == 0
+    assert run_command_line(["build", file.name, "--now", "2031-03-01T00:00:00Z"]) == 0
+    with (office / "out/manifest.csv").open(encoding="utf-8", newline="") as listing:
+        rows = list(csv.DictReader(listing))
+    assert [(row["email"], row["moderator"], row["not_before"]) for row in rows] == [
+        ("erika@example.org", "true", "2031-03-03T08:44:00Z"),
+        ("otto@example.org", "false", "2031-03-03T08:44:00Z"),
+        ("joerg@example.com", "true", "2031-04-14T18:44:00Z"),
+    ]
+
+
+def test_times_without_a_zone_are_told(office: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server's clock is in UTC, a sheet hardly ever: a lesson would begin an hour late."""
+    (office / "r.csv").write_bytes(FILES["google.csv"])
+    run_command_line(["check", "--suggest", "r.csv"])
+    assert 'such as timezone = "Europe/Berlin"' in capsys.readouterr().err
+    text = SETTINGS.replace("[roster]", "[roster]\ntimezone = 'UTC'")
+    (office / "invites.toml").write_text(text, encoding="utf-8")
+    run_command_line(["check", "--suggest", "r.csv"])
+    assert "zone" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", FILES)
