@@ -173,9 +173,10 @@ def _with_ledger(
 
 def _ledger(installation: Installation, ledger: Ledger) -> Iterator[Finding]:
     facts = guard_facts(ledger)
-    ahead, seconds = installation.settings.guard.clock_ahead, int(installation.now.timestamp())
+    settings, seconds = installation.settings, int(installation.now.timestamp())
+    ahead, zone = settings.guard.clock_ahead, settings.roster.timezone
     faults = [
-        ("clock", clock_fault(facts.last_run, seconds, ahead=ahead)),
+        ("clock", clock_fault(facts.last_run, seconds, ahead=ahead, in_zone=zone)),
         ("time zone data", zone_data_fault(facts.tz_version, TZDATA_VERSION)),
     ]
     for check, fault in faults:

@@ -270,22 +270,19 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 _RELEASE = re.compile(r"(\d{4})([a-z]{1,2})", re.ASCII)
 
 
-def clock_fault(last_run: int | None, now: int, *, ahead: timedelta) -> str | None:
+def clock_fault(last_run: int | None, now: int, *, ahead: timedelta, in_zone: str) -> str | None:
     """Return why the clock can't be trusted, or None; both times are seconds since 1970.
 
-    A pause between two runs is no fault, unless it is longer than `ahead`.
+    A pause between two runs is no fault, unless it is longer than `ahead`.  The times are told on
+    the clock of `in_zone` (IANA).
     """
-    if last_run is None:
+    if last_run is not None and last_run - now > CLOCK_TOLERANCE.total_seconds():
+        words = "is behind"
+    elif last_run is not None and now - last_run > ahead.total_seconds():
+        words = f"is more than {counted(ahead.days, 'day')} past"
+    else:
         return None
-    if last_run - now > CLOCK_TOLERANCE.total_seconds():
-        return _clock_text(last_run, now, "is behind")
-    if now - last_run > ahead.total_seconds():
-        return _clock_text(last_run, now, f"is more than {counted(ahead.days, 'day')} past")
-    return None
-
-
-def _clock_text(last_run: int, now: int, words: str) -> str:
-    found, last = (local(instant(seconds), "UTC", seconds=True) for seconds in (now, last_run))
+    found, last = (local(instant(seconds), in_zone, seconds=True) for seconds in (now, last_run))
     return (
         f"clock: found {found}, which {words} the ledger's last run at {last}; "
         "expected a clock that is right; set it, or give --accept-clock if it is"

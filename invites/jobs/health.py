@@ -27,6 +27,7 @@ from invites.errors import SettingsError
 from invites.jobs.options import WakeUpReport
 from invites.jobs.status import LONGEST_RUN, JobStatus, missed
 from invites.ledger.history import PastRun
+from invites.times import local
 
 if TYPE_CHECKING:
     from invites.settings.types import Listen
@@ -39,9 +40,9 @@ ASLEEP_AFTER = timedelta(minutes=15)
 class Health:
     """What is known of this process and its jobs; written by one thread, read by others."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        """Count from now on; `clock` gives an aware present."""
-        self._clock = clock
+    def __init__(self, clock: Callable[[], datetime], timezone: str) -> None:
+        """Count from now on; `clock` gives an aware present, `timezone` (IANA) is for people."""
+        self._clock, self._timezone = clock, timezone
         self._lock = threading.Lock()
         self._last_wake_up = self._started = clock()
         self._awake_since: datetime | None = None
@@ -82,18 +83,16 @@ class Health:
         """Tell whether this process wakes up as it should, and in words why not."""
         now = self._clock()
         with self._lock:
-            asleep = now - self._last_wake_up > ASLEEP_AFTER and self._awake_since is None
-            stuck = self._awake_since is not None and now - self._awake_since > LONGEST_RUN
-            trouble = self._trouble
-            if asleep:
-                trouble = f"no wake-up since {self._last_wake_up.isoformat()}"
-            elif stuck:
-                trouble = f"one wake-up has lasted since {self._awake_since}"
+            trouble, began, ended = self._trouble, self._awake_since, self._last_wake_up
+            if began is None and now - ended > ASLEEP_AFTER:
+                trouble = f"no wake-up since {local(ended, self._timezone)}"
+            elif began is not None and now - began > LONGEST_RUN:
+                trouble = f"one wake-up has lasted since {local(began, self._timezone)}"
             late = {status.job: missed(status, now=now) for status in self._statuses}
             facts: dict[str, object] = {
                 "alive": not trouble,
                 "trouble": trouble,
-                "last_wake_up": self._last_wake_up.isoformat(),
+                "last_wake_up": ended.isoformat(),
                 "jobs_missed": {job: why for job, why in late.items() if why},
             }
         return not trouble, facts

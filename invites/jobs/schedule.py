@@ -69,7 +69,7 @@ class Schedule:
         self._tell = tell
         self._settings = checked(load())
         self._demand_ledger()
-        self._health = Health(effects.clock)
+        self._health = Health(effects.clock, self._settings.roster.timezone)
         self._interrupted = False
         self._awake = threading.Lock()
         self._watermarks: dict[str, datetime] = {}

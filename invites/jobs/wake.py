@@ -125,6 +125,7 @@ def _clock_is_trusted(wakeup: WakeUp, ledger: Ledger) -> bool:
             now=wakeup.now,
             tz_version=TZDATA_VERSION,
             clock_ahead=wakeup.settings.guard.clock_ahead,
+            timezone=wakeup.settings.roster.timezone,
             accept_clock=wakeup.options.accept_clock,
         )
     except GuardError:

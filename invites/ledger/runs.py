@@ -68,16 +68,21 @@ def check_guards(
     now: datetime,
     tz_version: str,
     clock_ahead: timedelta,
+    timezone: str,
     accept_clock: bool = False,
 ) -> None:
-    """Raise GuardError where the clock can't be trusted, ZoneDataError where zone data can't."""
+    """Raise GuardError where the clock can't be trusted, ZoneDataError where zone data can't.
+
+    The times of the clock are told as `timezone` (IANA) has them.
+    """
     facts = guard_facts(ledger)
     fault = zone_data_fault(facts.tz_version, tz_version)
     if fault is not None:
         raise ZoneDataError(fault)
     if accept_clock:
         return
-    fault = clock_fault(facts.last_run, int(now.timestamp()), ahead=clock_ahead)
+    seconds = int(now.timestamp())
+    fault = clock_fault(facts.last_run, seconds, ahead=clock_ahead, in_zone=timezone)
     if fault is not None:
         raise GuardError(fault)
 

@@ -229,6 +229,7 @@ def demand_guards(ledger: Ledger, options: SendOptions, *, now: datetime) -> Non
         now=now,
         tz_version=TZDATA_VERSION,
         clock_ahead=options.clock_ahead,
+        timezone=options.timezone,
         accept_clock=options.accept_clock,
     )
 

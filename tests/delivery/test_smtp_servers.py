@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -393,12 +392,12 @@ def test_a_server_that_dies_in_the_middle_leaves_nothing_unclear(journal: Record
 def test_a_server_that_trickles_is_not_waited_for_longer_than_the_timeout(
     journal: Recorder,
 ) -> None:
-    """An octet now and then does not start the deadline anew; five messages end the run."""
-    with ScriptedServer(octet_pause=0.05) as server:
-        started = time.monotonic()
-        with pytest.raises(TryAgainError, match="no answer in time"):
-            deliver(plain_relay(server, timeout=0.1, data_timeout=0.1), journal, 9)
-        assert time.monotonic() - started < 5
+    """An octet in time does not start the deadline anew, or all would be sent; five end the run."""
+    with (
+        ScriptedServer(octet_pause=0.05) as server,
+        pytest.raises(TryAgainError, match="no answer in time"),
+    ):
+        deliver(plain_relay(server, timeout=0.1, data_timeout=0.1), journal, 9)
     assert len(journal.outcomes) == 5
     assert all(isinstance(each, Deferred) and each.lost for each in journal.outcomes.values())
 

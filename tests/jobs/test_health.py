@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import socket
 import struct
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from invites.jobs import WakeUpReport
 from invites.jobs.health import MOST_CONNECTIONS, Health, serving
 from invites.jobs.status import status_of
 from invites.settings.types import Listen
+from invites.times import local
 from tests.jobs.awake import free_port, healthz, metrics
 from tests.jobs.conftest import JobWorld, row
 
@@ -31,7 +31,7 @@ MINUTES = timedelta(minutes=1)
 @contextmanager
 def listening(world: JobWorld) -> Iterator[tuple[Health, int]]:
     """Serve what is known of a world on a free port of loopback."""
-    health = Health(lambda: world.now)
+    health = Health(lambda: world.now, "Asia/Tokyo")
     with serving(health, Listen(host="127.0.0.1", port=free_port())) as port:
         assert port is not None
         yield health, port
@@ -88,6 +88,8 @@ def test_it_is_not_alive_when_it_does_not_wake_up(world: JobWorld) -> None:
         world.now += 2 * MINUTES
         status, facts = healthz(port)
         assert (status, facts["alive"]) == (503, False)
+        since = local(world.now - 16 * MINUTES, "Asia/Tokyo")
+        assert facts["trouble"] == f"no wake-up since {since}"
         health.woke()
         assert healthz(port)[0] == 200
 
@@ -139,8 +141,11 @@ def _many_handles() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_many_handles")
-def test_a_thousand_slow_connections_do_not_keep_a_supervisor_out(world: JobWorld) -> None:
+def test_a_thousand_slow_connections_do_not_keep_a_supervisor_out(
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who says nothing makes room for who asks; and takes no file handles from ledger and mail."""
+    monkeypatch.setattr("invites.jobs.health.REQUEST_SECONDS", 600.0)  # else they go by themselves
     world.seen()
     with ExitStack() as stack, listening(world) as (health, port):
         slept(health, world, None)
@@ -150,9 +155,7 @@ def test_a_thousand_slow_connections_do_not_keep_a_supervisor_out(world: JobWorl
             one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
             one.sendall(b"GET /healthz HT" if number % 2 else b"")
             slow.append(one)
-        began = time.monotonic()
         assert healthz(port)[0] == 200
-        assert time.monotonic() - began < 2
         assert handles_open() - handles - len(slow) <= MOST_CONNECTIONS + 1
 
 

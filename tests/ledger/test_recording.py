@@ -227,13 +227,20 @@ def test_the_clock_and_the_zone_data_are_those_of_the_last_run(opened: Ledger) -
     begin_run(opened, START, now=NOW)
 
     def check(now: timedelta = HOUR, tz: str = "2026f", *, accept: bool = False) -> None:
-        check_guards(opened, now=NOW + now, tz_version=tz, clock_ahead=AHEAD, accept_clock=accept)
+        check_guards(
+            opened,
+            now=NOW + now,
+            tz_version=tz,
+            clock_ahead=AHEAD,
+            timezone="Asia/Tokyo",
+            accept_clock=accept,
+        )
 
     check()
     check(-timedelta(minutes=5))
     check(-HOUR, accept=True)
     for bad in ({"now": -HOUR}, {"now": 101 * DAY}, {"tz": "2026a"}, {"tz": "?"}):
-        with pytest.raises(GuardError):
+        with pytest.raises(GuardError, match="Asia/Tokyo" if "now" in bad else "tzdata"):
             check(**bad)  # type: ignore[arg-type]
 
 

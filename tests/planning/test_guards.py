@@ -322,7 +322,10 @@ def test_a_forgotten_person_is_invited_above_the_highest_sequence() -> None:
 def test_the_clock_guard_allows_five_minutes_back_and_a_pause(now: int, *, fault: bool) -> None:
     """Behind by more than five minutes, or ahead by more than the setting, is a fault."""
     last = 2_000_000_000
-    assert bool(clock_fault(last, last + now, ahead=timedelta(days=100))) is fault
+    told = clock_fault(last, last + now, ahead=timedelta(days=100), in_zone="Asia/Tokyo")
+    assert bool(told) is fault
+    if told is not None:
+        assert "the ledger's last run at 2033-05-18 12:33:20 Asia/Tokyo" in told
 
 
 @pytest.mark.parametrize(
