@@ -97,7 +97,7 @@ def _claims(call: Call, settings: Settings, read: Roster, now: datetime) -> list
     from invites.errors import InvitesError
     from invites.ledger import exists, open_ledger
     from invites.ledger.read import snapshot_of
-    from invites.sending.scopes import claims_needed, scope_for
+    from invites.sending.options import claims_needed, scope_for
 
     url = settings.ledger.url
     scope, _ = scope_for(read.source, settings)

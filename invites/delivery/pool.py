@@ -23,7 +23,7 @@ from invites.delivery.base import (
     Phase,
     Unknown,
 )
-from invites.delivery.rate import Pace
+from invites.delivery.smtp_connection import Pace
 from invites.delivery.smtp_session import check_octets, with_date
 from invites.errors import ServerDownError, TryAgainError
 

@@ -31,8 +31,7 @@ from invites.delivery.base import (
     nothing_sent_yet,
 )
 from invites.delivery.pool import MessageQueue, Pause, Queue, serve
-from invites.delivery.rate import Pace
-from invites.delivery.smtp_connection import LostError, Relay
+from invites.delivery.smtp_connection import LostError, Pace, Relay
 from invites.delivery.smtp_login import open_session, secret_source, verifying_context
 from invites.delivery.smtp_session import Answer, Session
 from invites.errors import InvitesError, ServerDownError, SettingsError

@@ -3,6 +3,7 @@
 Knows sockets, TLS and the form of a reply (RFC 5321 4.2), and nothing of what is being said.
 `smtplib` is not used: it can't tell a drop before the dot from one after it, restarts its timeout
 at each octet, falls back to HELO without a word and leaves the socket open after a 421.
+Behind it, how fast a relay may be fed: limits such as `30/m, 10000/d`, counted over runs.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from invites.delivery.base import Phase
+from invites.delivery.base import Phase, SentSince
 from invites.settings.quantities import RateLimit
 
 REPLY_AT_MOST: Final = 64 * 1024
@@ -268,3 +271,62 @@ def _words(error: OSError) -> str:
             return "the server closed the connection"
         case _:
             return (error.strerror or "the network failed").lower()
+
+
+WAITED_FOR: Final = timedelta(hours=1)
+"""The longest period whose limit is waited for; a day's limit ends the run."""
+
+
+class Pace:
+    """Says for each message how long to wait, so that no window of a limit's length holds too many.
+
+    What earlier runs handed over within a period counts as if it had gone out just now: a little
+    slow at a run's start, and never over the limit.
+    """
+
+    def __init__(
+        self,
+        limits: Sequence[RateLimit],
+        *,
+        sent_since: SentSince,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` gives seconds that never go back."""
+        self._clock = clock
+        self._windows = [
+            _Window(limit, already=sent_since(limit.period), at=clock()) for limit in limits
+        ]
+
+    def wait(self) -> float:
+        """Return the seconds until the next message may start; 0 for now, infinite for not today."""
+        now = self._clock()
+        return max((window.wait(now) for window in self._windows), default=0.0)
+
+    def count(self) -> None:
+        """Count a message that starts now."""
+        now = self._clock()
+        for window in self._windows:
+            window.starts.append(now)
+
+    @property
+    def spent(self) -> RateLimit | None:
+        """The limit that is used up for longer than a run waits, if there is one."""
+        now = self._clock()
+        limits = (window.limit for window in self._windows if window.wait(now) == float("inf"))
+        return next(limits, None)
+
+
+class _Window:
+    """The starts of the last `count` messages under one limit."""
+
+    def __init__(self, limit: RateLimit, *, already: int, at: float) -> None:
+        self.limit = limit
+        self.starts: deque[float] = deque([at] * min(already, limit.count), maxlen=limit.count)
+
+    def wait(self, now: float) -> float:
+        if len(self.starts) < self.limit.count:
+            return 0.0
+        remaining = self.starts[0] + self.limit.period.total_seconds() - now
+        if remaining > 0 and self.limit.period > WAITED_FOR:
+            return float("inf")
+        return max(remaining, 0.0)

@@ -33,7 +33,7 @@ from invites.problems import lines_of
 from invites.report.plan import plan_lines, plan_summary
 from invites.roster.source import read_roster
 from invites.sending import Renderer, SendOptions, planned, policy_from
-from invites.sending.scopes import scope_for
+from invites.sending.options import scope_for
 from invites.settings import Settings
 from invites.shipped import languages
 

@@ -19,7 +19,7 @@ from invites.problems import lines_of
 from invites.report.tables import RUN_COLUMNS, run_cells
 from invites.report.timeline import MeetingTime, Timeline, span_words, timelines
 from invites.roster.recurrence import rule_text
-from invites.templating.pages import page_pieces
+from invites.templating.environment import page_pieces
 from invites.templating.repeating import repeats_words
 from invites.text import counted
 from invites.times import TZDATA_VERSION, iso_z, local

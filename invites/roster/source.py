@@ -19,11 +19,17 @@ from invites.model import Roster
 from invites.roster.cells import RosterRules
 from invites.roster.csv_file import content_of, read_table, table_from_bytes
 from invites.roster.files import (
+    CHECKSUM_SUFFIX,
+    ROWS_SUFFIX,
+    SUFFIXES,
     RosterFile,
     RosterMovesError,
     RosterPath,
+    SourceRefusedError,
+    beside,
     digest_of,
     file_of,
+    holding,
     look,
     names_found,
     sight,
@@ -31,14 +37,6 @@ from invites.roster.files import (
     snapshot,
 )
 from invites.roster.parse import parse_roster
-from invites.roster.sidecars import (
-    CHECKSUM_SUFFIX,
-    ROWS_SUFFIX,
-    SUFFIXES,
-    SourceRefusedError,
-    beside,
-    holding,
-)
 from invites.roster.table import Table, joined, joined_digest
 from invites.roster.workbook import split_sheet
 

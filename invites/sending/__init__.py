@@ -5,11 +5,10 @@ Every effect is passed in: the open ledger, the clock, the delivery, and what as
 
 from invites.sending.adopt import Adopted, adopt
 from invites.sending.frame import deliveries, demand_guards, note_refused, run_start, settle
-from invites.sending.options import Effects, RunReport, SendOptions, policy_from
+from invites.sending.options import Effects, RunReport, SendOptions, policy_from, scope_for
 from invites.sending.passes import drain, planned, send
 from invites.sending.reminders import remind
 from invites.sending.renderer import Renderer
-from invites.sending.scopes import scope_for
 
 __all__ = [
     "Adopted",

@@ -19,9 +19,15 @@ from invites.planning.actions import Cause, Only, Plan
 from invites.planning.decide import drained, plan_for
 from invites.planning.state import Snapshot, State, empty_snapshot
 from invites.sending.frame import Pass, exit_code_of
-from invites.sending.options import Effects, RunReport, SendOptions
+from invites.sending.options import (
+    Effects,
+    RunReport,
+    SendOptions,
+    claims_needed,
+    rooms_of_others,
+    without_meetings,
+)
 from invites.sending.renderer import Renderer
-from invites.sending.scopes import claims_needed, rooms_of_others, without_meetings
 from invites.times import local
 
 NO_WAIT = timedelta(0)

@@ -1,11 +1,12 @@
-"""The Jinja2 environment of letters: sandboxed, strict, escaped by the template's name."""
+"""The Jinja2 environments: of letters (sandboxed, strict, escaped by name), and of operators' pages."""
 
 from __future__ import annotations
 
 import re
 import traceback
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import islice
 from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -23,6 +24,8 @@ from invites.templating.views import VIEWS, ChangeView, Columns, attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping
+    from pathlib import Path
+
 
 SHOWN_AT_MOST = 80
 """Characters of a template's line that an error shows."""
@@ -308,3 +311,25 @@ def _line(source: str, number: int) -> str:
 def _place(files: Mapping[str, TemplateFile], name: str, line: int) -> str:
     file = files.get(_file_name(name))
     return f"{file.path if file else name}: line {line}"
+
+
+PIECES_AT_ONCE = 10_000
+
+
+@cache
+def _environment(folder: Path) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def page_pieces(template: Path, **values: object) -> Iterator[bytes]:
+    """Yield the page that `template` makes of `values`; what they iterate is never held whole."""
+    pieces = _environment(template.parent).get_template(template.name).generate(**values)
+    while some := "".join(islice(pieces, PIECES_AT_ONCE)):
+        yield some.encode()

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invites.delivery.base import Deferred
-from invites.delivery.rate import Pace
 from invites.delivery.smtp import SmtpDelivery
-from invites.delivery.smtp_connection import Relay
+from invites.delivery.smtp_connection import Pace, Relay
 from invites.errors import TryAgainError
 from invites.settings.quantities import RateLimit, rate
 from tests.delivery.conftest import Recorder, message_id_of, messages

@@ -11,7 +11,7 @@ import pytest
 from invites.model import Method, Status
 from invites.planning.actions import Only, Reason
 from invites.planning.state import Forgotten, State, forgotten_hash
-from invites.sending.scopes import claims_needed
+from invites.sending.options import claims_needed
 from invites.times import clock_fault, zone_data_fault
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting, only_action, said
 

@@ -12,9 +12,10 @@ import pytest
 from invites.errors import Exit, GuardError, RosterRefusedError
 from invites.model import Roster
 from invites.roster.cells import RosterRules
-from invites.roster.files import RosterMovesError, RosterPath
-from invites.roster.sidecars import (
+from invites.roster.files import (
     CHECKSUM_SUFFIX,
+    RosterMovesError,
+    RosterPath,
     SourceRefusedError,
     beside,
     checksum_in,
