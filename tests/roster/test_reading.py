@@ -13,8 +13,7 @@ from invites.model import Roster
 from invites.roster import source
 from invites.roster.cells import RosterRules
 from invites.roster.csv_file import read_table
-from invites.roster.files import RosterMovesError
-from invites.roster.sidecars import SourceRefusedError
+from invites.roster.files import RosterMovesError, SourceRefusedError
 from invites.roster.source import demand_whole, read_roster
 from invites.roster.table import Table
 from tests.world import ADA, BOB, HEADER
