@@ -10,6 +10,7 @@ import re
 from base64 import b64encode
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from invites.errors import MessageFaultError
 from invites.messages.calendar import one_line
@@ -62,6 +63,7 @@ def mailbox_field(name: str, display_name: str, mailbox: str) -> bytes:
     return f"{name}: {phrase}{gap}{address}\r\n".encode("ascii")
 
 
+@lru_cache
 def date_field(instant: datetime) -> bytes:
     """Return Date (RFC 5322 3.6.1) for an aware instant in UTC."""
     return f"Date: {format_datetime(instant)}\r\n".encode("ascii")

@@ -27,6 +27,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
 from typing import TypeVar
@@ -122,6 +123,9 @@ class Envelope:
     reply_to: tuple[str, str] | None
 
 
+_mailbox_of_many = lru_cache(mailbox_field)
+
+
 class MessageSkeleton:
     """A message of one revision of one meeting that lacks what differs by attendee."""
 
@@ -139,10 +143,10 @@ class MessageSkeleton:
         """Lay out everything that all attendees of this revision share; `logo` is its `logo_part`."""
         revision = envelope.revision
         self.calendar = revision.kind is not Kind.REMINDER
-        self._before_to = mailbox_field("From", envelope.sender_name, envelope.sender_mailbox)
+        self._before_to = _mailbox_of_many("From", envelope.sender_name, envelope.sender_mailbox)
         self._middle = date_field(revision.dtstamp)
         if envelope.reply_to is not None:
-            self._middle = mailbox_field("Reply-To", *envelope.reply_to) + self._middle
+            self._middle = _mailbox_of_many("Reply-To", *envelope.reply_to) + self._middle
         outer, inner, related = _boundaries(envelope)
         # The second stops Exchange's answers: out of office, and receipts of all kinds.
         opening = b"Auto-Submitted: auto-generated\r\n"

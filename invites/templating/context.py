@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from invites.model import Kind, Status
@@ -111,39 +112,63 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
 
 def zone_context(facts: LetterFacts, zone_name: str, language: Language) -> dict[str, object]:
     """Return what depends on the zone that times are shown in, and on the language."""
-    meeting = facts.told
+    told, series = facts.told, facts.meeting.series
     zone = zone_named(zone_name)
-    there, zone_there = None, zone_named(meeting.timezone)
-    # Berlin and Paris are two zones, and one time.
-    abroad = any(
-        at.astimezone(zone).utcoffset() != at.astimezone(zone_there).utcoffset()
-        for at in (meeting.start, meeting.end)
-    )
-    if abroad:
-        there = span(meeting.start, meeting.end, zone_there, language, with_offset=True)
-    # The window of a series is no matter of one day.
-    day = meeting.start.astimezone(zone).date() if meeting.series is None else None
-    opens = minute_at(facts.validity.not_before + int(facts.skew.total_seconds()), up=True)
-    closes = minute_at(facts.validity.expires)
-    unclear = opens.astimezone(zone).utcoffset() != closes.astimezone(zone).utcoffset() or any(
-        comes_twice(at, zone) for at in (opens, closes)
-    )
     earlier = facts.earlier_until
     return {
-        "when": span(meeting.start, meeting.end, zone, language, with_offset=abroad),
-        "when_there": there,
-        "series": _series_view(facts, language),
-        "opens": local_time(opens, zone, language, beside=day, with_offset=unclear),
-        "closes": local_time(closes, zone, language, beside=day, with_offset=unclear),
+        **_times(
+            (told.start, told.end),
+            facts.validity,
+            int(facts.skew.total_seconds()),
+            (zone, zone_named(told.timezone)),
+            language,
+            once=series is None,
+        ),
+        "series": series and _series_view(facts, language),
         "earlier_until": None
         if earlier is None
         else local_time(minute_at(earlier), zone, language),
         "starts": language.says("soon")
         if facts.now is None
-        else ahead(meeting.start, facts.now, zone, language),
-        "changes": tuple(_change_views(facts, zone, language)),
+        else ahead(told.start, facts.now, zone, language),
+        "changes": tuple(_change_views(facts, zone, language)) if facts.changes else (),
         "language": language.tag,
         "direction": language.direction,
+    }
+
+
+@lru_cache(maxsize=4096)
+def _times(
+    times: tuple[datetime, datetime],
+    validity: Validity,
+    skew: int,
+    zones: tuple[ZoneInfo, ZoneInfo],
+    language: Language,
+    *,
+    once: bool,
+) -> Mapping[str, object]:
+    """Return a meeting's times and its link's in the first of two zones; the other is its own.
+
+    `skew` is in seconds; `once` tells that the meeting is no series.
+    """
+    start, end = times
+    zone, zone_there = zones
+    # Berlin and Paris are two zones, and one time.
+    abroad = zone is not zone_there and any(
+        at.astimezone(zone).utcoffset() != at.astimezone(zone_there).utcoffset() for at in times
+    )
+    # The window of a series is no matter of one day.
+    day = start.astimezone(zone).date() if once else None
+    opens = minute_at(validity.not_before + skew, up=True)
+    closes = minute_at(validity.expires)
+    unclear = opens.astimezone(zone).utcoffset() != closes.astimezone(zone).utcoffset() or any(
+        comes_twice(at, zone) for at in (opens, closes)
+    )
+    return {
+        "when": span(start, end, zone, language, with_offset=abroad),
+        "when_there": span(start, end, zone_there, language, with_offset=True) if abroad else None,
+        "opens": local_time(opens, zone, language, beside=day, with_offset=unclear),
+        "closes": local_time(closes, zone, language, beside=day, with_offset=unclear),
     }
 
 

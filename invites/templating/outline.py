@@ -11,7 +11,17 @@ from jinja2 import TemplateNotFound, nodes
 from jinja2.meta import find_undeclared_variables
 
 from invites.templating.environment import CAPTURED, is_escaped
-from invites.templating.views import ATTENDEE, COLUMNS, FEW, GETTEXT, LINK, MARKERS, NAMES
+from invites.templating.views import (
+    ATTENDEE,
+    COLUMNS,
+    FEW,
+    GETTEXT,
+    LINK,
+    MARKERS,
+    NAMES,
+    NEVER_NONE,
+    attributes,
+)
 
 if TYPE_CHECKING:
     from invites.templating.environment import LetterEnvironment
@@ -22,6 +32,7 @@ PERSONAL = frozenset({ATTENDEE, COLUMNS, LINK})
 
 _FACTS = NAMES - FEW
 _KNOWN = NAMES | GETTEXT
+_SHOWN = {name: attributes(view) for name, view in NEVER_NONE.items()}
 DECIDED = "_decided"
 
 
@@ -53,7 +64,7 @@ _BOUND_ELSEWHERE = (nodes.Block, *_IMPORTS, nodes.Macro, nodes.CallBlock)
 class TakenApart:
     """Templates taken apart into outlines (`trees`), `slots` and what is `deciding`.
 
-    `personal` are the slots that differ from attendee to attendee.
+    `personal` are the slots that differ from attendee to attendee; `reads` has what the others do.
     `untraceable` is true where the outlines would not tell all.
     """
 
@@ -63,6 +74,7 @@ class TakenApart:
         self.trees: dict[str, nodes.Template] = {}
         self.slots: dict[Slot, nodes.Node] = {}
         self.personal: set[Slot] = set()
+        self.reads: dict[Slot, frozenset[Path]] = {}
         self._deciding: dict[Slot, nodes.Node] = {}
         self._reached: dict[Slot, set[Guards]] = {}
         self._guards: Guards = ()
@@ -170,6 +182,10 @@ class TakenApart:
         read = self._free(node, name, set()) or frozenset()
         if not PERSONAL.isdisjoint(read):
             self.personal.add(slot)
+        elif any(node.find_all(nodes.Include)):
+            self.reads[slot] = frozenset((fact,) for fact in read & _FACTS)
+        else:
+            self.reads[slot] = frozenset(facts_read(node))
         # A letter that computes with its link is looked at whole, by the checks of letters.
         self.untraceable |= LINK in read and path != (LINK,)
         self.computes_columns |= COLUMNS in read and path is None
@@ -287,6 +303,17 @@ def paths(node: nodes.Node) -> set[Path]:
     if isinstance(node, nodes.Name):
         return {(node.name,)} if node.name in PERSONAL else set()
     return {path for child in node.iter_child_nodes() for path in paths(child)}
+
+
+def facts_read(node: nodes.Node) -> set[Path]:
+    """Return what is read of the facts: `("meeting", "title")`, or `("meeting",)` for all of it."""
+    match node:
+        case nodes.Getattr(node=nodes.Name(name=root), attr=name) if name in _SHOWN.get(root, ()):
+            return {(root, name)}
+        case nodes.Name(name=name) if name in _FACTS:
+            return {(name,)}
+        case _:
+            return {path for child in node.iter_child_nodes() for path in facts_read(child)}
 
 
 def _path(node: nodes.Node) -> Path | None:

@@ -12,7 +12,8 @@ same decided values shares what came of it, in any meeting:
 
     for (True,)    "Hi ", Slot("attendee.name"), "! ", Slot("meeting.title|upper"), "?"
 
-The meeting's slots are filled in once for each meeting, the attendee's once for each attendee.
+The meeting's slots are filled in once for each meeting, the attendee's once for each attendee; a
+text that was made of the same values before, such as the times of an evening, is not made again.
 What can't be followed so is not taken apart (`Sharing.alone`), and what fails is tried once more as
 Jinja2 does it, which says where and why: both are always right, only slower.
 """
@@ -23,7 +24,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,12 +33,14 @@ from markupsafe import Markup, escape
 
 from invites.errors import TemplateError
 from invites.templating.context import PartName, part_files
+from invites.templating.dates import LocalTime
 from invites.templating.environment import LetterEnvironment
 from invites.templating.outline import (
     DECIDED,
     END,
     START,
     Expressions,
+    Path,
     Slot,
     TakenApart,
     paths,
@@ -58,6 +61,9 @@ if TYPE_CHECKING:
 
 _AT_MOST = 256
 """Variants that are kept: where names decide, there are as many as names."""
+
+_REMEMBERED_AT_MOST = 1024
+"""Texts of a slot that are kept: some meetings have all their values for themselves."""
 
 
 Part = tuple[str | Slot, ...]
@@ -105,18 +111,69 @@ class CannotShareError(Exception):
     """A value that decides can't be told from others, or can't be had."""
 
 
-class _Variant:
-    """The parts of a letter for one combination of decided values; the meeting's slots are open."""
+class _Remembered:
+    """The texts of a meeting's slots, each made once of the same values.
 
-    def __init__(self, parts: Mapping[PartName, Part], evaluation: Evaluation) -> None:
-        """Take what has slots, and the evaluation of the meeting's."""
-        self._evaluation = evaluation
-        number_of = {slot: number for number, slot in enumerate(evaluation.slots)}
+    Few meetings have times, a host or a description of their own, and what a template computes of a
+    value takes ten times as long as to look it up.  Slots that read the same are made together.
+    """
+
+    def __init__(
+        self, reads: Mapping[Slot, frozenset[Path]], evaluation: Callable[[list[Slot]], Evaluation]
+    ) -> None:
+        """Take what each slot reads, and what makes the evaluation of some slots."""
+        alike: dict[frozenset[Path], list[Slot]] = {}
+        for slot, read in reads.items():
+            alike.setdefault(read, []).append(slot)
+        self._paths = sorted({path for read in alike for path in read})
+        numbers = [[self._paths.index(path) for path in read] for read in alike]
+        # One number more, so that `itemgetter` always returns a tuple.
+        self._groups = [
+            (itemgetter(*wanted, wanted[0]), evaluation(slots), dict[Hashable, list[str]]())
+            for wanted, slots in zip(numbers, alike.values(), strict=True)
+        ]
+        self.slots = [slot for _, evaluated, _ in self._groups for slot in evaluated.slots]
+
+    def texts(self, context: Mapping[str, object]) -> list[str]:
+        """Return the texts of `slots`; raises CannotShareError, and whatever an expression raises."""
+        values = [_as_key(_value_at(path, context)) for path in self._paths]
+        every: list[str] = []
+        for wanted, evaluation, known in self._groups:
+            key = wanted(values)
+            texts = known.get(key)
+            if texts is None:
+                texts = evaluation.texts(context)
+                if CONTROL.search("".join(texts)):
+                    raise CannotShareError
+                if len(known) >= _REMEMBERED_AT_MOST:
+                    known.clear()
+                known[key] = texts
+            every += texts
+        return every
+
+
+def _value_at(path: Path, context: Mapping[str, object]) -> object:
+    value = context[path[0]]
+    return getattr(value, path[1]) if len(path) > 1 else value
+
+
+class _Variant:
+    """The parts of a letter for one combination of decided values; the meeting's slots are open.
+
+    `personal` are the slots that stay open when those are filled in.
+    """
+
+    def __init__(self, parts: Mapping[PartName, Part], remembered: _Remembered) -> None:
+        """Take what has slots, and the texts of the meeting's."""
+        self._remembered = remembered
+        number_of = {slot: number for number, slot in enumerate(remembered.slots)}
         self._parts: dict[PartName, list[Slot | list[str | int]]] = {}
+        self.personal: set[Slot] = set()
         for name, part in parts.items():
             runs: list[Slot | list[str | int]] = [[]]
             for piece in part:
                 if isinstance(piece, Slot) and piece not in number_of:
+                    self.personal.add(piece)
                     runs += [piece, []]
                 else:
                     run = runs[-1]
@@ -125,10 +182,11 @@ class _Variant:
             self._parts[name] = runs
 
     def filled(self, context: Mapping[str, object]) -> dict[PartName, Part]:
-        """Return the parts with the meeting's slots filled in; raises CannotShareError."""
-        texts = self._evaluation.texts(context)
-        if CONTROL.search("".join(texts)):
-            raise CannotShareError
+        """Return the parts with the meeting's slots filled in.
+
+        Raises CannotShareError, and whatever an expression raises.
+        """
+        texts = self._remembered.texts(context)
         parts: dict[PartName, Part] = {}
         for name, runs in self._parts.items():
             pieces = [
@@ -160,7 +218,7 @@ class Sharing:
         self.alone = apart.untraceable
         self.rendered = self.failed = 0
         self._outlines = environment.with_loader(_Outlines(apart.trees))
-        self._slots, self._personal = tuple(apart.slots), apart.personal
+        self._slots, self._reads = tuple(apart.slots), apart.reads
         deciding = apart.deciding
         self._numbered = list(deciding)
         self._expressions = {**deciding, **apart.slots}
@@ -236,8 +294,8 @@ class Sharing:
             for part, name in self._files.items()
         }
         slots = [piece for part in parts.values() for piece in part if isinstance(piece, Slot)]
-        of_meeting = (slot for slot in slots if slot not in self._personal)
-        return _Variant(parts, self.evaluation(of_meeting))
+        reads = {slot: self._reads[slot] for slot in slots if slot in self._reads}
+        return _Variant(parts, _Remembered(reads, self.evaluation))
 
 
 class _Decided:
@@ -265,7 +323,7 @@ def _value_of(evaluation: Evaluation, context: Mapping[str, object]) -> object:
     return value
 
 
-_BY_VALUE = (str, Markup, bool, int, NoneType)
+_BY_VALUE = (str, Markup, bool, int, NoneType, LocalTime)
 _BY_WORDS = (float, datetime, timedelta)
 
 

@@ -55,6 +55,8 @@ def joined(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return a value that is to be one line of a letter: `joined` and `plain`."""
+    if text.isprintable():  # has neither a line's end nor a marker
+        return text.strip()
     return joined(plain(text))
 
 
@@ -185,6 +187,9 @@ VIEWS: Mapping[str, type] = {
     "brand": BrandView,
 }
 """The names whose attributes are known before rendering; `series` and `when_there` may be None."""
+
+NEVER_NONE = {name: view for name, view in VIEWS.items() if name != "series"}
+"""Those of them that are never None."""
 
 NAMES = frozenset(
     {
