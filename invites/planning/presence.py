@@ -120,7 +120,10 @@ class Presence:
         It follows in a plan of its own, for an attendee has one message under way.
         """
         pending = self.entry.pending
-        if (
+        if standing.end <= self.situation.seconds:
+            # What they have is over and told no more of, "ever": they are new to the new mailbox.
+            yield self._tried_before(replace(self._invitation(), cause=Cause.NEW))
+        elif (
             pending is not None
             and pending.state is State.FAILED
             and tells_of_organizer(pending.changes)

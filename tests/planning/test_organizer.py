@@ -173,3 +173,14 @@ def test_what_else_changed_is_guarded_as_ever() -> None:
     assert plan.actions == ()
     world.run(accept=plan.accept_code)
     assert len(world.plan().actions) == 6
+
+
+def test_a_meeting_that_was_over_and_takes_place_again_is_new_to_another_organizer() -> None:
+    """Nothing is told of what is over, so no CANCEL goes to it from the former mailbox."""
+    world = invited().wait(timedelta(days=60))
+    world.terms = OTHER
+    start = world.now + timedelta(days=7)
+    plan = world.edit("m", start=start, end=start + HOUR).run()
+    assert said(plan) == [(ADA, "invitation", 0), (BOB, "invitation", 0)]
+    assert {one.uid for one in plan.actions} == {uid_of_edition(world.states["m"].uid, 1)}
+    assert world.plan().actions == ()
