@@ -89,7 +89,7 @@ class Watch:
     Of Message-IDs, `open` (with the delivery's name) may leave and have no outcome yet, `arrived` were taken by the receiver's
     server, and `accepted` are durably known to be.
     `left_behind` are entries, by address and UID, that a former organizer's mailbox could not take
-    back; `agreed` are the mailboxes to which somebody said yes.
+    back, as `refused` has it of the UIDs whose CANCEL no server took; `agreed` are the mailboxes to which somebody said yes.
     """
 
     secrets: list[Secret]
@@ -104,6 +104,7 @@ class Watch:
     being_resent: set[Place] = field(default_factory=set)
     late: list[Letter] = field(default_factory=list)
     left_behind: set[tuple[str, str]] = field(default_factory=set)
+    refused: set[tuple[str, str]] = field(default_factory=set)
     agreed: set[str] = field(default_factory=set)
     showing: Showing | None = None
     withdraws: bool = False
@@ -130,7 +131,8 @@ class Watch:
             elif place not in present and showing.counts and self._may_count(place, known, showing):
                 # A run that need not wait and is cut short is finished by the next one.
                 since = showing.now - HALF_A_DAY if showing.waived else showing.now
-                self.absent_since[place] = min(since, self.absent_since.get(place) or since)
+                begun = self.absent_since.get(place, since)
+                self.absent_since[place] = begun and min(since, begun)
 
     def _may_count(self, place: Place, known: Believed, showing: Showing) -> bool:
         far = not showing.shows(place[0]) and showing.far(known.start)
@@ -317,8 +319,11 @@ class Watch:
         assert showing is not None
         former = before.organizer != showing.setup.mailbox
         self._check(former, "another UID by the same organizer", place)
-        if before.message_id not in self.accepted:
-            self.left_behind.add((letter.receiver.lower(), before.uid))
+        entry = letter.receiver.lower(), before.uid
+        if before.invited and before.end > showing.now:
+            self._check(entry in self.refused, "another UID without a CANCEL of the first", place)
+        if before.invited or before.message_id not in self.accepted:
+            self.left_behind.add(entry)
 
     def _judge_cancel(self, letter: Letter, place: Place, before: Believed | None) -> None:
         showing = self.showing
@@ -411,6 +416,8 @@ class Watch:
         self.open.pop(message_id, None)
         for place, known in list(self.believed.items()):
             if known.message_id == message_id and not known.doubted:
+                if known.moved:
+                    self.refused.add((place[1], known.uid))
                 if known.before is None:
                     del self.believed[place]
                 else:
