@@ -63,7 +63,7 @@ def all_findings(installation: Installation, *, smtp: bool = True) -> Iterator[F
     settings = installation.settings
     yield _good("settings", f"read from {settings.source or 'the environment and defaults'}")
     for warning in settings.warnings:
-        yield Finding(check="settings", weight=Weight.HINT, text=warning)
+        yield Finding("settings", Weight.HINT, warning)
     yield from _secret(settings)
     yield from _clock()
     yield from _zone_data(installation.now)
@@ -79,15 +79,15 @@ def all_findings(installation: Installation, *, smtp: bool = True) -> Iterator[F
 
 
 def _good(check: str, text: str) -> Finding:
-    return Finding(check=check, weight=Weight.GOOD, text=text)
+    return Finding(check, Weight.GOOD, text)
 
 
 def _hint(check: str, text: str, remedy: str) -> Finding:
-    return Finding(check=check, weight=Weight.HINT, text=text, remedy=remedy)
+    return Finding(check, Weight.HINT, text, remedy)
 
 
 def _fault(check: str, text: str, remedy: str = "") -> Finding:
-    return Finding(check=check, weight=Weight.FAULT, text=text, remedy=remedy)
+    return Finding(check, Weight.FAULT, text, remedy)
 
 
 def _secret(settings: Settings) -> Iterator[Finding]:

@@ -89,9 +89,7 @@ def _tell(call: Call, findings: Sequence[Finding]) -> int:
     faults = [finding for finding in findings if finding.weight is Weight.FAULT]
     code = Exit.SETTINGS if faults else Exit.DONE
     call.document(
-        command="doctor",
-        exit_code=int(code),
-        findings=[_document(finding) for finding in findings],
+        command="doctor", exit_code=int(code), findings=[_document(finding) for finding in findings]
     )
     for finding in findings:
         _say(call, finding, is_fault=finding.weight is Weight.FAULT)

@@ -41,10 +41,7 @@ TimezoneOption = Annotated[
 
 
 def inspect(
-    call: Call,
-    what: InputArgument,
-    at: AtOption = None,
-    timezone: TimezoneOption = None,
+    call: Call, what: InputArgument, at: AtOption = None, timezone: TimezoneOption = None
 ) -> int:
     """Explain a join link, token, .eml or .ics: whether, when and as what it is admitted.
 

@@ -43,8 +43,7 @@ SkipInvalidOption = Annotated[
     bool, typer.Option("--skip-invalid", help="Leave faulty rows out instead of refusing.")
 ]
 TemplatesOption = Annotated[
-    Path | None,
-    typer.Option("--templates", metavar="DIR", help="Look here for templates first."),
+    Path | None, typer.Option("--templates", metavar="DIR", help="Look here for templates first.")
 ]
 VerifyOption = Annotated[
     str | None,

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
+from invites.addresses import parse_address
 from invites.cli.output import asked
+from invites.delivery.smtp import login_report
+from invites.delivery.smtp_connection import Relay
 from invites.errors import InvitesError
-from invites.text import CellRefused
+from invites.jitsi.tokens import weak_secret
+from invites.settings.types import display_name, host_name, is_loopback, server_url
+from invites.text import CellRefused, language_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +65,8 @@ class _Wizard:
             "url",
             self._tested(f"Address of your Jitsi server, {example}", _url, _is_jitsi),
         )
-        self._set("jitsi", "app_id", self._valid("App id of its token authentication", _text))
-        secret = self._tested("App secret (not shown)", _text, _is_strong, hidden=True)
+        self._set("jitsi", "app_id", self._valid("App id of its token authentication", str))
+        secret = self._tested("App secret (not shown)", str, _is_strong, hidden=True)
         if secret:
             self.answers.secrets[SECRET_FILE] = secret
             self._set("jitsi", "secret_file", SECRET_FILE)
@@ -69,13 +77,15 @@ class _Wizard:
         """Ask for whom the mails come from, and in which language."""
         example = "such as meetings@example.com"
         self._set("organizer", "email", self._valid(f"Mailbox that invites, {example}", _mailbox))
-        self._set("organizer", "name", self._valid("Its name", _name, default="Meetings"))
-        self._set("mail", "language", self._valid("Language of the mails", _language, default="en"))
+        self._set("organizer", "name", self._valid("Its name", display_name, default="Meetings"))
+        self._set(
+            "mail", "language", self._valid("Language of the mails", language_tag, default="en")
+        )
 
     def mail_server(self) -> None:
         """Ask for the mail server, and log in there; without one messages go into a folder."""
         self.call.say("Without a mail server, messages are put into a folder for another mailer.")
-        while host := self._valid("Mail server (Enter for none)", _host):
+        while host := self._valid("Mail server (Enter for none)", host_name):
             relay = self._relay(host)
             try:
                 report = _log_in(relay)
@@ -97,13 +107,11 @@ class _Wizard:
 
     def _relay(self, host: str) -> dict[str, Any]:
         """Return the keys of [smtp] for a host, its password among them."""
-        from invites.settings.types import is_loopback
-
         port = self._valid("Port", _port, default="587")
         usual = "tls" if port == 465 else "none" if is_loopback(host) else "starttls"
         security = self._valid("Security: starttls, tls or none", _security, default=usual)
         mailbox = "" if security == "none" else self.answers.values.get(("organizer", "email"), "")
-        username = self._valid("User name (- for no login)", _text, default=mailbox or "-")
+        username = self._valid("User name (- for no login)", str, default=mailbox or "-")
         relay = {"host": host, "port": port, "security": security}
         if username != "-":
             relay["username"] = username
@@ -146,38 +154,12 @@ class _Wizard:
         return asked("  Enter goes on with it all the same, r asks again: ").casefold() == "r"
 
 
-def _text(text: str) -> str:
-    return text
-
-
 def _url(text: str) -> str:
-    from invites.settings.types import server_url
-
     return server_url(text if "://" in text else f"https://{text}")
 
 
 def _mailbox(text: str) -> str:
-    from invites.addresses import parse_address
-
     return parse_address(text).mailbox
-
-
-def _name(text: str) -> str:
-    from invites.settings.types import display_name
-
-    return display_name(text)
-
-
-def _language(text: str) -> str:
-    from invites.text import language_tag
-
-    return language_tag(text)
-
-
-def _host(text: str) -> str:
-    from invites.settings.types import host_name
-
-    return host_name(text)
 
 
 def _port(text: str) -> int:
@@ -193,8 +175,6 @@ def _security(text: str) -> str:
 
 
 def _weakness(secret: str) -> str | None:
-    from invites.jitsi.tokens import weak_secret
-
     return weak_secret(secret.encode(), "HS256")
 
 
@@ -210,9 +190,6 @@ def _is_strong(secret: str) -> tuple[bool, str]:
 
 def _is_jitsi(url: str) -> tuple[bool, str]:
     """Tell whether a web server answers at `url` as Jitsi Meet does: by its config.js, or its page."""
-    from urllib.error import HTTPError, URLError
-    from urllib.parse import urlsplit
-
     parts = urlsplit(url)
     try:
         for path in ("/config.js", f"{parts.path}/"):
@@ -235,8 +212,6 @@ def _is_jitsi(url: str) -> tuple[bool, str]:
 
 
 def _fetched(url: str) -> bytes:
-    from urllib.request import Request, urlopen
-
     request = Request(url, headers={"User-Agent": "invites"})  # noqa: S310 - https or http alone
     with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - see above
         page: bytes = answer.read(LOOKED_AT)
@@ -245,9 +220,6 @@ def _fetched(url: str) -> bytes:
 
 def _log_in(relay: dict[str, Any]) -> str:
     """Log in at the mail server as a delivery does; raises what that raises."""
-    from invites.delivery.smtp import login_report
-    from invites.delivery.smtp_connection import Relay
-
     password = relay.get("password", "")
     given = {key: value for key, value in relay.items() if key != "password"}
     return login_report(Relay(**given, secret=lambda: password, timeout=TIMEOUT))

@@ -6,35 +6,3 @@ login, and a *worker* has one session at a time.
 An *outcome* is what became of a message; the *journal* makes outcomes durable, and hears of each
 message before it can leave.
 """
-
-from invites.delivery.base import (
-    Deferred,
-    Delivery,
-    Failed,
-    Journal,
-    Key,
-    Outcome,
-    OutgoingMessage,
-    Phase,
-    Sent,
-    SentSince,
-    Unknown,
-    nothing_sent_yet,
-    open_delivery,
-)
-
-__all__ = [
-    "Deferred",
-    "Delivery",
-    "Failed",
-    "Journal",
-    "Key",
-    "Outcome",
-    "OutgoingMessage",
-    "Phase",
-    "Sent",
-    "SentSince",
-    "Unknown",
-    "nothing_sent_yet",
-    "open_delivery",
-]

@@ -15,6 +15,7 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from invites.delivery.base import Phase
@@ -285,21 +286,13 @@ def m365_token(
     msal keeps the token in memory until shortly before it expires, so that a reconnection does not
     ask again.  `authority` is for another cloud than the public one.
     """
-    application: list[Any] = []
+    place, known = authority or f"{M365_LOGIN}/{tenant}", authority is None
 
-    def token() -> str:
-        if not application:
-            application.append(
-                _application(
-                    authority or f"{M365_LOGIN}/{tenant}",
-                    client_id,
-                    client_secret(),
-                    known=authority is None,
-                )
-            )
-        return _token_from(application[0], tenant)
+    @cache
+    def application() -> Any:
+        return _application(place, client_id, client_secret(), known=known)
 
-    return token
+    return lambda: _token_from(application(), tenant)
 
 
 def _application(authority: str, client_id: str, client_secret: str, *, known: bool) -> Any:

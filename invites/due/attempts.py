@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
+from typing import Self
 
 from invites.due.rule import DueRule, due_instants, last_due, next_due
 from invites.errors import Exit
@@ -25,71 +26,45 @@ class Again(Enum):
 
 
 class Obstacle(StrEnum):
-    """Why an attempt did not complete its due time; the words go into the ledger and the notice."""
+    """Why an attempt did not complete its due time; the words go into the ledger and the notice.
 
-    FAILED = "failed"
-    SETTINGS = "settings"
-    LOCK = "lock"
-    SERVER = "server"
-    STOPPED = "stopped"
+    With each: the exit code of a run that ends so, what must happen before another attempt makes
+    sense (what the world may mend by itself is tried at every wake-up; what a person must mend, when
+    that person has changed the roster, the settings or an acceptance), and for how many hours it is
+    expected to go away by itself, before a notice says so.
+    """
+
+    exit_code: Exit
+    again: Again
+    patience: timedelta
+
+    def __new__(
+        cls,
+        word: str,
+        exit_code: Exit = Exit.GUARD,
+        again: Again = Again.EVERY_WAKE_UP,
+        hours: int = 0,
+    ) -> Self:
+        """Make the word an obstacle."""
+        one = str.__new__(cls, word)
+        one._value_ = word
+        one.exit_code, one.again, one.patience = exit_code, again, timedelta(hours=hours)
+        return one
+
+    FAILED = "failed", Exit.FAILED
+    SETTINGS = "settings", Exit.SETTINGS
+    LOCK = "lock", Exit.TRY_AGAIN, Again.EVERY_WAKE_UP, 6
+    SERVER = "server", Exit.TRY_AGAIN
+    STOPPED = "stopped", Exit.TRY_AGAIN, Again.EVERY_WAKE_UP, 6
     CLOCK = "clock"
     ZONE_DATA = "time zone data"
-    ROSTER_MOVES = "roster moves"
-    ROSTER = "roster"
-    GROWTH = "growth"
-    PATTERN = "pattern"
-    SHRINK = "shrink"
-    CHANGE = "change"
-    AGE = "age"
-
-    @property
-    def again(self) -> Again:
-        """Say what must happen before another attempt makes sense.
-
-        What the world may mend by itself is tried at every wake-up; what a person must mend, when
-        that person has changed the roster, the settings or an acceptance.
-        """
-        match self:
-            case Obstacle.ROSTER | Obstacle.AGE:
-                return Again.WHEN_INPUTS_CHANGE
-            case Obstacle.GROWTH | Obstacle.PATTERN | Obstacle.SHRINK | Obstacle.CHANGE:
-                return Again.WHEN_INPUTS_CHANGE
-            case _:
-                return Again.EVERY_WAKE_UP
-
-    @property
-    def patience(self) -> timedelta:
-        """How long this cause is expected to go away by itself, before a notice says so."""
-        match self:
-            case Obstacle.LOCK | Obstacle.STOPPED:
-                return timedelta(hours=6)
-            case Obstacle.ROSTER_MOVES:
-                return timedelta(hours=1)
-            case _:
-                return timedelta(0)
-
-    @property
-    def exit_code(self) -> Exit:
-        """The exit code that a run ends with for this cause."""
-        return _EXIT_CODES[self]
-
-
-_EXIT_CODES = {
-    Obstacle.FAILED: Exit.FAILED,
-    Obstacle.SETTINGS: Exit.SETTINGS,
-    Obstacle.LOCK: Exit.TRY_AGAIN,
-    Obstacle.SERVER: Exit.TRY_AGAIN,
-    Obstacle.STOPPED: Exit.TRY_AGAIN,
-    Obstacle.CLOCK: Exit.GUARD,
-    Obstacle.ZONE_DATA: Exit.GUARD,
-    Obstacle.ROSTER_MOVES: Exit.GUARD,
-    Obstacle.ROSTER: Exit.ROSTER,
-    Obstacle.GROWTH: Exit.GUARD,
-    Obstacle.PATTERN: Exit.GUARD,
-    Obstacle.SHRINK: Exit.GUARD,
-    Obstacle.CHANGE: Exit.GUARD,
-    Obstacle.AGE: Exit.GUARD,
-}
+    ROSTER_MOVES = "roster moves", Exit.GUARD, Again.EVERY_WAKE_UP, 1
+    ROSTER = "roster", Exit.ROSTER, Again.WHEN_INPUTS_CHANGE
+    GROWTH = "growth", Exit.GUARD, Again.WHEN_INPUTS_CHANGE
+    PATTERN = "pattern", Exit.GUARD, Again.WHEN_INPUTS_CHANGE
+    SHRINK = "shrink", Exit.GUARD, Again.WHEN_INPUTS_CHANGE
+    CHANGE = "change", Exit.GUARD, Again.WHEN_INPUTS_CHANGE
+    AGE = "age", Exit.GUARD, Again.WHEN_INPUTS_CHANGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +99,7 @@ class OpenDue:
     noticed: frozenset[Obstacle] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Untold:
     """How a due time ended of which nobody could be told; `cause` is None where it was completed."""
 
@@ -195,12 +170,7 @@ Decision = Watch | Run | Wait | CloseAsMissed | ClockBehind
 
 
 def decide(
-    state: JobState | None,
-    rule: DueRule,
-    *,
-    now: datetime,
-    retry_for: timedelta,
-    inputs: Inputs,
+    state: JobState | None, rule: DueRule, *, now: datetime, retry_for: timedelta, inputs: Inputs
 ) -> Decision:
     """Return what is to be done for a job at `now` (aware).
 

@@ -39,7 +39,7 @@ MILLISECONDS_FROM: Final = 100_000_000_000
 NO_KEY = "no secret or key is configured."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Signature:
     """Whether the signature is right, as far as the key at hand can tell, and why it can't."""
 
@@ -108,7 +108,7 @@ def inspected(
 
 def _with_signature(verdict: Admission, signature: Signature) -> Admission:
     """Return the verdict as the signature leaves it: anybody can write a token that nobody signed."""
-    remark = Remark(code="signature", text=signature.text, certain=signature.state == "wrong")
+    remark = Remark("signature", signature.text, certain=signature.state == "wrong")
     match signature.state:
         case "wrong":
             return replace(verdict, refusals=(remark, *verdict.refusals))
@@ -121,18 +121,18 @@ def _with_signature(verdict: Admission, signature: Signature) -> Admission:
 def _signature(found: FoundToken, key: SigningKey | None, why_no_key: str) -> Signature:
     token: Token = found.token
     if key is None:
-        return Signature(state="not checked", text=f"The signature was not checked: {why_no_key}")
+        return Signature("not checked", f"The signature was not checked: {why_no_key}")
     if token.header.get("alg") != key.algorithm:
         return Signature(
-            state="not checked",
-            text="The signature was not checked: the token's algorithm is not that of the "
+            "not checked",
+            "The signature was not checked: the token's algorithm is not that of the "
             f"configured key, {key.algorithm}.",
         )
     if verifies(token.message, token.signature, key):
-        return Signature(state="right", text="The signature is right for the configured key.")
+        return Signature("right", "The signature is right for the configured key.")
     return Signature(
-        state="wrong",
-        text="The signature is wrong: it was made with another secret or key than the configured "
+        "wrong",
+        "The signature is wrong: it was made with another secret or key than the configured "
         "one, or the token was changed or cut.",
     )
 
@@ -151,45 +151,39 @@ def cautions(
 
 def _scope_warnings(claims: Mapping[str, Any]) -> Iterator[Remark]:
     if claims.get("room") == "*":
-        yield Remark(
-            code="every-room", text="ROOM IS *: this token admits its bearer to EVERY room there."
-        )
+        yield Remark("every-room", "ROOM IS *: this token admits its bearer to EVERY room there.")
     if room_is_pattern(claims):
         yield Remark(
-            code="pattern",
-            text="context.room.regex makes room a Lua pattern (with domain verification on): "
+            "pattern",
+            "context.room.regex makes room a Lua pattern (with domain verification on): "
             "it may admit to many rooms.",
         )
     if "exp" not in claims:
-        yield Remark(code="for-ever", text="THERE IS NO exp: this token is admitted FOR EVER.")
+        yield Remark("for-ever", "THERE IS NO exp: this token is admitted FOR EVER.")
     for name in ("exp", "nbf"):
         value = claims.get(name)
         if is_number(value) and value >= MILLISECONDS_FROM:
             effect = "it NEVER expires" if name == "exp" else "it is never valid in our time"
-            yield Remark(
-                code="milliseconds", text=f"{name} is in milliseconds; read as seconds {effect}."
-            )
+            yield Remark("milliseconds", f"{name} is in milliseconds; read as seconds {effect}.")
     if claims.get("sub") == "*":
-        yield Remark(code="every-domain", text="sub is *: it passes for every domain and tenant.")
+        yield Remark("every-domain", "sub is *: it passes for every domain and tenant.")
 
 
 def _user_warnings(claims: Mapping[str, Any]) -> Iterator[Remark]:
     user = mapping(mapping(claims.get("context")).get("user"))
     for name in ("name", "email", "avatar", "id"):
         if name in user and user[name] is not None and not isinstance(user[name], str):
-            yield Remark(
-                code="user", text=f"context.user.{name} counts only as a text, and is ignored."
-            )
+            yield Remark("user", f"context.user.{name} counts only as a text, and is ignored.")
     if "moderator" in user and not is_any_of(user["moderator"], (True, False, "true", "false")):
         yield Remark(
-            code="moderator",
-            text=f"context.user.moderator is {shown(user, 'moderator')}; "
+            "moderator",
+            f"context.user.moderator is {shown(user, 'moderator')}; "
             'only true and "true" make a moderator.',
         )
     if "moderator" in claims and not isinstance(claims["moderator"], bool):
         yield Remark(
-            code="moderator",
-            text=f"The top-level moderator is {shown(claims, 'moderator')}; "
+            "moderator",
+            f"The top-level moderator is {shown(claims, 'moderator')}; "
             "older plugins heed only true.",
         )
 
@@ -197,48 +191,42 @@ def _user_warnings(claims: Mapping[str, Any]) -> Iterator[Remark]:
 def _feature_warnings(claims: Mapping[str, Any]) -> Iterator[Remark]:
     features = mapping(claims.get("context")).get("features")
     if features is not None and not isinstance(features, Mapping):
-        yield Remark(code="features", text="context.features is not an object.")
+        yield Remark("features", "context.features is not an object.")
         return
     for name, value in mapping(features).items():
         if name not in FEATURES:
-            yield Remark(
-                code="features",
-                text=f"{quoted(name)} is not on Jitsi's list of features.",
-            )
+            yield Remark("features", f"{quoted(name)} is not on Jitsi's list of features.")
         if value is not None and not is_any_of(value, (True, False, "true", "false")):
             yield Remark(
-                code="features",
-                text=f"The feature {quoted(name)} is {in_words(value)}, neither true nor false.",
+                "features",
+                f"The feature {quoted(name)} is {in_words(value)}, neither true nor false.",
             )
 
 
 def _link_warnings(link: Link, server: Server | None) -> Iterator[Remark]:
     if link.scheme != "https":
-        yield Remark(
-            code="plain", text="The link is not https: the token crosses the network in the clear."
-        )
+        yield Remark("plain", "The link is not https: the token crosses the network in the clear.")
     if link.both:
         yield Remark(
-            code="both",
-            text="Both the query and the fragment have a token; new clients read the fragment's.",
+            "both", "Both the query and the fragment have a token; new clients read the fragment's."
         )
     if server is not None and link.host != server.host.lower():
         yield Remark(
-            code="host",
-            text=f"The link points to {quoted(link.host)}, and the settings are for "
+            "host",
+            f"The link points to {quoted(link.host)}, and the settings are for "
             f"{quoted(server.host)}.",
         )
     elif server is not None and _tenant(link) != server.tenant:
         yield Remark(
-            code="tenant",
-            text=f"The link {_tenant_words(_tenant(link))}, and the settings' url "
+            "tenant",
+            f"The link {_tenant_words(_tenant(link))}, and the settings' url "
             f"{_tenant_words(server.tenant)}.",
         )
     if link.length > LINK_WARN_ABOVE:
         limit = LINK_REFUSE_ABOVE if link.length > LINK_REFUSE_ABOVE else LINK_WARN_ABOVE
         yield Remark(
-            code="length",
-            text=f"The link has {link.length:,} characters; above {limit:,} mail programs "
+            "length",
+            f"The link has {link.length:,} characters; above {limit:,} mail programs "
             f"{'break it' if limit == LINK_REFUSE_ABOVE else 'may break it'}.",
         )
 

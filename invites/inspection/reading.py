@@ -329,13 +329,7 @@ def _meeting(events: list[list[tuple[str, str, str]]]) -> Meeting | None:
     if not series.taking_place:
         return None
     return Meeting(
-        id="",
-        title="",
-        start=start,
-        end=end,
-        timezone=timezone.key,
-        attendees=(),
-        series=series,
+        id="", title="", start=start, end=end, timezone=timezone.key, attendees=(), series=series
     )
 
 

@@ -57,7 +57,7 @@ _NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 _NULLS_THAT_HANG: Final = frozenset({"sub", "context", "context.room", "context.tenant"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Remark:
     """One thing to say about a token: a stable `code` for programs, `text` for people.
 
@@ -147,32 +147,28 @@ _JAAS: Final = Deployment(audiences=("jitsi",), verifies_domains=True)
 def _header_refusals(token: Token, server: Server | None) -> Iterator[Remark]:
     header = token.header
     if not token.signed:
-        yield Remark(code="shape", text="Its last segment, the signature, is empty.")
+        yield Remark("shape", "Its last segment, the signature, is empty.")
     elif not token.clean:
-        yield Remark(
-            code="shape", text="Its segments are not plain base64url without padding (=, + or /)."
-        )
+        yield Remark("shape", "Its segments are not plain base64url without padding (=, + or /).")
     if header.get("typ") != "JWT":
-        yield Remark(
-            code="typ", text=f'The header\'s typ is {shown(header, "typ")}, not exactly "JWT".'
-        )
+        yield Remark("typ", f'The header\'s typ is {shown(header, "typ")}, not exactly "JWT".')
     algorithm = header.get("alg")
     if algorithm not in ALGORITHMS:
         yield Remark(
-            code="alg",
-            text=f"The header's alg is {shown(header, 'alg')}; "
+            "alg",
+            f"The header's alg is {shown(header, 'alg')}; "
             "Jitsi verifies HS and RS 256, 384 and 512 alone.",
         )
     elif server is not None and algorithm != server.algorithm:
         yield Remark(
-            code="alg",
-            text=f"It is signed with {algorithm}, and the settings have {server.algorithm}: "
+            "alg",
+            f"It is signed with {algorithm}, and the settings have {server.algorithm}: "
             "a server accepts exactly one algorithm.",
         )
     if str(algorithm).startswith("RS") and not is_text(header.get("kid")):
         yield Remark(
-            code="kid",
-            text="The header has no kid, by which the server fetches the public key for RS tokens.",
+            "kid",
+            "The header has no kid, by which the server fetches the public key for RS tokens.",
         )
 
 
@@ -188,15 +184,15 @@ def _party_refusals(
             yield from _required(claims, "aud", () if "*" in audiences else audiences)
     elif isinstance(given, list):
         yield Remark(
-            code="aud",
-            text="aud is a list, which Jitsi compares as a whole: only a server that accepts every "
+            "aud",
+            "aud is a list, which Jitsi compares as a whole: only a server that accepts every "
             "audience (asap_accepted_audiences, JWT_ACCEPTED_AUDIENCES) admits it.",
             certain=False,
         )
     elif is_text(given) and server is not None and given != server.audience:
         yield Remark(
-            code="aud",
-            text=f"aud is {shown(claims, 'aud')}, and the settings have {quoted(server.audience)}: "
+            "aud",
+            f"aud is {shown(claims, 'aud')}, and the settings have {quoted(server.audience)}: "
             "it hangs on what the server accepts (asap_accepted_audiences, JWT_ACCEPTED_AUDIENCES).",
             certain=False,
         )
@@ -217,8 +213,8 @@ def _subject_refusals(
         names = " or ".join(quoted(each) for each in sorted(wanted))
         certain = deployment.verifies_domains is True
         yield Remark(
-            code="sub",
-            text=f"sub is {shown(claims, 'sub')}, and the server wants {names}."
+            "sub",
+            f"sub is {shown(claims, 'sub')}, and the server wants {names}."
             if certain
             else f"sub is {shown(claims, 'sub')}, and a server that verifies domains wants {names} "
             "(JWT_ENABLE_DOMAIN_VERIFICATION: off by default with docker, on with Debian).",
@@ -251,13 +247,13 @@ def _required(claims: Mapping[str, Any], name: str, accepted: tuple[str, ...]) -
     """Refuse a claim that is missing, no text, or none of `accepted` (empty: any)."""
     value = claims.get(name)
     if name not in claims:
-        yield Remark(code=name, text=f"{name} is missing; Jitsi requires it.")
+        yield Remark(name, f"{name} is missing; Jitsi requires it.")
     elif not is_text(value):
-        yield Remark(code=name, text=f"{name} is {shown(claims, name)}, and not a text.")
+        yield Remark(name, f"{name} is {shown(claims, name)}, and not a text.")
     elif accepted and value not in accepted:
         yield Remark(
-            code=name,
-            text=f"{name} is {shown(claims, name)}, and the server wants "
+            name,
+            f"{name} is {shown(claims, name)}, and the server wants "
             f"{' or '.join(quoted(each) for each in accepted)}.",
         )
 
@@ -271,14 +267,14 @@ def _room_refusals(claims: Mapping[str, Any], link: Link | None) -> Iterator[Rem
     folded = ascii_lower(claim)
     if claim_for_text(room_text(folded)) != folded:
         yield Remark(
-            code="room",
-            text=f"room is {shown(claims, 'room')}, which no link leads to; "
+            "room",
+            f"room is {shown(claims, 'room')}, which no link leads to; "
             f"for that room the claim is {quoted(claim_for_text(claim))}.",
         )
     if link is not None and link.segment and link.room not in {None, folded}:
         yield Remark(
-            code="room",
-            text=f"The link leads to the room {quoted(link.room or '')}, "
+            "room",
+            f"The link leads to the room {quoted(link.room or '')}, "
             f"and the token is for {quoted(folded)}.",
         )
 
@@ -287,19 +283,16 @@ def _time_refusals(claims: Mapping[str, Any], at: datetime) -> Iterator[Remark]:
     now = at.timestamp()
     for name in ("exp", "nbf"):
         if name in claims and not is_number(claims[name]):
-            yield Remark(code=name, text=f"{name} is {shown(claims, name)}, and not a JSON number.")
+            yield Remark(name, f"{name} is {shown(claims, name)}, and not a JSON number.")
     expires, opens = claims.get("exp"), claims.get("nbf")
     if is_number(expires) and now >= expires:
-        yield Remark(
-            code="expired", text=f"It expired at {instant_text(expires)}; Jitsi allows no leeway."
-        )
+        yield Remark("expired", f"It expired at {instant_text(expires)}; Jitsi allows no leeway.")
     if is_number(opens) and now < opens:
         yield Remark(
-            code="early",
-            text=f"It is not valid before {instant_text(opens)}; Jitsi allows no leeway.",
+            "early", f"It is not valid before {instant_text(opens)}; Jitsi allows no leeway."
         )
     if is_number(expires) and is_number(opens) and expires <= opens:
-        yield Remark(code="window", text="exp is not after nbf: it is never valid.")
+        yield Remark("window", "exp is not after nbf: it is never valid.")
 
 
 def _context_refusals(claims: Mapping[str, Any], deployment: Deployment) -> Iterator[Remark]:
@@ -307,8 +300,8 @@ def _context_refusals(claims: Mapping[str, Any], deployment: Deployment) -> Iter
         if value is None:
             hangs = path in _NULLS_THAT_HANG
             yield Remark(
-                code="null",
-                text=f"{escaped(path)} is null: "
+                "null",
+                f"{escaped(path)} is null: "
                 + ("the server crashes on it and the join hangs." if hangs else _SOME_VERSIONS),
                 certain=hangs,
             )
@@ -317,7 +310,7 @@ def _context_refusals(claims: Mapping[str, Any], deployment: Deployment) -> Iter
     context = claims.get("context")
     for name, value in (("context", context), ("context.user", mapping(context).get("user"))):
         if value is not None and not isinstance(value, Mapping):
-            yield Remark(code="context", text=f"{name} is not an object, and the server fails.")
+            yield Remark("context", f"{name} is not an object, and the server fails.")
 
 
 _SOME_VERSIONS: Final = "some versions of the server's plugins crash on it and the join hangs."
@@ -325,14 +318,12 @@ _SOME_VERSIONS: Final = "some versions of the server's plugins crash on it and t
 
 def _character_refusals(path: str, value: str, deployment: Deployment) -> Iterator[Remark]:
     if _NO_XML.search(value):
-        yield Remark(
-            code="characters", text=f"{escaped(path)} has U+FFFE or the like: the join hangs."
-        )
+        yield Remark("characters", f"{escaped(path)} has U+FFFE or the like: the join hangs.")
     elif _CONTROLS.search(value) and deployment.presence_identity is not False:
         certain = deployment.presence_identity is True
         yield Remark(
-            code="characters",
-            text=f"{escaped(path)} has a control character: the join hangs"
+            "characters",
+            f"{escaped(path)} has a control character: the join hangs"
             + ("." if certain else " where the server has the module presence_identity."),
             certain=certain,
         )
@@ -341,30 +332,28 @@ def _character_refusals(path: str, value: str, deployment: Deployment) -> Iterat
 def _link_refusals(link: Link) -> Iterator[Remark]:
     yield from _segment_refusals(link)
     if "/" in link.tenant:
-        yield Remark(code="tenant", text="The link's path has more than a tenant and a room.")
+        yield Remark("tenant", "The link's path has more than a tenant and a room.")
     if link.place == "bare":
         yield Remark(
-            code="fragment",
-            text="The token in the fragment lacks its quotes (#jwt=%22…%22): the web client reads "
+            "fragment",
+            "The token in the fragment lacks its quotes (#jwt=%22…%22): the web client reads "
             "JSON there and ignores it.",
         )
     if link.place == "late":
-        yield Remark(
-            code="fragment", text="?jwt= stands behind the #, where no web client looks for it."
-        )
+        yield Remark("fragment", "?jwt= stands behind the #, where no web client looks for it.")
     if _BLANK.search(link.token):
-        yield Remark(code="blank", text="The token in the link has a blank in it: the join hangs.")
+        yield Remark("blank", "The token in the link has a blank in it: the join hangs.")
     elif link.place == "query" and "%" in link.token:
         yield Remark(
-            code="encoded",
-            text="The token in the query is percent-encoded: Prosody decodes it, and the web client "
+            "encoded",
+            "The token in the query is percent-encoded: Prosody decodes it, and the web client "
             "does not, which then knows neither name nor features.",
             certain=False,
         )
     if link.length > REQUEST_LINE_AT_MOST and link.place == "query":
         yield Remark(
-            code="length",
-            text=f"The link has {link.length:,} characters; web servers refuse more than "
+            "length",
+            f"The link has {link.length:,} characters; web servers refuse more than "
             f"{REQUEST_LINE_AT_MOST:,}.",
         )
 
@@ -373,16 +362,15 @@ def _segment_refusals(link: Link) -> Iterator[Remark]:
     room = link.room
     if not link.segment:
         yield Remark(
-            code="link-room",
-            text="The link's path names no room, or ends with a slash, which empties it.",
+            "link-room", "The link's path names no room, or ends with a slash, which empties it."
         )
     elif room is None:
-        yield Remark(code="link-room", text="The link's room is not percent-encoded UTF-8.")
+        yield Remark("link-room", "The link's room is not percent-encoded UTF-8.")
     else:
         try:
             room_from_text(unquote(link.segment), tenant=_tenant(link))
         except RoomRefused as refused:
             yield Remark(
-                code="link-room",
-                text=f"The link's room never reaches the web client; expected {refused.expected}.",
+                "link-room",
+                f"The link's room never reaches the web client; expected {refused.expected}.",
             )

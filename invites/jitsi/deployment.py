@@ -53,6 +53,10 @@ class Deployment:
     jicofo_authenticates: bool | None = None
     host_rules: bool | None = None
 
+    def told(self, docker: str, prosody: str) -> str:
+        """Return a name or a line to change as this server has it."""
+        return docker if self.names == "docker" else prosody
+
 
 UNKNOWN: Final = Deployment()
 """A server of which nothing is known."""

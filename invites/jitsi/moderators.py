@@ -16,7 +16,7 @@ from invites.jitsi.deployment import ROLE_MODULES, Deployment
 from invites.model import Server
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Role:
     """What a token makes of its bearer on one kind of server.
 
@@ -24,8 +24,8 @@ class Role:
     """
 
     server: str
-    moderator: bool | None
     text: str
+    moderator: bool | None = None
 
 
 def roles(claims: Mapping[str, Any]) -> tuple[Role, ...]:
@@ -34,38 +34,27 @@ def roles(claims: Mapping[str, Any]) -> tuple[Role, ...]:
     owner = _is_owner(user)
     root = claims.get("moderator") is True
     return (
+        Role("token_affiliation", _named(owner, "as context.user has it"), owner),
+        Role("token_moderation (older)", _named(root, "by the top-level moderator claim"), root),
         Role(
-            server="token_affiliation",
-            moderator=owner,
-            text=_named(owner, "as context.user has it"),
-        ),
-        Role(
-            server="token_moderation (older)",
-            moderator=root,
-            text=_named(root, "by the top-level moderator claim"),
-        ),
-        Role(
-            server="muc_wait_for_host",
+            "muc_wait_for_host",
+            "moderator, as every token holder is, unless wait_for_host_disable_auto_owners = true",
             moderator=True,
-            text="moderator, as every token holder is, unless "
-            "wait_for_host_disable_auto_owners = true",
         ),
-        Role(server="muc_allowners", moderator=True, text="moderator, as everybody is"),
+        Role("muc_allowners", "moderator, as everybody is", moderator=True),
         Role(
-            server="jicofo with its own authentication",
-            moderator=True,
-            text="moderator, as every token holder is, whatever the plugins say "
+            "jicofo with its own authentication",
+            "moderator, as every token holder is, whatever the plugins say "
             "(docker: on with ENABLE_AUTH, unless JICOFO_ENABLE_AUTH=0)",
+            moderator=True,
         ),
         Role(
-            server="no such plugin",
-            moderator=None,
-            text="the token sets no role; whoever is first in the room is made moderator",
+            "no such plugin",
+            "the token sets no role; whoever is first in the room is made moderator",
         ),
         Role(
-            server="token_lobby_bypass",
-            moderator=None,
-            text="passes the lobby"
+            "token_lobby_bypass",
+            "passes the lobby"
             if user.get("lobby_bypass") is True
             else "waits in the lobby where there is one",
         ),
@@ -83,7 +72,7 @@ def _named(moderator: bool, why: str) -> str:  # noqa: FBT001 - one flag, and it
     return f"{'moderator' if moderator else 'no moderator'}, {why}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Condition:
     """Something at a server that keeps the token's flag from deciding, and the line to change.
 
@@ -105,11 +94,12 @@ def conditions(server: Server, deployment: Deployment) -> Iterator[Condition]:
     yield from _everybody(deployment)
     if deployment.auto_owner is not False:
         yield Condition(
-            effect="first",
-            text="the server makes the first who comes a moderator, whatever the token says",
-            line="set ENABLE_AUTO_OWNER=0 in the server's .env"
-            if deployment.names == "docker"
-            else "set jicofo.conference.enable-auto-owner = false in jicofo.conf",
+            "first",
+            "the server makes the first who comes a moderator, whatever the token says",
+            deployment.told(
+                "set ENABLE_AUTO_OWNER=0 in the server's .env",
+                "set jicofo.conference.enable-auto-owner = false in jicofo.conf",
+            ),
             certain=deployment.auto_owner is True,
         )
     yield from _flag_unread(server, deployment)
@@ -120,29 +110,31 @@ def _everybody(deployment: Deployment) -> Iterator[Condition]:
     for name in ("muc_allowners", "allowners"):
         if name in modules:
             yield Condition(
-                effect="all",
-                text=f"the server has the module {name}: everybody is a moderator",
-                line=f"take {name} out of {_modules_line(deployment)}",
+                "all",
+                f"the server has the module {name}: everybody is a moderator",
+                f"take {name} out of {_modules_line(deployment)}",
             )
     # Jicofo grants ownership on its own account, before Prosody's modules and auto-owner count.
     if deployment.jicofo_authenticates is not False:
         yield Condition(
-            effect="all",
-            text="jicofo's own authentication makes everybody with a token a moderator, before "
+            "all",
+            "jicofo's own authentication makes everybody with a token a moderator, before "
             "anything else is looked at"
             + ("" if deployment.jicofo_authenticates else " (docker: it follows ENABLE_AUTH)"),
-            line="set JICOFO_ENABLE_AUTH=0 in the server's .env"
-            if deployment.names == "docker"
-            else "take the block jicofo.authentication out of jicofo.conf",
+            deployment.told(
+                "set JICOFO_ENABLE_AUTH=0 in the server's .env",
+                "take the block jicofo.authentication out of jicofo.conf",
+            ),
             certain=deployment.jicofo_authenticates is True,
         )
     if "muc_wait_for_host" in modules and not deployment.host_rules:
         yield Condition(
-            effect="all",
-            text="the server has the module muc_wait_for_host: everybody with a token is a moderator",
-            line="set WAIT_FOR_HOST_DISABLE_AUTO_OWNERS=1 in the server's .env"
-            if deployment.names == "docker"
-            else "set wait_for_host_disable_auto_owners = true in Prosody's configuration",
+            "all",
+            "the server has the module muc_wait_for_host: everybody with a token is a moderator",
+            deployment.told(
+                "set WAIT_FOR_HOST_DISABLE_AUTO_OWNERS=1 in the server's .env",
+                "set wait_for_host_disable_auto_owners = true in Prosody's configuration",
+            ),
             certain=deployment.host_rules is False,
         )
 
@@ -151,50 +143,50 @@ def _flag_unread(server: Server, deployment: Deployment) -> Iterator[Condition]:
     modules = deployment.modules
     if deployment.takes_tokens is False:
         yield Condition(
-            effect="flag",
-            text="the server does not ask for tokens, and reads none",
-            line=_takes_tokens_line(deployment),
+            "flag",
+            "the server does not ask for tokens, and reads none",
+            _takes_tokens_line(deployment),
         )
         return
     if modules is None or not ROLE_MODULES & modules:
         yield Condition(
-            effect="flag",
-            text=f"{_modules_line(deployment)} has no module that reads the token's moderator flag",
-            line="set XMPP_MUC_MODULES=token_affiliation in the server's .env"
-            if deployment.names == "docker"
-            else 'add "token_affiliation" to modules_enabled of the MUC component in Prosody',
+            "flag",
+            f"{_modules_line(deployment)} has no module that reads the token's moderator flag",
+            deployment.told(
+                "set XMPP_MUC_MODULES=token_affiliation in the server's .env",
+                'add "token_affiliation" to modules_enabled of the MUC component in Prosody',
+            ),
             certain=modules is not None,
         )
     elif modules & ROLE_MODULES == {"token_moderation"}:
         if "root" not in server.moderator_claims:
             yield Condition(
-                effect="flag",
-                text="the server has the module token_moderation, which reads a top-level "
+                "flag",
+                "the server has the module token_moderation, which reads a top-level "
                 "moderator claim, and tokens carry none",
-                line='add "root" to [jitsi] moderator_claims',
+                'add "root" to [jitsi] moderator_claims',
             )
     elif not {"context", "affiliation"} & set(server.moderator_claims):
         yield Condition(
-            effect="flag",
-            text="the server has the module token_affiliation, which reads context.user, and "
+            "flag",
+            "the server has the module token_affiliation, which reads context.user, and "
             "tokens say nothing of moderators there",
-            line='add "context" to [jitsi] moderator_claims',
+            'add "context" to [jitsi] moderator_claims',
         )
 
 
 def _takes_tokens_line(deployment: Deployment) -> str:
-    if deployment.names == "docker":
-        return "set ENABLE_AUTH=1 and AUTH_TYPE=jwt in the server's .env"
-    return 'set authentication = "token" for the VirtualHost in Prosody'
+    return deployment.told(
+        "set ENABLE_AUTH=1 and AUTH_TYPE=jwt in the server's .env",
+        'set authentication = "token" for the VirtualHost in Prosody',
+    )
 
 
 def _modules_line(deployment: Deployment) -> str:
-    if deployment.names == "docker":
-        return "XMPP_MUC_MODULES"
-    return "modules_enabled of the MUC component"
+    return deployment.told("XMPP_MUC_MODULES", "modules_enabled of the MUC component")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Person:
     """What one kind of person will be at the door of a server.
 
@@ -219,11 +211,11 @@ def _marked(found: tuple[Condition, ...]) -> Person:
     # Where everybody is made a moderator, it does not matter that nobody reads the flag.
     unread = [one for one in found if one.effect == "flag"]
     if any(one.effect == "all" and one.certain for one in found) or not unread:
-        return Person(who=who, becomes="joins as a moderator", as_meant=True)
+        return Person(who, "joins as a moderator", as_meant=True)
     certain = any(one.certain for one in unread)
     return Person(
-        who=who,
-        becomes=f"{'joins' if certain else 'may join'} as everybody else: {unread[0].text}",
+        who,
+        f"{'joins' if certain else 'may join'} as everybody else: {unread[0].text}",
         as_meant=False if certain else None,
         lines=tuple(one.line for one in unread),
     )
@@ -233,46 +225,33 @@ def _not_marked(found: tuple[Condition, ...]) -> Person:
     who = "who is not marked"
     raising = [one for one in found if one.effect in {"all", "first"}]
     if not raising:
-        return Person(who=who, becomes="joins without moderator's rights", as_meant=True)
+        return Person(who, "joins without moderator's rights", as_meant=True)
     # What is certain decides; of likelihoods all lines are worth a look.
     telling = [one for one in raising if one.certain] or raising
     certain = telling[0].certain
     return Person(
-        who=who,
-        becomes=f"{'becomes' if certain else 'may become'} a moderator: {telling[0].text}",
+        who,
+        f"{'becomes' if certain else 'may become'} a moderator: {telling[0].text}",
         as_meant=False if certain else None,
         lines=tuple(one.line for one in telling),
     )
 
 
 def _without_token(deployment: Deployment) -> Person:
-    who = "who has no token"
-    docker = deployment.names == "docker"
+    lines: tuple[str, ...] = ()
+    as_meant: bool | None = None
     if deployment.takes_tokens is False:
-        return Person(
-            who=who,
-            has_token=False,
-            becomes="joins as everybody else: the server does not ask for tokens",
-            as_meant=False,
-            lines=(_takes_tokens_line(deployment),),
+        becomes, as_meant = "joins as everybody else: the server does not ask for tokens", False
+        lines = (_takes_tokens_line(deployment),)
+    elif deployment.lets_in_without is None:
+        becomes = "is let in or not, which is not known here"
+    elif deployment.lets_in_without:
+        becomes = "joins as a guest, at any time: the token's window holds for nobody else"
+        line = deployment.told(
+            "set JWT_ALLOW_EMPTY=0 and ENABLE_GUESTS=0 in the server's .env",
+            "set allow_empty_token = false, and leave out the guests' VirtualHost",
         )
-    if deployment.lets_in_without is None:
-        return Person(
-            who=who,
-            has_token=False,
-            becomes="is let in or not, which is not known here",
-            as_meant=None,
-        )
-    if deployment.lets_in_without:
-        return Person(
-            who=who,
-            has_token=False,
-            becomes="joins as a guest, at any time: the token's window holds for nobody else",
-            as_meant=None,
-            lines=(
-                "set JWT_ALLOW_EMPTY=0 and ENABLE_GUESTS=0 in the server's .env"
-                if docker
-                else "set allow_empty_token = false, and leave out the guests' VirtualHost",
-            ),
-        )
-    return Person(who=who, has_token=False, becomes="is not let in", as_meant=True)
+        lines = (line,)
+    else:
+        becomes, as_meant = "is not let in", True
+    return Person("who has no token", becomes, as_meant, lines, has_token=False)

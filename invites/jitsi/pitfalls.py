@@ -30,7 +30,7 @@ class Weight(StrEnum):
     GOOD = "good"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was looked at: what is the case, and what to do about it ("" for nothing)."""
 
@@ -70,11 +70,11 @@ def pitfalls(
 
 
 def _fault(text: str, remedy: str) -> Finding:
-    return Finding(check="jitsi", weight=Weight.FAULT, text=text, remedy=remedy)
+    return Finding("jitsi", Weight.FAULT, text, remedy)
 
 
 def _hint(text: str, remedy: str) -> Finding:
-    return Finding(check="jitsi", weight=Weight.HINT, text=text, remedy=remedy)
+    return Finding("jitsi", Weight.HINT, text, remedy)
 
 
 def _validity(rule: ValidityRule) -> Iterator[Finding]:
@@ -102,19 +102,18 @@ def _link(server: Server) -> Iterator[Finding]:
 
 
 def _names(server: Server, deployment: Deployment) -> Iterator[Finding]:
-    docker = deployment.names == "docker"
-    issuers, audiences = deployment.issuers, deployment.audiences
+    told, issuers, audiences = deployment.told, deployment.issuers, deployment.audiences
     if issuers and issuer(server) not in issuers and "*" not in issuers:
         yield _fault(
             f'iss will be "{issuer(server)}", and the server accepts {_said(issuers)}',
             "set [jitsi] app_id to one of those, or "
-            f"{'JWT_ACCEPTED_ISSUERS' if docker else 'asap_accepted_issuers'} at the server",
+            f"{told('JWT_ACCEPTED_ISSUERS', 'asap_accepted_issuers')} at the server",
         )
     if audiences and server.audience not in audiences and "*" not in audiences:
         yield _fault(
             f'aud will be "{server.audience}", and the server accepts {_said(audiences)}',
             "set [jitsi] audience to one of those, or "
-            f"{'JWT_ACCEPTED_AUDIENCES' if docker else 'asap_accepted_audiences'} at the server",
+            f"{told('JWT_ACCEPTED_AUDIENCES', 'asap_accepted_audiences')} at the server",
         )
 
 
@@ -165,17 +164,17 @@ def _tenants(deployment: Deployment) -> Iterator[Finding]:
 
 def _signature(server: Server, deployment: Deployment, secret: bytes | None) -> Iterator[Finding]:
     shared = server.algorithm.startswith("HS")
-    docker = deployment.names == "docker"
+    told = deployment.told
     if shared and secret and deployment.secret and secret != deployment.secret:
         yield _fault(
             "tokens are signed with another secret than the server's "
-            f"({'JWT_APP_SECRET' if docker else 'app_secret'}): it refuses every token",
+            f"({told('JWT_APP_SECRET', 'app_secret')}): it refuses every token",
             "put the server's secret where [jitsi] secret_file (or its kin) points to",
         )
     if shared and deployment.key_server:
         yield _fault(
             f"tokens are signed with a shared secret ({server.algorithm}), and the server has a "
-            f"key server ({'JWT_ASAP_KEYSERVER' if docker else 'asap_key_server'}): it refuses "
+            f"key server ({told('JWT_ASAP_KEYSERVER', 'asap_key_server')}): it refuses "
             "all such tokens",
             'set algorithm = "RS256" with private_key_file and key_id (`invites keygen`), or take '
             "the key server away",
@@ -184,7 +183,7 @@ def _signature(server: Server, deployment: Deployment, secret: bytes | None) -> 
     if accepted and accepted != server.algorithm:
         yield _fault(
             f"tokens are signed with {server.algorithm}, and the server takes {accepted[:20]} "
-            f"alone ({'JWT_SIGN_TYPE' if docker else 'signature_algorithm'})",
+            f"alone ({told('JWT_SIGN_TYPE', 'signature_algorithm')})",
             "set [jitsi] algorithm to the server's",
         )
     if not shared and server.key_id:
@@ -234,10 +233,10 @@ def _door(server: Server, deployment: Deployment, refusing: Sequence[Finding]) -
         lines = (*(one.remedy for one in refusing if is_refused), *person.lines)
         becomes = f"is not let in: {refusing[0].text}" if is_refused else person.becomes
         yield Finding(
-            check="at the door",
-            weight=Weight.FAULT if is_refused else weights[person.as_meant],
-            text=f"{person.who} {becomes}",
-            remedy="; ".join(dict.fromkeys(lines)),
+            "at the door",
+            Weight.FAULT if is_refused else weights[person.as_meant],
+            f"{person.who} {becomes}",
+            "; ".join(dict.fromkeys(lines)),
         )
 
 

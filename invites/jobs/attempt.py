@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING
 
 from invites.delivery.base import Delivery
 from invites.due.attempts import Obstacle, OpenDue, Run
-from invites.errors import (
-    Exit,
-    GuardError,
-    InvitesError,
-    RosterRefusedError,
-    ZoneDataError,
-)
+from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError, ZoneDataError
 from invites.jobs.options import JobOutcome, WakeUp
 from invites.ledger import Ledger
 from invites.model import DeliveryName, Roster
@@ -24,20 +18,8 @@ from invites.problems import lines_of
 from invites.report.notice import record
 from invites.report.sending import Unsent
 from invites.roster.files import RosterMovesError
-from invites.roster.source import (
-    RosterTooOldError,
-    Sighting,
-    find,
-    read_found,
-)
-from invites.sending import (
-    RunReport,
-    SendOptions,
-    deliveries,
-    demand_guards,
-    note_refused,
-    send,
-)
+from invites.roster.source import RosterTooOldError, Sighting, find, read_found
+from invites.sending import RunReport, SendOptions, deliveries, demand_guards, note_refused, send
 from invites.times import local
 
 if TYPE_CHECKING:

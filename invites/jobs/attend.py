@@ -234,14 +234,14 @@ class DueJob:
         """Close a due time as missed: written down first, so that the notice goes out once."""
         self._save(closed(self._known_state(), decision.due))
         cause = decision.cause
-        outcome = self._end_of(Untold(due=decision.due, exit_code=cause.exit_code, cause=cause))
+        outcome = self._end_of(Untold(decision.due, cause.exit_code, cause=cause))
         ping(self.wakeup, self.job, Signal.FAILURE)
         if not self._notified(outcome):
             self._keep_untold(outcome)
         return outcome
 
     def _keep_untold(self, outcome: JobOutcome) -> None:
-        end = Untold(due=outcome.due, exit_code=outcome.exit_code, cause=outcome.cause)
+        end = Untold(outcome.due, outcome.exit_code, cause=outcome.cause)
         self._save(with_untold(self._known_state(), end))
 
     def _end_of(self, end: Untold, *, repeated: bool = False) -> JobOutcome:

@@ -159,46 +159,42 @@ def _filled(metric: Metric, samples: _Samples, suffix: str = "") -> Metric:
     return metric
 
 
-def _job_metrics(statuses: Sequence[JobStatus], now: datetime) -> Iterator[Metric]:
-    def each(name: str, text: str, value: Callable[[JobStatus], float | None]) -> Metric:
-        values = [({"job": status.job}, value(status)) for status in statuses]
-        samples = [(labels, number) for labels, number in values if number is not None]
-        return _gauge(f"job_{name}", text, samples)
-
-    yield each(
+_PER_JOB: Sequence[tuple[str, str, Callable[[JobStatus, datetime], float | None]]] = (
+    (
         "last_success_timestamp_seconds",
         "When the last run ended that completed its due time (exit 0 or 4).",
-        lambda status: _ended(status.last_done),
-    )
-    yield each(
+        lambda status, _: _ended(status.last_done),
+    ),
+    (
         "last_run_timestamp_seconds",
         "When the last run ended, however it did.",
-        lambda status: _ended(status.last),
-    )
-    yield each(
+        lambda status, _: _ended(status.last),
+    ),
+    (
         "last_exit_code",
         "The last run's exit code.",
-        lambda status: None if status.last is None else status.last.exit_code,
-    )
-    yield each(
-        "last_duration_seconds",
-        "How long the last run took.",
-        lambda status: (
-            None
-            if status.last is None or status.last.took is None
-            else status.last.took.total_seconds()
-        ),
-    )
-    yield each(
+        lambda status, _: None if status.last is None else status.last.exit_code,
+    ),
+    ("last_duration_seconds", "How long the last run took.", lambda status, _: _took(status.last)),
+    (
         "next_due_timestamp_seconds",
         "When the job is due next.",
-        lambda status: status.next_due.timestamp(),
-    )
-    yield each(
+        lambda status, _: status.next_due.timestamp(),
+    ),
+    (
         "missed",
         "1 where the last due time was missed or is held up.",
-        lambda status: float(missed(status, now=now) is not None),
-    )
+        lambda status, now: float(missed(status, now=now) is not None),
+    ),
+)
+"""What is told of each job: the metric's name, its help, and its value, None for none."""
+
+
+def _job_metrics(statuses: Sequence[JobStatus], now: datetime) -> Iterator[Metric]:
+    for name, text, value in _PER_JOB:
+        values = [({"job": status.job}, value(status, now)) for status in statuses]
+        samples = [(labels, number) for labels, number in values if number is not None]
+        yield _gauge(f"job_{name}", text, samples)
     yield _gauge(
         "job_last_run_count",
         "What the last run's plan and delivery counted.",
@@ -209,6 +205,10 @@ def _job_metrics(statuses: Sequence[JobStatus], now: datetime) -> Iterator[Metri
             for what, count in status.last.counts.items()
         ],
     )
+
+
+def _took(run: PastRun | None) -> float | None:
+    return None if run is None or run.took is None else run.took.total_seconds()
 
 
 def _ended(run: PastRun | None) -> float | None:

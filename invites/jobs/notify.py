@@ -40,8 +40,7 @@ def tell_job(wakeup: WakeUp, outcome: JobOutcome) -> None:
         **{name: count for name, count in outcome.counts.items() if count},
     }
     text = f"job {outcome.job}: {outcome.text}{_what_ends_it(wakeup, outcome)}"
-    level = _level(outcome)
-    wakeup.tell(record(event=_event(outcome), level=level, text=text, facts=facts))
+    wakeup.tell(record(_event(outcome), text, level=_level(outcome), facts=facts))
     details = logging.INFO if outcome.repeated else logging.WARNING
     _tell_details(wakeup, outcome.job, outcome.lines, level=details)
 
@@ -83,7 +82,7 @@ def tell_side(wakeup: WakeUp, side: SideOutcome) -> None:
     text = f"{side.what} of {side.scope}: {'; '.join(filter(None, (said, trouble)))}"
     wakeup.tell(
         record(
-            event=side.what,
+            side.what,
             level=logging.INFO if side.exit_code is Exit.DONE else logging.WARNING,
             text=text,
             facts={"scope": side.scope, "exit": int(side.exit_code), **side.ended},
@@ -94,9 +93,11 @@ def tell_side(wakeup: WakeUp, side: SideOutcome) -> None:
 
 def _tell_details(wakeup: WakeUp, job: str, lines: Iterable[str], *, level: int) -> None:
     for line in lines:
-        wakeup.tell(record(event="detail", level=level, text=line, facts={"job": job}))
+        wakeup.tell(record("detail", line, level=level, facts={"job": job}))
 
 
+_ACCEPT = "If it is right, run `invites run {job} --force --accept {code}`."
+_LOOK_AT_THE_PLAN = f"look at the plan (`invites plan ROSTER`). {_ACCEPT}"
 _REMEDIES = {
     Obstacle.FAILED: "see the error above; `invites history` shows what went out before it.",
     Obstacle.SETTINGS: "correct the settings; `invites doctor` checks them. "
@@ -111,14 +112,10 @@ _REMEDIES = {
     Obstacle.ROSTER_MOVES: "see why the export is still being written.",
     Obstacle.ROSTER: "correct the roster or have it exported anew; "
     "`invites check ROSTER` lists every problem.",
-    Obstacle.GROWTH: "look at the plan (`invites plan ROSTER`). If it is right, run "
-    "`invites run {job} --force --accept {code}`.",
-    Obstacle.PATTERN: "look at the plan (`invites plan ROSTER`). If it is right, run "
-    "`invites run {job} --force --accept {code}`.",
-    Obstacle.SHRINK: "look at the roster. If it is right, run "
-    "`invites run {job} --force --accept {code}`.",
-    Obstacle.CHANGE: "look at the plan (`invites plan ROSTER`). If it is right, run "
-    "`invites run {job} --force --accept {code}`.",
+    Obstacle.GROWTH: _LOOK_AT_THE_PLAN,
+    Obstacle.PATTERN: _LOOK_AT_THE_PLAN,
+    Obstacle.SHRINK: f"look at the roster. {_ACCEPT}",
+    Obstacle.CHANGE: _LOOK_AT_THE_PLAN,
     Obstacle.AGE: "see why the export did not come, or raise `newest` in the job.",
 }
 
@@ -279,9 +276,9 @@ def _messages_of(wakeup: WakeUp, job: Job, notice: Notice, now: datetime) -> lis
 
 def _not_told(job: Job, why: str, level: int) -> logging.LogRecord:
     return record(
-        event="notice_failed",
+        "notice_failed",
+        f"job {job.name}: the notice could not be sent: {why}",
         level=level,
-        text=f"job {job.name}: the notice could not be sent: {why}",
         facts={"job": job.name},
     )
 
@@ -318,9 +315,8 @@ def ping(wakeup: WakeUp, job: Job, signal: Signal) -> None:
     if failures:
         wakeup.tell(
             record(
-                event="ping_failed",
-                level=logging.INFO,
-                text=f"job {job.name}: ping could not be told: {failures[0]}",
+                "ping_failed",
+                f"job {job.name}: ping could not be told: {failures[0]}",
                 facts={"job": job.name},
             )
         )

@@ -20,14 +20,7 @@ from invites.sending import Effects, Renderer, RunReport
 if TYPE_CHECKING:
     from invites.settings import Job, Settings
 
-PRECEDENCE = (
-    Exit.FAILED,
-    Exit.SETTINGS,
-    Exit.ROSTER,
-    Exit.GUARD,
-    Exit.TRY_AGAIN,
-    Exit.IN_PART,
-)
+PRECEDENCE = (Exit.FAILED, Exit.SETTINGS, Exit.ROSTER, Exit.GUARD, Exit.TRY_AGAIN, Exit.IN_PART)
 """Of several jobs' exit codes the first of these is the whole call's (product.md)."""
 
 

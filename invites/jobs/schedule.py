@@ -189,11 +189,7 @@ class Schedule:
             if due is None or done is None or due <= done or (job.name, due) in self._told:
                 continue
             outcome = JobOutcome(
-                job=job.name,
-                due=due,
-                exit_code=cause.exit_code,
-                cause=cause,
-                text=str(failure),
+                job=job.name, due=due, exit_code=cause.exit_code, cause=cause, text=str(failure)
             )
             if notify(wakeup, job, outcome):
                 self._told.add((job.name, due))

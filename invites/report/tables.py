@@ -86,20 +86,19 @@ def problem_table(problems: Sequence[Problem]) -> Table:
 def waiting_table(waiting: Sequence[Waiting], *, timezone: str) -> Table:
     """Return what is on its way, a row per message; times are on the clock of `timezone`."""
     columns = ("to", "meeting", "what", "seq", "state", "attempts", "next attempt")
-    table = _table(f"not accepted yet (times in {timezone})", columns)
-    for one in waiting:
-        table.add_row(
-            *_cells(
-                one.address,
-                one.meeting_id,
-                one.kind,
-                str(one.sequence),
-                str(one.state),
-                str(one.attempts),
-                "" if one.next_attempt is None else _when(one.next_attempt, timezone),
-            )
+    rows = (
+        (
+            one.address,
+            one.meeting_id,
+            one.kind,
+            str(one.sequence),
+            str(one.state),
+            str(one.attempts),
+            "" if one.next_attempt is None else _when(one.next_attempt, timezone),
         )
-    return table
+        for one in waiting
+    )
+    return _table(f"not accepted yet (times in {timezone})", columns, rows)
 
 
 def message_table(messages: Sequence[PastMessage], *, timezone: str) -> Table:
@@ -108,20 +107,19 @@ def message_table(messages: Sequence[PastMessage], *, timezone: str) -> Table:
     Times of sending are on the clock of `timezone`, that of a meeting on its own.
     """
     columns = ("sent", "to", "meeting", "what", "seq", "outcome", "answer")
-    table = _table(f"messages (times in {timezone})", columns)
-    for one in messages:
-        table.add_row(
-            *_cells(
-                _when(one.at, timezone),
-                one.address,
-                _meeting(one),
-                one.kind,
-                str(one.sequence),
-                str(one.state),
-                one.answer,
-            )
+    rows = (
+        (
+            _when(one.at, timezone),
+            one.address,
+            _meeting(one),
+            one.kind,
+            str(one.sequence),
+            str(one.state),
+            one.answer,
         )
-    return table
+        for one in messages
+    )
+    return _table(f"messages (times in {timezone})", columns, rows)
 
 
 def grouped_table(messages: Sequence[PastMessage], *, by: By, timezone: str) -> Table:
@@ -132,14 +130,13 @@ def grouped_table(messages: Sequence[PastMessage], *, by: By, timezone: str) -> 
         number = str(one.sequence) if by == "meeting" else ""
         alike.setdefault((whose, one.kind, number, str(one.state)), []).append(one)
     first, others = ("meeting", "to") if by == "meeting" else ("to", "meetings")
-    table = _table(
-        f"messages by {by} (times in {timezone})", (first, "what", "outcome", others, "last")
-    )
+    rows = []
     for (whose, kind, number, outcome), found in sorted(alike.items()):
         members = [one.address if by == "meeting" else one.title or one.meeting_id for one in found]
         latest = _when(max(one.at for one in found), timezone)
-        table.add_row(*_cells(whose, f"{kind} {number}".strip(), outcome, some(members), latest))
-    return table
+        rows.append((whose, f"{kind} {number}".strip(), outcome, some(members), latest))
+    columns = (first, "what", "outcome", others, "last")
+    return _table(f"messages by {by} (times in {timezone})", columns, rows)
 
 
 def some(members: Iterable[str]) -> str:
@@ -155,10 +152,7 @@ RUN_COLUMNS: Final = ("run", "scope", "took", "outcome", "counts", "roster", "zo
 
 def run_table(runs: Sequence[PastRun]) -> Table:
     """Return how runs went, a row per run."""
-    table = _table("runs", RUN_COLUMNS)
-    for run in runs:
-        table.add_row(*_cells(*run_cells(run)))
-    return table
+    return _table("runs", RUN_COLUMNS, map(run_cells, runs))
 
 
 def run_cells(run: PastRun) -> tuple[str, ...]:
@@ -221,12 +215,16 @@ def _when(moment: datetime, timezone: str) -> str:
     return moment.astimezone(zone(timezone)).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _table(title: str | None = None, columns: Sequence[str] = ()) -> Table:
+def _table(
+    title: str | None = None, columns: Sequence[str] = (), rows: Iterable[Sequence[str]] = ()
+) -> Table:
     from rich.table import Table  # noqa: PLC0415 - only where somebody looks
 
     table = Table(title=title, title_justify="left")
     for name in columns:
         table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*_cells(*row))
     return table
 
 

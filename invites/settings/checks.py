@@ -41,7 +41,7 @@ _LOGIN: Final = re.compile(r"//.*@", re.DOTALL)
 _QUERY: Final = re.compile(r"([?#]).*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong in the settings: where, and a sentence with what to do."""
 
@@ -150,7 +150,7 @@ def faults(
     if not has_relay and sections["delivery"] is not None:
         broken += _delivery(sections["delivery"])
     found: list[Fault] = [
-        Fault(place=place_of(path, origins, file), sentence=sentence) for path, sentence in broken
+        Fault(place_of(path, origins, file), sentence) for path, sentence in broken
     ]
     for job in jobs if not has_relay else ():
         found += _job_without_relay(job, file)
@@ -272,22 +272,22 @@ def _job_without_relay(job: Job, file: str | None) -> list[Fault]:
     wanting = [key for key in ("reminders", "notify") if getattr(job, key)]
     wanting += ['deliver = "smtp"'] if job.deliver == "smtp" else []
     place = f'{file}: [[job]] "{job.name}"'
-    return [Fault(place=place, sentence=f"{each} {_NEEDS_RELAY}") for each in wanting]
+    return [Fault(place, f"{each} {_NEEDS_RELAY}") for each in wanting]
 
 
 def _days_twice(job: Job, file: str | None) -> list[Fault]:
     if isinstance(job.at, time) or "days" not in job.model_fields_set:
         return []
     sentence = "days: found it beside a cron expression, which says the days itself; remove one"
-    return [Fault(place=f'{file}: [[job]] "{job.name}"', sentence=sentence)]
+    return [Fault(f'{file}: [[job]] "{job.name}"', sentence)]
 
 
 def _same_names(jobs: Sequence[Job], file: str | None) -> list[Fault]:
     names = [job.name for job in jobs]
     return [
         Fault(
-            place=f'{file}: [[job]] "{name}"',
-            sentence=f"found {names.count(name)} jobs of this name, expected one; a job's name "
+            f'{file}: [[job]] "{name}"',
+            f"found {names.count(name)} jobs of this name, expected one; a job's name "
             "says whose meetings are whose: rename the others",
         )
         for name in dict.fromkeys(names)
@@ -316,7 +316,7 @@ def exposed_secret(source: Path | None, given: Mapping[KeyPath, Given]) -> list[
         f"found a secret in a file of mode {mode:04o}, expected a file that nobody else can read; "
         f"run: chmod 600 {source}, or move the secret to a file of its own and set secret_file"
     )
-    return [Fault(place=inline.place, sentence=sentence)]
+    return [Fault(inline.place, sentence)]
 
 
 def warnings(

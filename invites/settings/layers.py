@@ -19,14 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from invites.settings.checks import Fault, nearest
-from invites.settings.sections import (
-    SECTIONS,
-    SOURCES,
-    SUBSECTIONS,
-    KeyPath,
-    key_name,
-    keys_of,
-)
+from invites.settings.sections import SECTIONS, SOURCES, SUBSECTIONS, KeyPath, key_name, keys_of
 
 COMMAND_LINE: Final = "command line"
 PREFIX: Final = "INVITES_"
@@ -99,7 +92,7 @@ class Layer:
 
     def refuse(self, place: str, sentence: str) -> None:
         """Take in something that is wrong with a name."""
-        self.faults.append(Fault(place=place, sentence=sentence))
+        self.faults.append(Fault(place, sentence))
 
 
 def keys_known_in(path: KeyPath) -> tuple[str, ...] | None:
@@ -133,7 +126,7 @@ def two_sources(layers: Iterable[Layer]) -> list[Fault]:
             places = [layer.given[way].place for way in ways if way in layer.given]
             if len(places) > 1:
                 sentence = f"found one secret given twice, by {places[1]} too; keep one of them"
-                faults.append(Fault(place=places[0], sentence=sentence))
+                faults.append(Fault(places[0], sentence))
     return faults
 
 

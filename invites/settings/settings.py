@@ -18,13 +18,7 @@ from invites.model import Brand, Organizer, Server
 from invites.settings.checks import place_of
 from invites.settings.layers import NAMES, variable_name, xmpp_domain
 from invites.settings.pictures import picture_in
-from invites.settings.secrets import (
-    Source,
-    private_key,
-    room_key,
-    secret_key,
-    source_from,
-)
+from invites.settings.secrets import Source, private_key, room_key, secret_key, source_from
 from invites.settings.sections import (
     SECTIONS,
     SOURCES,
