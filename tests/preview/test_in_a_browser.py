@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from tests.peers.axe import barriers
+from tests.peers.node import html_faults
 from tests.preview.conftest import Served
 from tests.world import ADA, BOB, EVE
 
@@ -109,3 +111,17 @@ def test_no_barrier_stands_in_the_way(page: Page, scheme: str) -> None:
         page.click(f"#tab-{part}")
         page.wait_for_selector(shown)
         assert barriers(page) == [], part
+
+
+@pytest.mark.peer("node")
+def test_the_page_is_valid_html_in_each_of_its_parts(page: Page, tmp_path: Path) -> None:
+    """html-validate, on what the script made of the page."""
+    page.click(".people button >> nth=0")
+    files = []
+    for part, shown in (("Mail", "#frame"), ("Calendar", ".entry"), ("Token", ".line")):
+        page.click(f"#tab-{part}")
+        page.wait_for_selector(shown)
+        file = tmp_path / f"{part}.html"
+        file.write_text(page.content(), encoding="utf-8")
+        files.append(file)
+    assert html_faults("live", *files) == []

@@ -146,7 +146,7 @@ def test_ten_thousand_attendees_are_found_sorted_and_printed(
     browser.on("request", lambda request: asked.append(request.url))
     url = (tmp_path / "out/index.html").as_uri()
     browser.goto(url)
-    attendees = browser.locator("section").first
+    attendees = browser.locator(".listing").first
     rows = attendees.locator("tbody tr")
     assert rows.count() == 300
     assert "10,000 of 10,000, the first 300 shown" in attendees.inner_text()

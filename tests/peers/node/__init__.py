@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -30,3 +31,10 @@ def answer_of(script: str, *arguments: str | Path, given: str = "") -> str:
     )
     assert done.returncode == 0, done.stderr[-2_000:]
     return done.stdout
+
+
+def html_faults(kind: str, *files: Path) -> list[str]:
+    """Return what html-validate finds in files of this kind: mail, page, or live (a page in a browser)."""
+    found = json.loads(answer_of("html_validate.mjs", kind, *files))
+    assert isinstance(found, list)
+    return found
