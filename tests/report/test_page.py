@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 from invites.jitsi.validity import ValidityRule
 from invites.model import Roster
 from invites.problems import Problem
-from invites.report.timeline import MeetingTime, span_words, timelines
+from invites.report.page import MeetingTime, span_words, timelines
 from tests.factory import START, Factory
 
 HOUR = timedelta(hours=1)
