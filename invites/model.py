@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from invites.problems import Problem, Warned
 
@@ -18,6 +18,9 @@ DeliveryName = Literal["folder", "smtp"]
 """Where messages can go, as settings and flags name it."""
 
 DELIVERIES: tuple[str, ...] = get_args(DeliveryName)
+
+SeriesTokens = Literal["series", "occurrence", "rolling"]
+"""Whether a series has one link, one for each date, or these a week's at once."""
 
 
 class Status(StrEnum):
@@ -372,6 +375,13 @@ class Revision:
                 return Method.REQUEST
 
 
+class DateLink(NamedTuple):
+    """The link of one date of a series: the date's start by the rule, and the token's window."""
+
+    original: datetime
+    validity: Validity
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
     """One composed message for one attendee: the .eml and .ics bytes and what they say.
@@ -379,6 +389,7 @@ class Invitation:
     `eml` and `ics` hold a live link: they never reach a log or a `repr`.
     `ics` is empty for a reminder.
     `answers` is the Message-ID of the earlier message that it refers to, None for none.
+    `links` are the dates whose links it carries, None where one link is for the whole meeting.
     """
 
     meeting: Meeting
@@ -389,6 +400,7 @@ class Invitation:
     revision: Revision
     message_id: str
     answers: str | None = None
+    links: tuple[DateLink, ...] | None = None
     eml: bytes = field(repr=False)
     ics: bytes = field(repr=False)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Final
 
-from invites.model import Validity
+from invites.model import DateLink, Meeting, Occurrence, SeriesTokens, Validity
+from invites.times import zone
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
@@ -22,7 +24,8 @@ class ValidityRule:
 
     `opens_before` and `closes_after` are for people who come early and connections that drop late;
     `skew` back-dates `nbf` for servers whose clocks are behind.
-    `longest` is for a meeting that takes place once, `longest_series` for one that repeats.
+    `longest` is for what takes place once, `longest_series` for the one link of a series.
+    `tokens` says which links a series has; those of its dates are given `link_ahead` before them.
     Raises ValueError where one is negative or a longest is not positive.
     """
 
@@ -31,6 +34,8 @@ class ValidityRule:
     skew: timedelta = timedelta(seconds=60)
     longest: timedelta = timedelta(hours=24)
     longest_series: timedelta = timedelta(days=200)
+    tokens: SeriesTokens = "series"
+    link_ahead: timedelta = timedelta(hours=24)
 
     def __post_init__(self) -> None:
         """Refuse what would open a window after its meeting's start, or close it before the end."""
@@ -62,6 +67,33 @@ def fits(validity: Validity, rule: ValidityRule) -> bool:
 def fits_series(validity: Validity, rule: ValidityRule) -> bool:
     """Return whether the window of a series is no longer than the rule's longest for series."""
     return (validity.expires - validity.not_before) * _SECOND <= rule.longest_series
+
+
+def links_of_dates(
+    meeting: Meeting, rule: ValidityRule, now: datetime
+) -> tuple[DateLink, ...] | None:
+    """Return the links that a series' attendees have at `now`: those of the dates to come that are near.
+
+    None where one link is for the whole meeting.  A date that is over has none any more.
+    """
+    if meeting.series is None or rule.tokens == "series":
+        return None
+    there = zone(meeting.timezone)
+
+    def week(one: Occurrence) -> tuple[int, int]:
+        return one.start.astimezone(there).isocalendar()[:2]
+
+    dates = sorted(meeting.series.taking_place, key=lambda one: one.start)
+    together = [[one] for one in dates]
+    if rule.tokens == "rolling":
+        together = [[*each] for _, each in groupby(dates, key=week)]
+    return tuple(
+        DateLink(one.original, validity_for(one.start, one.end, rule))
+        for each in together
+        if each[0].start - rule.link_ahead <= now
+        for one in each
+        if one.end > now
+    )
 
 
 def opening(validity: Validity, rule: ValidityRule) -> datetime:

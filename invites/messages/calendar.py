@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from struct import Struct
 from typing import Self
@@ -184,6 +184,8 @@ class EventFacts:
     `place` is the text of LOCATION where the link is too long for it.
     `notes` is the DESCRIPTION before the link's line, with slots for what differs by attendee.
     `alarm` is the time before the start at which the calendar reminds, None for no VALARM.
+    `linked` are the dates, by their starts by the rule, whose events have links of their own; None
+    where one link is for all events.
     """
 
     meeting: Meeting
@@ -194,22 +196,33 @@ class EventFacts:
     place: str
     notes: Part = ()
     alarm: timedelta | None = None
+    linked: tuple[datetime, ...] | None = None
 
 
 class EventSkeleton:
     """A calendar object that lacks only what differs by attendee.
 
-    A series has an event for the rule and one for each date that differs from it, all of one UID.
+    A series has an event for the rule and one for each date that differs from it or has a link of
+    its own, all of one UID.
     """
 
-    __slots__ = ("_events", "_notes", "_place", "_with_link")
+    __slots__ = ("_events", "_links", "_notes", "_place", "_with_link")
 
     def __init__(self, facts: EventFacts) -> None:
         """Fold and escape everything that all attendees share."""
         self._with_link = facts.revision.method is Method.REQUEST
         self._place = folded(f"LOCATION:{text_value(facts.place)}")
         self._notes = _folded_notes(facts.notes)
-        events = [(_opening(facts), _closing(facts)), *_exceptions(facts)]
+        exceptions = _exceptions(facts)
+        # Which of the links each event has; None for none.
+        self._links: tuple[int | None, ...] = (0,) * (1 + len(exceptions))
+        if facts.linked is not None:
+            number = {original: at for at, original in enumerate(facts.linked)}
+            self._links = (None, *(number.get(one.original) for one in exceptions))
+        events = [
+            (_opening(facts), _closing(facts)),
+            *((_opening(facts, one), _closing(facts, one)) for one in exceptions),
+        ]
         events[0] = ([*_calendar_opening(facts), *events[0][0]], events[0][1])
         events[-1][1].append("END:VCALENDAR")
         self._events = tuple(
@@ -220,6 +233,7 @@ class EventSkeleton:
         """Return the same skeleton with other notes; what is folded already is shared."""
         other = object.__new__(type(self))
         other._with_link, other._events, other._place = self._with_link, self._events, self._place
+        other._links = self._links
         other._notes = _folded_notes(notes)
         return other
 
@@ -228,7 +242,8 @@ class EventSkeleton:
     ) -> bytes:
         """Return the calendar object's bytes, CRLF line ends, for this attendee.
 
-        `link` is "" where the method takes something back.
+        `link` is "" where the method takes something back, and several lines where several dates
+        have links of their own.
         `values` fill the slots of the notes; `others` are further ATTENDEE lines, folded.
         """
         notes = b"".join(
@@ -237,8 +252,18 @@ class EventSkeleton:
                 for piece in self._notes
             ]
         )
+        links = link.split("\n")
+        own = {
+            at: self._own(attendee, notes, "" if at is None else links[at], others)
+            for at in {*self._links}
+        }
+        pieces = zip(self._events, self._links, strict=True)
+        return b"".join([each for event, at in pieces for each in (event[0], own[at], event[1])])
+
+    def _own(self, attendee: Attendee, notes: bytes, link: str, others: bytes) -> bytes:
+        """Return the lines of an event that differ by attendee, with this link, or "" for none."""
         parts = [attendee_line(attendee), others]
-        if self._with_link:
+        if self._with_link and link:
             uri = link.encode("ascii")
             parts += [
                 b"DESCRIPTION:",
@@ -260,8 +285,7 @@ class EventSkeleton:
             if notes:  # libical takes a DESCRIPTION without a value for an error
                 parts += [b"DESCRIPTION:", notes, b"\r\n"]
             parts.append(self._place)
-        own = b"".join(parts)
-        return b"".join([piece for before, after in self._events for piece in (before, own, after)])
+        return b"".join(parts)
 
 
 _CONFERENCE = b"\r\nCONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=Jitsi Meet:"
@@ -345,15 +369,16 @@ def _recurrence(meeting: Meeting, series: Series, revision: Revision) -> list[st
     return lines
 
 
-def _exceptions(facts: EventFacts) -> list[tuple[list[str], list[str]]]:
-    """Return, for each date that differs from the rule, what its event begins and ends with."""
-    meeting = facts.meeting
-    if meeting.series is None or facts.revision.method is Method.CANCEL:
+def _exceptions(facts: EventFacts) -> list[Occurrence]:
+    """Return the dates that have events of their own: they differ from the rule, or have a link."""
+    series, meeting = facts.meeting.series, facts.meeting
+    if series is None or facts.revision.method is Method.CANCEL:
         return []
-    return [
-        (_opening(facts, one), _closing(facts, one))
-        for one in meeting.series.exceptions(meeting.end - meeting.start)
-    ]
+    differing = series.exceptions(meeting.end - meeting.start)
+    if not facts.linked:
+        return [*differing]
+    own = {*facts.linked, *(one.original for one in differing)}
+    return [one for one in series.taking_place if one.original in own]
 
 
 def _closing(facts: EventFacts, exception: Occurrence | None = None) -> list[str]:

@@ -47,9 +47,9 @@ def method_of(kind: Kind) -> Method:
     return Method.CANCEL if kind in {Kind.CANCELLED, Kind.WITHDRAWN} else Method.REQUEST
 
 
-@lru_cache(maxsize=8)
-def calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
-    """Return the unfolded calendar object's grammar.
+@lru_cache(maxsize=16)
+def calendar_grammar(kind: Kind, *, of_dates: bool = False) -> re.Pattern[bytes]:
+    """Return the unfolded calendar object's grammar; `of_dates` have links of their own.
 
     `user` is the first ATTENDEE's address, `others` the lines of all further ones, `place` LOCATION.
     URL and CONFERENCE are the same link, with which DESCRIPTION (the group `notes`) is to end.
@@ -72,10 +72,19 @@ def calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
     )
     state = status.get(kind, "STATUS:(?:CONFIRMED|TENTATIVE)\r\n")
     # What a date that differs says beside its times and title is what the series says.
+    again = "(?P=shared)"
+    if of_dates and linked:
+        notes = rf"(?:DESCRIPTION:{_TEXT}\r\n)?+"
+        own = rf"(?:URL:(?P<link>{_LINK})\r\n{_CONFERENCE}(?P=link)\r\n)?+"
+        again = (
+            rf"(?P=whose){notes}{own}LOCATION:{_TEXT}\r\n"
+            rf"TRANSP:OPAQUE\r\nCLASS:PRIVATE\r\n{counter}"
+        )
+        linked = ""
     exceptions = (
         r"(?:BEGIN:VEVENT\r\nUID:(?P=uid)\r\nDTSTAMP:(?P=dtstamp)\r\n"
         rf"RECURRENCE-ID{_WHEN}\r\nDTSTART{_WHEN}\r\nDTEND{_WHEN}\r\nSEQUENCE:(?P=sequence)\r\n"
-        rf"{state}SUMMARY:{_TEXT}\r\n(?P=shared){alarm}END:VEVENT\r\n)*+"
+        rf"{state}SUMMARY:{_TEXT}\r\n{again}{alarm}END:VEVENT\r\n)*+"
     )
     return re.compile(
         (
@@ -83,9 +92,9 @@ def calendar_grammar(kind: Kind) -> re.Pattern[bytes]:
             rf"METHOD:{method_of(kind)}\r\n(?:{_VTIMEZONE})?+BEGIN:VEVENT\r\n"
             rf"UID:(?P<uid>[!-~]++)\r\nDTSTAMP:(?P<dtstamp>{_INSTANT})\r\n"
             rf"(?:{once}|{series}){state}SUMMARY:{_TEXT}\r\n"
-            rf"(?P<shared>ORGANIZER;{_CN}:mailto:[!-~]++\r\n"
+            rf"(?P<shared>(?P<whose>ORGANIZER;{_CN}:mailto:[!-~]++\r\n"
             rf"{_ATTENDEE}(?P<user>{_CALENDAR_USER})\r\n"
-            rf"(?P<others>(?:{_ATTENDEE}{_CALENDAR_USER}\r\n)*+)"
+            rf"(?P<others>(?:{_ATTENDEE}{_CALENDAR_USER}\r\n)*+))"
             rf"{notes}{linked}LOCATION:(?P<place>{_TEXT})\r\n"
             rf"TRANSP:OPAQUE\r\nCLASS:PRIVATE\r\n{counter}){alarm}END:VEVENT\r\n"
             rf"{exceptions}END:VCALENDAR\r\n"

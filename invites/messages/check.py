@@ -197,7 +197,15 @@ def _names(*, reply_to: bool, answers: bool) -> list[str]:
 class MessageCheck:
     """The byte-level checks for the messages of one kind, with or without a host to reply to."""
 
-    __slots__ = ("_kind", "_logo", "_logo_body", "_method", "_reply_to", "_with_others")
+    __slots__ = (
+        "_kind",
+        "_logo",
+        "_logo_body",
+        "_method",
+        "_of_dates",
+        "_reply_to",
+        "_with_others",
+    )
 
     def __init__(
         self,
@@ -206,11 +214,14 @@ class MessageCheck:
         reply_to: bool,
         with_others: bool = False,
         logo: Picture | None = None,
+        of_dates: bool = False,
     ) -> None:
         """`with_others` tells that the calendar object lists the other attendees as well.
 
-        `logo` is what a message may bring along.
+        `logo` is what a message may bring along; `of_dates` tells that not the meeting but its
+        dates have links.
         """
+        self._of_dates = of_dates
         self._logo = logo
         self._logo_body = encoded(logo.content) if logo is not None else b""
         self._kind = revision.kind
@@ -317,8 +328,8 @@ class MessageCheck:
                 expected="whole characters of UTF-8 in each line",
             )
         unfolded = b"".join(ics.split(b"\r\n "))  # faster than to replace
-        found = calendar_grammar(self._kind).fullmatch(unfolded)
-        if found is None or not self._ends_with_link(found):
+        found = calendar_grammar(self._kind, of_dates=self._of_dates).fullmatch(unfolded)
+        if found is None or not self._ends_with_link(found, unfolded):
             if not _ends_as_crlf(ics):
                 raise _line_fault(ics, where)
             raise MessageFaultError(
@@ -331,8 +342,7 @@ class MessageCheck:
             raise MessageFaultError(
                 "attendee", where, found="another address in ATTENDEE", expected="the attendee's"
             )
-        link = found["link"] if self._method == b"REQUEST" else b""
-        if len(link) > LOCATION_AT_MOST and link in found["place"]:
+        if self._method == b"REQUEST" and self._is_cut(found, unfolded):
             raise MessageFaultError(
                 "LOCATION",
                 where,
@@ -343,11 +353,30 @@ class MessageCheck:
             attendees = 1 + found["others"].count(b"\r\n")
             raise MessageFaultError("ATTENDEE lines", where, found=str(attendees), expected="1")
 
-    def _ends_with_link(self, found: re.Match[bytes]) -> bool:
+    def _is_cut(self, found: re.Match[bytes], unfolded: bytes) -> bool:
+        """Whether a LOCATION has a link that Outlook would cut."""
+        one = [("", found["link"], found["place"])] if not self._of_dates else []
+        return any(
+            len(link) > LOCATION_AT_MOST and link in place
+            for _, link, place in one or _LINKED.findall(unfolded)
+        )
+
+    def _ends_with_link(self, found: re.Match[bytes], unfolded: bytes) -> bool:
         """Whether DESCRIPTION ends with the link, alone on its line."""
         if self._method != b"REQUEST":
             return True
+        if self._of_dates:
+            events = _LINKED.findall(unfolded)
+            return len(events) == unfolded.count(b"\r\nURL:") and all(
+                (b"\\n" + notes).endswith(b"\\n" + link) for notes, link, _ in events
+            )
         return (b"\\n" + found["notes"]).endswith(b"\\n" + found["link"])
+
+
+_LINKED = re.compile(
+    rb"\r\nDESCRIPTION:([^\r\n]*+)\r\nURL:([^\r\n]*+)\r\n[^\r\n]*+\r\nLOCATION:([^\r\n]*+)"
+)
+"""The notes, link and LOCATION of an event that has a link."""
 
 
 def _ends_as_crlf(content: bytes) -> bool:

@@ -17,7 +17,7 @@ from invites.identity import MessageIds, uid_for
 from invites.jitsi.links import Links, LongLinks
 from invites.jitsi.rooms import derived_room
 from invites.jitsi.tokens import SigningKey
-from invites.jitsi.validity import ValidityRule, validity_for
+from invites.jitsi.validity import ValidityRule, links_of_dates, validity_for
 from invites.messages.calendar import EventFacts, EventSkeleton, attendee_line
 from invites.messages.mime import (
     Body,
@@ -31,6 +31,7 @@ from invites.messages.verify import check_letter, check_subject
 from invites.model import (
     Attendee,
     Change,
+    DateLink,
     Invitation,
     Kind,
     Meeting,
@@ -142,6 +143,7 @@ class _MeetingRevision:
     uid: str
     room: Room
     validity: Validity
+    links: tuple[DateLink, ...] | None
     facts: LetterFacts
     message: MessageSkeleton
     event: EventSkeleton | None
@@ -189,6 +191,7 @@ class _MeetingRevision:
                 revision=self.revision,
                 message_id=message_id,
                 answers=first,
+                links=self.links,
                 eml=eml,
                 ics=ics,
             )
@@ -279,6 +282,7 @@ class Composer:
         uid: str | None = None,
         room: Room | None = None,
         validity: Validity | None = None,
+        links: tuple[DateLink, ...] | None = None,
         changes: Sequence[Change] = (),
         references: Mapping[str, str] | None = None,
         earlier_until: int | None = None,
@@ -286,18 +290,24 @@ class Composer:
     ) -> Iterator[Invitation]:
         """Yield the message of each attendee, in the order of `attendees` (all, by default).
 
-        `uid`, `room` and `validity` stand in for what follows from the settings: the ledger's.
+        `uid`, `room`, `validity` and `links` stand in for what follows from the settings: the
+        ledger's.  Without a `validity`, links are those that are due at the revision's time.
         `changes` are what an update tells, `references` the first Message-ID by folded address,
         `earlier_until` when a link that was sent earlier stops admitting (seconds since 1970),
         `mailbox` the organizer's that invited, where it is another one now.
         Raises TemplateError, and MessageFaultError for a link that no mail program keeps whole.
         """
+        if validity is None:
+            links = links_of_dates(meeting, self.sender.rule, revision.dtstamp)
+        if revision.method is Method.CANCEL:
+            links = None  # no part of it shows one
         revised = self._revised(
             meeting,
             revision,
             uid,
             room,
             validity or self.validity_for(meeting),
+            links=links,
             changes=tuple(changes),
             earlier_until=earlier_until,
             mailbox=mailbox or self.sender.organizer.email,
@@ -306,9 +316,9 @@ class Composer:
         others = self._others(meeting, revision)
         variants: dict[int, _Variant] = {}
         for block in in_blocks(meeting.attendees if attendees is None else attendees):
-            links = [link_for(attendee) for attendee in block]
-            shared = self._variants(revised, block, links, variants)
-            yield from revised.messages(block, links, shared, others, references or {})
+            theirs = [link_for(attendee) for attendee in block]
+            shared = self._variants(revised, block, theirs, variants)
+            yield from revised.messages(block, theirs, shared, others, references or {})
 
     def _variants(
         self,
@@ -339,6 +349,7 @@ class Composer:
         room: Room | None,
         validity: Validity,
         *,
+        links: tuple[DateLink, ...] | None,
         changes: tuple[Change, ...],
         earlier_until: int | None,
         mailbox: str,
@@ -353,6 +364,7 @@ class Composer:
             uid=uid,
             room=room,
             validity=validity,
+            links=links,
             facts=LetterFacts(
                 meeting=meeting,
                 validity=validity,
@@ -366,9 +378,12 @@ class Composer:
                 now=revision.dtstamp if revision.kind is Kind.REMINDER else None,
                 date=_date_told(meeting, revision),
                 written=revision.dtstamp if meeting.series else None,
+                links=None if links is None else tuple(_linked(meeting, link) for link in links),
+                ahead=None if links is None else sender.rule.link_ahead,
+                rolling=sender.rule.tokens == "rolling",
             ),
             message=MessageSkeleton(_envelope(organizer, meeting, revision, uid), self._logo),
-            event=self._event(meeting, revision, uid, room, mailbox),
+            event=self._event(meeting, revision, uid, room, mailbox, links),
             ids=MessageIds(
                 uid=uid,
                 method=_identity_method(revision),
@@ -379,9 +394,18 @@ class Composer:
         )
 
     def _link_for(self, revised: _MeetingRevision) -> Callable[[Attendee], str]:
-        """Return a function that mints an attendee's join link; "" where nobody is to join."""
+        """Return a function that mints an attendee's join link; "" where nobody is to join.
+
+        Where dates have their own, it returns the links of those that have one, one a line.
+        """
         if revised.revision.method is Method.CANCEL:
             return lambda _attendee: ""
+        if revised.links is not None:
+            each = [
+                self._links.for_meeting(revised.meeting, revised.room, link.validity)
+                for link in revised.links
+            ]
+            return lambda attendee: "\n".join([link_for(attendee) for link_for in each])
         return self._links.for_meeting(revised.meeting, revised.room, revised.validity)
 
     def _others(self, meeting: Meeting, revision: Revision) -> Callable[[Attendee], bytes]:
@@ -401,7 +425,13 @@ class Composer:
         return lines_of_others
 
     def _event(
-        self, meeting: Meeting, revision: Revision, uid: str, room: Room, mailbox: str
+        self,
+        meeting: Meeting,
+        revision: Revision,
+        uid: str,
+        room: Room,
+        mailbox: str,
+        links: tuple[DateLink, ...] | None,
     ) -> EventSkeleton | None:
         if revision.kind is Kind.REMINDER:
             return None
@@ -415,8 +445,15 @@ class Composer:
                 organizer_mailbox=mailbox,
                 place=f"Jitsi Meet: {unquote(room.claim)} ({sender.server.host})",
                 alarm=sender.alarm,
+                linked=None if links is None else tuple(link.original for link in links),
             )
         )
+
+
+def _linked(meeting: Meeting, link: DateLink) -> tuple[Occurrence, Validity]:
+    """Return the date that a link is for, with its window."""
+    dates = meeting.series.taking_place if meeting.series else ()
+    return next(one for one in dates if one.original == link.original), link.validity
 
 
 def _date_told(meeting: Meeting, revision: Revision) -> Occurrence | None:

@@ -28,7 +28,7 @@ from jwt.warnings import InsecureKeyLengthWarning
 
 from invites.errors import MessageFaultError
 from invites.jitsi.claims import JAAS_FEATURES
-from invites.model import Attendance, Invitation, Kind, Method, Picture, Server
+from invites.model import Attendance, Invitation, Kind, Method, Picture, Server, Validity
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -72,7 +72,7 @@ class _Reader:
     def __init__(self, invitation: Invitation, expected: Expectation) -> None:
         self.invitation = invitation
         self.expected = expected
-        self._event_links: set[str] = set()
+        self._event_links: dict[datetime | None, set[str]] = {}
         attendee, meeting = invitation.attendee, invitation.meeting
         texts = (meeting.title, meeting.description, meeting.organizer_name, attendee.name)
         self.said = "\n".join(("", *texts, attendee.group, *attendee.columns.values()))
@@ -89,7 +89,7 @@ class _Reader:
         for body in (text, markup):
             self.same("line ends of a text", re.search(r"(?<!\r)\n|\r(?!\n)", body), None)
             self.same("controls in a text", set(_controls(body)) - set("\t\r\n"), set())
-        link = self.link(text, markup)
+        link = "\n".join(self.links(text, markup))
         shown = f"{_decoded(message, 'subject')}\n{text}\n{markup}\n{self.calendar_text()}"
         self.no_other_token(shown, link)
 
@@ -183,11 +183,19 @@ class _Reader:
             self.same("URL", event.get("url"), None)
             return
         self.same("STATUS", str(event["status"]), meeting.status.value.upper())
-        description = str(event["description"]).split("\n")[-1]
-        self._event_links = {str(event["url"]), str(event["conference"]), description}
+        for one in events:
+            self.links_of(one)
+
+    def links_of(self, event: Any) -> None:
+        """Note the links of one event, by the date that it is about; refuse another LOCATION."""
+        description = str(event.get("description", "")).split("\n")[-1]
+        about = event.get("recurrence-id")
+        if "url" in event:
+            links = {str(event["url"]), str(event["conference"]), description}
+            self._event_links[None if about is None else _utc(about.dt)] = links
         place = str(event["location"])
-        if place != description:
-            room = _letters(unquote(invitation.room.claim))
+        if "url" not in event or place != description:
+            room = _letters(unquote(self.invitation.room.claim))
             self.same("LOCATION", room in _letters(place), 1)
 
     def dates(self, event: Any, exceptions: Sequence[Any]) -> None:
@@ -204,7 +212,10 @@ class _Reader:
             (*(_utc(one[name].dt) for name in _TIMES_OF_A_DATE), _letters(one["summary"]))
             for one in exceptions
         }
-        differing = () if takes_back else series.exceptions(meeting.end - meeting.start)
+        linked = {link.original for link in self.invitation.links or ()}
+        own = {*series.exceptions(meeting.end - meeting.start)}
+        own |= {one for one in series.taking_place if one.original in linked}
+        differing = () if takes_back else own
         expected = {
             (one.original, one.start, one.end, _letters(one.title or meeting.title))
             for one in differing
@@ -227,48 +238,64 @@ class _Reader:
         role = "CHAIR" if chair else _ROLES[attendee.attendance]
         self.same("ROLE", first.params["ROLE"], role)
 
-    def link(self, text: str, markup: str) -> str:
-        """Find the link that stands in each part, verify its token; "" where nobody is to join.
+    def links(self, text: str, markup: str) -> list[str]:
+        """Find the links that stand in each part, and verify their tokens; none in a CANCEL.
 
         What else looks like a link is text: of the roster, or of templates of one's own.
         """
         if self.invitation.revision.method is Method.CANCEL:
-            return ""
+            return []
         server = self.expected.server
         mark, end = ("#jwt=%22", "%22") if server.link == "fragment" else ("?jwt=", "")
         place = f"{server.url}/{self.invitation.room.segment}{mark}"
         anchors = _Anchors()
         anchors.feed(markup)
         leading = {link for link in anchors.targets if link.startswith(place)}
-        links = leading & set(text.split("\r\n"))
-        self.same("the link, on a line of the text and as an anchor", len(links), 1)
-        (link,) = links
+        links = [line for line in dict.fromkeys(text.split("\r\n")) if line in leading]
+        given = self.invitation.links
+        windows = [self.invitation.validity]
+        if given is not None:
+            windows = [link.validity for link in given]
+        self.same("the link, on a line of the text and as an anchor", len(links), len(windows))
+        begun = tuple(f"{link}{mark}" for link in links for mark in "#&")
         others = [
             other
-            for other in map(str.strip, leading - links)
-            if other != link and not other.startswith((f"{link}#", f"{link}&"))
+            for other in map(str.strip, leading - {*links})
+            if other not in links and not other.startswith(begun)
             if _TOKEN.search(other) and other not in self.said
         ]
         self.same("the anchors", others, [])
-        self.same("the links of the calendar entry", self._event_links or {link}, {link})
-        self.token(link.removeprefix(place).removesuffix(end))
-        return link
+        self._same_in_entry(links)
+        for link, window in zip(links, windows, strict=True):
+            self.token(link.removeprefix(place).removesuffix(end), window)
+        return links
 
-    def token(self, token: str) -> None:
+    def _same_in_entry(self, links: Sequence[str]) -> None:
+        """Compare the links of the calendar entry; a reminder has none."""
+        given, found = self.invitation.links, self._event_links
+        if given is not None:
+            expected = {link.original: {text} for link, text in zip(given, links, strict=True)}
+            self.same("the links of the calendar entry", found, expected)
+        elif found:
+            every = set().union(*found.values())
+            self.same("the links of the calendar entry", every, {*links})
+
+    def token(self, token: str, window: Validity) -> None:
         """Verify the link's token; compare its header and each claim with this attendee and room."""
         server = self.expected.server
         header = {"alg": server.algorithm, "typ": "JWT"} | (
             {"kid": server.key_id} if server.key_id is not None else {}
         )
         self.same("header", jwt.get_unverified_header(token), header)
-        found, expected = _flat(self.claims(token, audience=server.audience)), self.demanded()
+        found = _flat(self.claims(token, audience=server.audience))
+        expected = self.demanded(window)
         for name in sorted({*found, *expected}):
             # As JSON, for the server tells 1 from 1.0, true from "true", and null from nothing.
             self.same(
                 name, *(name in each and json.dumps(each[name]) for each in (found, expected))
             )
 
-    def demanded(self) -> dict[str, object]:
+    def demanded(self, window: Validity) -> dict[str, object]:
         """Return what the token has to say, from the roster's facts: jicofo's and Prosody's terms.
 
         Written down apart from `jitsi.tokens`, so that a mistake there is found here.
@@ -280,8 +307,8 @@ class _Reader:
             "iss": "chat" if jaas else server.app_id,
             "sub": server.subject,
             "room": invitation.room.claim,
-            "nbf": invitation.validity.not_before,
-            "exp": invitation.validity.expires,
+            "nbf": window.not_before,
+            "exp": window.expires,
             "context.user.name": attendee.name,
             "context.user.email": attendee.email,
         }

@@ -99,7 +99,8 @@ class Verifier:
         return is_new
 
     def _check_for(self, invitation: Invitation) -> MessageCheck:
-        kind = (invitation.revision.kind, invitation.replies_to_host)
+        with_links = invitation.links is not None
+        kind = (invitation.revision.kind, invitation.replies_to_host, with_links)
         check = self._checks.get(kind)
         if check is None:
             check = self._checks[kind] = MessageCheck(
@@ -107,6 +108,7 @@ class Verifier:
                 reply_to=invitation.replies_to_host,
                 with_others=self._with_others,
                 logo=self._logo,
+                of_dates=with_links,
             )
         return check
 
@@ -141,6 +143,7 @@ def shape_of(invitation: Invitation) -> Hashable:
         attendee.name.isascii(),
         invitation.answers is not None,
         invitation.replies_to_host,
+        invitation.links if invitation.links is None else len(invitation.links),
     )
 
 
@@ -153,7 +156,7 @@ _HREF = re.compile(r'(?:<a\s(?:.*\s)?|[^<]*\s)href="', re.IGNORECASE | re.DOTALL
 
 
 def check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: Revision) -> None:
-    """Hold a letter to these rules; `link` is "" where nobody is to join.
+    """Hold a letter to these rules; `link` is "" where nobody is to join, or no date has one yet.
 
     What is judged of the link are the pieces around its slot, which all who share the letter have
     in common; a letter that computes with the link, and so is one attendee's, is judged filled.
@@ -167,8 +170,9 @@ def check_letter(letter: SharedLetter, attendee: Attendee, link: str, revision: 
     if any(isinstance(piece, Slot) and piece.name == LINK for piece in letter.text + letter.html):
         on_its_line, in_an_anchor = _on_its_line(letter.text), _in_an_anchor(letter.html)
     else:
-        on_its_line = link in text_of(letter.text, values).split("\n")
-        in_an_anchor = f'href="{escape(link)}"' in text_of(letter.html, values)
+        links, markup = link.split("\n"), text_of(letter.html, values)
+        on_its_line = set(links) <= set(text_of(letter.text, values).split("\n"))
+        in_an_anchor = all(f'href="{escape(one)}"' in markup for one in links)
     if not on_its_line:
         raise TemplateError(
             f"the text template of {kind}: expected {{{{ link }}}} alone on a line of its own, "

@@ -19,7 +19,7 @@ from invites.planning.actions import (
     Withdraw,
 )
 from invites.planning.changes import changes_from, changes_json, tells_of_organizer
-from invites.planning.facts import Draft, MeetingDraft
+from invites.planning.facts import Draft, MeetingDraft, MeetingFacts
 from invites.planning.state import PRESENT, Entry, MeetingState, MissingCount, Recorded
 
 
@@ -114,11 +114,15 @@ class Withdrawal:
             draft=draft,
             revision=revision,
             cause=cause,
-            admits_until=draft.facts.validity.expires,
+            admits_until=self._admits_until(draft.facts),
             retry=retry,
             first_message_id=self.entry.first_message_id,
             attempts=self.entry.attempts if retry else 0,
         )
+
+    def _admits_until(self, facts: MeetingFacts) -> int | None:
+        until = facts.admits_until
+        return None if until is None or until <= self.situation.seconds else until
 
 
 def _cause_of(cancel: Recorded) -> Cause:

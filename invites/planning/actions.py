@@ -36,6 +36,7 @@ class Cause(StrEnum):
     REMINDER = "reminder due"
     ORGANIZER = "organizer changed"
     ANEW = "invited by the new organizer"
+    LINK = "link of a date due"
 
 
 class Reason(StrEnum):
@@ -141,7 +142,8 @@ class Send(_ToOne):
     """A REQUEST for one attendee.
 
     `replaces` is the folded address that this one takes the place of, "" for none.
-    `admits_until` is the second since 1970 up to which a demoted moderator's old token admits.
+    `admits_until` is the second since 1970 up to which a demoted moderator's old token admits, or
+    the one link of a series whose dates have links of their own from now on.
     `supersedes` where another revision was on its way, which nobody is to get any more.
     """
 
@@ -155,12 +157,12 @@ class Send(_ToOne):
 class Withdraw(_ToOne):
     """A CANCEL for one attendee, told in the facts that this attendee has.
 
-    `admits_until` is the second since 1970 up to which the old token admits.
+    `admits_until` is the second since 1970 up to which the old token admits, None where none does.
     `replaced_by` is the folded address that takes this one's place, "" for none.
     `update` is what a changed organizer's invitation will say otherwise, for the guards to look at.
     """
 
-    admits_until: int
+    admits_until: int | None
     replaced_by: str = ""
     update: Send | None = None
 
@@ -384,6 +386,7 @@ class Plan:
         return {
             "new": sum(1 for send in sends if send.cause in _INVITES),
             "updated": sum(1 for send in sends if send.cause is Cause.CHANGED),
+            "links": sum(1 for send in sends if send.cause is Cause.LINK),
             "sent_again": sum(1 for send in sends if send.cause is Cause.RESENT),
             "withdrawn": sum(1 for gone in withdrawals if gone.cause is not Cause.CANCELLED),
             "cancelled": sum(1 for gone in withdrawals if gone.cause is Cause.CANCELLED),

@@ -38,6 +38,9 @@ DATE_CHANGES: Final = MappingProxyType(
 )
 """What a change of one date does, by its name."""
 
+DATE_LINK: Final = "date_link"
+"""The name of what brings the link of one date: nothing else has changed."""
+
 CANCELLED: Final = "cancelled"
 """What stands for a date that does not take place."""
 
@@ -48,7 +51,8 @@ _USES: Mapping[str, Use] = {
     "reminder": Use.CALENDAR,
     ORGANIZER: Use.CALENDAR,
     **DATE_CHANGES,
-    **dict.fromkeys(("server", "validity", "key"), Use.TOKEN | Use.SEQUENCE),
+    **dict.fromkeys(("server", "validity", "key", "tokens"), Use.TOKEN | Use.SEQUENCE),
+    DATE_LINK: Use.CALENDAR | Use.SEQUENCE,
     **{column.told: column.uses for column in COLUMNS},
 }
 """What each change does, by its name: those of the settings, and those of the columns."""
@@ -85,6 +89,11 @@ class Difference(NamedTuple):
         return next((change for change in self.changes if change.field == ORGANIZER), None)
 
     @property
+    def brings_links(self) -> bool:
+        """Tell whether all of it is that further dates have their link now."""
+        return bool(self.changes) and brings_links(self.changes)
+
+    @property
     def demotes(self) -> bool:
         """Tell whether a moderator is one no longer, so that the old token still is one's."""
         return any(change.field == "moderator" and change.old is True for change in self.changes)
@@ -99,6 +108,7 @@ def difference(known: Known, draft: Draft, now: datetime) -> Difference:
         *_told(_TOLD_APART if dates else MEETING_COLUMNS, old.meeting, new.meeting),
         *_settings(old, new, now),
         *_told(ATTENDEE_COLUMNS, known.attendee, draft.attendee),
+        *_links_given(old, new, now),
     )
     same_wall = (old.meeting.timezone, old.wall_start) == (new.meeting.timezone, new.wall_start)
     elsewhere = old.start != new.start or same_dates_elsewhere(old.meeting, new.meeting, now)
@@ -142,15 +152,54 @@ def _settings(old: MeetingFacts, new: MeetingFacts, now: datetime) -> Iterator[C
         yield Change(field="server", old=before.server_url, new=after.server_url)
     elif before.server_print != after.server_print:
         yield Change(field="server", old=None, new=None)
+    both_repeat = old.meeting.series is not None and new.meeting.series is not None
+    if both_repeat and (old.links is None) != (new.links is None):
+        before_each, after_each = ("each" if one.links is not None else "all" for one in (old, new))
+        yield Change(field="tokens", old=before_each, new=after_each)
     follows = not repeats(old.meeting, new.meeting) and (old.start, old.end) != (new.start, new.end)
     closes = old.validity.expires == new.validity.expires
     open_already = max(each.validity.not_before for each in (old, new)) <= now.timestamp()
     if repeats(old.meeting, new.meeting) and closes and open_already:
         follows = True
+    if old.links is not None or new.links is not None:
+        # Each date's link has its own window; where the date stays, that is a matter of settings.
+        follows = not _other_windows(old, new, now)
     if old.validity != new.validity and not follows:
         yield Change(field="validity", old=None, new=None)
     if before.key != after.key:
         yield Change(field="key", old=None, new=None)
+
+
+def _other_windows(old: MeetingFacts, new: MeetingFacts, now: datetime) -> bool:
+    """Tell whether a date that is where it was, and still to come, has its link for other times."""
+    if old.meeting.series is None or new.meeting.series is None:
+        return False
+    windows = dict(old.links or ())
+    dates = {one.original: one for one in old.meeting.series.taking_place}
+    for one in new.meeting.series.taking_place:
+        was, window = dates.get(one.original), dict(new.links or ()).get(one.original)
+        given = windows.get(one.original)
+        if was is None or window is None or given is None or one.end <= now:
+            continue
+        if (was.start, was.end) == (one.start, one.end) and window != given:
+            return True
+    return False
+
+
+def _links_given(old: MeetingFacts, new: MeetingFacts, now: datetime) -> Iterator[Change]:
+    """Yield a change for each date to come that has its own link now, and had none."""
+    if not new.links or new.meeting.series is None:
+        return
+    given = dict(old.links or ())
+    starts = {one.original: one for one in new.meeting.series.taking_place}
+    for link in new.links:
+        if link.original not in given and starts[link.original].end > now:
+            yield Change(field=DATE_LINK, old=None, new=starts[link.original].start)
+
+
+def brings_links(changes: Iterable[Change]) -> bool:
+    """Tell whether changes are nothing but the links of dates."""
+    return all(change.field == DATE_LINK for change in changes)
 
 
 def repeats(old: Meeting, new: Meeting) -> bool:

@@ -30,8 +30,8 @@ from invites.planning.actions import (
     Withdraw,
     order_of,
 )
-from invites.planning.changes import changes_from, tells_of_organizer
-from invites.planning.facts import Draft, MeetingDraft, MeetingFacts, Terms
+from invites.planning.changes import brings_links, changes_from, tells_of_organizer
+from invites.planning.facts import Draft, Known, MeetingDraft, MeetingFacts, Terms
 from invites.planning.guards import (
     Survey,
     code_for,
@@ -44,7 +44,7 @@ from invites.planning.guards import (
 )
 from invites.planning.patterns import Proposal, patterns
 from invites.planning.presence import Presence, newest_facts
-from invites.planning.state import PRESENT, Entry, MeetingState, Snapshot, State
+from invites.planning.state import PRESENT, Entry, MeetingState, Recorded, Snapshot, State
 
 
 def plan_for(
@@ -364,27 +364,38 @@ def _tried_again(entry: Entry, uid: str, situation: Situation, terms: Terms) -> 
         return
     if again is None or situation.waits(entry):
         return
-    if again.end <= situation.seconds:
+    known = situation.snapshot.known(again)
+    if again.end <= situation.seconds or _brings_past_links(again, known, situation):
         if over is not None:
             yield over
         return
-    known = situation.snapshot.known(again)
     draft = Draft(known.facts, known.attendee, again.digest)
     copies = entry.copies if pending is None or (entry.unanswered and entry.repeats) else 0
     if again.method is Method.CANCEL:
         withdrawal = Withdrawal(entry=entry, uid=uid, situation=situation)
         yield replace(withdrawal.deferred_again(draft, again), copies=copies)
     elif known.facts.terms == terms:
-        update = again.kind is Kind.UPDATE
+        update, changes = again.kind is Kind.UPDATE, changes_from(again.changes)
+        changed = Cause.LINK if changes and brings_links(changes) else Cause.CHANGED
         yield Send(
             meeting=known.facts.meeting_of(known.attendee),
             uid=uid_of_edition(uid, known.facts.edition),
             draft=draft,
             revision=again.revision,
-            cause=Cause.RESENT if pending is None else Cause.CHANGED if update else Cause.NEW,
-            changes=changes_from(again.changes),
+            cause=Cause.RESENT if pending is None else changed if update else Cause.NEW,
+            changes=changes,
             retry=True,
             first_message_id=entry.first_message_id if update else None,
             attempts=entry.attempts,
             copies=copies,
         )
+
+
+def _brings_past_links(again: Recorded, known: Known, situation: Situation) -> bool:
+    """Tell whether a message is about nothing but links of dates that are over."""
+    changes = changes_from(again.changes)
+    if not changes or not brings_links(changes) or known.facts.meeting.series is None:
+        return False
+    told = {change.new for change in changes}
+    dates = known.facts.meeting.series.taking_place
+    return all(one.end <= situation.now for one in dates if one.start in told)

@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
-from invites.model import Attendee, Meeting, Room, Server, Validity
+from invites.model import Attendee, DateLink, Meeting, Room, Server, Validity
 from invites.roster.columns import Column, Holder, Use, compared
 from invites.times import zone
 
@@ -80,6 +80,8 @@ class MeetingFacts:
     `digest` stands for all of it that counts.
     `edition` counts the changes of the organizer's mailbox since the meeting's first UID: each
     edition has its own.
+    `links` are those of a series' dates that were given so far; None where one link, of this
+    `validity`, is for the whole meeting.
     """
 
     meeting: Meeting
@@ -89,9 +91,18 @@ class MeetingFacts:
     wall_start: str
     digest: str
     edition: int = 0
+    links: tuple[DateLink, ...] | None = None
 
     @classmethod
-    def of(cls, meeting: Meeting, *, room: Room, validity: Validity, terms: Terms) -> MeetingFacts:
+    def of(
+        cls,
+        meeting: Meeting,
+        *,
+        room: Room,
+        validity: Validity,
+        terms: Terms,
+        links: tuple[DateLink, ...] | None = None,
+    ) -> MeetingFacts:
         """Return the facts of `meeting`; `room` is the one it takes place in, derived or not."""
         local = meeting.start.astimezone(zone(meeting.timezone)).replace(tzinfo=None)
         stated = replace(meeting, attendees=(), room=room, incomplete=False, row=0)
@@ -100,6 +111,7 @@ class MeetingFacts:
             str(validity.not_before),
             str(validity.expires),
             *(getattr(terms, name) for name in _TERMS[1:]),
+            *(() if links is None else ("links", *map(str, _numbers(links)))),
         )
         return cls(
             meeting=stated,
@@ -108,6 +120,7 @@ class MeetingFacts:
             terms=terms,
             wall_start=local.isoformat(),
             digest=_digest(parts),
+            links=links,
         )
 
     @property
@@ -124,6 +137,20 @@ class MeetingFacts:
     def end(self) -> datetime:
         """When the meeting is over, of a series its last date: aware, in UTC."""
         return self.meeting.over_at
+
+    @property
+    def admits_until(self) -> int | None:
+        """Until when a token for this meeting admits, in seconds since 1970; None where none does."""
+        if self.links is None:
+            return self.validity.expires
+        return max((link.validity.expires for link in self.links), default=None)
+
+    def with_links(self, links: tuple[DateLink, ...]) -> MeetingFacts:
+        """Return the same facts with the links of other dates."""
+        fresh = MeetingFacts.of(
+            self.meeting, room=self.room, validity=self.validity, terms=self.terms, links=links
+        )
+        return replace(fresh, edition=self.edition)
 
     def meeting_of(self, *attendees: Attendee) -> Meeting:
         """Return the meeting as these facts have it, for composing from the ledger alone."""
@@ -145,6 +172,7 @@ class MeetingFacts:
                 **{name: getattr(self.terms, name) for name in _TERMS},
                 "digest": self.digest,
                 **({"edition": self.edition} if self.edition else {}),
+                **({} if self.links is None else {"links": _numbers(self.links)}),
             },
             ensure_ascii=False,
         )
@@ -174,9 +202,16 @@ class MeetingDraft:
     drafts: tuple[Draft, ...]
 
 
-def drafted(meeting: Meeting, *, room: Room, validity: Validity, terms: Terms) -> MeetingDraft:
+def drafted(
+    meeting: Meeting,
+    *,
+    room: Room,
+    validity: Validity,
+    terms: Terms,
+    links: tuple[DateLink, ...] | None = None,
+) -> MeetingDraft:
     """Return the drafts of one meeting; what is shared is computed once."""
-    facts = MeetingFacts.of(meeting, room=room, validity=validity, terms=terms)
+    facts = MeetingFacts.of(meeting, room=room, validity=validity, terms=terms, links=links)
     drafts = tuple(
         Draft(facts, attendee, attendee_digest(facts.digest, attendee))
         for attendee in meeting.attendees
@@ -244,6 +279,24 @@ def meeting_facts_from(text: str) -> MeetingFacts:
         wall_start=facts["wall_start"],
         digest=facts["digest"],
         edition=facts.get("edition", 0),
+        links=_links_from(facts["links"]) if "links" in facts else None,
+    )
+
+
+def _numbers(links: tuple[DateLink, ...]) -> list[int]:
+    """Return the links as JSON has them: a date, nbf and exp each, in seconds since 1970."""
+    return [
+        number
+        for original, window in links
+        for number in (int(original.timestamp()), window.not_before, window.expires)
+    ]
+
+
+def _links_from(numbers: list[int]) -> tuple[DateLink, ...]:
+    threes = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+    return tuple(
+        DateLink(datetime.fromtimestamp(original, UTC), Validity(not_before=opens, expires=closes))
+        for original, opens, closes in threes
     )
 
 

@@ -157,14 +157,16 @@ class Presence:
     def _update(self, standing: Recorded, found: Difference) -> Send:
         """Say what changed; SEQUENCE rises where the link, the time or the status did."""
         facts, until = self.situation.snapshot.facts_of(standing), None
-        if found.demotes:
-            # The table's demoted moderator: the old token lives until its exp, the mail says so.
-            expires = facts.validity.expires
+        each = facts.links is None and self.draft.facts.links is not None
+        if found.demotes or (each and facts.meeting.series is not None):
+            # The old token lives until its exp, as a moderator's or for all dates: the mail says so.
+            expires = facts.admits_until or 0
             until = expires if expires > self.situation.seconds else None
+        cause = Cause.LINK if found.brings_links else Cause.CHANGED
         # Raised where the link or the time changes, equal where not: a raised one asks people again.
         sequence = standing.sequence + found.raises_sequence
         return replace(
-            self._send(Kind.UPDATE, sequence, Cause.CHANGED, facts.edition),
+            self._send(Kind.UPDATE, sequence, cause, facts.edition),
             changes=found.changes,
             zone_rules=found.zone_rules,
             first_message_id=self.entry.first_message_id,

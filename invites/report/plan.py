@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from invites.model import Change
 from invites.planning.actions import Action, Cause, Hold, Plan, Reason, Send, Withdraw
+from invites.planning.changes import DATE_LINK
 from invites.planning.facts import Draft, MeetingFacts
 from invites.problems import escaped
 from invites.report.tables import By, some
@@ -33,6 +34,7 @@ ONE_SIGN: Final[Mapping[Cause, str]] = {
     Cause.REMINDER: "*",
     Cause.ORGANIZER: "-",
     Cause.ANEW: "+",
+    Cause.LINK: "*",
 }
 HELD_SIGN: Final = "!"
 
@@ -87,6 +89,8 @@ def plan_summary(plan: Plan) -> str:
         f"{counts['held']} held back",
         f"{counts['over']} over",
     ]
+    if counts["links"]:
+        parts.insert(2, f"{counted(counts['links'], 'link')} due")
     if counts["sent_again"]:
         parts.insert(2, f"{counts['sent_again']} sent again")
     line = f"Plan for scope {escaped(plan.scope)}: {', '.join(parts)}."
@@ -123,6 +127,11 @@ def change_words(change: Change, timezone: str) -> str:
     """Return `field old → new`; times on the clock of `timezone`, which is named once."""
     if change.old is None and change.new is None and change.field in NOT_SHOWN:
         return NOT_SHOWN[change.field]
+    if change.field == DATE_LINK and isinstance(change.new, datetime):
+        return f"link of {_local(change.new, timezone)}"
+    if change.field == "tokens":
+        links = {"all": "one link for all dates", "each": "a link for each date"}
+        return f"{links[str(change.old)]} → {links[str(change.new)]}"
     if change.field == "recurrence":
         return f"dates {_dates(change.old, timezone)} → {_dates(change.new, timezone)}"
     name = change.field.replace("_", " ")
@@ -169,12 +178,17 @@ def _send_words(send: Send) -> str:
     words = [send.cause.value]
     if send.replaces:
         words = [f"in place of {send.replaces}"]
-    if send.cause is Cause.CHANGED:
+    if send.cause in {Cause.CHANGED, Cause.LINK}:
         words = [change_words(change, send.facts.meeting.timezone) for change in send.changes]
     if send.zone_rules:
         words.append("the rules of its time zone changed")
     if send.admits_until is not None:
-        words.append(f"the old token makes a moderator until {_until(send.admits_until, send)}")
+        what = (
+            "makes a moderator"
+            if any(one.field == "moderator" for one in send.changes)
+            else "admits"
+        )
+        words.append(f"the old token {what} until {_until(send.admits_until, send)}")
     if send.retry:
         words.append("tried before")
     return "; ".join(words)
@@ -187,7 +201,7 @@ def _withdraw_words(withdraw: Withdraw) -> str:
     if withdraw.cause is Cause.ORGANIZER and withdraw.changes:
         (change,) = withdraw.changes
         words = [f"withdrawn by {change.old}, and invited anew by {change.new}"]
-    else:
+    elif withdraw.admits_until is not None:
         words.append(f"the old token admits until {_until(withdraw.admits_until, withdraw)}")
     if withdraw.retry:
         words.append("tried before")

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from invites.jitsi.validity import ValidityRule, fits_series, validity_for
+from invites.jitsi.validity import ValidityRule, fits, fits_series, validity_for
 from invites.model import Occurrence, Recurrence, Series
 from invites.roster.recurrence import Rule, StartRefused, anchored, dates_of, rule_text
 from invites.roster.rule import parse_rule
@@ -80,11 +80,7 @@ def series_of(rows: SeriesRows, validity: ValidityRule) -> Series:
         dates[changed.original] = changed
     series = Series(recurrence=recurrence, occurrences=tuple(dates.values()))
     _check_order(series, rows)
-    opens, over_at = (
-        min(one.start for one in series.taking_place),
-        max(one.end for one in series.taking_place),
-    )
-    _check_life(opens, over_at, validity)
+    _check_life(series, rows, validity)
     return series
 
 
@@ -214,7 +210,21 @@ def _place_of(rows: SeriesRows, one: Occurrence, series: Series) -> int | None:
     )
 
 
-def _check_life(opens: datetime, over_at: datetime, validity: ValidityRule) -> None:
+def _check_life(series: Series, rows: SeriesRows, validity: ValidityRule) -> None:
+    """Refuse a link that would live too long: the one for all dates, or one of a date's own."""
+    if validity.tokens != "series":
+        for one in series.taking_place:
+            if not fits(validity_for(one.start, one.end, validity), validity):
+                raise SeriesRefused(
+                    "end",
+                    "dates whose own link lives at most "
+                    f"{validity.longest / timedelta(hours=1):g} hours ([validity] longest); "
+                    f"{one.original:%Y-%m-%d} needs more",
+                    _place_of(rows, one, series),
+                )
+        return
+    opens = min(one.start for one in series.taking_place)
+    over_at = max(one.end for one in series.taking_place)
     window = validity_for(opens, over_at, validity)
     if fits_series(window, validity):
         return

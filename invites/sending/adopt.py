@@ -120,7 +120,9 @@ class _Found:
         """Return what is adopted as a plan; the other rows' problems are what it leaves out."""
         self._now = now
         self._snapshot = snapshot_for(self._roster, self._ledger, self._options, now)
-        self._by_uid = {self._uid(draft): draft for draft in self._renderer.drafts(self._roster)}
+        self._by_uid = {
+            self._uid(draft): draft for draft in self._renderer.drafts(self._roster, self._now)
+        }
         candidates = [found for row in self._rows for found in self._candidate(row)]
         # All are composed at once, for those of one meeting share their rendering.
         calendars = {

@@ -141,7 +141,7 @@ def planned(
         raise RosterRefusedError(roster.source, taken, rows_read=roster.rows_read)
     if taken:
         roster = without_meetings(roster, taken)
-    plan = plan_for(roster, renderer.drafts(roster), snapshot, now=now, policy=options.policy)
+    plan = plan_for(roster, renderer.drafts(roster, now), snapshot, now=now, policy=options.policy)
     told = tuple(problem.text(roster.source) for problem in taken)
     return replace(plan, left_out=taken, warnings=(*plan.warnings, *told))
 

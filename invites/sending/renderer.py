@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Self
 
 from invites.jitsi.tokens import fingerprint
+from invites.jitsi.validity import links_of_dates
 from invites.messages import Composer, Verifier
 from invites.messages.compose import templates_for
-from invites.model import Invitation, Kind, Method, Roster
+from invites.model import Invitation, Kind, Method, Roster, Validity
 from invites.planning.actions import Action
 from invites.planning.facts import MeetingDraft, Terms, drafted
 
@@ -54,8 +55,8 @@ class Renderer:
         )
         return cls(composer=composer, verifier=verifier, terms=terms)
 
-    def drafts(self, roster: Roster) -> list[MeetingDraft]:
-        """Return what each attendee of the roster is to have."""
+    def drafts(self, roster: Roster, now: datetime) -> list[MeetingDraft]:
+        """Return what each attendee of the roster is to have at `now` (aware)."""
         composer, terms = self.composer, self.terms
         return [
             drafted(
@@ -63,6 +64,7 @@ class Renderer:
                 room=composer.room_for(meeting),
                 validity=composer.validity_for(meeting),
                 terms=terms,
+                links=links_of_dates(meeting, composer.sender.rule, now),
             )
             for meeting in roster.meetings
         ]
@@ -97,6 +99,16 @@ def composed(actions: Iterable[Action], renderer: Renderer) -> Iterator[tuple[Ac
             yield from zip(same, _composed_alike(same, renderer), strict=True)
 
 
+def _validity_of(action: Action) -> Validity:
+    """Return the window of a message's one link: where each date has its own, that of its date."""
+    facts, start = action.facts, action.meeting.start
+    series = facts.meeting.series
+    if facts.links is None or series is None or action.meeting.series is not None:
+        return facts.validity
+    original = next(one.original for one in series.taking_place if one.start == start)
+    return dict(facts.links)[original]
+
+
 def _likeness(action: Action) -> tuple[object, ...]:
     meeting = action.meeting.start  # a reminder is about one date of a series
     return (id(action.facts), meeting, action.revision, action.changes, action.admits_until)
@@ -117,7 +129,8 @@ def _composed_alike(same: Sequence[Action], renderer: Renderer) -> Iterator[Invi
             [action.attendee for action in same],
             uid=first.uid,
             room=first.facts.room,
-            validity=first.facts.validity,
+            validity=_validity_of(first),
+            links=None if first.meeting.series is None else first.facts.links,
             changes=first.changes,
             references=references,
             earlier_until=first.admits_until,

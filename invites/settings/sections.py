@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from invites.model import DeliveryName
+from invites.model import DeliveryName, SeriesTokens
 from invites.settings import quantities, secrets, types
 from invites.settings.quantities import Duration, PositiveDuration, RateLimit, Share
 from invites.settings.secrets import Secret
@@ -132,8 +132,9 @@ class BrandSection(Section):
 class SeriesSection(Section):
     """[series]: the links of meetings that repeat."""
 
-    tokens: Literal["series"] = "series"
+    tokens: SeriesTokens = "series"
     longest: PositiveDuration = timedelta(days=200)
+    link_ahead: PositiveDuration = timedelta(hours=24)
 
 
 class DeliverySection(Section):

@@ -164,6 +164,8 @@ class Settings:
             skew=self.validity.skew,
             longest=self.validity.longest,
             longest_series=self.series.longest,
+            tokens=self.series.tokens,
+            link_ahead=self.series.link_ahead,
         )
 
     def brand_of_letters(self) -> Brand:

@@ -133,7 +133,13 @@ def trial_facts() -> Iterator[tuple[LetterFacts, Attendee]]:
         occurrences=tuple(weeks),
     )
     repeats = replace(_FACTS, meeting=replace(_MEETING, series=series), date=weeks[0])
-    yield replace(repeats, written=_START - timedelta(days=1)), _PLAIN
+    repeats = replace(repeats, written=_START - timedelta(days=1))
+    yield repeats, _PLAIN
+    ahead = replace(repeats, ahead=timedelta(hours=24))
+    yield replace(ahead, links=()), _PLAIN
+    given = ((weeks[0], _FACTS.validity),)
+    link = (Change(field="date_link", old=None, new=_START),)
+    yield replace(ahead, links=given, changes=link, rolling=True, earlier_until=1), _PLAIN
     earlier = _FACTS.validity.expires
     for attendee in (_RICH, replace(_RICH, moderator=False)):
         yield (

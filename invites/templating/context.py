@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from invites.model import Kind, Status
-from invites.planning.changes import MOVES_LINK
+from invites.planning.changes import DATE_LINK, MOVES_LINK, brings_links
 from invites.templating.dates import (
     ahead,
     comes_twice,
+    lasting,
     local_time,
     minute_at,
     moved,
@@ -26,6 +27,7 @@ from invites.templating.views import (
     SUMMARY_AT_MOST,
     TITLE_AT_MOST,
     ChangeView,
+    DateLinkView,
     MeetingView,
     PersonView,
     one_line,
@@ -58,6 +60,9 @@ class LetterFacts:
     `now` (aware) is when a reminder is written, from which it counts; None for other letters.
     `date` is the date of a series that is told, the next one, and `written` (aware) from when on
     that is; both None for a meeting that takes place once.
+    `links` are the dates of a series whose own links the letters carry, with their windows; None
+    where one link is for the whole meeting.  Such links are sent `ahead` of their date, or where
+    they are `rolling`, ahead of their week's first.
     """
 
     meeting: Meeting
@@ -72,6 +77,9 @@ class LetterFacts:
     now: datetime | None = None
     date: Occurrence | None = None
     written: datetime | None = None
+    links: tuple[tuple[Occurrence, Validity], ...] | None = None
+    ahead: timedelta | None = None
+    rolling: bool = False
 
     @property
     def told(self) -> Meeting:
@@ -107,6 +115,7 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
         "server": one_line(facts.server),
         "demo": facts.demo,
         "new_link": any(change.field in MOVES_LINK for change in facts.changes),
+        "only_links": bool(facts.changes) and brings_links(facts.changes),
     }
 
 
@@ -132,6 +141,8 @@ def zone_context(facts: LetterFacts, zone_name: str, language: Language) -> dict
         if facts.now is None
         else ahead(told.start, facts.now, zone, language),
         "changes": tuple(_change_views(facts, zone, language)) if facts.changes else (),
+        "ahead": _ahead(facts, language),
+        "date_links": tuple(_date_links(facts, zone, language)),
         "language": language.tag,
         "direction": language.direction,
     }
@@ -172,6 +183,31 @@ def _times(
     }
 
 
+def _ahead(facts: LetterFacts, language: Language) -> str:
+    """Return when the links of dates come; "" where one link is for the whole meeting."""
+    if facts.ahead is None:
+        return ""
+    time = lasting(facts.ahead, language)
+    if facts.rolling:
+        return language.says(
+            "You get the links for each week by mail, %(time)s before its first date.", time=time
+        )
+    return language.says("You get the link for each date by mail, %(time)s before it.", time=time)
+
+
+def _date_links(facts: LetterFacts, zone: ZoneInfo, language: Language) -> Iterator[DateLinkView]:
+    """Yield the dates that have links; the links themselves are each attendee's."""
+    for date, validity in facts.links or ():
+        opens = minute_at(validity.not_before + int(facts.skew.total_seconds()), up=True)
+        closes, day = minute_at(validity.expires), date.start.astimezone(zone).date()
+        yield DateLinkView(
+            when=span(date.start, date.end, zone, language),
+            opens=local_time(opens, zone, language, beside=day),
+            closes=local_time(closes, zone, language, beside=day),
+            link="",
+        )
+
+
 def _series_view(facts: LetterFacts, language: Language) -> SeriesView | None:
     series = facts.meeting.series
     if series is None or facts.written is None:
@@ -195,7 +231,8 @@ def _change_views(facts: LetterFacts, zone: ZoneInfo, language: Language) -> Ite
         old, new = moved((old_start, old_end), (start, end), zone, language)
         yield ChangeView(field="time", old=old, new=new, shown=True)
     for change in facts.changes:
-        if change.field not in times:
+        # What links there are, a letter shows by themselves.
+        if change.field not in times and change.field != DATE_LINK:
             yield _change_view(change, zone, language)
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from babel import Locale
-from babel.dates import format_date, format_time, get_timezone_location
+from babel.dates import format_date, format_time, format_timedelta, get_timezone_location
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -64,6 +64,11 @@ class Span:
     def __str__(self) -> str:
         """Return `text`."""
         return self.text
+
+
+def lasting(length: timedelta, language: Language) -> str:
+    """Return how long something is: "24 hours", "3 days"."""
+    return str(format_timedelta(length, threshold=2, locale=language.locale))
 
 
 @lru_cache(maxsize=4096)

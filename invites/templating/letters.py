@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
 
 from invites.errors import TemplateError
 from invites.templating.context import (
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from invites.model import Attendee, Kind
     from invites.templating.context import PartName
     from invites.templating.load import Templates
+    from invites.templating.views import DateLinkView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +92,12 @@ class LetterWriter:
     ) -> SharedLetter:
         """Return the letter that `attendee` shares: the same object for all who do.
 
-        `link` is the attendee's.  Raises TemplateError with file and line.
+        `link` is the attendee's, or one a line where dates have their own.  Raises TemplateError with file and line.
         """
         self._remember(facts)
+        if facts.links:
+            # As many links as dates: no slot is for that.
+            return self._alone(kind, facts, attendee, link)
         sharing = self._templates.sharing(kind)
         key = (kind, sharing.key(attendee), is_host(attendee, facts.meeting))
         letter = self._letters.get(key)
@@ -191,7 +195,14 @@ class LetterWriter:
             }
         view = attendee_view(attendee, is_host=is_host(attendee, facts.meeting))
         own = {"attendee": view, "columns": Columns(_columns(attendee))}
-        return {**shared, **own, "link": link} if kind in KINDS_WITH_LINK else {**shared, **own}
+        if kind not in KINDS_WITH_LINK:
+            return {**shared, **own}
+        if not facts.links:
+            return {**shared, **own, "link": link}
+        dates = cast("tuple[DateLinkView, ...]", shared["date_links"])
+        each = zip(dates, link.split("\n"), strict=True)
+        links = tuple(replace(date, link=text) for date, text in each)
+        return {**shared, **own, "link": "", "date_links": links}
 
 
 def _letter(

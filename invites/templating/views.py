@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -139,6 +139,16 @@ class ChangeView:
     shown: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DateLinkView:
+    """One of `date_links` in a template: a date of a series, and the attendee's link for it alone."""
+
+    when: Span
+    opens: LocalTime
+    closes: LocalTime
+    link: str = field(repr=False)
+
+
 def column_of(values: Mapping[str, str], name: str) -> str | None:
     """Return the column that a template calls `name`, in the header's own spelling or folded."""
     return values[name] if name in values else values.get(folded_name(name))
@@ -196,6 +206,7 @@ NAMES = frozenset(
         *VIEWS,
         *("columns", "link", "when_there", "server", "changes", "demo", "kind"),
         *("language", "direction", "earlier_until", "new_link", "starts"),
+        *("date_links", "ahead", "only_links"),
     }
 )
 """Everything that a template may name, besides what it sets itself and Jinja2's own."""
@@ -208,7 +219,7 @@ TRANSLATING = ("gettext", "ngettext", "pgettext", "npgettext")
 
 GETTEXT = frozenset({"_", *TRANSLATING})
 
-LINK_NAMES = frozenset({"link", "opens", "closes"})
+LINK_NAMES = frozenset({"link", "opens", "closes", "date_links"})
 """What only kinds with a link have."""
 
 

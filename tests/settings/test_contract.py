@@ -43,6 +43,7 @@ reminder = "10m"
 address = "formal"
 [series]
 tokens = "series"
+link_ahead = "24h"
 longest = "200d"
 [delivery]
 to = "folder"
@@ -132,8 +133,8 @@ def test_a_limit_that_is_unset_is_no_limit(load: Load) -> None:
         ('[brand]\nlogo = "data:image/png;base64,AAAA"', 'a file such as "logo.png"'),
         ('[brand]\ngreeting = "Dear {first_name},"', 'such as "Dear {name},"'),
         ('[mail]\naddress = "polite"', "[mail] address"),
-        ('[series]\ntokens = "occurrence"', "[series] tokens"),
-        ('[series]\nlink_ahead = "24h"', 'unknown key "link_ahead" in [series]'),
+        ('[series]\ntokens = "weekly"', "[series] tokens"),
+        ('[series]\nlink_ahead = "0s"', "[series] link_ahead"),
         ('[roster]\nseries = "title"', 'unknown key "series" in [roster]'),
         ('[guard]\nshrik = "5%"', 'did you mean "shrink"?'),
         ('[gaurd]\nshrink = "5%"', 'did you mean "guard"?'),
