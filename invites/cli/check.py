@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from invites.cli.options import Call
-    from invites.model import Meeting, Roster
+    from invites.model import Meeting, Roster, SeriesTokens
     from invites.problems import Problem
     from invites.roster.suggest import Proposed, Question, Suggestion
     from invites.settings import Settings
@@ -171,7 +171,7 @@ def _tell(
         f"{counted(attendees, 'attendee')}, {counted(len(warnings), 'warning')}"
     )
     if series:
-        call.say(_series_words(series))
+        call.say(_series_words(series, call.settings(warn=False).series.tokens))
     if read.repeated:
         call.say(f"{counted(read.repeated, 'row')} said again what another row says")
     if read.rejected:
@@ -179,15 +179,20 @@ def _tell(
     call.detail(f"SHA-256 {read.digest}")
 
 
-def _series_words(series: Sequence[Meeting]) -> str:
+def _series_words(series: Sequence[Meeting], tokens: SeriesTokens) -> str:
     """Say how many meetings repeat, on how many dates, and how long their links live."""
     longest = max(series, key=lambda meeting: meeting.over_at - meeting.opens)
     days = -(-(longest.over_at - longest.opens) // timedelta(days=1))
     dates = sum(len(meeting.starts) for meeting in series)
+    links = (
+        "each series has one link, which admits from the first date to the last: "
+        f"up to {counted(days, 'day')}"
+    )
+    if tokens != "series":
+        links = "each date has a link of its own ([series] tokens)"
     return (
         f"{counted(len(series), 'meeting')} of these {'repeats' if len(series) == 1 else 'repeat'}, "
-        f"on {counted(dates, 'date')}; each series has one link, which admits from the first date "
-        f"to the last: up to {counted(days, 'day')}"
+        f"on {counted(dates, 'date')}; {links}"
     )
 
 

@@ -123,6 +123,7 @@ def _tell(call: Call, settings: Settings, report: WakeUpReport, names: Sequence[
         next_due=_said(report.again),
         jobs=[_job_document(outcome) for outcome in report.outcomes],
         reminders=[_side_document(side) for side in report.sides if side.what == "reminders"],
+        links=[_side_document(side) for side in report.sides if side.what == "links"],
         deferred=[_side_document(side) for side in report.sides if side.what == "deferred"],
     )
     if not report.outcomes:

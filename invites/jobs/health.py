@@ -75,7 +75,7 @@ class Health:
             for state, count in ({} if outcome.run is None else outcome.run.ended).items():
                 self._messages[outcome.job, "invitation", state.value] += count
         for side in report.sides:
-            kind = "reminder" if side.what == "reminders" else "deferred"
+            kind = {"reminders": "reminder", "links": "link"}.get(side.what, "deferred")
             for name, count in side.ended.items():
                 self._messages[side.scope, kind, name] += count
 

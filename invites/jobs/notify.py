@@ -76,7 +76,7 @@ def _level(outcome: JobOutcome) -> int:
 
 
 def tell_side(wakeup: WakeUp, side: SideOutcome) -> None:
-    """Tell what became of reminders or deferred messages."""
+    """Tell what became of reminders, links or deferred messages."""
     said = ", ".join(f"{count} {name}" for name, count in side.ended.items() if count)
     trouble = side.text if side.exit_code not in {Exit.DONE, Exit.IN_PART} else ""
     text = f"{side.what} of {side.scope}: {'; '.join(filter(None, (said, trouble)))}"
@@ -217,7 +217,8 @@ def notify_of_side(wakeup: WakeUp, side: SideOutcome) -> None:
     job = next((job for job in wakeup.settings.jobs if job.name == side.scope), None)
     if not given_up or job is None:
         return
-    what = "reminders" if side.what == "reminders" else "messages that had been deferred"
+    names = {"reminders": "reminders", "links": "links of dates"}
+    what = names.get(side.what, "messages that had been deferred")
     news = News(
         job=job.name,
         due=wakeup.now,

@@ -139,11 +139,15 @@ class JobOutcome:
         return {**self.run.plan.counts, **ended}
 
 
+Side = Literal["reminders", "links", "deferred"]
+"""What goes out beside the jobs' runs: reminders, links of dates, and what was deferred."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideOutcome:
-    """What became of reminders or of deferred messages of one scope."""
+    """What became of reminders, of links or of deferred messages of one scope."""
 
-    what: Literal["reminders", "deferred"]
+    what: Side
     scope: str
     exit_code: Exit
     ended: Mapping[str, int]

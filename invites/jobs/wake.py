@@ -1,4 +1,4 @@
-"""One wake-up, from top to bottom: due jobs are run, reminders go out, what was deferred is tried.
+"""One wake-up, from top to bottom: due jobs are run, links and reminders go out, what was deferred is tried.
 
 The ledger's watermark decides; any number of wake-ups, processes and hosts have one effect for each
 due time.
@@ -6,11 +6,10 @@ due time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
-from typing import Literal
 
 from invites.delivery.base import clean_up_outbox
 from invites.due.rule import next_due
@@ -18,13 +17,13 @@ from invites.errors import GuardError, InvitesError, TryAgainError
 from invites.jobs.attempt import cause_of, delivery_opener, side_options, summed_up, unsent_line
 from invites.jobs.attend import DueJob
 from invites.jobs.notify import notify_of_side, tell_job, tell_side
-from invites.jobs.options import JobOutcome, SideOutcome, WakeUp, WakeUpReport, due_rule
+from invites.jobs.options import JobOutcome, Side, SideOutcome, WakeUp, WakeUpReport, due_rule
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.history import Waiting, scopes, waiting
 from invites.ledger.runs import check_guards
 from invites.model import DeliveryName
 from invites.planning.state import State
-from invites.sending import RunReport, drain, remind
+from invites.sending import RunReport, drain, give_links, remind
 from invites.times import TZDATA_VERSION
 
 REMIND_EVERY_SECONDS = 60.0
@@ -70,6 +69,7 @@ def _at_work(wakeup: WakeUp, ledger: Ledger) -> WakeUpReport:
         due_job.tell_untold()
     sides: list[SideOutcome] = []
     if _clock_is_trusted(wakeup, ledger):  # else the due jobs have said so
+        sides += _sides_told(wakeup, _links(wakeup, ledger))
         sides += _sides_told(wakeup, _reminders(wakeup, ledger))
         sides += _sides_told(wakeup, _deferred(wakeup, ledger))
     return WakeUpReport(
@@ -155,6 +155,16 @@ def _reminders(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
             yield from _side(wakeup, ledger, "reminders", job.name, to, send)
 
 
+def _links(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
+    """Send the links of dates that are due, each scope's the way on which its job delivers."""
+    if wakeup.settings.series.tokens == "series":
+        return
+    ways = {job.name: wakeup.delivery_of(job) for job in wakeup.settings.jobs}
+    other = wakeup.options.to or wakeup.settings.delivery.to
+    for scope in scopes(ledger):
+        yield from _side(wakeup, ledger, "links", scope, ways.get(scope, other), give_links)
+
+
 def _deferred(wakeup: WakeUp, ledger: Ledger) -> Iterator[SideOutcome]:
     """Try again what was deferred and may be tried now, scope by scope, from the ledger alone.
 
@@ -179,10 +189,14 @@ def _may_be_tried(one: Waiting, wakeup: WakeUp) -> bool:
     return one.state is State.DEFERRED
 
 
+_COMMANDS: Mapping[Side, str] = {"reminders": "remind", "links": "link", "deferred": "drain"}
+"""What the history calls the passes beside the jobs' runs."""
+
+
 def _side(
     wakeup: WakeUp,
     ledger: Ledger,
-    what: Literal["reminders", "deferred"],
+    what: Side,
     scope: str,
     to: DeliveryName,
     send: Callable[..., RunReport | None],
@@ -190,12 +204,11 @@ def _side(
     """Send something beside the jobs' runs; yields what came of it, nothing where nothing was due."""
     if wakeup.effects.stop():
         return
-    command = "remind" if what == "reminders" else "drain"
     try:
         report = send(
             wakeup.renderer,
             ledger,
-            side_options(wakeup, scope, command, to),
+            side_options(wakeup, scope, _COMMANDS[what], to),
             wakeup.effects,
             delivery_for=delivery_opener(wakeup, ledger, to),
         )
@@ -208,7 +221,7 @@ def _side(
         return
     if report is None:
         return
-    said = summed_up(report) if what == "deferred" else ""
+    said = "" if what == "reminders" else summed_up(report)
     yield SideOutcome(
         what=what,
         scope=scope,
@@ -219,8 +232,6 @@ def _side(
     )
 
 
-def _trouble(
-    wakeup: WakeUp, what: Literal["reminders", "deferred"], scope: str, error: InvitesError
-) -> SideOutcome:
+def _trouble(wakeup: WakeUp, what: Side, scope: str, error: InvitesError) -> SideOutcome:
     exit_code = cause_of(error, stopped=wakeup.effects.stop()).exit_code
     return SideOutcome(what=what, scope=scope, exit_code=exit_code, ended={}, text=str(error))

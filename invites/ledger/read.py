@@ -26,7 +26,7 @@ from invites.ledger.schema import (
     shared_facts,
 )
 from invites.model import Kind
-from invites.planning.facts import meeting_facts_from
+from invites.planning.facts import MeetingFacts, meeting_facts_from
 from invites.planning.state import (
     NOBODY_FORGOTTEN,
     Entry,
@@ -77,6 +77,24 @@ def snapshot_of(
             recent=_recent(connection, scopes, now, window),
             accepted_at=_accepted_at(connection, scopes, now, window, ledger.name),
         )
+
+
+def facts_with_date_links(ledger: Ledger, scope: str, *, now: datetime) -> list[MeetingFacts]:
+    """Return what the invitations of a scope say that stand, where dates have links of their own."""
+    statement = (
+        select(shared_facts.c.facts)
+        .join(invitations, shared_facts.c.digest == invitations.c.standing_facts)
+        .join(meetings, meetings.c.id == invitations.c.meeting_id)
+        # Of other series, of which there may be many, nothing has to be read.
+        .where(
+            meetings.c.scope == scope,
+            standing_condition(now),
+            shared_facts.c.facts.contains('"links": ['),
+        )
+        .distinct()
+    )
+    with ledger.reading() as connection:
+        return [meeting_facts_from(facts) for facts in connection.execute(statement).scalars()]
 
 
 def _ever_had_one(connection: Connection, scopes: list[str]) -> bool:

@@ -145,6 +145,14 @@ class MeetingFacts:
             return self.validity.expires
         return max((link.validity.expires for link in self.links), default=None)
 
+    def has_link_at(self, start: datetime) -> bool:
+        """Tell whether there is a link for what starts then: a date may not have its own yet."""
+        if self.links is None or self.meeting.series is None:
+            return True
+        given = {link.original for link in self.links}
+        dates = self.meeting.series.taking_place
+        return any(one.start == start and one.original in given for one in dates)
+
     def with_links(self, links: tuple[DateLink, ...]) -> MeetingFacts:
         """Return the same facts with the links of other dates."""
         fresh = MeetingFacts.of(

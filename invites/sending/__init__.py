@@ -6,7 +6,7 @@ Every effect is passed in: the open ledger, the clock, the delivery, and what as
 from invites.sending.adopt import Adopted, adopt
 from invites.sending.frame import deliveries, demand_guards, note_refused, run_start, settle
 from invites.sending.options import Effects, RunReport, SendOptions, policy_from, scope_for
-from invites.sending.passes import drain, planned, send
+from invites.sending.passes import drain, give_links, planned, send
 from invites.sending.reminders import remind
 from invites.sending.renderer import Renderer
 
@@ -20,6 +20,7 @@ __all__ = [
     "deliveries",
     "demand_guards",
     "drain",
+    "give_links",
     "note_refused",
     "planned",
     "policy_from",

@@ -12,11 +12,12 @@ from invites.due.attempts import LONGEST_SERVER_WAIT
 from invites.errors import RosterRefusedError, TryAgainError, UsageError
 from invites.ledger import Ledger
 from invites.ledger.note import server_down
-from invites.ledger.read import snapshot_of
+from invites.ledger.read import facts_with_date_links, snapshot_of
 from invites.ledger.write import Key
 from invites.model import Roster
 from invites.planning.actions import Cause, Only, Plan
 from invites.planning.decide import drained, plan_for
+from invites.planning.links import facts_with_links, links_due
 from invites.planning.state import Snapshot, State, empty_snapshot
 from invites.sending.frame import Pass, exit_code_of
 from invites.sending.options import (
@@ -34,6 +35,9 @@ NO_WAIT = timedelta(0)
 
 DEFERRED = "(deferred messages)"
 """What stands for the roster in the history of a run that sends what was deferred."""
+
+DATE_LINKS = "(links of dates)"
+"""What stands for the roster in the history of a run that sends the links that are due."""
 
 
 def send(
@@ -208,6 +212,43 @@ def drain(
         delivery_for=delivery_for,
         plan=plan,
         source=DEFERRED,
+        only_if_needed=True,
+    ).run()
+    return report if report.plan.actions else None
+
+
+def give_links(
+    renderer: Renderer,
+    ledger: Ledger,
+    options: SendOptions,
+    effects: Effects,
+    *,
+    delivery_for: Callable[[str], Delivery],
+) -> RunReport | None:
+    """Send the links of the scope's dates that are due now; None where there is none.
+
+    The ledger alone says whose: all who stood in the roster of the latest run.
+    """
+    rule = renderer.composer.sender.rule
+    now = effects.clock()
+    shared = facts_with_date_links(ledger, options.scope, now=now)
+    if all(facts_with_links(facts, rule, now) is None for facts in shared):
+        return None
+
+    def plan(now: datetime) -> Plan:
+        snapshot = snapshot_of(ledger, options.scope, meeting_ids=(), now=now)
+        return links_due(snapshot, now=now, policy=options.policy, terms=renderer.terms, rule=rule)
+
+    if server_waits(ledger, options, now):
+        return None
+    report = Pass(
+        renderer=renderer,
+        ledger=ledger,
+        options=options,
+        effects=effects,
+        delivery_for=delivery_for,
+        plan=plan,
+        source=DATE_LINKS,
         only_if_needed=True,
     ).run()
     return report if report.plan.actions else None

@@ -85,7 +85,12 @@ def _due(
     found = [(by_date[one.uid, one.address, one.start], one) for one in first.values()]
     # By other terms it would be another link than the one that was sent: the next run sends that.
     terms = replace(renderer.terms, alarm="")
-    return [one for one in found if replace(one[0].known.facts.terms, alarm="") == terms]
+    return [
+        (invitation, reminder)
+        for invitation, reminder in found
+        if replace(invitation.known.facts.terms, alarm="") == terms
+        and invitation.known.facts.has_link_at(reminder.start)
+    ]
 
 
 def _actions(due: Sequence[Due], now: datetime) -> Iterator[tuple[Action, Reminder]]:

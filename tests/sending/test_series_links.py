@@ -1,0 +1,260 @@
+"""Series whose dates have links of their own: each goes out once, ahead of its date."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from icalendar import Calendar
+
+from invites.errors import Exit
+from invites.planning.actions import Cause
+from invites.sending import RunReport, drain, give_links
+from tests.peers.smtp_server import Fault, ScriptedServer
+from tests.support import SECRET
+from tests.world import Mail, PassWorld, read_mail, smtp
+
+HEADER = "meeting_id,title,start,end,name,email,recurrence,exclude,occurrence,status"
+WEEK = timedelta(weeks=1)
+FIRST = datetime(2031, 3, 3, 8, tzinfo=UTC)
+"""Nine in Berlin, until clocks change on 30 March: then ten dates are 07:00 UTC from the fifth on."""
+
+
+def rows(*people: str, rule: str = "weekly x 10", start: str = "09:00") -> list[str]:
+    """Return the rows of a series of ten Mondays."""
+    return [
+        f"maths,Maths,2031-03-03 {start},2031-03-03 09:45,{person.title()},{person}@example.org,"
+        f"{rule},,,"
+        for person in people
+    ]
+
+
+THREE = rows("ada", "bob", "eve")
+
+
+def world_of(folder: Path, tokens: str, further: str = "") -> PassWorld:
+    """Return a world with these links of series."""
+    sections = f'{further}\n[roster]\ntimezone = "Europe/Berlin"\n[series]\ntokens = "{tokens}"\n'
+    return PassWorld(folder=folder, header=HEADER, sections=sections)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> PassWorld:
+    """Give a world where each date has its own link."""
+    return world_of(tmp_path, "occurrence")
+
+
+def woken(world: PassWorld, what: Any = give_links) -> RunReport | None:
+    """Send what is due from the ledger alone, as a wake-up does."""
+    with world.locked() as opened:
+        report: RunReport | None = what(
+            world.renderer,
+            opened,
+            world.options(),
+            world.effects,
+            delivery_for=world.delivery_for,
+        )
+    return report
+
+
+def windows(mail: Mail) -> list[tuple[datetime, datetime]]:
+    """Return when the tokens in a mail's text admit, from and until, in the order of its links."""
+    links = re.findall(r"^https://\S+\?jwt=(\S+)$", mail.text.replace("\r", ""), re.MULTILINE)
+    claims = [
+        jwt.decode(link, SECRET, algorithms=["HS256"], options={"verify_signature": False})
+        for link in links
+    ]
+    return [
+        (datetime.fromtimestamp(one["nbf"], UTC), datetime.fromtimestamp(one["exp"], UTC))
+        for one in claims
+    ]
+
+
+def around(start: datetime) -> tuple[datetime, datetime]:
+    """Return the window of a date of three quarters of an hour."""
+    return start - timedelta(minutes=16), start + timedelta(minutes=75)
+
+
+def test_the_series_itself_has_no_link(world: PassWorld) -> None:
+    """Neither in the mail nor in the entry; both say when links come."""
+    assert world.send(*THREE).plan.counts["new"] == 3
+    for mail in world.last():
+        assert "jwt=" not in mail.text + mail.calendar
+        event = Calendar.from_ical(mail.calendar).walk("VEVENT")[0]
+        assert "url" not in event
+        assert str(event["location"]).startswith("Jitsi Meet: maths")
+        assert "You get the link for each date by mail, 24 hours before it." in mail.text
+        assert "24 hours before it" in str(event["description"])
+    assert world.send(*THREE).plan.actions == ()
+
+
+def test_each_link_goes_out_once_ahead_of_its_date(world: PassWorld) -> None:
+    """Ten dates and three people: thirty links by wake-ups, each valid round its date alone."""
+    world.send(*THREE)
+    seen: dict[datetime, list[str]] = {}
+    last = dict.fromkeys(("ada", "bob", "eve"), 0)
+    world.now = FIRST - timedelta(days=2)
+    while world.now < FIRST + 10 * WEEK:
+        world.now += timedelta(hours=5)
+        before = len(world.batches())
+        report = woken(world)
+        if report is None:
+            assert len(world.batches()) == before
+            continue
+        assert (report.exit_code, report.plan.counts["links"]) == (Exit.DONE, 3)
+        assert {action.cause for action in report.plan.actions} == {Cause.LINK}
+        for mail in world.last():
+            (window,) = windows(mail)
+            start = window[0] + timedelta(minutes=16)
+            assert window == around(start)
+            assert start - timedelta(hours=24) <= world.now < start - timedelta(hours=18)
+            assert mail.subject.startswith("Your link: Maths, ")
+            who = mail.to.partition("@")[0]
+            seen.setdefault(start, []).append(who)
+            assert (mail.sequence, mail.method) == (last[who] + 1, "REQUEST")
+            last[who] = mail.sequence
+    expected = [FIRST + at * WEEK - timedelta(hours=at >= 4) for at in range(10)]
+    assert sorted(seen) == expected
+    assert all(sorted(people) == ["ada", "bob", "eve"] for people in seen.values())
+    assert world.now > FIRST + 9 * WEEK
+
+
+def test_a_run_with_the_roster_gives_the_links_too(world: PassWorld) -> None:
+    """A job's run and a wake-up give each link once between them; no guard counts it."""
+    people = rows(*(f"pupil{n}" for n in range(30)))
+    world.send(*people)
+    world.now = FIRST - timedelta(hours=20)
+    report = world.send(*people)
+    assert (report.exit_code, report.plan.counts["links"]) == (Exit.DONE, 30)
+    assert report.plan.counts["updated"] == 0
+    assert woken(world) is None
+    assert world.send(*people).plan.actions == ()
+    world.now = FIRST + timedelta(hours=3)
+    assert world.send(*people).plan.actions == ()
+
+
+def test_who_left_gets_no_further_link(world: PassWorld) -> None:
+    """From the first run on that misses them, be they withdrawn yet or not."""
+    world.send(*THREE)
+    world.now = FIRST - timedelta(hours=20)
+    assert woken(world) is not None
+    world.now = FIRST + timedelta(days=1)
+    world.send(*rows("ada", "bob"))
+    world.now = FIRST + WEEK - timedelta(hours=20)
+    assert woken(world) is not None
+    assert [mail.to for mail in world.last()] == ["ada@example.org", "bob@example.org"]
+    gone = world.send(*rows("ada", "bob"), withdraw_now=True)
+    assert [one.cause for one in gone.plan.actions] == [Cause.MISSING]
+    assert gone.plan.actions[0].admits_until is None
+    world.now = FIRST + 2 * WEEK - timedelta(hours=20)
+    assert woken(world) is not None
+    assert [mail.to for mail in world.last()] == ["ada@example.org", "bob@example.org"]
+
+
+def test_who_is_invited_late_gets_the_near_dates_with_the_series(world: PassWorld) -> None:
+    """One mail: the series, and in it the date whose link is due, with that link."""
+    world.now = FIRST - timedelta(hours=3)
+    world.send(*THREE)
+    (mail, *_) = world.last()
+    assert windows(mail) == [around(FIRST)]
+    rule, date = Calendar.from_ical(mail.calendar).walk("VEVENT")
+    assert "url" not in rule
+    assert date["recurrence-id"].dt == FIRST
+    assert str(date["url"]) in mail.text
+    assert str(date["description"]).endswith(str(date["url"]))
+    assert woken(world) is None
+
+
+def test_a_deferred_link_is_the_same_again_until_its_date_is_over(tmp_path: Path) -> None:
+    """From the ledger alone; once the date is over it is given up, and the next link goes out."""
+    with ScriptedServer() as server:
+        world = world_of(tmp_path, "occurrence", smtp(server))
+        world.to = "smtp"
+        world.send(*rows("ada"))
+        server.faults[:] = [Fault("RCPT", "451", times=1)]
+        world.now = FIRST - timedelta(hours=20)
+        report = woken(world)
+        assert report is not None
+        assert report.exit_code is Exit.IN_PART
+        world.now += timedelta(hours=2)
+        assert woken(world) is None
+        assert woken(world, drain) is not None
+        _, mail = (read_mail(one.content) for one in server.accepted)
+        assert (windows(mail), mail.sequence) == ([around(FIRST)], 1)
+        server.faults[:] = [Fault("RCPT", "451", times=1)]
+        world.now = FIRST + WEEK - timedelta(hours=20)
+        assert woken(world) is not None
+        world.now = FIRST + WEEK + timedelta(hours=20)
+        assert woken(world, drain) is None
+        world.now = FIRST + 2 * WEEK - timedelta(hours=20)
+        assert woken(world) is not None
+        mail = read_mail(server.accepted[-1].content)
+        assert (windows(mail), mail.sequence) == ([around(FIRST + 2 * WEEK)], 2)
+
+
+def test_a_moved_date_takes_its_link_along(world: PassWorld) -> None:
+    """Its new link is valid round the new time; the other dates are not spoken of."""
+    world.send(*rows("ada"))
+    world.now = FIRST - timedelta(hours=20)
+    assert woken(world) is not None
+    world.send(*rows("ada"), "maths,,2031-03-03 11:00,,,,,,2031-03-03,")
+    (mail,) = world.last()
+    assert windows(mail) == [around(FIRST + timedelta(hours=2))]
+    assert "One of the dates" in mail.text
+    assert woken(world) is None
+
+
+def test_rolling_gives_a_weeks_links_in_one_mail(tmp_path: Path) -> None:
+    """Ahead of the week's first date, all of that week's, as a list and as dates of the series."""
+    world = world_of(tmp_path, "rolling")
+    people = rows("ada", rule='"weekly on mon,wed,fri x 9"')
+    world.send(*people)
+    assert "You get the links for each week by mail, 24 hours before its first date." in (
+        world.last()[0].text
+    )
+    given = []
+    world.now = FIRST - timedelta(days=2)
+    while world.now < FIRST + 3 * WEEK:
+        world.now += timedelta(hours=5)
+        if woken(world) is not None:
+            given.append((world.now, windows(world.last()[0])))
+    assert [len(each) for _, each in given] == [3, 3, 3]
+    days = (timedelta(days=0), timedelta(days=2), timedelta(days=4))
+    for week, (at, each) in enumerate(given):
+        first = FIRST + week * WEEK
+        assert each == [around(first + day) for day in days]
+        assert first - timedelta(hours=24) <= at < first - timedelta(hours=18)
+    _, *dates = Calendar.from_ical(world.last()[0].calendar).walk("VEVENT")
+    assert [str(date["url"]) in world.last()[0].text for date in dates] == [True, True, True]
+    assert "here are your links for the next dates." in world.last()[0].text
+
+
+def test_a_live_series_gets_links_for_each_date(tmp_path: Path) -> None:
+    """Its update takes the one link out, and says until when that still works; plan does so too."""
+    world = world_of(tmp_path, "series")
+    world.send(*rows("ada"))
+    other = world_of(tmp_path, "occurrence")
+    other.now = world.now
+    assert woken(other) is None
+    report = other.send(*rows("ada"))
+    (action,) = report.plan.actions
+    assert [change.field for change in action.changes] == ["tokens"]
+    assert action.admits_until is not None
+    (mail,) = other.last()
+    assert (mail.sequence, "jwt=" in mail.text + mail.calendar) == (1, False)
+    text = " ".join(mail.text.split())
+    assert "* Your link: one for all dates -> one for each date" in text
+    assert "The earlier link still works until Monday, 5 May 2031, 10:15" in text
+    other.now = FIRST - timedelta(hours=20)
+    assert woken(other) is not None
+    back = world_of(tmp_path, "series")
+    back.now = other.now
+    (again,) = back.send(*rows("ada")).plan.actions
+    assert [change.field for change in again.changes] == ["tokens"]
+    assert windows(back.last()[0]) == [
+        (FIRST - timedelta(minutes=16), around(FIRST + 9 * WEEK)[1] - timedelta(hours=1))
+    ]
