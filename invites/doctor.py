@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from invites.errors import GuardError, InvitesError, RosterRefusedError, SettingsError
 from invites.jitsi.deployment import env_file, from_docker, from_prosody
 from invites.jitsi.pitfalls import Finding, Weight, pitfalls
-from invites.jobs.status import late, status_of
+from invites.jobs.options import late, status_of
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.history import waiting
 from invites.ledger.runs import guard_facts

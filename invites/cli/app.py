@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from invites import __version__
 from invites.cli.options import Call, spread
-from invites.cli.signals import STOPPING
+from invites.cli.terminal import STOPPING
 from invites.errors import Exit, InvitesError, RosterRefusedError
 from invites.problems import lines_of, on_one_line
 from invites.text import without_tokens

@@ -18,7 +18,7 @@ from invites.cli.options import (
     clock,
     demand_verify,
 )
-from invites.cli.output import bar, show, sits_at_terminal
+from invites.cli.terminal import bar, show, sits_at_terminal
 from invites.errors import Exit, UsageError
 from invites.output.forms import FORMS, INDEX
 from invites.text import counted

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from invites.cli.options import Call, NowOption, RosterArgument, SkipInvalidOption, clock
-from invites.cli.output import asked, can_ask, show, sits_at_terminal
+from invites.cli.terminal import asked, can_ask, show, sits_at_terminal
 from invites.errors import Exit, RosterRefusedError, SettingsError
 from invites.problems import Warned, lines_of
 from invites.text import counted

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from invites.cli.options import Call, clock
-from invites.cli.output import can_ask
+from invites.cli.terminal import can_ask
 from invites.errors import Exit, SettingsError, UsageError
 from invites.problems import on_one_line
 from invites.shipped import PACKAGE, shipped_folder

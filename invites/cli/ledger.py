@@ -9,7 +9,7 @@ from unicodedata import normalize
 import typer
 
 from invites.cli.options import ByOption, Call, address_of, by_of, clock
-from invites.cli.output import show
+from invites.cli.terminal import show
 from invites.errors import Exit, UsageError
 from invites.text import counted
 

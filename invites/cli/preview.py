@@ -91,7 +91,7 @@ def _settings(call: Call, secret: bytes | None) -> Settings:
 
 def _open(call: Call, url: str, *, wanted: bool) -> None:
     """Open the page where somebody sits there; its address was printed in any case."""
-    from invites.cli.output import sits_at_terminal
+    from invites.cli.terminal import sits_at_terminal
 
     if wanted and sits_at_terminal(call):
         import webbrowser

@@ -93,8 +93,7 @@ def _woken(
 ) -> WakeUpReport:
     import time
 
-    from invites.cli.output import log_of
-    from invites.cli.signals import Stop
+    from invites.cli.terminal import Stop, log_of
     from invites.jobs import WakeUp, wake_up
     from invites.ledger import create
     from invites.sending import Effects
@@ -188,8 +187,7 @@ def schedule(call: Call) -> int:
     import logging
     import time
 
-    from invites.cli.output import log_of
-    from invites.cli.signals import Signals
+    from invites.cli.terminal import Signals, log_of
     from invites.jobs.schedule import Schedule
     from invites.report.notice import record
     from invites.sending import Effects

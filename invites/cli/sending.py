@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from invites.cli.options import Call, SendFlags, clock
-from invites.cli.output import bar
 from invites.cli.plan import Prepared, Setup, acceptance, ledger_to_read, prepared, warn_of_refusals
-from invites.cli.signals import Stop
+from invites.cli.terminal import Stop, bar
 from invites.delivery.base import Delivery, clean_up_outbox
 from invites.errors import GuardError, InvitesError, RosterRefusedError
 from invites.ledger import Ledger, create, open_ledger

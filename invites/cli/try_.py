@@ -48,7 +48,7 @@ def try_(
     """
     from secrets import token_hex
 
-    from invites.cli.signals import Stop
+    from invites.cli.terminal import Stop
     from invites.delivery.base import open_delivery
     from invites.sending import Renderer
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from invites.addresses import parse_address
-from invites.cli.output import asked
+from invites.cli.terminal import asked
 from invites.delivery.smtp import login_report
 from invites.delivery.smtp_connection import Relay
 from invites.errors import InvitesError

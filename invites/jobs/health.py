@@ -24,8 +24,7 @@ from prometheus_client.registry import Collector
 
 from invites import __version__
 from invites.errors import SettingsError
-from invites.jobs.options import WakeUpReport
-from invites.jobs.status import LONGEST_RUN, JobStatus, missed
+from invites.jobs.options import LONGEST_RUN, JobStatus, WakeUpReport, missed
 from invites.ledger.history import PastRun
 from invites.times import local
 

@@ -22,8 +22,7 @@ from invites.errors import Exit, InvitesError, SettingsError, TryAgainError
 from invites.jobs.attempt import cause_of
 from invites.jobs.health import Health, serving
 from invites.jobs.notify import notify
-from invites.jobs.options import JobOutcome, WakeUp, WakeUpReport, due_rule
-from invites.jobs.status import JobStatus, status_of
+from invites.jobs.options import JobOutcome, JobStatus, WakeUp, WakeUpReport, due_rule, status_of
 from invites.jobs.wake import wake_up
 from invites.ledger import open_ledger
 from invites.report.notice import record

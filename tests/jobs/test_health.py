@@ -19,7 +19,7 @@ from invites import ledger
 from invites.errors import SettingsError
 from invites.jobs import WakeUpReport
 from invites.jobs.health import MOST_CONNECTIONS, Health, serving
-from invites.jobs.status import status_of
+from invites.jobs.options import status_of
 from invites.settings.types import Listen
 from invites.times import local
 from tests.jobs.awake import free_port, healthz, metrics
