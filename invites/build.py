@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -211,10 +212,13 @@ class _Maker:
     def __call__(self, slices: Sequence[_Slice]) -> _Made:
         revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=self.now)
         rows, octets, before = [], 0, self.verifier.read_back
+        composed = self.composer.compose_all(
+            [(meeting, attendees) for meeting, attendees, _ in slices], revision
+        )
+        passed = self.verifier.passed(composed)
         for meeting, attendees, first in slices:
             self.writer.enter(meeting.id, first=first)
-            composed = self.composer.compose(meeting, revision, attendees)
-            for invitation in self.verifier.passed(composed):
+            for invitation in islice(passed, len(attendees)):
                 place = self.writer.add(invitation)
                 rows.append(manifest.row_for(invitation, eml=place.eml, ics=place.ics))
                 octets += len(invitation.eml) + len(invitation.ics)

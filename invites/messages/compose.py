@@ -7,9 +7,10 @@ once; an attendee costs a token, a few short strings, base64 and a join.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import unquote
 
@@ -145,56 +146,45 @@ class _MeetingRevision:
     validity: Validity
     links: tuple[DateLink, ...] | None
     facts: LetterFacts
-    message: MessageSkeleton
+    frame: MessageSkeleton
     event: EventSkeleton | None
     ids: MessageIds
+    attendees: Sequence[Attendee]
+    link_for: Callable[[Attendee], str]
+    others: Callable[[Attendee], bytes]
+    references: Mapping[str, str]
+    variants: dict[int, _Variant] = field(default_factory=dict)
+    """Those that are made already, by the identity of their letter."""
 
-    def messages(
-        self,
-        attendees: Sequence[Attendee],
-        links: Sequence[str],
-        variants: Sequence[_Variant],
-        others: Callable[[Attendee], bytes],
-        references: Mapping[str, str],
-    ) -> Iterator[Invitation]:
-        """Yield the messages of a block of attendees; `links` and `variants` are theirs, in order."""
-        # One thing for all, then the next: its code stays in the processor's cache (`mime.BLOCK`).
-        values = [
-            variant.letter.values(attendee, link)
-            for attendee, link, variant in zip(attendees, links, variants, strict=True)
-        ]
-        events = [
-            b""
-            if variant.event is None
-            else variant.event.filled(person, link, raw, others(person))
-            for person, link, variant, raw in zip(attendees, links, variants, values, strict=True)
-        ]
-        for attendee, variant, raw, ics in zip(attendees, variants, values, events, strict=True):
-            first = references.get(attendee.address)
-            message_id = self.ids.for_address(attendee.address)
-            eml = self.message.filled(
-                attendee,
-                subject=variant.subject_for(attendee, raw),
-                message_id=message_id,
-                first_message_id=first,
-                text=variant.text.filled(raw),
-                html=variant.html.filled(raw),
-                calendar=ics,
-                with_logo=variant.with_logo,
-            )
-            yield Invitation(
-                meeting=self.meeting,
-                uid=self.uid,
-                attendee=attendee,
-                room=self.room,
-                validity=self.validity,
-                revision=self.revision,
-                message_id=message_id,
-                answers=first,
-                links=self.links,
-                eml=eml,
-                ics=ics,
-            )
+    def message(
+        self, attendee: Attendee, variant: _Variant, values: Mapping[Slot, str], ics: bytes
+    ) -> Invitation:
+        """Return the message of one attendee; `values` fill the slots of `variant`."""
+        first = self.references.get(attendee.address)
+        message_id = self.ids.for_address(attendee.address)
+        eml = self.frame.filled(
+            attendee,
+            subject=variant.subject_for(attendee, values),
+            message_id=message_id,
+            first_message_id=first,
+            text=variant.text.filled(values),
+            html=variant.html.filled(values),
+            calendar=ics,
+            with_logo=variant.with_logo,
+        )
+        return Invitation(
+            meeting=self.meeting,
+            uid=self.uid,
+            attendee=attendee,
+            room=self.room,
+            validity=self.validity,
+            revision=self.revision,
+            message_id=message_id,
+            answers=first,
+            links=self.links,
+            eml=eml,
+            ics=ics,
+        )
 
 
 def templates_for(settings: Settings, folder: Path | None = None) -> Templates:
@@ -297,67 +287,101 @@ class Composer:
         `mailbox` the organizer's that invited, where it is another one now.
         Raises TemplateError, and MessageFaultError for a link that no mail program keeps whole.
         """
-        if validity is None:
-            links = links_of_dates(meeting, self.sender.rule, revision.dtstamp)
-        if revision.method is Method.CANCEL:
-            links = None  # no part of it shows one
-        revised = self._revised(
-            meeting,
-            revision,
-            uid,
-            room,
-            validity or self.validity_for(meeting),
-            links=links,
-            changes=tuple(changes),
-            earlier_until=earlier_until,
-            mailbox=mailbox or self.sender.organizer.email,
-        )
-        link_for = self._link_for(revised)
-        others = self._others(meeting, revision)
-        variants: dict[int, _Variant] = {}
-        for block in in_blocks(meeting.attendees if attendees is None else attendees):
-            theirs = [link_for(attendee) for attendee in block]
-            shared = self._variants(revised, block, theirs, variants)
-            yield from revised.messages(block, theirs, shared, others, references or {})
-
-    def _variants(
-        self,
-        revised: _MeetingRevision,
-        attendees: Sequence[Attendee],
-        links: Sequence[str],
-        known: dict[int, _Variant],
-    ) -> list[_Variant]:
-        """Return each attendee's variant; those that are not `known` are made and put there."""
-        revision = revised.revision
-        found = []
-        for attendee, link in zip(attendees, links, strict=True):
-            letter = self._writer.shared(revision.kind, revised.facts, attendee, link)
-            variant = known.get(id(letter))
-            if variant is None:
-                check_letter(letter, attendee, link, revision)
-                variant = known[id(letter)] = _Variant.of(
-                    letter, revised.event, revision, self.picture.content_id if self.picture else ""
+        yield from self._composed(
+            [
+                self._revised(
+                    meeting,
+                    revision,
+                    meeting.attendees if attendees is None else attendees,
+                    uid,
+                    room,
+                    validity,
+                    links=links,
+                    changes=tuple(changes),
+                    references=references or {},
+                    earlier_until=earlier_until,
+                    mailbox=mailbox or self.sender.organizer.email,
                 )
-            found.append(variant)
-        return found
+            ]
+        )
+
+    def compose_all(
+        self, some: Iterable[tuple[Meeting, Sequence[Attendee]]], revision: Revision
+    ) -> Iterator[Invitation]:
+        """Yield the messages of one revision to these attendees of meetings, in their order.
+
+        All else is as for `compose`.
+        """
+        mailbox = self.sender.organizer.email
+        return self._composed(
+            self._revised(meeting, revision, attendees, mailbox=mailbox)
+            for meeting, attendees in some
+        )
+
+    def _composed(self, every: Iterable[_MeetingRevision]) -> Iterator[Invitation]:
+        # One thing for all, then the next: its code stays in the processor's cache (`mime.BLOCK`).
+        for block in in_blocks(
+            (revised, person) for revised in every for person in revised.attendees
+        ):
+            links = [revised.link_for(person) for revised, person in block]
+            letters = [
+                self._writer.shared(revised.revision.kind, revised.facts, person, link)
+                for (revised, person), link in zip(block, links, strict=True)
+            ]
+            variants = [
+                self._variant(revised, letter, person, link)
+                for (revised, person), letter, link in zip(block, letters, links, strict=True)
+            ]
+            values = [
+                letter.values(person, link)
+                for (_, person), letter, link in zip(block, letters, links, strict=True)
+            ]
+            rows = list(zip(block, variants, values, links, strict=True))
+            events = [
+                variant.event.filled(person, link, filling, revised.others(person))
+                if variant.event
+                else b""
+                for (revised, person), variant, filling, link in rows
+            ]
+            for ((revised, person), variant, filling, _), ics in zip(rows, events, strict=True):
+                yield revised.message(person, variant, filling, ics)
+
+    def _variant(
+        self, revised: _MeetingRevision, letter: SharedLetter, attendee: Attendee, link: str
+    ) -> _Variant:
+        variant = revised.variants.get(id(letter))
+        if variant is None:
+            check_letter(letter, attendee, link, revised.revision)
+            logo = self.picture.content_id if self.picture else ""
+            variant = _Variant.of(letter, revised.event, revised.revision, logo)
+            revised.variants[id(letter)] = variant
+        return variant
 
     def _revised(
         self,
         meeting: Meeting,
         revision: Revision,
-        uid: str | None,
-        room: Room | None,
-        validity: Validity,
+        attendees: Sequence[Attendee],
+        uid: str | None = None,
+        room: Room | None = None,
+        validity: Validity | None = None,
         *,
-        links: tuple[DateLink, ...] | None,
-        changes: tuple[Change, ...],
-        earlier_until: int | None,
+        links: tuple[DateLink, ...] | None = None,
+        changes: tuple[Change, ...] = (),
+        references: Mapping[str, str] = MappingProxyType({}),
+        earlier_until: int | None = None,
         mailbox: str,
     ) -> _MeetingRevision:
-        sender = self.sender
-        organizer = replace(sender.organizer, email=mailbox)
+        sender, organizer = self.sender, self.sender.organizer
+        if mailbox != organizer.email:
+            organizer = replace(organizer, email=mailbox)
         uid = uid or self.uid_for(meeting)
         room = room or self.room_for(meeting)
+        if validity is None:
+            validity = self.validity_for(meeting)
+            links = links_of_dates(meeting, sender.rule, revision.dtstamp)
+        if revision.method is Method.CANCEL:
+            links = None  # no part of it shows one
         return _MeetingRevision(
             meeting=meeting,
             revision=revision,
@@ -382,7 +406,7 @@ class Composer:
                 ahead=None if links is None else sender.rule.link_ahead,
                 rolling=sender.rule.tokens == "rolling",
             ),
-            message=MessageSkeleton(_envelope(organizer, meeting, revision, uid), self._logo),
+            frame=MessageSkeleton(_envelope(organizer, meeting, revision, uid), self._logo),
             event=self._event(meeting, revision, uid, room, mailbox, links),
             ids=MessageIds(
                 uid=uid,
@@ -391,22 +415,30 @@ class Composer:
                 dtstamp=revision.dtstamp,
                 domain=mailbox.rpartition("@")[2],
             ),
+            attendees=attendees,
+            link_for=self._link_for(meeting, revision, room, validity, links),
+            others=self._others(meeting, revision),
+            references=references,
         )
 
-    def _link_for(self, revised: _MeetingRevision) -> Callable[[Attendee], str]:
+    def _link_for(
+        self,
+        meeting: Meeting,
+        revision: Revision,
+        room: Room,
+        validity: Validity,
+        links: tuple[DateLink, ...] | None,
+    ) -> Callable[[Attendee], str]:
         """Return a function that mints an attendee's join link; "" where nobody is to join.
 
         Where dates have their own, it returns the links of those that have one, one a line.
         """
-        if revised.revision.method is Method.CANCEL:
+        if revision.method is Method.CANCEL:
             return lambda _attendee: ""
-        if revised.links is not None:
-            each = [
-                self._links.for_meeting(revised.meeting, revised.room, link.validity)
-                for link in revised.links
-            ]
+        if links is not None:
+            each = [self._links.for_meeting(meeting, room, link.validity) for link in links]
             return lambda attendee: "\n".join([link_for(attendee) for link_for in each])
-        return self._links.for_meeting(revised.meeting, revised.room, revised.validity)
+        return self._links.for_meeting(meeting, room, validity)
 
     def _others(self, meeting: Meeting, revision: Revision) -> Callable[[Attendee], bytes]:
         """Return a function from an attendee to the ATTENDEE lines of all others."""

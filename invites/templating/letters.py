@@ -16,7 +16,7 @@ from invites.templating.context import (
     zone_context,
 )
 from invites.templating.outline import Slot
-from invites.templating.share import CONTROL, Evaluation, Part, own_text, split
+from invites.templating.share import CONTROL, Evaluation, Part, Variant, split
 from invites.templating.views import LINK_NAMES, Columns, attendee_view, is_host, joined, plain
 
 if TYPE_CHECKING:
@@ -76,6 +76,15 @@ def subject_of(part: Part, values: Mapping[Slot, str]) -> str:
     return joined(text_of(part, values))
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The facts of a meeting, with what was made of them: contexts, and letters by who shares them."""
+
+    facts: LetterFacts
+    contexts: dict[tuple[Kind, str, str], dict[str, object]] = field(default_factory=dict)
+    letters: dict[tuple[Kind, Hashable, bool], SharedLetter] = field(default_factory=dict)
+
+
 class LetterWriter:
     """Writes the letters of one run, meeting by meeting; remembers only the latest facts."""
 
@@ -83,59 +92,56 @@ class LetterWriter:
         """Write with `templates`; `reason_shown` puts Jinja2's words, and values, into errors."""
         self._templates = templates
         self._reason_shown = reason_shown
-        self._facts: LetterFacts | None = None
-        self._contexts: dict[tuple[Kind, str, str], dict[str, object]] = {}
-        self._letters: dict[tuple[Kind, Hashable, bool], SharedLetter] = {}
+        self._latest: _Told | None = None
 
     def shared(
         self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str = ""
     ) -> SharedLetter:
         """Return the letter that `attendee` shares: the same object for all who do.
 
-        `link` is the attendee's, or one a line where dates have their own.  Raises TemplateError with file and line.
+        `link` is the attendee's, or one a line where dates have their own.
+        Raises TemplateError with file and line.
         """
-        self._remember(facts)
         if facts.links:
             # As many links as dates: no slot is for that.
             return self._alone(kind, facts, attendee, link)
+        told = self._told(facts)
         sharing = self._templates.sharing(kind)
         key = (kind, sharing.key(attendee), is_host(attendee, facts.meeting))
-        letter = self._letters.get(key)
+        letter = told.letters.get(key)
         if letter is not None:
             return letter
         if not sharing.alone:
             # What fails here is told by Jinja2's own rendering, below.
             with suppress(Exception):
-                parts = sharing.parts(self._context(kind, facts, attendee, link))
-                letter = self._letters[key] = self._with_slots(kind, facts, parts)
+                context = self._context(kind, told, attendee, link)
+                variant = sharing.variant(context)
+                letter = self._with_slots(kind, told, variant, variant.filled(context))
+                told.letters[key] = letter
                 return letter
         return self._alone(kind, facts, attendee, link)
 
     def _with_slots(
-        self, kind: Kind, facts: LetterFacts, parts: Mapping[PartName, Part]
+        self, kind: Kind, told: _Told, variant: Variant, parts: Mapping[PartName, Part]
     ) -> SharedLetter:
-        slots = {piece for part in parts.values() for piece in part if isinstance(piece, Slot)}
-        own = [(slot, value) for slot in slots if (value := own_text(slot)) is not None]
-        computed = slots - {slot for slot, _ in own}
-        if not computed:
+        own, computed = variant.own, variant.computed
+        if computed is None:
             return _letter(parts, lambda person, link: {s: value(person, link) for s, value in own})
-        evaluation = self._templates.sharing(kind).evaluation(computed)
 
         def values(attendee: Attendee, link: str) -> dict[Slot, str]:
             theirs = {slot: value(attendee, link) for slot, value in own}
-            return theirs | self._computed(evaluation, kind, facts, attendee, link)
+            return theirs | self._computed(computed, kind, told, attendee, link)
 
         return _letter(parts, values)
 
     def _computed(
-        self, evaluation: Evaluation, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str
+        self, evaluation: Evaluation, kind: Kind, told: _Told, attendee: Attendee, link: str
     ) -> dict[Slot, str]:
         """Return the values that templates make of an attendee's facts."""
-        self._remember(facts)
         try:
-            texts = evaluation.texts(self._context(kind, facts, attendee, link))
+            texts = evaluation.texts(self._context(kind, told, attendee, link))
         except Exception:
-            self.letter(kind, facts, attendee, link)  # says where and why
+            self.letter(kind, told.facts, attendee, link)  # says where and why
             raise
         for text in texts:
             if CONTROL.search(text):
@@ -158,8 +164,7 @@ class LetterWriter:
 
         Raises TemplateError with file and line.
         """
-        self._remember(facts)
-        context = self._context(kind, facts, attendee, link)
+        context = self._context(kind, self._told(facts), attendee, link)
 
         def part(name: PartName) -> str:
             return self._templates.render(kind, name, context, reason_shown=self._reason_shown)
@@ -171,24 +176,24 @@ class LetterWriter:
             notes=part("notes"),
         )
 
-    def _remember(self, facts: LetterFacts) -> None:
+    def _told(self, facts: LetterFacts) -> _Told:
         # By identity: a meeting's facts come in a row, and to compare their values would cost more.
-        if facts is not self._facts:
-            self._facts, self._contexts, self._letters = facts, {}, {}
+        if self._latest is None or self._latest.facts is not facts:
+            self._latest = _Told(facts)
+        return self._latest
 
-    def _context(
-        self, kind: Kind, facts: LetterFacts, attendee: Attendee, link: str
-    ) -> dict[str, object]:
+    def _context(self, kind: Kind, told: _Told, attendee: Attendee, link: str) -> dict[str, object]:
         """Return all that the templates of `kind` may name."""
+        facts = told.facts
         zone = attendee.timezone or facts.meeting.timezone
         language = self._templates.languages.of(attendee.language)
         key = (kind, zone, language.tag)
-        shared = self._contexts.get(key)
+        shared = told.contexts.get(key)
         if shared is None:
             context = meeting_context(facts) | zone_context(facts, zone, language)
             context |= {"kind": kind.value, "brand": self._templates.brand}
             hidden = frozenset() if kind in KINDS_WITH_LINK else LINK_NAMES
-            shared = self._contexts[key] = {
+            shared = told.contexts[key] = {
                 **self._templates.names_of_jinja,
                 **{name: value for name, value in context.items() if name not in hidden},
                 **language.callables,

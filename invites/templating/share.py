@@ -119,9 +119,12 @@ class _Remembered:
     """
 
     def __init__(
-        self, reads: Mapping[Slot, frozenset[Path]], evaluation: Callable[[list[Slot]], Evaluation]
+        self,
+        reads: Mapping[Slot, frozenset[Path]],
+        evaluation: Callable[[Iterable[Slot]], Evaluation],
     ) -> None:
         """Take what each slot reads, and what makes the evaluation of some slots."""
+        self.evaluation = evaluation
         alike: dict[frozenset[Path], list[Slot]] = {}
         for slot, read in reads.items():
             alike.setdefault(read, []).append(slot)
@@ -157,36 +160,39 @@ def _value_at(path: Path, context: Mapping[str, object]) -> object:
     return getattr(value, path[1]) if len(path) > 1 else value
 
 
-class _Variant:
-    """The parts of a letter for one combination of decided values; the meeting's slots are open.
+class Variant:
+    """The parts of a letter for one combination of decided values; all slots are open.
 
-    `personal` are the slots that stay open when those are filled in.
+    `own` gives the values of an attendee's slots; those that a template computes, `computed` does.
     """
 
-    def __init__(self, parts: Mapping[PartName, Part], remembered: _Remembered) -> None:
-        """Take what has slots, and the texts of the meeting's."""
-        self._remembered = remembered
-        number_of = {slot: number for number, slot in enumerate(remembered.slots)}
+    def __init__(self, parts: Mapping[PartName, Part], meetings: _Remembered) -> None:
+        """Take what has slots, and what gives the texts of the meeting's."""
+        self._meetings = meetings
+        number_of = {slot: number for number, slot in enumerate(meetings.slots)}
         self._parts: dict[PartName, list[Slot | list[str | int]]] = {}
-        self.personal: set[Slot] = set()
+        personal: set[Slot] = set()
         for name, part in parts.items():
             runs: list[Slot | list[str | int]] = [[]]
             for piece in part:
                 if isinstance(piece, Slot) and piece not in number_of:
-                    self.personal.add(piece)
+                    personal.add(piece)
                     runs += [piece, []]
                 else:
                     run = runs[-1]
                     assert isinstance(run, list)  # noqa: S101 - as it was put there
                     run.append(number_of[piece] if isinstance(piece, Slot) else piece)
             self._parts[name] = runs
+        self.own = [(slot, value) for slot in personal if (value := own_text(slot)) is not None]
+        computed = personal - {slot for slot, _ in self.own}
+        self.computed = meetings.evaluation(computed) if computed else None
 
     def filled(self, context: Mapping[str, object]) -> dict[PartName, Part]:
         """Return the parts with the meeting's slots filled in.
 
         Raises CannotShareError, and whatever an expression raises.
         """
-        texts = self._remembered.texts(context)
+        texts = self._meetings.texts(context)
         parts: dict[PartName, Part] = {}
         for name, runs in self._parts.items():
             pieces = [
@@ -224,7 +230,7 @@ class Sharing:
         self._expressions = {**deciding, **apart.slots}
         self._deciding = Evaluation(self._environment, deciding)
         self._evaluations: dict[frozenset[Slot], Evaluation] = {}
-        self._variants: dict[Hashable, _Variant] = {}
+        self._variants: dict[Hashable, Variant] = {}
         read = {path for node in deciding.values() for path in paths(node)}
         self._all_of_attendee, self._all_columns = (ATTENDEE,) in read, (COLUMNS,) in read
         self._columns = sorted({path[1] for path in read if path[0] == COLUMNS and path[1:]})
@@ -245,8 +251,8 @@ class Sharing:
             return key, tuple(columns.items())
         return key, tuple([column_of(columns, name) for name in self._columns])
 
-    def parts(self, context: Mapping[str, object]) -> Mapping[PartName, Part]:
-        """Return the parts of a letter with the meeting's slots filled in.
+    def variant(self, context: Mapping[str, object]) -> Variant:
+        """Return the letter for what `context` decides.
 
         Raises CannotShareError, and whatever a template raises.
         """
@@ -258,7 +264,7 @@ class Sharing:
             if len(self._variants) >= _AT_MOST:
                 self._variants.clear()
             variant = self._variants[key] = self._rendered(few, decided)
-        return variant.filled(context)
+        return variant
 
     def evaluation(self, slots: Iterable[Slot]) -> Evaluation:
         """Return the evaluation of some slots."""
@@ -280,7 +286,7 @@ class Sharing:
             self.failed += 1
             return [_value_of(self.evaluation([slot]), context) for slot in self._deciding.slots]
 
-    def _rendered(self, few: Mapping[str, object], decided: Sequence[object]) -> _Variant:
+    def _rendered(self, few: Mapping[str, object], decided: Sequence[object]) -> Variant:
         self.rendered += 1
         by_slot = dict(zip(self._deciding.slots, decided, strict=True))
         known = _Decided([by_slot[slot] for slot in self._numbered])
@@ -295,7 +301,7 @@ class Sharing:
         }
         slots = [piece for part in parts.values() for piece in part if isinstance(piece, Slot)]
         reads = {slot: self._reads[slot] for slot in slots if slot in self._reads}
-        return _Variant(parts, _Remembered(reads, self.evaluation))
+        return Variant(parts, _Remembered(reads, self.evaluation))
 
 
 class _Decided:

@@ -167,9 +167,14 @@ def planting(alter: Alter, *, only: str) -> type[Composer]:
 
     class Planting(Composer):
         def compose(self, *positional: Any, **named: Any) -> Iterator[Invitation]:
-            for invitation in super().compose(*positional, **named):
-                chosen = invitation.attendee.name == only or not only
-                yield alter(invitation) if chosen else invitation
+            return map(self._altered, super().compose(*positional, **named))
+
+        def compose_all(self, *positional: Any, **named: Any) -> Iterator[Invitation]:
+            return map(self._altered, super().compose_all(*positional, **named))
+
+        def _altered(self, invitation: Invitation) -> Invitation:
+            chosen = invitation.attendee.name == only or not only
+            return alter(invitation) if chosen else invitation
 
     return Planting
 

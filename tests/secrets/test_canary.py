@@ -116,15 +116,16 @@ def sample_invitations(composer: Composer, loaded: Settings) -> list[Invitation]
     roster = parse_roster(read_table(str(SAMPLE)), loaded.roster_rules())
     stamp = datetime.fromisoformat(NOW)
     revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=stamp)
-    return list(composer.compose(roster.meetings[0], revision))
+    meeting = roster.meetings[0]
+    return list(composer.compose_all([(meeting, meeting.attendees)], revision))
 
 
 class Failing(Composer):
     """A composer that fails in the middle, with a link at hand."""
 
-    def compose(self, *positional: object, **named: object) -> Iterator[Invitation]:
+    def compose_all(self, *positional: object, **named: object) -> Iterator[Invitation]:
         """Yield one message and fail."""
-        invitations = super().compose(*positional, **named)  # type: ignore[arg-type]
+        invitations = super().compose_all(*positional, **named)  # type: ignore[arg-type]
         yield next(invitations)
         held = next(invitations)
         assert held.eml
