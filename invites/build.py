@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -93,8 +93,24 @@ def selected(roster: Roster, *, now: datetime, meeting_ids: Sequence[str] = ()) 
             )
     over = [meeting for meeting in meetings if meeting.over_at <= now]
     coming = [meeting for meeting in meetings if meeting.over_at > now]
-    making = tuple(meeting for meeting in coming if meeting.status is not Status.CANCELLED)
+    making = tuple(
+        _with_those_to_come(meeting, now)
+        for meeting in coming
+        if meeting.status is not Status.CANCELLED
+    )
     return Selection(meetings=making, over=len(over), cancelled=len(coming) - len(making))
+
+
+def _with_those_to_come(meeting: Meeting, now: datetime) -> Meeting:
+    """Return the meeting without those who come to none of its dates any more."""
+    gone = {
+        one.address for part in meeting.parts() if part.over_at <= now for one in part.attendees
+    }
+    if not gone:
+        return meeting
+    return replace(
+        meeting, attendees=tuple(one for one in meeting.attendees if one.address not in gone)
+    )
 
 
 def build(
@@ -235,9 +251,10 @@ class _Maker:
 def _slices(meetings: Iterable[Meeting]) -> list[_Slice]:
     """Return the meetings, the large ones in slices of SLICE attendees."""
     return [
-        _Slice(meeting, meeting.attendees[start : start + SLICE], start == 0)
+        _Slice(part, part.attendees[start : start + SLICE], number == start == 0)
         for meeting in meetings
-        for start in range(0, len(meeting.attendees), SLICE)
+        for number, part in enumerate(meeting.parts())
+        for start in range(0, len(part.attendees), SLICE)
     ]
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
+from zoneinfo import ZoneInfo
 
 from invites.problems import Problem, Warned
+from invites.times import zone
 
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 
@@ -162,6 +164,8 @@ class Attendee:
     `mailbox` is the same with its domain as A-labels, for headers, SMTP and `mailto:`.
     `address` is the folded form that two spellings share, for comparing and for identity.
     `columns` holds the roster's unknown columns, for templates.
+    `misses` are the dates of a series that take place without this attendee, by their starts by
+    the rule: aware, in UTC, sorted.
     `row` is the number a spreadsheet shows.
     Empty optional text is "" and an absent zone or language is None.
     """
@@ -179,6 +183,7 @@ class Attendee:
     user_id: str = ""
     group: str = ""
     columns: Mapping[str, str] = field(default_factory=lambda: NO_COLUMNS)
+    misses: tuple[datetime, ...] = ()
     row: int = 0
 
 
@@ -239,6 +244,54 @@ class Meeting:
             self, start=date.start, end=date.end, title=date.title or self.title, series=None
         )
 
+    def parts(self) -> tuple[Meeting, ...]:
+        """Return the meeting as its attendees have it: one for all who come to the same dates.
+
+        Each has those attendees alone, and the dates that they come to; the meeting itself where
+        nobody misses one.
+        """
+        if self.series is None or not any(one.misses for one in self.attendees):
+            return (self,)
+        alike: dict[tuple[datetime, ...], list[Attendee]] = {}
+        for one in self.attendees:
+            alike.setdefault(one.misses, []).append(one)
+        return tuple(
+            replace(self._without(frozenset(misses)), attendees=tuple(attendees))
+            for misses, attendees in alike.items()
+        )
+
+    def _without(self, misses: frozenset[datetime]) -> Meeting:
+        """Return the meeting on its other dates: of a series from the first to the last of them.
+
+        At least one date is left.
+        """
+        series, length = self.series, self.end - self.start
+        if series is None or not misses:
+            return self
+        kept = tuple(
+            replace(one, start=one.original, end=one.original + length, title="", cancelled=True)
+            if one.original in misses
+            else one
+            for one in series.occurrences
+        )
+        coming = [at for at, one in enumerate(kept) if not one.cancelled]
+        if len(coming) == 1:
+            return self.on_date(kept[coming[0]].start)
+        first, last = coming[0], coming[-1] + 1
+        # What is off for everybody stays: a date that is back again is an update of one date then.
+        if not any(one.original in misses for one in kept[:first]):
+            first = 0
+        if not any(one.original in misses for one in kept[last:]):
+            last = len(kept)
+        # A series begins at its own time of day: not on a date that its zone's clocks make another.
+        there = zone(self.timezone)
+        wall = _on_the_wall(self.start, length, there)
+        while _on_the_wall(kept[first].original, length, there) != wall:
+            first -= 1
+        begins = kept[first].original
+        cut = Series(recurrence=series.recurrence, occurrences=kept[first:last])
+        return replace(self, start=begins, end=begins + length, series=cut)
+
     def next_date(self, now: datetime) -> Occurrence | None:
         """Return the date that runs at `now` or comes next; None where there is none any more."""
         if self.series is None:
@@ -246,6 +299,12 @@ class Meeting:
             return alone if self.end > now else None
         coming = (one for one in self.series.taking_place if one.end > now)
         return min(coming, key=lambda one: one.start, default=None)
+
+
+def _on_the_wall(start: datetime, length: timedelta, there: ZoneInfo) -> tuple[time, time]:
+    """Return the times of day at which a date begins and ends."""
+    local, ends = (moment.astimezone(there) for moment in (start, start + length))
+    return local.time(), ends.time()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,7 @@ def series_meeting(
         start=start,
         end=start + length,
         timezone=in_zone,
-        series=series_of(rows, validity),
+        series=series_of(rows, validity).series,
     )
 
 

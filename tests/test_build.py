@@ -415,3 +415,39 @@ def test_a_build_beyond_its_bound_leaves_everything_as_it_was(
         )
     assert tree(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+SOME_DATES = """meeting_id,title,start,end,name,email,recurrence,occurrence,status
+maths,Maths,2031-03-03 09:00,2031-03-03 09:45,Ada,ada@example.org,weekly x 9,,
+maths,Maths,2031-03-17 09:00,2031-03-17 09:45,Bob,bob@example.org,weekly x 7,,
+maths,,,,Bob,bob@example.org,,2031-03-24,cancelled
+maths,Maths,2031-03-03 09:00,2031-03-03 09:45,Eve,eve@example.org,weekly x 1,,
+"""
+
+
+def test_each_attendee_of_a_series_gets_the_dates_that_one_comes_to(
+    tmp_path: Path, invites: Invites
+) -> None:
+    """From the first to the last of them; who comes to none any more gets nothing."""
+    config = write_settings(tmp_path)
+    (tmp_path / "roster.csv").write_text(SOME_DATES)
+    call = ("build", tmp_path / "roster.csv", "--config", config, "-q", "--verify", "all")
+    for form, name in (("files", "one"), ("tar", "two")):
+        answer = invites(*call, "--now", NOW, "--as", form, "--out", tmp_path / name)
+        assert answer.code == 0, answer.err
+    rules = {
+        path.stem: [
+            line for line in path.read_text().splitlines() if line[:6] in ("RRULE:", "EXDATE")
+        ]
+        for path in (tmp_path / "one").rglob("*.ics")
+    }
+    assert len(rules) == 3
+    (ada, bob, eve) = (
+        next(rules[key] for key in rules if who in key) for who in ("ada", "bob", "eve")
+    )
+    assert ada == ["RRULE:FREQ=WEEKLY;BYDAY=MO;UNTIL=20310428T090000Z"]
+    assert bob == [*ada, "EXDATE:20310324T090000Z"]
+    assert eve == []
+    later = invites(*call, "--now", "2031-03-04T00:00:00Z", "--out", tmp_path / "three")
+    assert later.code == 0
+    assert len([*(tmp_path / "three").rglob("*.ics")]) == 2

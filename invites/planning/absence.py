@@ -181,7 +181,7 @@ class Absence:
         """Decide for those whom the ledger has in this meeting and the roster has not."""
         if self.situation.policy.partial:
             return
-        present = {attendee.address for attendee in draft.meeting.attendees}
+        present = draft.coming(self.situation.seconds)
         for entry in state.entries.values():
             if entry.address in present or self._over(entry):
                 continue

@@ -43,7 +43,7 @@ from invites.planning.guards import (
     warnings_of,
 )
 from invites.planning.patterns import Proposal, patterns
-from invites.planning.presence import Presence, newest_facts
+from invites.planning.presence import Presence, newest_edition
 from invites.planning.state import PRESENT, Entry, MeetingState, Recorded, Snapshot, State
 
 
@@ -145,23 +145,29 @@ def _attendees_of(
     draft: MeetingDraft, state: MeetingState, found: Survey, situation: Situation
 ) -> Iterator[Item]:
     new_for = {new: old for (place, old), new in found.replaced.items() if place == state.id}
-    newest: MeetingFacts | None = None
-    for one in draft.drafts:
-        entry = state.entries.get(one.attendee.address)
-        if entry is not None and not situation.policy.resend and _settled(entry, one):
-            yield Keep(one)
-            continue
-        if newest is None:
-            newest = newest_facts(draft, state, situation.snapshot)
-        yield from Presence(
-            meeting=draft.meeting,
-            draft=one,
-            newest=newest,
-            entry=entry or Entry(state.id, one.attendee.address),
-            uid=state.uid,
-            situation=situation,
-            replaces=new_for.get(one.attendee.address, ""),
-        ).items()
+    edition: int | None = None
+    for part in draft.parts:
+        newest: MeetingFacts | None = None
+        if part.facts.end.timestamp() <= situation.seconds:
+            continue  # these have no date to come: absent, though the series goes on
+        for one in part.drafts:
+            entry = state.entries.get(one.attendee.address)
+            if entry is not None and not situation.policy.resend and _settled(entry, one):
+                yield Keep(one)
+                continue
+            if edition is None:
+                edition = newest_edition(draft, state, situation.snapshot)
+            if newest is None:  # one for all, who are composed together by it
+                newest = replace(part.facts, edition=edition) if edition else part.facts
+            yield from Presence(
+                meeting=part.meeting,
+                draft=one,
+                newest=newest,
+                entry=entry or Entry(state.id, one.attendee.address),
+                uid=state.uid,
+                situation=situation,
+                replaces=new_for.get(one.attendee.address, ""),
+            ).items()
 
 
 def _absent_from(draft: MeetingDraft, absence: Absence) -> Iterator[Item]:

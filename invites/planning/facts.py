@@ -203,28 +203,61 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeetingDraft:
-    """A roster's meeting with its facts and a draft for each attendee."""
+    """A roster's meeting with its facts and a draft for each attendee.
+
+    `several` has a draft of its own for those who come to the same dates, where some miss one.
+    """
 
     meeting: Meeting
     facts: MeetingFacts
     drafts: tuple[Draft, ...]
+    several: tuple[MeetingDraft, ...] = ()
+
+    @property
+    def parts(self) -> tuple[MeetingDraft, ...]:
+        """The meeting as its attendees have it; in most meetings all have the same."""
+        return self.several or (self,)
+
+    def coming(self, now: int) -> set[str]:
+        """Return the addresses of those who have a date to come at `now` (seconds since 1970).
+
+        Who comes to none any more is as good as gone, though the series goes on.
+        """
+        return {
+            one.attendee.address
+            for part in self.parts
+            if part is self or part.facts.end.timestamp() > now
+            for one in part.drafts
+        }
 
 
 def drafted(
     meeting: Meeting,
     *,
     room: Room,
-    validity: Validity,
+    validity_of: Callable[[Meeting], Validity],
     terms: Terms,
-    links: tuple[DateLink, ...] | None = None,
+    links_of: Callable[[Meeting], tuple[DateLink, ...] | None] = lambda _: None,
 ) -> MeetingDraft:
     """Return the drafts of one meeting; what is shared is computed once."""
-    facts = MeetingFacts.of(meeting, room=room, validity=validity, terms=terms, links=links)
-    drafts = tuple(
-        Draft(facts, attendee, attendee_digest(facts.digest, attendee))
-        for attendee in meeting.attendees
-    )
-    return MeetingDraft(meeting=meeting, facts=facts, drafts=drafts)
+
+    def draft_of(part: Meeting) -> MeetingDraft:
+        facts = MeetingFacts.of(
+            part, room=room, validity=validity_of(part), terms=terms, links=links_of(part)
+        )
+        drafts = tuple(
+            Draft(facts, attendee, attendee_digest(facts.digest, attendee))
+            for attendee in part.attendees
+        )
+        return MeetingDraft(meeting=part, facts=facts, drafts=drafts)
+
+    first, *others = meeting.parts()
+    if first is meeting:
+        return draft_of(meeting)
+    several = tuple(map(draft_of, (first, *others)))
+    drafts = tuple(draft for part in several for draft in part.drafts)
+    whole = draft_of(replace(meeting, attendees=()))
+    return replace(whole, meeting=meeting, drafts=drafts, several=several)
 
 
 MEETING_COLUMNS = tuple(

@@ -98,7 +98,7 @@ def _survey_present(
         told = [one for one in live if situation.policy.lets_through(one.meeting_id, one.address)]
         found.newly_cancelled += [] if draft.meeting.incomplete else told[:1]
         return
-    present = {attendee.address for attendee in draft.meeting.attendees}
+    present = draft.coming(situation.seconds)
     gone = [entry for entry in live if entry.address not in present]
     if not gone:
         return
@@ -125,7 +125,7 @@ def _survey_withdrawn(
     A yes begins the window anew: what a person saw and accepted is not held against later losses.
     Somebody whose address changed is not gone: the same `user_id` is live in the meeting.
     """
-    present = {attendee.address for attendee in draft.meeting.attendees} if draft else set()
+    present = draft.coming(situation.seconds) if draft else set()
     taken = [
         entry
         for entry in state.entries.values()

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import islice
 
-from invites.model import Attendee, Roster, Status
+from invites.model import Attendee, Meeting, Roster, Status
 from invites.planning.actions import Action, Cause, Place, Send, Situation, TrippedGuard, Withdraw
 from invites.planning.facts import MeetingDraft, MeetingFacts
 from invites.planning.state import Entry
@@ -196,6 +196,8 @@ def same_shift(proposal: Proposal) -> Iterator[TrippedGuard]:
         old = proposal.live_facts.get(send.facts.id)
         if old is None or send.zone_rules or old.start == send.facts.start:
             continue
+        if _has_date(proposal.drafts[send.facts.id].meeting, old.start):
+            continue  # the series is where it was, and somebody comes to other dates of it
         same_zone = old.meeting.timezone == send.meeting.timezone
         zone_alone = old.wall_start == send.facts.wall_start and not same_zone
         span = "zone" if zone_alone else send.facts.start - old.start
@@ -218,6 +220,12 @@ def same_shift(proposal: Proposal) -> Iterator[TrippedGuard]:
             ),
             meetings=frozenset(moved),
         )
+
+
+def _has_date(meeting: Meeting, start: datetime) -> bool:
+    return meeting.series is not None and any(
+        one.original == start for one in meeting.series.occurrences
+    )
 
 
 def moderators(proposal: Proposal) -> Iterator[TrippedGuard]:

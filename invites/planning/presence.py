@@ -25,8 +25,8 @@ from invites.planning.facts import Draft, MeetingDraft, MeetingFacts
 from invites.planning.state import PRESENT, Entry, MeetingState, Recorded, Snapshot, State
 
 
-def newest_facts(draft: MeetingDraft, state: MeetingState, snapshot: Snapshot) -> MeetingFacts:
-    """Return a meeting's facts under the UID that a new invitation gets.
+def newest_edition(draft: MeetingDraft, state: MeetingState, snapshot: Snapshot) -> int:
+    """Return which edition of a meeting's UID a new invitation gets.
 
     It is that of the present organizer's mailbox; another mailbox begins another edition.
     """
@@ -37,8 +37,7 @@ def newest_facts(draft: MeetingDraft, state: MeetingState, snapshot: Snapshot) -
         if one is not None
     )
     last = max(known, key=lambda facts: facts.edition, default=draft.facts)
-    edition = last.edition + last.terms.has_other_mailbox(draft.facts.terms)
-    return replace(draft.facts, edition=edition) if edition else draft.facts
+    return last.edition + last.terms.has_other_mailbox(draft.facts.terms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

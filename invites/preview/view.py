@@ -104,9 +104,10 @@ class View:
         if not (0 <= attendee < len(found.attendees)):
             return None
         person = found.attendees[attendee]
+        own = next(part for part in found.parts() if person in part.attendees)
         if language:
             person = replace(person, language=language)
-        return _composed(found, person, Kind(kind), renderer, self.read_at)
+        return _composed(own, person, Kind(kind), renderer, self.read_at)
 
 
 def _composed(

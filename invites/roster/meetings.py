@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from invites.addresses import Address
 from invites.jitsi.links import link_problem
 from invites.jitsi.rooms import derived_room
-from invites.jitsi.validity import fits, validity_for
-from invites.model import Attendee, Meeting, Series, Status
+from invites.jitsi.validity import validity_for
+from invites.model import Attendee, Meeting, Status
 from invites.problems import Problem, escaped
-from invites.roster.alike import AlikeRows, agreed, as_in, key_of
+from invites.roster.alike import AlikeRows, Times, agreed, as_in, key_of, times_of
 from invites.roster.cells import NamedRoom, RosterRules
 from invites.roster.columns import Holder, compared
 from invites.roster.header import PlacedColumn
-from invites.roster.parts import end_from
 from invites.roster.rows import CellReader, Cells, MeetingRows, RefusedCell
-from invites.roster.series import SeriesRefused, series_of
-from invites.roster.series_rows import series_rows
-from invites.times import TimeRefused, in_utc, zone
+from invites.roster.series import Attended, SeriesRefused, series_of
+from invites.roster.series_rows import (
+    SPANNING,
+    Stretches,
+    guests_of,
+    repeating,
+    series_rows,
+    stretches_of,
+)
+from invites.times import zone
 
 
 class Spelling(NamedTuple):
@@ -30,13 +36,6 @@ class Spelling(NamedTuple):
     row: int
     text: str
     claim: str
-
-
-class Times(NamedTuple):
-    """Start and end in UTC; either is a RefusedCell where it has no place on the line of instants."""
-
-    start: datetime | RefusedCell
-    end: datetime | RefusedCell
 
 
 @dataclass(slots=True)
@@ -95,18 +94,16 @@ class MeetingParser:
         zone_name = self._zone_of(alike)
         for group in (*alike, *dates):
             self._place_times(parsed, group, zone_name)
-        if len(alike) > 1:
-            for name in self._places:
-                self._compare(parsed, alike, name)
+        stretches = self._all_compared(parsed, said, alike, zone_name)
         self._note_spellings(parsed, alike)
         _refuse_clashes(parsed, said, self._email_shown)
         self._refuse_long_links(parsed, said, alike)
-        sound = not any(problem.refuses_file for problem in parsed.problems)
-        series = self._series(parsed, said, alike, dates, zone_name) if sound else None
-        attendees = _attendees(parsed, said)
-        if attendees and sound:
+        if any(problem.refuses_file for problem in parsed.problems):
+            return parsed
+        attended = self._series(parsed, said, alike, dates, zone_name, stretches)
+        if attendees := _attendees(parsed, said):
             meeting = _meeting(said, alike, attendees, zone_name, parsed.refused)
-            parsed.meeting = meeting if series is None else replace(meeting, series=series)
+            parsed.meeting = repeating(meeting, attended, said, dates)
         return parsed
 
     def _is_date(self, cells: Cells) -> bool:
@@ -120,14 +117,22 @@ class MeetingParser:
         alike: Sequence[AlikeRows],
         dates: Sequence[AlikeRows],
         zone_name: str,
-    ) -> Series | None:
+        stretches: Stretches | None,
+    ) -> Attended | None:
         """Return the meeting's series; None where it does not repeat, or is refused."""
         if not dates and not agreed(alike, "recurrence") and not agreed(alike, "exclude"):
             return None
         try:
             rows = series_rows(
-                said, alike, dates, places=self._places, zone_name=zone_name, refused=parsed.refused
+                said,
+                alike,
+                dates,
+                places=self._places,
+                zone_name=zone_name,
+                refused=parsed.refused,
+                stretches=stretches,
             )
+            guests_of(said, dates)  # refuses those whose rows disagree
             return None if rows is None else series_of(rows, self._rules.validity)
         except SeriesRefused as refusal:
             self._refuse_series(parsed, alike, dates, refusal)
@@ -202,7 +207,7 @@ class MeetingParser:
         given = (values.get("start"), values.get("end"), zone_name)
         times = self._times.get(given)
         if times is None:
-            times = self._times[given] = _times(*given, self._rules)
+            times = self._times[given] = times_of(*given, self._rules)
         for name, value in zip(("start", "end"), times, strict=True):
             if isinstance(value, datetime):
                 values[name] = value
@@ -210,6 +215,22 @@ class MeetingParser:
                 values.pop(name, None)
                 if value.expected:
                     self._refuse(parsed, group.rows, name, group.cells, value.expected)
+
+    def _all_compared(
+        self,
+        parsed: ParsedMeeting,
+        said: MeetingRows,
+        alike: Sequence[AlikeRows],
+        zone_name: str,
+    ) -> Stretches | None:
+        """Note where rows disagree; return what they make where they are stretches of a series."""
+        if len(alike) < 2:
+            return None
+        stretches = stretches_of(said, alike, zone_name)
+        for name in self._places:
+            if stretches is None or name not in SPANNING:
+                self._compare(parsed, alike, name)
+        return stretches
 
     def _compare(self, parsed: ParsedMeeting, alike: Sequence[AlikeRows], name: str) -> None:
         """Note a problem for each value that differs from the first row's.
@@ -265,47 +286,6 @@ class MeetingParser:
             named = group.values.get("room")
             if isinstance(named, NamedRoom):
                 parsed.spellings.append(Spelling(group.row, named.text, named.room.claim))
-
-
-def _times(start: object, end: object, zone_name: str, rules: RosterRules) -> Times:
-    """Return the instants of a meeting's times; a RefusedCell without words is reported elsewhere."""
-    opened = _instant(start, zone_name, rules)
-    if isinstance(end, timedelta) and isinstance(opened, datetime):
-        closed: datetime | RefusedCell = opened + end
-    else:
-        closed = _instant(end_from(start, end), zone_name, rules)
-    if isinstance(opened, datetime) and isinstance(closed, datetime):
-        if closed <= opened:
-            return Times(opened, RefusedCell("an end after the start"))
-        validity = validity_for(opened, closed, rules.validity)
-        if not fits(validity, rules.validity):
-            lives = timedelta(seconds=validity.expires - validity.not_before)
-            longest = rules.validity.longest
-            return Times(
-                opened,
-                RefusedCell(
-                    f"an end by which a token lives at most {_hours(longest)}; this one needs "
-                    f"{_hours(lives)} from before the start to after the end ([validity] longest)"
-                ),
-            )
-    return Times(opened, closed)
-
-
-def _instant(moment: object, zone_name: str, rules: RosterRules) -> datetime | RefusedCell:
-    if not isinstance(moment, datetime):
-        return RefusedCell("")
-    forms = ", ".join(rules.date_format)
-    how = f"%z in [roster] date_format ({forms}) reads one" if forms else ""
-    try:
-        return in_utc(moment, zone(zone_name), with_offset=how)
-    except TimeRefused as refusal:
-        return RefusedCell(refusal.expected)
-
-
-def _hours(span: timedelta) -> str:
-    minutes, seconds = divmod(round(span.total_seconds()), 60)
-    tail = f":{seconds:02d}" if seconds else ""
-    return f"{minutes // 60}:{minutes % 60:02d}{tail} h"
 
 
 def _one_value(first: AlikeRows, other: AlikeRows, at: int) -> str:

@@ -69,7 +69,8 @@ class MeetingRows:
     `alike` has the rows by the raw text of their meeting cells.
     `repeats` are rows that say again what the row in `attendees` says, `clashes` rows that say
     otherwise for the same address, `spoilt` rows with that address and a cell that was refused.
-    `dates` has, for each row about one date of a series, the address that it names, "" for none.
+    `dates` has, for each row about one date of a series, the attendee whom it names, None where it
+    speaks for everybody.
     `meeting_id` is "" for the rows whose meeting can't be known.
     """
 
@@ -79,7 +80,7 @@ class MeetingRows:
     repeats: dict[str, list[Attendee]] = field(default_factory=dict)
     clashes: dict[str, list[Attendee]] = field(default_factory=dict)
     spoilt: dict[str, list[int]] = field(default_factory=dict)
-    dates: dict[int, str] = field(default_factory=dict)
+    dates: dict[int, Attendee | None] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
 
     def rows(self) -> Iterable[Attendee]:
@@ -191,7 +192,7 @@ class RowReader:
             rows.append(number)
         about_a_date = self._occurrence is not None and meeting_cells[self._occurrence]
         if about_a_date and not (name_cell or email_cell):
-            meeting.dates[number] = ""  # it speaks for everybody
+            meeting.dates[number] = None
             return
         address = self._addresses[email_cell]
         name = self._names[name_cell]
@@ -214,9 +215,6 @@ class RowReader:
             return
         if meeting is self.strays:
             return
-        if about_a_date:
-            meeting.dates[number] = address.address
-            return
         attendee = Attendee(
             name=name,
             email=address.email,
@@ -228,7 +226,9 @@ class RowReader:
             row=number,
             **options.values,
         )
-        if meeting.attendees.setdefault(address.address, attendee) is not attendee:
+        if about_a_date:
+            meeting.dates[number] = attendee
+        elif meeting.attendees.setdefault(address.address, attendee) is not attendee:
             meeting.add_again(attendee)
 
     def _meeting_rows(self, number: int, id_cell: str) -> MeetingRows:

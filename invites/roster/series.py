@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -35,7 +35,10 @@ class SeriesRefused(CellRefused):
 
 
 class DateRow(NamedTuple):
-    """What some rows say of one date; None is as the series has it, times are aware."""
+    """What some rows say of one date; None is as the series has it, times are aware.
+
+    They speak for those at the addresses in `named`, for everybody where it is empty.
+    """
 
     original: date | datetime
     start: datetime | None = None
@@ -43,11 +46,16 @@ class DateRow(NamedTuple):
     title: str | None = None
     cancelled: bool = False
     row: int = 0
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesRows:
-    """What the rows of a series come to, before its dates are known; `start` and `end` are in UTC."""
+    """What the rows of a series come to, before its dates are known; `start` and `end` are in UTC.
+
+    `attendees` are the addresses in its own rows; of these `stretches` has those who join later or
+    leave earlier, with their dates by the rule.
+    """
 
     rule: Rule
     start: datetime
@@ -56,10 +64,20 @@ class SeriesRows:
     zone: ZoneInfo
     exclude: Dates = ()
     dates: Sequence[DateRow] = ()
+    attendees: frozenset[str] = frozenset()
+    stretches: Mapping[str, Collection[datetime]] = field(default_factory=dict)
 
 
-def series_of(rows: SeriesRows, validity: ValidityRule) -> Series:
-    """Return the series with all its dates; raises SeriesRefused."""
+class Attended(NamedTuple):
+    """A series whose dates last `length` by the rule, and who misses which of them."""
+
+    series: Series
+    misses: Mapping[str, tuple[datetime, ...]]
+    length: timedelta
+
+
+def series_of(rows: SeriesRows, validity: ValidityRule) -> Attended:
+    """Return the series with all its dates, and who misses which; raises SeriesRefused."""
     _check_wall(rows.start, rows.end, rows.zone)
     recurrence, starts = _starts(rows)
     length = rows.end - rows.start
@@ -71,17 +89,83 @@ def series_of(rows: SeriesRows, validity: ValidityRule) -> Series:
             raise SeriesRefused("exclude", f"dates of the series; {_said(each)} is none of them")
         dates[original] = replace(dates[original], cancelled=True)
         excluded.add(original)
-    told: dict[datetime, DateRow] = {}
+    told: dict[datetime, list[tuple[int, DateRow]]] = {}
     for at, row in enumerate(rows.dates):
-        changed = _changed(row, dates, rows, excluded, at)
-        first = told.setdefault(changed.original, row)
-        if first is not row and _changed(first, dates, rows, excluded, at) != changed:
-            raise SeriesRefused("occurrence", f"what row {first.row} says of the same date", at)
-        dates[changed.original] = changed
+        told.setdefault(_changed(row, dates, rows, excluded, at).original, []).append((at, row))
+    for original, about in told.items():
+        said = [(at, row, _changed(row, dates, rows, excluded, at)) for at, row in about]
+        dates[original] = _agreed(said, dates[original], rows)
     series = Series(recurrence=recurrence, occurrences=tuple(dates.values()))
     _check_order(series, rows)
     _check_life(series, rows, validity)
-    return series
+    return Attended(series, _misses(rows, series, told), length)
+
+
+def _agreed(
+    said: Sequence[tuple[int, DateRow, Occurrence]], regular: Occurrence, rows: SeriesRows
+) -> Occurrence:
+    """Return what becomes of a date by the rows about it.
+
+    A row without a name speaks for everybody, and so do rows for each attendee that say the same.
+    A cancelled one with a name takes its attendee from the date, and nothing from the others.
+    """
+    for_all = [each for each in said if not each[1].named]
+    there = [each for each in said if each[1].named and not each[1].cancelled]
+    away = frozenset[str]().union(*(row.named for _, row, _ in said if row.cancelled))
+    named = frozenset[str]().union(*(row.named for _, row, _ in there))
+    if not there and not for_all:
+        return replace(regular, cancelled=rows.attendees <= away)
+    whole = bool(for_all) or rows.attendees <= named | away
+    speaking = for_all or (there if whole else [])
+    told = speaking[0][2] if speaking else regular
+    for at, _, other in (*for_all, *there):
+        if other == told:
+            continue
+        if not whole:
+            raise SeriesRefused(
+                "occurrence",
+                f"rows about this date for each of the series' {len(rows.attendees)} attendees, or "
+                "one row without name and email, which speaks for all of them; one attendee alone "
+                'misses a date (status "cancelled") and does not have it at another time',
+                at,
+            )
+        first = speaking[0][1].row
+        raise SeriesRefused("occurrence", f"what row {first} says of the same date", at)
+    return told
+
+
+def _misses(
+    rows: SeriesRows, series: Series, told: Mapping[datetime, Sequence[tuple[int, DateRow]]]
+) -> dict[str, tuple[datetime, ...]]:
+    """Return the dates that take place without each of those who come on some of them only."""
+    taking_place = [one.original for one in series.taking_place]
+    comes: dict[str, set[datetime]] = {
+        address: set(dates) for address, dates in rows.stretches.items()
+    }
+    last_row: dict[str, int] = {}
+    for original, about in told.items():
+        for at, row in about:
+            for address in row.named:
+                everywhere = taking_place if address in rows.attendees else ()
+                dates = comes.setdefault(address, set(everywhere))
+                last_row[address] = max(at, last_row.get(address, 0))
+                if row.cancelled:
+                    dates.discard(original)
+                else:
+                    dates.add(original)
+    misses = {}
+    for address, dates in comes.items():
+        if dates.isdisjoint(taking_place):
+            raise SeriesRefused(
+                "occurrence",
+                "an attendee who comes to at least one date; of one who comes to none leave out "
+                "every row",
+                last_row.get(address),
+            )
+        missed = tuple(one for one in taking_place if one not in dates)
+        if missed:
+            misses[address] = missed
+    return misses
 
 
 def _starts(rows: SeriesRows) -> tuple[Recurrence, tuple[datetime, ...]]:

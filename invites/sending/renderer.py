@@ -62,9 +62,9 @@ class Renderer:
             drafted(
                 meeting,
                 room=composer.room_for(meeting),
-                validity=composer.validity_for(meeting),
+                validity_of=composer.validity_for,
                 terms=terms,
-                links=links_of_dates(meeting, composer.sender.rule, now),
+                links_of=lambda part: links_of_dates(part, composer.sender.rule, now),
             )
             for meeting in roster.meetings
         ]

@@ -240,3 +240,21 @@ def test_each_date_of_a_series_is_reminded_of_once(told: JobWorld, relay: Script
         "Reminder: Meeting 1, tomorrow at 09:00",
         "Reminder: Meeting 1, in an hour (09:00)",
     ]
+
+
+def test_who_misses_a_date_is_not_reminded_of_it(told: JobWorld, relay: ScriptedServer) -> None:
+    """Bob joins on the 4th and misses the 5th; Ada comes to all."""
+    told.job += '\nreminders = ["1h"]'
+    told.header += ",recurrence,occurrence,status"
+    told.load()
+    ada = row(1, start=MEETING).rstrip("\n") + ",daily x 4,,\n"
+    bob = row(1, "bob", start="2031-02-04 09:00").rstrip("\n") + ",daily x 3,,\n"
+    told.roster(ada, bob, "m1,,,,Bob,bob@example.org,,2031-02-05,cancelled\n")
+    told.seen()
+    assert told.one("02:15").counts["sent"] == 2
+    for day in (3, 4, 5, 6):
+        at(told, day, "08:00")
+    days: dict[str, list[int]] = {}
+    for mail in reminded(relay):
+        days.setdefault(mail.recipient, []).append(parsed(mail.content)["Date"].datetime.day)
+    assert days == {"ada@example.org": [3, 4, 5, 6], "bob@example.org": [4, 6]}

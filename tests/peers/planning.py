@@ -82,7 +82,7 @@ def drafts_of(meetings: Iterable[Meeting], terms: Terms = TERMS) -> tuple[Meetin
         drafted(
             one,
             room=one.room or Room(claim=f"room-{one.id}", segment=f"room-{one.id}"),
-            validity=Validity(
+            validity_of=lambda one: Validity(
                 not_before=int(one.start.timestamp()) - 960,
                 expires=int(one.end.timestamp()) + 1800,
             ),

@@ -97,7 +97,9 @@ def test_a_changed_validity_goes_to_all_with_sequence_raised() -> None:
     world = invited()
     (draft,) = drafts_of(world.meetings.values())
     later = replace(draft.facts.validity, expires=draft.facts.validity.expires + 60)
-    changed = drafted(draft.meeting, room=draft.facts.room, validity=later, terms=TERMS)
+    changed = drafted(
+        draft.meeting, room=draft.facts.room, validity_of=lambda _: later, terms=TERMS
+    )
     plan = plan_for(world.roster, [changed], world.snapshot, now=world.now, policy=world.policy)
     assert said(plan) == [(ADA, "update", 1), (BOB, "update", 1)]
     (change,) = plan.actions[0].changes

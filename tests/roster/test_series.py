@@ -123,7 +123,14 @@ CASES: list[tuple[list[dict[str, str]], str, str]] = [
     ([{**ADA, "recurrence": "weekly until 2028-01-01"}], "recurrence", "at most 200 days"),
     ([{**ADA, "recurrence": "", "occurrence": "2026-12-07"}], "occurrence", "own rows beside this one"),
     ([ADA, about("2026-12-15")], "occurrence", "2026-12-14 09:00"),
-    ([ADA, BOB, {**ADA, "occurrence": "2026-12-14"}], "occurrence", "each of the series' 2 attendees"),
+    ([ADA, BOB, {**ADA, "occurrence": "2026-12-14", "start": "2026-12-15 09:00", "end": "2026-12-15 09:45"}], "occurrence", "each of the series' 2 attendees"),
+    ([ADA, BOB, {**ADA, "occurrence": "2026-12-14", "title": "Ada's own"}], "occurrence", "does not have it at another time"),
+    ([ADA, *({**BOB, "occurrence": f"2026-12-{day:02}", "status": "cancelled"} for day in (7, 14))], "occurrence", "at least one date"),
+    ([ADA, {**BOB, "occurrence": "2026-12-07"}, {**BOB, "occurrence": "2026-12-14", "moderator": "yes"}], "occurrence", "the values of row 3"),
+    ([ADA, {**BOB, "start": "2026-12-15 09:00", "end": "2026-12-15 09:45"}], "start", "as in row 2"),
+    ([ADA, {**BOB, "start": "2026-12-14 10:00", "end": "2026-12-14 10:45"}], "start", "as in row 2"),
+    ([ADA, {**BOB, "recurrence": "daily x 3"}], "recurrence", "as in row 2"),
+    ([ADA, BOB, {**BOB, "start": "2026-12-14 09:00", "end": "2026-12-14 09:45"}], "start", "as in row 2"),
     ([ADA, about("2026-12-14", start="2026-12-22 09:00")], "start", "moves no date past another"),
     ([ADA, about("2026-12-14", start="2026-12-21 12:00")], "start", "on a day of its own"),
     ([ADA, about("2026-12-14", end="2026-12-14 08:00")], "end", "after the start"),
@@ -143,6 +150,97 @@ def test_what_is_wrong_with_a_series_is_told_where_it_stands(
     problem = refused(*rows, **BERLIN).problems[0]
     assert problem.column == column
     assert expected in problem.expected
+
+
+LATER = {**BOB, "start": "2026-12-21 09:00", "end": "2026-12-21 09:45"}
+
+
+def coming(meeting: Meeting) -> dict[str, list[int]]:
+    """Return the weeks of the series that each attendee comes in, counted from its first."""
+    return {
+        attendee.name.split()[0]: [(start - day(7)).days // 7 for start in part.starts]
+        for part in meeting.parts()
+        for attendee in part.attendees
+    }
+
+
+def test_a_cancelled_row_with_a_name_takes_that_attendee_from_the_date() -> None:
+    """The others come; the series is what it was."""
+    away = [{**BOB, "occurrence": f"2026-12-{day}", "status": "cancelled"} for day in (14, 28)]
+    meeting = only(read(ADA, BOB, *away, **BERLIN))
+    assert coming(meeting) == {"Ada": [*range(9)], "Bob": [0, 2, 4, 5, 6, 7, 8]}
+    assert meeting.series == only(read(ADA, BOB, **BERLIN)).series
+    assert [person.misses for person in meeting.attendees] == [(), (day(14), day(28))]
+
+
+def test_everybody_cancelled_by_name_is_a_date_that_is_off() -> None:
+    """An export that repeats the row for each attendee says what one row without a name says."""
+    each = [{**one, "occurrence": "2026-12-14", "status": "cancelled"} for one in (ADA, BOB)]
+    off = about("2026-12-14", status="cancelled")
+    assert only(read(ADA, BOB, *each, **BERLIN)) == only(read(ADA, BOB, off, **BERLIN))
+
+
+def test_a_date_that_moves_for_those_who_come_does_not_bring_back_who_is_away() -> None:
+    """Rows by name for all others speak for the date; with one for everybody it is the same."""
+    moved = {"start": "2026-12-15 10:00", "end": "2026-12-15 10:45", "occurrence": "2026-12-14"}
+    away = {**BOB, "occurrence": "2026-12-14", "status": "cancelled"}
+    by_name = only(read(ADA, BOB, away, {**ADA, **moved}, **BERLIN))
+    for_all = only(read(ADA, BOB, about("2026-12-14", start=moved["start"]), away, **BERLIN))
+    assert by_name == for_all
+    ada, bob = by_name.parts()
+    assert day(15, 9) in ada.starts
+    assert (len(ada.starts), len(bob.starts)) == (9, 8)
+
+
+def test_a_later_start_and_an_earlier_end_in_ones_own_row_are_a_stretch() -> None:
+    """Bob joins on the 21st; Eve leaves after it; the series has all of it."""
+    eve = {**ADA, "name": "Eve Example", "email": "eve@example.org"}
+    short = {**eve, "recurrence": "weekly until 2026-12-21"}
+    meeting = only(read(LATER, ADA, short, **BERLIN))
+    assert (meeting.start, len(meeting.starts)) == (day(7), 9)
+    assert coming(meeting) == {"Ada": [*range(9)], "Bob": [*range(2, 9)], "Eve": [0, 1, 2]}
+    whole = only(read(LATER, short, **BERLIN))
+    assert (len(whole.starts), coming(whole)) == (9, {"Bob": [*range(2, 9)], "Eve": [0, 1, 2]})
+    counted = only(read(ADA, {**LATER, "recurrence": "weekly x 2"}, **BERLIN))
+    assert coming(counted)["Bob"] == [2, 3]
+
+
+def test_who_has_rows_about_dates_alone_comes_on_these() -> None:
+    """A guest of one date, and one who joins earlier for once; the others are not concerned."""
+    guest = {**ALL, "name": "Zoe Guest", "email": "zoe@example.org", "occurrence": "2026-12-14"}
+    early = {**ALL, **{key: BOB[key] for key in ("name", "email")}, "occurrence": "2026-12-07"}
+    meeting = only(read(ADA, LATER, guest, early, **BERLIN))
+    assert coming(meeting)["Bob"] == [0, *range(2, 9)]
+    zoe = next(part for part in meeting.parts() if part.attendees[0].name == "Zoe Guest")
+    assert (zoe.series, zoe.start, zoe.end) == (None, day(14), day(14, 8, 45))
+    assert [person.name for person in meeting.attendees][-1] == "Zoe Guest"
+
+
+def test_parts_begin_and_end_with_dates_that_their_attendees_come_to() -> None:
+    """What is missed in between is left out, and what is off for all stays as the series has it."""
+    away = [{**BOB, "occurrence": f"2026-12-{day:02}", "status": "cancelled"} for day in (7, 21)]
+    off = {"exclude": "2026-12-14, 2027-02-01"}
+    ada, bob = only(read({**ADA, **off}, {**BOB, **off}, *away, **BERLIN)).parts()
+    assert ada.series is not None
+    assert bob.series is not None
+    assert len(ada.series.occurrences) == 9
+    assert (bob.start, bob.end) == (day(28), day(28, 8, 45))
+    assert [one.cancelled for one in bob.series.occurrences] == [*5 * [False], True]
+    assert rule_text(bob.series) == rule_text(ada.series)
+    assert bob.parts() == (bob,)
+
+
+def test_a_part_begins_at_the_time_of_day_of_its_series() -> None:
+    """On the night of 28 March clocks in Berlin skip 02:30: the part begins a day earlier."""
+    night = {"start": "2027-03-26 02:30", "end": "2027-03-26 02:45", "recurrence": "daily x 6"}
+    away = [
+        about(f"2027-03-{day}", status="cancelled", email=BOB["email"], name=BOB["name"])
+        for day in (26, 27)
+    ]
+    _, bob = only(read({**ADA, **night}, {**BOB, **night}, *away, **BERLIN)).parts()
+    assert bob.series is not None
+    assert (bob.start, bob.starts[0]) == (day(27, 1, 30, month=3), day(28, 1, 30, month=3))
+    assert [one.cancelled for one in bob.series.occurrences] == [True, *4 * [False]]
 
 
 def test_dates_that_overlap_are_refused() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
+import recurring_ical_events
 from icalendar import Calendar
 
 from invites.errors import Exit
@@ -213,3 +215,98 @@ def test_an_export_without_the_first_dates_row_renews_no_link(world: PassWorld) 
     world.send(*THREE, moved)
     world.now = datetime(2031, 3, 5, tzinfo=UTC)
     assert world.send(*THREE).plan.actions == ()
+
+
+def series_dates(mail: Mail) -> list[datetime]:
+    """Return the dates that a calendar makes of a message."""
+    calendar = Calendar.from_ical(mail.calendar)
+    found = recurring_ical_events.of(calendar).between(START, START + timedelta(days=400))
+    return sorted(one["dtstart"].dt.astimezone(UTC) for one in found)
+
+
+def mondays(*left_out: int) -> list[datetime]:
+    """Return the starts of the thirty-one weeks, without those at the given places."""
+    berlin = ZoneInfo("Europe/Berlin")
+    walls = (datetime(2031, 3, 3, 9, tzinfo=berlin) + timedelta(weeks=n) for n in range(31))
+    return [one.astimezone(UTC) for n, one in enumerate(walls) if n not in {6, *left_out}]
+
+
+def away(who: str, *days: str) -> list[str]:
+    """Return rows that take one person from some dates."""
+    return [f"maths,,,,{who.title()},{who}@example.org,,,{day},cancelled" for day in days]
+
+
+def test_who_misses_two_dates_alone_gets_the_series_without_them(world: PassWorld) -> None:
+    """One update, with the dates left out; who joins later gets the series from there on."""
+    world.send(*THREE)
+    absent = away("bob", "2031-03-10", "2031-03-24")
+    report = world.send(*THREE, *absent)
+    assert [action.attendee.address for action in report.plan.actions] == ["bob@example.org"]
+    assert [[change.field for change in one.changes] for one in report.plan.actions] == [
+        ["date", "date"]
+    ]
+    (mail,) = world.last()
+    assert mail.brief == ("bob@example.org", "REQUEST", 1)
+    assert series_dates(mail) == mondays(1, 3)
+    assert world.send(*THREE, *absent).plan.actions == ()
+    joining = rows("zoe", start="09:00")[0].replace("2031-03-03", "2031-06-02")
+    report = world.send(*THREE, *absent, joining)
+    (mail,) = world.last()
+    assert mail.brief == ("zoe@example.org", "REQUEST", 0)
+    assert series_dates(mail) == mondays(*range(13))
+    assert "Next date: Monday, 2 June 2031" in mail.text
+    assert world.send(*THREE, *absent, joining).plan.actions == ()
+    # Back on one of the two: that date alone is told, to nobody else.
+    report = world.send(*THREE, *absent[1:], joining)
+    assert [one.attendee.address for one in report.plan.actions] == ["bob@example.org"]
+    assert series_dates(world.last()[0]) == mondays(3)
+
+
+def test_a_link_opens_with_the_first_date_that_one_comes_to(world: PassWorld) -> None:
+    """Who joins in June has no key to the lessons before, nor one to those after the last."""
+    joining = rows("zoe")[0].replace("2031-03-03", "2031-06-02")
+    report = world.send(*THREE, joining)
+    zoe = next(one for one in report.plan.actions if one.attendee.address == "zoe@example.org")
+    opens = datetime.fromtimestamp(zoe.facts.validity.not_before, UTC)
+    assert opens.date().isoformat() == "2031-06-02"
+
+
+def test_who_comes_to_no_date_any_more_is_withdrawn(world: PassWorld) -> None:
+    """When the last of one's own dates is over nothing is sent; when all to come are taken, it is."""
+    leaving = rows("bob", rule="weekly until 2031-04-07")
+    world.send(*rows("ada", "eve"), *leaving)
+    world.now = datetime(2031, 4, 9, tzinfo=UTC)
+    assert world.send(*rows("ada", "eve"), *leaving, withdraw_after=1).plan.actions == ()
+    sooner = rows("eve", rule="weekly until 2031-04-07")
+    report = world.send(*rows("ada"), *sooner, *leaving, withdraw_after=1)
+    (mail,) = world.last()
+    assert (mail.brief, len(report.plan.actions)) == (("eve@example.org", "CANCEL", 1), 1)
+
+
+def test_a_guest_of_one_date_is_invited_to_it_alone(world: PassWorld) -> None:
+    """A meeting that does not repeat, in the series' room; on a second date it is a series."""
+    world.send(*THREE)
+    guest = "maths,,,,Zoe,zoe@example.org,,,{},"
+    world.send(*THREE, guest.format("2031-03-10"))
+    (mail,) = world.last()
+    assert (mail.brief, "RRULE:FREQ=WEEKLY" in mail.calendar) == (
+        ("zoe@example.org", "REQUEST", 0),
+        False,
+    )
+    assert series_dates(mail) == mondays(0, *range(2, 31))
+    both = [guest.format("2031-03-10"), guest.format("2031-03-31")]
+    world.send(*THREE, *both)
+    (mail,) = world.last()
+    assert series_dates(mail) == mondays(0, 2, 3, *range(5, 31))
+
+
+def test_joining_several_series_later_is_no_shift_of_them(world: PassWorld) -> None:
+    """Three classes that somebody comes to from June on are where they were: no guard trips."""
+    classes = [row.replace("maths", f"m{n}", 1) for n in range(4) for row in THREE]
+    world.send(*classes)
+    later = [row.replace("2031-03-03", "2031-06-02") if "ada@" in row else row for row in classes]
+    report = world.send(*later)
+    assert report.plan.refusals == ()
+    assert {one.attendee.address for one in report.plan.actions} == {"ada@example.org"}
+    moved = [row.replace("09:00", "10:00").replace("09:45", "10:45") for row in later]
+    assert [one.guard for one in world.send(*moved).plan.refusals] == ["same shift"]
