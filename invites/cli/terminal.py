@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO
 
 from invites.problems import printable
@@ -191,12 +191,7 @@ class Signals:
         self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._to_reload)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Put back what was there before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from invites.errors import SettingsError
@@ -187,12 +186,7 @@ class Delivery(Protocol):
     def __enter__(self) -> Self:
         """Start; opens nothing yet."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close what is open."""
 
 

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from invites.delivery.base import Journal, Key, Outcome, OutgoingMessage, Phase, Sent
@@ -62,12 +61,7 @@ class FolderDelivery:
         """Open nothing."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Have nothing to close."""
 
     def deliver(
@@ -196,12 +190,7 @@ class BatchWriter:
         """Write nothing yet."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         """Write the manifest where all went well and there is something in it."""
         if error is None and self._rows:
             if self._mark:

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from invites.delivery.base import (
@@ -296,12 +295,7 @@ class SmtpDelivery:
         """Open nothing: connections are opened when there is a first message."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Have nothing to close: each worker closed its connection."""
 
     def deliver(

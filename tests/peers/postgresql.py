@@ -11,7 +11,6 @@ import tempfile
 import time
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
@@ -51,12 +50,7 @@ class PostgreSQL:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the server, where it runs, and remove its folder."""
         if self.runs:
             self.stop()
