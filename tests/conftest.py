@@ -70,6 +70,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long searches and sweeps out unless `-m` asks for them (nights: INVITES_NIGHTS=1)."""
+    asked = str(config.getoption("markexpr"))
+    asked += " nights" if os.environ.get("INVITES_NIGHTS") == "1" else ""
+    long = [name for name in ("faults", "nights") if name not in asked]
+    left_out = [item for item in items if any(map(item.get_closest_marker, long))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not any(map(item.get_closest_marker, long))]
+
+
 @pytest.fixture(autouse=True)
 def _signals_as_they_were() -> Iterator[None]:
     """Take back the handlers that the command line sets."""

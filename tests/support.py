@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -81,3 +82,21 @@ class Answer:
         document = json.loads(self.out)
         assert isinstance(document, dict)
         return document
+
+
+def _gone(path: Path) -> None:
+    path.unlink()
+
+
+def _replaced(path: Path) -> None:
+    copy = path.with_suffix(".copy")
+    shutil.copy(path, copy)
+    copy.replace(path)
+
+
+def _log_gone(path: Path) -> None:
+    Path(f"{path}-wal").unlink()
+
+
+LEDGER_GOES = [_gone, _replaced, _log_gone]
+"""What may happen to a ledger's file while a run is at work."""

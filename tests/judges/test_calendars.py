@@ -13,7 +13,8 @@ import vobject
 from icalendar import Calendar
 
 from tests.judges import octets
-from tests.judges.conftest import CalDav, Libical
+from tests.judges.conftest import Libical
+from tests.peers.calendars import CalDav
 from tests.support import SampleBuild
 
 CANCEL = (

@@ -18,7 +18,8 @@ from invites.model import Meeting
 from invites.roster.series import DateRow
 from tests.factory import Factory
 from tests.judges import octets
-from tests.judges.conftest import CalDav, Libical
+from tests.judges.conftest import Libical
+from tests.peers.calendars import CalDav
 from tests.series import Case, corpus, ics_of, series_meeting
 
 DAY = timedelta(days=1)

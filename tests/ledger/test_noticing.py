@@ -28,6 +28,7 @@ from tests.ledger.test_forgetting import send, withdrawn
 from tests.ledger.test_recording import ADA, START, begun, found
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, meeting
 from tests.peers.postgresql import PostgreSQL
+from tests.support import LEDGER_GOES
 
 EVE = "eve@example.org"
 
@@ -183,21 +184,7 @@ def test_a_damaged_mark_is_an_error_that_names_it(place: Place) -> None:
         pass
 
 
-def _gone(path: Path) -> None:
-    path.unlink()
-
-
-def _replaced(path: Path) -> None:
-    copy = path.with_suffix(".copy")
-    shutil.copy(path, copy)
-    copy.replace(path)
-
-
-def _log_gone(path: Path) -> None:
-    Path(f"{path}-wal").unlink()
-
-
-@pytest.mark.parametrize("deed", [_gone, _replaced, _log_gone])
+@pytest.mark.parametrize("deed", LEDGER_GOES)
 def test_a_ledger_that_goes_in_mid_run_stops_it_at_the_next_commit(
     place: Place, deed: Callable[[Path], None]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
@@ -27,16 +26,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "nights: a whole sweep over years of nights; run by `make test-nights` alone"
     )
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the whole sweeps out unless `-m nights` or INVITES_NIGHTS=1 asks for them."""
-    if "nights" in str(config.getoption("markexpr")) or os.environ.get("INVITES_NIGHTS") == "1":
-        return
-    left_out = [item for item in items if item.get_closest_marker("nights")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("nights")]
 
 
 def every_quarter(start: datetime, end: datetime) -> Iterator[datetime]:

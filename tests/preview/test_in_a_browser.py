@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from tests.peers.axe import barriers
+from tests.peers.chromium import chromium
 from tests.peers.node import html_faults
 from tests.preview.conftest import Served
 from tests.world import ADA, BOB, EVE
@@ -19,19 +19,14 @@ pytestmark = pytest.mark.peer("chromium")
 
 @pytest.fixture
 def page(served: Served) -> Iterator[Page]:
-    """Open the preview in Debian's Chromium; an error of the page's script fails the test."""
+    """Open the preview; an error of the page's script fails the test."""
     faults: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+    with chromium(1280, 900) as page:
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
         page.goto(served.url)
         page.wait_for_selector(".people button")
         yield page
-        browser.close()
     assert faults == []
 
 

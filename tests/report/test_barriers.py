@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from tests.peers.axe import barriers
+from tests.peers.chromium import chromium
 from tests.peers.node import html_faults
 from tests.support import SampleBuild
 
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    """Open an empty page in Debian's Chromium."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        yield browser.new_page(viewport={"width": 1000, "height": 800})
-        browser.close()
+    """Open an empty page."""
+    with chromium(1000, 800) as page:
+        yield page
 
 
 @pytest.mark.peer("chromium")

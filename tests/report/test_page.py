@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page as BrowserPage
-from playwright.sync_api import sync_playwright
 
 from invites.jitsi.validity import ValidityRule
 from invites.model import Roster
 from invites.problems import Problem
 from invites.report.page import MeetingTime, span_words, timelines
 from tests.factory import START, Factory
+from tests.peers.chromium import chromium
 
 HOUR = timedelta(hours=1)
 
@@ -32,13 +31,9 @@ def slot(
 
 @pytest.fixture
 def browser() -> Iterator[BrowserPage]:
-    """Yield a page of the distribution's Chromium."""
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        yield launched.new_page(viewport={"width": 390, "height": 800})
-        launched.close()
+    """Yield a page of a telephone's width."""
+    with chromium(390, 800) as page:
+        yield page
 
 
 def test_the_index_names_people_and_links_to_files(factory: Factory, tmp_path: Path) -> None:

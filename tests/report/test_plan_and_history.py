@@ -172,13 +172,12 @@ def _printed(table: object) -> str:
     return console.file.getvalue()
 
 
-def test_history_says_how_a_meeting_repeats() -> None:
-    """By the rule of what the attendee has."""
-    message = PastMessage(
+def _sent(title: str, *, rule: str = "") -> PastMessage:
+    return PastMessage(
         run_id="r",
         at=NOW,
         meeting_id="m",
-        title="Maths",
+        title=title,
         start=NOW,
         timezone="Europe/Berlin",
         address="ada@example.org",
@@ -188,8 +187,13 @@ def test_history_says_how_a_meeting_repeats() -> None:
         message_id="<x@example.com>",
         state=State.SENT,
         answer="250 ok",
-        rule="FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20311231T080000Z",
+        rule=rule,
     )
+
+
+def test_history_says_how_a_meeting_repeats() -> None:
+    """By the rule of what the attendee has."""
+    message = _sent("Maths", rule="FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20311231T080000Z")
     told = _printed(message_table([message], timezone="UTC"))
     told = " ".join(told.replace("│", " ").split())
     assert "Maths, every month on the last Friday from 2031-01-01 03:15 Europe/Berlin" in told
@@ -197,21 +201,7 @@ def test_history_says_how_a_meeting_repeats() -> None:
 
 def test_history_is_a_table_and_a_document() -> None:
     """Nothing in a cell is taken for markup, and a run that was cut short says so."""
-    message = PastMessage(
-        run_id="r",
-        at=NOW,
-        meeting_id="m",
-        title="[bold]Title",
-        start=NOW,
-        timezone="Europe/Berlin",
-        address="ada@example.org",
-        kind="invitation",
-        sequence=0,
-        dtstamp=NOW,
-        message_id="<x@example.com>",
-        state=State.SENT,
-        answer="250 ok",
-    )
+    message = _sent("[bold]Title")
     run = PastRun(
         id="20310101T021500Z",
         scope="default",

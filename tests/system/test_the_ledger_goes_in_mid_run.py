@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers.smtp_server import ScriptedServer
-from tests.support import Answer
+from tests.support import LEDGER_GOES, Answer
 from tests.world import CommandWorld, many, smtp
 
 PEOPLE, AT_MESSAGE = 12, 4
@@ -31,21 +30,7 @@ class Accident:
             self.deed(self.path)
 
 
-def _gone(path: Path) -> None:
-    path.unlink()
-
-
-def _replaced(path: Path) -> None:
-    copy = path.with_suffix(".copy")
-    shutil.copy(path, copy)
-    copy.replace(path)
-
-
-def _log_gone(path: Path) -> None:
-    Path(f"{path}-wal").unlink()
-
-
-@pytest.mark.parametrize("deed", [_gone, _replaced, _log_gone])
+@pytest.mark.parametrize("deed", LEDGER_GOES)
 def test_a_send_whose_ledger_goes_stops_at_its_next_commit(
     invites: Callable[..., Answer], tmp_path: Path, deed: Callable[[Path], None]
 ) -> None:
