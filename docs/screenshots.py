@@ -5,45 +5,30 @@ Run it from the repository's root after a change of the templates, and look at w
 
     .venv/bin/python -m docs.screenshots
 
-Needs Debian's `chromium`, which it drives over a pipe (Chrome DevTools Protocol), so that 320 px
-and the dark scheme are real ones.
+Playwright drives Debian's `chromium`.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import os
+import shutil
+import signal
 import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
+
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from invites.cli.app import run_command_line
 from invites.model import Attendee, Change, Kind, Meeting, Organizer, Status, Validity
 from invites.templating import LetterFacts, LetterWriter, Templates
 
 FOLDER = Path(__file__).resolve().parent / "screenshots"
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--remote-debugging-pipe",
-)
-SIZES = (
-    "[location.href, document.readyState, document.documentElement?.scrollWidth,"
-    " window.innerWidth, document.documentElement?.scrollHeight]"
-)
 LINK = "https://meet.example.com/planning-2zq7m4hs9kxw3c5t?jwt=" + ".".join(
     ("eyJ" + "SampleHeader" * 3, "SamplePayload0" * 22, "SampleSignature" * 3)
 )
@@ -146,121 +131,106 @@ SHOTS = (
     ),
 )
 
-INDEX = ((1000, "light"),)
-"""The widths and schemes in which the page of a build is shown."""
-
-
-class Browser:
-    """A Chromium that is told what to do over a pipe."""
-
-    def __init__(self, profile: str) -> None:
-        """Start it with a profile of its own."""
-        to_read, self._write = os.pipe()
-        self._read, to_write = os.pipe()
-        command = f'exec chromium "$@" 3<&{to_read} 4>&{to_write}'
-        self._process = subprocess.Popen(  # noqa: S603 - the flags are ours
-            ["/bin/bash", "-c", command, "chromium", *FLAGS, f"--user-data-dir={profile}"],
-            pass_fds=(to_read, to_write),
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(to_read)
-        os.close(to_write)
-        self._replies = os.fdopen(self._read, "rb")
-        self._number = 0
-        self._session = ""
-        target = self.tell("Target.createTarget", url="about:blank")
-        attached = self.tell("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-        self._session = str(attached["sessionId"])
-
-    def __enter__(self) -> Self:
-        """Return the running browser."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        os.close(self._write)
-        self._process.terminate()
-        self._process.wait(timeout=20)
-        self._replies.close()
-
-    def tell(self, method: str, **parameters: object) -> Mapping[str, object]:
-        """Send one command and return its result."""
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._write, json.dumps(message).encode() + b"\0")
-        while True:
-            reply = json.loads(self._next_reply())
-            if reply.get("id") == self._number:
-                if "error" in reply:
-                    raise RuntimeError(f"{method}: {reply['error']['message']}")
-                result: Mapping[str, object] = reply["result"]
-                return result
-
-    def _next_reply(self) -> bytes:
-        found = bytearray()
-        while (byte := self._replies.read(1)) != b"\0":
-            if not byte:
-                raise RuntimeError("Chromium ended early")
-            found += byte
-        return bytes(found)
-
-    def picture(self, page: Path, *, width: int, scheme: str) -> bytes:
-        """Return a PNG of the whole page at this width, and check that nothing sticks out."""
-        wanted = {"name": "prefers-color-scheme", "value": scheme}
-        self.tell("Emulation.setEmulatedMedia", features=[wanted])
-        self._sized(width, 100)
-        self.tell("Page.navigate", url=page.as_uri())
-        height = self._settled(page)
-        self._sized(width, height)
-        shown = self.tell("Page.captureScreenshot", format="png", captureBeyondViewport=False)
-        return base64.b64decode(str(shown["data"]))
-
-    def _sized(self, width: int, height: int) -> None:
-        self.tell(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=width < 500,
-        )
-
-    def _settled(self, page: Path) -> int:
-        """Wait until the page is there; return its height, or raise where it is too wide."""
-        for _ in range(200):
-            told = self.tell("Runtime.evaluate", expression=SIZES, returnByValue=True)["result"]
-            address, state, wide, inner, height = told["value"]  # type: ignore[index]
-            if (address, state) == (page.as_uri(), "complete"):
-                if wide > inner:
-                    raise RuntimeError(f"{page.name}: {wide} px wide in a window of {inner} px")
-                return int(height)
-            time.sleep(0.05)
-        raise RuntimeError(f"{page.name} does not load")
+SAMPLE = "sample_roster.csv"
+NOW, LATER = "2031-01-01T00:00:00Z", "2031-01-02T00:00:00Z"
+TALL = 1000
+"""Pixels of a long page that are shown."""
 
 
 def main() -> None:
     """Take every picture."""
-    writer = LetterWriter(Templates.load())
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, Browser(f"{folder}/profile") as browser:
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+        folder = Path(temporary)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        writer = LetterWriter(Templates.load())
         for shot in SHOTS:
-            page = Path(folder) / f"{shot.file_name}.html"
+            page = folder / f"{shot.file_name}.html"
             letter = writer.letter(shot.kind, shot.facts, shot.attendee, LINK)
             page.write_text(letter.html, encoding="utf-8")
-            picture = browser.picture(page, width=shot.width, scheme=shot.scheme)
-            (FOLDER / f"{shot.file_name}.png").write_bytes(picture)
-        index = _index(Path(folder))
-        for width, scheme in INDEX:
-            picture = browser.picture(index, width=width, scheme=scheme)
-            (FOLDER / f"index-{width}-{scheme}.png").write_bytes(picture)
+            _take(browser, page.as_uri(), shot.file_name, width=shot.width, scheme=shot.scheme)
+        _take(browser, _index(folder).as_uri(), "index-1000-light", width=1000, height=TALL)
+        _take(browser, _history(folder).as_uri(), "history-1200-light", width=1200, height=TALL)
+        with _previewed() as address:
+            _take(browser, address, "preview-1280-light", width=1280, height=900, act=_look)
+        browser.close()
+
+
+def _take(
+    browser: Browser,
+    address: str,
+    name: str,
+    *,
+    width: int,
+    height: int = 0,
+    scheme: str = "light",
+    act: Callable[[Page], None] = lambda _page: None,
+) -> None:
+    """Keep a picture of a page, as tall as it is where no height is given; nothing may stick out."""
+    page = browser.new_page(
+        viewport={"width": width, "height": height or 100},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        is_mobile=width < 500,
+    )
+    page.goto(address)
+    act(page)
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    if wide > width:
+        raise RuntimeError(f"{name}: {wide} px wide in a window of {width} px")
+    page.screenshot(path=FOLDER / f"{name}.png", full_page=not height)
+    page.close()
 
 
 def _index(folder: Path) -> Path:
     """Build the sample roster as a demonstration, and return its page."""
-    out, now = str(folder / "out"), "2031-01-01T00:00:00Z"
-    run_command_line(["build", "sample_roster.csv", "--demo", "--now", now, "--out", out, "-q"])
+    out = str(folder / "out")
+    run_command_line(["build", SAMPLE, "--demo", "--now", NOW, "--out", out, "-q"])
     return folder / "out" / "index.html"
+
+
+def _history(folder: Path) -> Path:
+    """Send the sample roster into a folder, an hour later with a change, and return its history."""
+    home, roster = folder / "home", folder / "sample_roster.csv"
+    run_command_line(["init", str(home), "-q"])
+    settings = home / "invites.toml"
+    for key, value in (
+        ("url", "https://meet.example.com"),
+        ("app_id", "my_app"),
+        ("secret", "a secret of nobody, 0123456789 abcdefghij"),
+        ("email", "meetings@example.com"),
+    ):
+        text = settings.read_text("utf-8")
+        settings.write_text(text.replace(f'\n{key} = ""', f'\n{key} = "{value}"'), "utf-8")
+    table = Path(SAMPLE).read_text("utf-8")
+    for now, text in ((NOW, table), (LATER, table.replace("2031-03-03 09:45", "2031-03-03 10:00"))):
+        roster.write_text(text, encoding="utf-8")
+        call = ["send", str(roster), "--config", str(settings), "--now", now, "-q"]
+        run_command_line([*call, "--to", "folder"])
+    page = folder / "history.html"
+    run_command_line(["history", "--config", str(settings), "--html", str(page), "-q"])
+    return page
+
+
+@contextmanager
+def _previewed() -> Iterator[str]:
+    """Serve the preview of the sample roster, and yield its address."""
+    call = [sys.executable, "-m", "invites", "preview", SAMPLE, "--demo", "--json", "--now", NOW]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        said = ""
+        while not said.endswith("}\n"):
+            said += process.stdout.readline()
+        yield json.loads(said)["url"]
+        process.send_signal(signal.SIGINT)
+
+
+def _look(page: Page) -> None:
+    """Choose the first attendee, and wait for the mail."""
+    page.click(".people button >> nth=0")
+    page.frame_locator("#frame").locator("h1").wait_for()
+    page.mouse.move(0, 0)
 
 
 if __name__ == "__main__":

@@ -169,7 +169,8 @@ def _times(
         at.astimezone(zone).utcoffset() != at.astimezone(zone_there).utcoffset() for at in times
     )
     # The window of a series is no matter of one day.
-    day = start.astimezone(zone).date() if once else None
+    today = start.astimezone(zone).date()
+    day = today if once else None
     opens = minute_at(validity.not_before + skew, up=True)
     closes = minute_at(validity.expires)
     unclear = opens.astimezone(zone).utcoffset() != closes.astimezone(zone).utcoffset() or any(
@@ -177,7 +178,9 @@ def _times(
     )
     return {
         "when": span(start, end, zone, language, with_offset=abroad),
-        "when_there": span(start, end, zone_there, language, with_offset=True) if abroad else None,
+        "when_there": span(start, end, zone_there, language, with_offset=True, beside=today)
+        if abroad
+        else None,
         "opens": local_time(opens, zone, language, beside=day, with_offset=unclear),
         "closes": local_time(closes, zone, language, beside=day, with_offset=unclear),
     }

@@ -122,10 +122,12 @@ def span(
     language: Language,
     *,
     with_offset: bool = False,
+    beside: date | None = None,
 ) -> Span:
     """Return the time from `start` to `end`, both aware, as text in `zone`.
 
-    `with_offset` where a time in another zone or of another season stands beside it.
+    `with_offset` where a time in another zone or of another season stands beside it; `beside` is a
+    day that is said already, and that the text leaves out.
     """
     day = start.astimezone(zone).date()
     changes = start.astimezone(zone).utcoffset() != end.astimezone(zone).utcoffset()
@@ -135,7 +137,9 @@ def span(
     with_offset = with_offset or any(comes_twice(at, zone) for at in (start, end))
     place = _place(zone.key, language, first.offset, with_offset=with_offset and not changes)
     return Span(
-        text=language.says(
+        text=language.says("%(hours)s (%(place)s)", hours=hours, place=place)
+        if day == beside
+        else language.says(
             "%(date)s, %(hours)s (%(place)s)", date=first.date, hours=hours, place=place
         ),
         date=first.date,

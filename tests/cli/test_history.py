@@ -170,6 +170,9 @@ def test_a_page_shows_what_was_sent_and_how_runs_went(world: CommandWorld, tmp_p
     ):
         assert told in page
     assert "2031-03-01 09:00 UTC" in page
+    assert page.index("<h2>Messages") < page.index("<h2>When"), "outcomes come first"
+    assert "in batch 2031" in page
+    assert ".eml" not in page, "the batch's manifest has the path"
     assert "jwt" not in page
     assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in tmp_path.glob("*page*")) == ["page.html"]

@@ -70,13 +70,17 @@ def test_times_are_shown_with_weekday_zone_and_offset(
     assert f"{at_nine})" in _unwrapped(at_home.text)
     assert "UTC" not in _all(at_home)
     assert "Kolkata" not in _all(at_home)
-    berlin = f"{at_nine}, UTC+01:00)"
+    berlin = "time zone: 09:00 – 10:00 (Berlin time, UTC+01:00)"  # on the same day
     abroad = writer.letter(kind, facts, replace(attendee, timezone="Asia/Kolkata"), LINK)
     kolkata = "Tuesday, 2 December 2031, 13:30 – 14:30 (Kolkata time, UTC+05:30)"
     text = _unwrapped(abroad.text)
     assert text.index(kolkata) < text.index(berlin)
     words = _words(abroad.html)
     assert words.index("Kolkata time, UTC+05:30") < words.index(berlin)
+    the_day_before = replace(attendee, timezone="Pacific/Honolulu")
+    words = _unwrapped(writer.letter(kind, facts, the_day_before, LINK).text)
+    assert "Monday, 1 December 2031, 22:00 – 23:00 (Honolulu time, UTC-10:00)" in words
+    assert f"time zone: {at_nine}, UTC+01:00)" in words
 
 
 @pytest.mark.parametrize("kind", WITH_LINK)
