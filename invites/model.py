@@ -44,11 +44,12 @@ class Kind(StrEnum):
     """What a message tells its receiver; each kind has its templates.
 
     `WITHDRAWN` takes back one person's invitation and does not say that the meeting is off;
-    `CANCELLED` says that it is.
+    `CANCELLED` says that it is, `DATE_CANCELLED` that one date of a series is and the others stand.
     """
 
     INVITATION = "invitation"
     UPDATE = "update"
+    DATE_CANCELLED = "date_cancelled"
     CANCELLED = "cancelled"
     WITHDRAWN = "withdrawn"
     REMINDER = "reminder"
@@ -239,10 +240,19 @@ class Meeting:
         """Return a meeting that takes place once: this one, of a series its date that starts then."""
         if self.series is None:
             return self
-        date = next(one for one in self.series.taking_place if one.start == start)
+        return self.alone(next(one for one in self.series.taking_place if one.start == start))
+
+    def alone(self, date: Occurrence) -> Meeting:
+        """Return a date of this series as a meeting that takes place once."""
         return replace(
             self, start=date.start, end=date.end, title=date.title or self.title, series=None
         )
+
+    def date_of(self, original: datetime) -> Occurrence:
+        """Return the date of this series that the rule has at `original`; LookupError for none."""
+        occurrences = self.series.occurrences if self.series else ()
+        found = [one for one in occurrences if one.original == original]
+        return found[0]
 
     def parts(self) -> tuple[Meeting, ...]:
         """Return the meeting as its attendees have it: one for all who come to the same dates.
@@ -418,17 +428,20 @@ class Revision:
     """What orders the messages about one meeting for one attendee (RFC 5546 2.1.5).
 
     `dtstamp` is aware, in UTC and in whole seconds; it is the message's Date as well.
+    `date` is the original start of the one date of a series that the message is about, its
+    RECURRENCE-ID, aware and in UTC; None for all of the meeting.
     """
 
     kind: Kind
     sequence: int
     dtstamp: datetime
+    date: datetime | None = None
 
     @property
     def method(self) -> Method:
         """The iTIP method that this kind of message carries."""
         match self.kind:
-            case Kind.CANCELLED | Kind.WITHDRAWN:
+            case Kind.DATE_CANCELLED | Kind.CANCELLED | Kind.WITHDRAWN:
                 return Method.CANCEL
             case Kind.INVITATION | Kind.UPDATE | Kind.REMINDER:
                 return Method.REQUEST

@@ -78,7 +78,8 @@ class Contents:
 
     `disagreement` says where the parts of one message hold other links, or none.
     `zone` is the IANA name by which a message or calendar tells its times, None where it has none.
-    `meeting` has the times of a calendar's meeting that repeats, None where none does.
+    `meeting` has the times of a calendar's meeting that repeats, None where none does, and `date`
+    those of the one date of a series that it is about.
     """
 
     kind: Kind
@@ -86,6 +87,7 @@ class Contents:
     disagreement: tuple[str, ...] = ()
     zone: str | None = None
     meeting: Meeting | None = None
+    date: Occurrence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +123,19 @@ def contents_of(octets: bytes) -> Contents:
         return Contents(kind="link", found=(_found(alone, ()),))
     if text[:15].upper() == "BEGIN:VCALENDAR":
         part = _Part.of("calendar", _calendar_text(octets))
-        return replace(_contents("calendar", [part]), meeting=repeating(octets))
+        return _with_dates(_contents("calendar", [part]), [octets])
     # Almost any text parses as a message; one that is meant has one of the usual headers.
     message = _message(octets)
     if _HEADERS & {name.lower() for name in message.keys()}:  # noqa: SIM118 - a message has no iterator of its own
-        meeting = next(filter(None, map(repeating, _calendars(message))), None)
-        return replace(_contents("message", list(_parts(message))), meeting=meeting)
+        return _with_dates(_contents("message", list(_parts(message))), [*_calendars(message)])
     return _contents("text", [_Part.of("text", text)])
+
+
+def _with_dates(contents: Contents, calendars: list[bytes]) -> Contents:
+    meeting = next(filter(None, map(repeating, calendars)), None)
+    return replace(
+        contents, meeting=meeting, date=next(filter(None, map(one_date, calendars)), None)
+    )
 
 
 def _message(octets: bytes) -> Message:
@@ -290,12 +298,30 @@ def repeating(octets: bytes) -> Meeting | None:
 
     It has neither title nor attendees: only its times are read.
     """
-    text = _FOLD.sub(b"", octets).decode("utf-8", "replace")
-    events = text.split("BEGIN:VEVENT", DATES_READ)[1:]
     try:
-        return _meeting([_LINE.findall(event.partition("END:VEVENT")[0]) for event in events])
+        return _meeting(_events(octets))
     except (ValueError, LookupError, OverflowError):
         return None  # a rule that we don't write, or no calendar at all
+
+
+def one_date(octets: bytes) -> Occurrence | None:
+    """Return the one date of a series that a calendar object is about; None where it is not."""
+    events = _events(octets)
+    try:
+        (about,) = ({name: (zone_name, value) for name, zone_name, value in one} for one in events)
+        original, start, end = (
+            _instant(*about[name]) for name in ("RECURRENCE-ID", "DTSTART", "DTEND")
+        )
+    except (ValueError, LookupError, OverflowError):
+        return None
+    return Occurrence(original=original, start=start, end=end)
+
+
+def _events(octets: bytes) -> list[list[tuple[str, str, str]]]:
+    """Return, of each event, the name, zone and value of each property that tells its times."""
+    text = _FOLD.sub(b"", octets).decode("utf-8", "replace")
+    events = text.split("BEGIN:VEVENT", DATES_READ)[1:]
+    return [_LINE.findall(event.partition("END:VEVENT")[0]) for event in events]
 
 
 def _meeting(events: list[list[tuple[str, str, str]]]) -> Meeting | None:

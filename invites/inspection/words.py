@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from invites.inspection.judging import InspectedToken, Inspection
     from invites.jitsi.admission import Admission, Remark
     from invites.jitsi.links import Link
-    from invites.model import Meeting
+    from invites.model import Meeting, Occurrence
 
 _LABEL: Final = 11
 _TOLD: Final = {"iss", "aud", "sub", "room", "nbf", "exp", "moderator", "context"}
@@ -39,6 +39,10 @@ def lines(inspection: Inspection, *, zone: tzinfo | None) -> Iterator[str]:
     """Yield the lines that explain an inspection, with times in `zone` (None: the machine's)."""
     for each in inspection.contents.disagreement:
         yield f"! {each}"
+    if (date := inspection.contents.date) is not None:
+        times = f"{_local(date.start, zone)} to {_local(date.end, zone)}"
+        by_rule = f"one date of a series, by its rule {_local(date.original, zone)}"
+        yield _labelled("Date", f"{by_rule}: {times}")
     if inspection.contents.meeting is not None and inspection.tokens:
         instants = [verdict.at for verdict in inspection.tokens[0].verdicts]
         yield from _date_lines(inspection.contents.meeting, instants, zone)
@@ -206,8 +210,16 @@ def document(inspection: Inspection) -> dict[str, Any]:
         "admitted": inspection.admitted,
         "disagreement": list(inspection.contents.disagreement),
         "dates": _dates(inspection.contents.meeting),
+        "date": _date(inspection.contents.date),
         "tokens": [_token(each) for each in inspection.tokens],
     }
+
+
+def _date(date: Occurrence | None) -> dict[str, str] | None:
+    if date is None:
+        return None
+    times = {"original": date.original, "start": date.start, "end": date.end}
+    return {name: iso_z(at) for name, at in times.items()}
 
 
 def _dates(meeting: Meeting | None) -> list[dict[str, str]] | None:

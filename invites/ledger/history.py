@@ -24,7 +24,7 @@ from invites.ledger.schema import (
     shared_facts,
 )
 from invites.planning.state import State
-from invites.times import instant
+from invites.times import instant, zone
 
 ROWS_AT_ONCE = 1000
 """How many rows of a long history are in memory."""
@@ -36,7 +36,7 @@ class PastMessage:
 
     `answer` is the server's, without links and tokens; `title`, `start` and `timezone` are the
     meeting's as the attendee has it, "" and None where nothing stands; `rule` is the RRULE of one
-    that repeats.
+    that repeats, and `date` the original start of the one date that the message was about.
     """
 
     run_id: str
@@ -53,6 +53,15 @@ class PastMessage:
     state: State
     answer: str
     rule: str = ""
+    date: datetime | None = None
+
+    @property
+    def what(self) -> str:
+        """The kind of message, of one about a single date with that date in the meeting's zone."""
+        kind = self.kind.replace("_", " ")
+        if self.date is None:
+            return kind
+        return f"{kind}, {self.date.astimezone(zone(self.timezone or 'UTC')):%Y-%m-%d}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +159,7 @@ def _message(row: Row[*tuple[Any, ...]]) -> PastMessage:
         message_id=found["message_id"] or "",
         state=State(found["state"]),
         answer=found["answer"] or "",
+        date=None if found["date"] is None else instant(found["date"]),
     )
 
 

@@ -118,7 +118,17 @@ def _to_4(connection: Connection) -> None:
     )
 
 
+def _to_5(connection: Connection) -> None:
+    """Version 4 knew no message about one date of a series alone."""
+    for table in (schema.invitations, schema.past_invitations):
+        there = _columns(connection, table)  # of `past_invitations`, made by the step before, all
+        for column in ("standing_date", "pending_date"):
+            if column not in there:
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column} BIGINT")
+    connection.exec_driver_sql("ALTER TABLE messages ADD COLUMN date BIGINT")
+
+
 STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType(
-    {0: _to_1, 1: _to_2, 2: _to_3, 3: _to_4}
+    {0: _to_1, 1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5}
 )
 """By the version that a step starts from."""

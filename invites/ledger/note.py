@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     literal_column,
     null,
+    or_,
     select,
     update,
 )
@@ -28,10 +29,9 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from invites.ledger.engine import Ledger
 from invites.ledger.schema import invitations, messages, meta
-from invites.ledger.write import NOTHING_PENDING, THIS_ONE, Bulk, Key, insert_for
-from invites.model import Kind
+from invites.ledger.write import NOTHING_PENDING, THIS_ONE, Bulk, Key, date_written, insert_for
 from invites.planning.actions import Action
-from invites.planning.state import State
+from invites.planning.state import INVITING, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +63,7 @@ _STANDS_NOW = {
 _FIRST = case(
     (
         invitations.c.first_message_id.is_(None)
-        & (
-            (invitations.c.pending_kind == Kind.INVITATION.value)
-            | (invitations.c.pending_kind == Kind.UPDATE.value)
-        ),
+        & or_(*(invitations.c.pending_kind == kind.value for kind in sorted(INVITING))),
         invitations.c.pending_message_id,
     ),
     else_=invitations.c.first_message_id,
@@ -161,6 +158,7 @@ _LOGGED = (
     "kind",
     "sequence",
     "dtstamp",
+    "date",
     "message_id",
     "state",
     "answer",
@@ -191,10 +189,11 @@ class Notes:
         self._ledger = ledger
         self._run_id = run_id
         self._revisions = {
-            Key.of(action): (
-                action.revision.sequence,
-                int(action.revision.dtstamp.timestamp()),
-            )
+            Key.of(action): {
+                "sequence": action.revision.sequence,
+                "dtstamp": int(action.revision.dtstamp.timestamp()),
+                "date": date_written(action),
+            }
             for action in actions
         }
         dialect = ledger.dialect
@@ -239,14 +238,12 @@ class Notes:
         message_id: str | None = None,
         answer: str | None = None,
     ) -> dict[str, Any]:
-        sequence, dtstamp = self._revisions[key]
         return {
+            **self._revisions[key],
             "run_id": self._run_id,
             "meeting_id": key.meeting_id,
             "address": key.address,
             "kind": key.kind.value,
-            "sequence": sequence,
-            "dtstamp": dtstamp,
             "message_id": message_id,
             "state": state.value,
             "answer": answer,

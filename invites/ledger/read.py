@@ -28,6 +28,7 @@ from invites.ledger.schema import (
 from invites.model import Kind
 from invites.planning.facts import MeetingFacts, meeting_facts_from
 from invites.planning.state import (
+    INVITING,
     NOBODY_FORGOTTEN,
     Entry,
     Forgotten,
@@ -120,7 +121,7 @@ def _recent(connection: Connection, scopes: list[str], now: datetime, window: ti
 
 def stood_condition(table: Table) -> ColumnElement[bool]:
     """Return the condition for an invitation that was not taken back."""
-    return table.c.standing_kind.in_(("invitation", "update"))
+    return table.c.standing_kind.in_(sorted(INVITING))
 
 
 def _accepted_at(

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from invites.errors import StorageError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised by one with each migration (`ledger.migrations`)."""
 
 
@@ -111,6 +111,7 @@ def _revision(prefix: str) -> list[Column[Any]]:
         Column(f"{prefix}_changes", Plain),
         Column(f"{prefix}_start", BigInteger, nullable=False, server_default=text("0")),
         Column(f"{prefix}_end", BigInteger, nullable=False, server_default=text("0")),
+        Column(f"{prefix}_date", BigInteger),
     ]
 
 
@@ -191,6 +192,7 @@ messages = Table(
     Column("message_id", Plain),
     Column("state", Plain, nullable=False),
     Column("answer", Plain),
+    Column("date", BigInteger),
     Column("at", BigInteger, nullable=False),
     Index("messages_by_address", "address"),
     Index("messages_by_meeting", "meeting_id"),

@@ -184,9 +184,16 @@ def _pending_row(action: Action, content: Mapping[int, str]) -> dict[str, Any]:
         "pending_changes": changes_json(action.changes),
         "pending_start": int(action.facts.start.timestamp()),
         "pending_end": int(action.facts.end.timestamp()),
+        "pending_date": date_written(action),
         "pending_message_id": None,
         "latest_dtstamp": stamp,
     }
+
+
+def date_written(action: Action) -> int | None:
+    """Return the original start of the one date that a message is about, None for all of them."""
+    date = action.revision.date
+    return None if date is None else int(date.timestamp())
 
 
 def _drop(connection: Connection, dropped: Sequence[Drop]) -> None:

@@ -198,12 +198,18 @@ class EventFacts:
     alarm: timedelta | None = None
     linked: tuple[datetime, ...] | None = None
 
+    @property
+    def date(self) -> Occurrence | None:
+        """The one date of the series that the revision is about, None for all of the meeting."""
+        original = self.revision.date
+        return None if original is None else self.meeting.date_of(original)
+
 
 class EventSkeleton:
     """A calendar object that lacks only what differs by attendee.
 
     A series has an event for the rule and one for each date that differs from it or has a link of
-    its own, all of one UID.
+    its own, all of one UID; a revision about one date has the event of that date alone.
     """
 
     __slots__ = ("_events", "_links", "_notes", "_place", "_with_link")
@@ -213,16 +219,14 @@ class EventSkeleton:
         self._with_link = facts.revision.method is Method.REQUEST
         self._place = folded(f"LOCATION:{text_value(facts.place)}")
         self._notes = _folded_notes(facts.notes)
-        exceptions = _exceptions(facts)
+        alone = facts.date
+        dates = [None, *_exceptions(facts)] if alone is None else [alone]
         # Which of the links each event has; None for none.
-        self._links: tuple[int | None, ...] = (0,) * (1 + len(exceptions))
+        self._links: tuple[int | None, ...] = (0,) * len(dates)
         if facts.linked is not None:
             number = {original: at for at, original in enumerate(facts.linked)}
-            self._links = (None, *(number.get(one.original) for one in exceptions))
-        events = [
-            (_opening(facts), _closing(facts)),
-            *((_opening(facts, one), _closing(facts, one)) for one in exceptions),
-        ]
+            self._links = tuple(None if one is None else number.get(one.original) for one in dates)
+        events = [(_opening(facts, one), _closing(facts, one)) for one in dates]
         events[0] = ([*_calendar_opening(facts), *events[0][0]], events[0][1])
         events[-1][1].append("END:VCALENDAR")
         self._events = tuple(
@@ -405,7 +409,7 @@ def _closing(facts: EventFacts, exception: Occurrence | None = None) -> list[str
 def _status(meeting: Meeting, revision: Revision) -> str | None:
     """Return STATUS; None where one person is withdrawn from a meeting that goes on."""
     match revision.kind:
-        case Kind.CANCELLED:
+        case Kind.DATE_CANCELLED | Kind.CANCELLED:
             return "CANCELLED"
         case Kind.WITHDRAWN:
             return None

@@ -44,17 +44,23 @@ _CONFERENCE = r"CONFERENCE;VALUE=URI;FEATURE=AUDIO,VIDEO;LABEL=Jitsi Meet:"
 
 def method_of(kind: Kind) -> Method:
     """Return the iTIP method of a kind of message."""
-    return Method.CANCEL if kind in {Kind.CANCELLED, Kind.WITHDRAWN} else Method.REQUEST
+    cancels = {Kind.DATE_CANCELLED, Kind.CANCELLED, Kind.WITHDRAWN}
+    return Method.CANCEL if kind in cancels else Method.REQUEST
 
 
 @lru_cache(maxsize=16)
-def calendar_grammar(kind: Kind, *, of_dates: bool = False) -> re.Pattern[bytes]:
+def calendar_grammar(
+    kind: Kind, *, of_dates: bool = False, one_date: bool = False
+) -> re.Pattern[bytes]:
     """Return the unfolded calendar object's grammar; `of_dates` have links of their own.
+
+    `one_date` is for one date of a series alone.
 
     `user` is the first ATTENDEE's address, `others` the lines of all further ones, `place` LOCATION.
     URL and CONFERENCE are the same link, with which DESCRIPTION (the group `notes`) is to end.
     """
-    status = {Kind.CANCELLED: "STATUS:CANCELLED\r\n", Kind.WITHDRAWN: ""}
+    off = "STATUS:CANCELLED\r\n"
+    status = {Kind.DATE_CANCELLED: off, Kind.CANCELLED: off, Kind.WITHDRAWN: ""}
     linked = counter = alarm = ""
     notes = rf"(?:DESCRIPTION:{_TEXT}\r\n)?+"
     if method_of(kind) is Method.REQUEST:
@@ -70,6 +76,8 @@ def calendar_grammar(kind: Kind, *, of_dates: bool = False) -> re.Pattern[bytes]
         rf"DTSTART{_WHEN}\r\nDTEND{_WHEN}\r\nSEQUENCE:(?P<sequence>[0-9]++)\r\n{_RRULE}"
         rf"(?:EXDATE{_WHEN}\r\n)*+"
     )
+    date = rf"RECURRENCE-ID{_WHEN}\r\nDTSTART{_WHEN}\r\nDTEND{_WHEN}\r\n"
+    times = rf"{date}SEQUENCE:[0-9]++\r\n" if one_date else rf"(?:{once}|{series})"
     state = status.get(kind, "STATUS:(?:CONFIRMED|TENTATIVE)\r\n")
     # What a date that differs says beside its times and title is what the series says.
     again = "(?P=shared)"
@@ -83,15 +91,17 @@ def calendar_grammar(kind: Kind, *, of_dates: bool = False) -> re.Pattern[bytes]
         linked = ""
     exceptions = (
         r"(?:BEGIN:VEVENT\r\nUID:(?P=uid)\r\nDTSTAMP:(?P=dtstamp)\r\n"
-        rf"RECURRENCE-ID{_WHEN}\r\nDTSTART{_WHEN}\r\nDTEND{_WHEN}\r\nSEQUENCE:(?P=sequence)\r\n"
+        rf"{date}SEQUENCE:(?P=sequence)\r\n"
         rf"{state}SUMMARY:{_TEXT}\r\n{again}{alarm}END:VEVENT\r\n)*+"
+        if not one_date
+        else ""
     )
     return re.compile(
         (
             r"BEGIN:VCALENDAR\r\nVERSION:2\.0\r\nPRODID:[^\r\n]++\r\nCALSCALE:GREGORIAN\r\n"
             rf"METHOD:{method_of(kind)}\r\n(?:{_VTIMEZONE})?+BEGIN:VEVENT\r\n"
             rf"UID:(?P<uid>[!-~]++)\r\nDTSTAMP:(?P<dtstamp>{_INSTANT})\r\n"
-            rf"(?:{once}|{series}){state}SUMMARY:{_TEXT}\r\n"
+            rf"{times}{state}SUMMARY:{_TEXT}\r\n"
             rf"(?P<shared>(?P<whose>ORGANIZER;{_CN}:mailto:[!-~]++\r\n"
             rf"{_ATTENDEE}(?P<user>{_CALENDAR_USER})\r\n"
             rf"(?P<others>(?:{_ATTENDEE}{_CALENDAR_USER}\r\n)*+))"

@@ -203,6 +203,7 @@ class MessageCheck:
         "_logo_body",
         "_method",
         "_of_dates",
+        "_one_date",
         "_reply_to",
         "_with_others",
     )
@@ -226,6 +227,7 @@ class MessageCheck:
         self._logo_body = encoded(logo.content) if logo is not None else b""
         self._kind = revision.kind
         self._method = revision.method.encode("ascii")
+        self._one_date = revision.date is not None
         self._reply_to = reply_to
         self._with_others = with_others
 
@@ -328,7 +330,8 @@ class MessageCheck:
                 expected="whole characters of UTF-8 in each line",
             )
         unfolded = b"".join(ics.split(b"\r\n "))  # faster than to replace
-        found = calendar_grammar(self._kind, of_dates=self._of_dates).fullmatch(unfolded)
+        grammar = calendar_grammar(self._kind, of_dates=self._of_dates, one_date=self._one_date)
+        found = grammar.fullmatch(unfolded)
         if found is None or not self._ends_with_link(found, unfolded):
             if not _ends_as_crlf(ics):
                 raise _line_fault(ics, where)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import unquote
@@ -382,6 +382,7 @@ class Composer:
             links = links_of_dates(meeting, sender.rule, revision.dtstamp)
         if revision.method is Method.CANCEL:
             links = None  # no part of it shows one
+        told = _told(meeting, revision, changes)
         return _MeetingRevision(
             meeting=meeting,
             revision=revision,
@@ -390,7 +391,8 @@ class Composer:
             validity=validity,
             links=links,
             facts=LetterFacts(
-                meeting=meeting,
+                meeting=told,
+                whole=None if told is meeting else meeting,
                 validity=validity,
                 organizer=organizer,
                 server=sender.server.host,
@@ -400,7 +402,7 @@ class Composer:
                 earlier_until=earlier_until,
                 demo=sender.demo,
                 now=revision.dtstamp if revision.kind is Kind.REMINDER else None,
-                date=_date_told(meeting, revision),
+                date=_date_told(told, revision),
                 written=revision.dtstamp if meeting.series else None,
                 links=None if links is None else tuple(_linked(meeting, link) for link in links),
                 ahead=None if links is None else sender.rule.link_ahead,
@@ -486,6 +488,20 @@ def _linked(meeting: Meeting, link: DateLink) -> tuple[Occurrence, Validity]:
     """Return the date that a link is for, with its window."""
     dates = meeting.series.taking_place if meeting.series else ()
     return next(one for one in dates if one.original == link.original), link.validity
+
+
+def _told(meeting: Meeting, revision: Revision, changes: Sequence[Change]) -> Meeting:
+    """Return what a letter is about: the meeting, or the one date of it that the revision is about.
+
+    A date that is off is told at the time at which its receivers expect it.
+    """
+    if revision.date is None:
+        return meeting
+    date = meeting.date_of(revision.date)
+    for change in changes:
+        if date.cancelled and change.field == "date" and isinstance(change.old, datetime):
+            date = replace(date, start=change.old, end=change.old + (date.end - date.start))
+    return meeting.alone(date)
 
 
 def _date_told(meeting: Meeting, revision: Revision) -> Occurrence | None:

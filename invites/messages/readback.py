@@ -28,7 +28,17 @@ from jwt.warnings import InsecureKeyLengthWarning
 
 from invites.errors import MessageFaultError
 from invites.jitsi.claims import JAAS_FEATURES
-from invites.model import Attendance, Invitation, Kind, Method, Picture, Server, Validity
+from invites.model import (
+    Attendance,
+    Invitation,
+    Kind,
+    Meeting,
+    Method,
+    Occurrence,
+    Picture,
+    Server,
+    Validity,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -169,10 +179,18 @@ class _Reader:
         self.same("UID", str(event["uid"]), invitation.uid)
         self.same("SEQUENCE", int(event["sequence"]), revision.sequence)
         self.same("DTSTAMP", event["dtstamp"].dt, revision.dtstamp)
-        self.same("DTSTART", event["dtstart"].dt, meeting.start)
-        self.same("DTEND", event["dtend"].dt, meeting.end)
-        self.same("SUMMARY", _letters(event["summary"]), _letters(meeting.title))
-        self.dates(event, exceptions)
+        if revision.date is None:
+            self.same("RECURRENCE-ID", event.get("recurrence-id"), None)
+            self.same("DTSTART", event["dtstart"].dt, meeting.start)
+            self.same("DTEND", event["dtend"].dt, meeting.end)
+            self.same("SUMMARY", _letters(event["summary"]), _letters(meeting.title))
+            self.dates(event, exceptions)
+        else:
+            one = meeting.date_of(revision.date)
+            self.same("what is beside the date", (event.get("rrule"), exceptions), (None, []))
+            self.same("the date", _told(event), _expected(one, meeting))
+            is_off = str(event.get("status")) == "CANCELLED"
+            self.same("STATUS of the date", is_off, one.cancelled)
         self.attendee(event)
         self.same("ORGANIZER", unquote(event["organizer"]), f"mailto:{self.expected.mailbox}")
         if meeting.organizer_name:
@@ -208,18 +226,12 @@ class _Reader:
         self.same("UNTIL", rules["UNTIL"], [series.occurrences[-1].original])
         takes_back = self.invitation.revision.method is Method.CANCEL
         self.same("EXDATE", _left_out(event), set() if takes_back else series.left_out)
-        told = {
-            (*(_utc(one[name].dt) for name in _TIMES_OF_A_DATE), _letters(one["summary"]))
-            for one in exceptions
-        }
+        told = set(map(_told, exceptions))
         linked = {link.original for link in self.invitation.links or ()}
         own = {*series.exceptions(meeting.end - meeting.start)}
         own |= {one for one in series.taking_place if one.original in linked}
         differing = () if takes_back else own
-        expected = {
-            (one.original, one.start, one.end, _letters(one.title or meeting.title))
-            for one in differing
-        }
+        expected = {_expected(one, meeting) for one in differing}
         self.same("the dates that differ", told, expected)
         uids = {str(one["uid"]) for one in exceptions}
         self.same("UID of a date", uids, {self.invitation.uid} if differing else set())
@@ -372,6 +384,15 @@ class _Reader:
 
 
 _TIMES_OF_A_DATE = ("recurrence-id", "dtstart", "dtend")
+
+
+def _told(event: Any) -> tuple[datetime | str, ...]:
+    """Return what an event says of one date of a series: its times and its title's letters."""
+    return (*(_utc(event[name].dt) for name in _TIMES_OF_A_DATE), _letters(event["summary"]))
+
+
+def _expected(one: Occurrence, meeting: Meeting) -> tuple[datetime | str, ...]:
+    return one.original, one.start, one.end, _letters(one.title or meeting.title)
 
 
 def _utc(moment: datetime) -> datetime:

@@ -99,12 +99,13 @@ class Verifier:
         return is_new
 
     def _check_for(self, invitation: Invitation) -> MessageCheck:
-        with_links = invitation.links is not None
-        kind = (invitation.revision.kind, invitation.replies_to_host, with_links)
+        revision, with_links = invitation.revision, invitation.links is not None
+        one_date = revision.date is not None
+        kind = (revision.kind, one_date, invitation.replies_to_host, with_links)
         check = self._checks.get(kind)
         if check is None:
             check = self._checks[kind] = MessageCheck(
-                invitation.revision,
+                revision,
                 reply_to=invitation.replies_to_host,
                 with_others=self._with_others,
                 logo=self._logo,
@@ -132,6 +133,7 @@ def shape_of(invitation: Invitation) -> Hashable:
     attendee = invitation.attendee
     return (
         invitation.revision.kind,
+        invitation.revision.date is not None,
         attendee.moderator,
         attendee.attendance,
         attendee.language,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from invites.identity import uid_of_edition
-from invites.model import Change, Kind, Method, Revision
+from invites.model import Change, Kind, Revision
 from invites.planning.actions import (
     COUNT_AGAIN_AFTER,
     Cause,
@@ -164,7 +164,7 @@ class Absence:
                 yield from self._withdrawal(entry, state).now(Kind.CANCELLED, Cause.CANCELLED)
                 continue
             # Held, but an invitation or update under way would contradict the roster: dropped.
-            if entry.pending is not None and entry.pending.method is Method.REQUEST:
+            if entry.pending is not None and entry.pending.invites:
                 yield Drop(entry.meeting_id, entry.address)
             if standing is not None:
                 held = recorded_draft(standing, self.situation)

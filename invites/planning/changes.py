@@ -73,10 +73,15 @@ _TOLD_APART = tuple(
 
 
 class Difference(NamedTuple):
-    """Everything that counts and differs; `zone_rules` where only the zone's rules moved it."""
+    """Everything that counts and differs; `zone_rules` where only the zone's rules moved it.
+
+    `date` is the original start of the one date of a series that all of it is about, None where it
+    is about more, or where a message about that date alone would not do.
+    """
 
     changes: tuple[Change, ...]
     zone_rules: bool
+    date: datetime | None = None
 
     @property
     def raises_sequence(self) -> bool:
@@ -112,7 +117,22 @@ def difference(known: Known, draft: Draft, now: datetime) -> Difference:
     )
     same_wall = (old.meeting.timezone, old.wall_start) == (new.meeting.timezone, new.wall_start)
     elsewhere = old.start != new.start or same_dates_elsewhere(old.meeting, new.meeting, now)
-    return Difference(changes, same_wall and elsewhere)
+    return Difference(changes, same_wall and elsewhere, _date_alone(changes, old, new, now))
+
+
+def _date_alone(
+    changes: tuple[Change, ...], old: MeetingFacts, new: MeetingFacts, now: datetime
+) -> datetime | None:
+    """Return the original start of the one date that all `changes` are about, if there is one."""
+    of_dates = old.links is not None or new.links is not None  # they go out with all of the series
+    if of_dates or any(change.field not in DATE_CHANGES for change in changes):
+        return None
+    dated = [*_date_changes(old.meeting, new.meeting, now)]
+    # A date that was cancelled is an EXDATE in the calendars, or gone from them: there is nothing
+    # left that a RECURRENCE-ID could name, and Outlook puts none back.
+    back_again = any(change.old == CANCELLED for _, change in dated)
+    originals = {original for original, _ in dated}
+    return originals.pop() if len(originals) == 1 and not back_again else None
 
 
 def _told(
@@ -232,7 +252,7 @@ def dates_changes(old: Meeting, new: Meeting, now: datetime) -> Iterator[Change]
     elif same_dates_elsewhere(old, new, now):
         # The rules of the zone changed between the first and the last date.
         yield Change(field="recurrence", old=None, new=None)
-    yield from islice(_date_changes(old, new, now), DATES_TOLD)
+    yield from (change for _, change in islice(_date_changes(old, new, now), DATES_TOLD))
 
 
 class _Differing(NamedTuple):
@@ -258,7 +278,8 @@ def _differing(meeting: Meeting) -> dict[date, tuple[_Differing, Occurrence]]:
     }
 
 
-def _date_changes(old: Meeting, new: Meeting, now: datetime) -> Iterator[Change]:
+def _date_changes(old: Meeting, new: Meeting, now: datetime) -> Iterator[tuple[datetime, Change]]:
+    """Yield each change of a date that is to come, after the start by which it is named."""
     known = _differing(old)
     for day, (after, one) in _differing(new).items():
         # A date that is new with the rule differs from what nobody was told of.
@@ -271,18 +292,17 @@ def _date_changes(old: Meeting, new: Meeting, now: datetime) -> Iterator[Change]
             continue
         if after.cancelled or before.cancelled:
             if after.cancelled != before.cancelled:
-                yield Change(
-                    field="date",
-                    old=CANCELLED if before.cancelled else was.start,
-                    new=CANCELLED if after.cancelled else one.start,
-                )
+                old_start = CANCELLED if before.cancelled else was.start
+                new_start = CANCELLED if after.cancelled else one.start
+                yield one.original, Change(field="date", old=old_start, new=new_start)
             continue
         if after.moved != before.moved:
-            yield Change(field="date", old=was.start, new=one.start)
+            yield one.original, Change(field="date", old=was.start, new=one.start)
         elif after.longer != before.longer:
-            yield Change(field="date_end", old=was.end, new=one.end)
+            yield one.original, Change(field="date_end", old=was.end, new=one.end)
         if after.title != before.title:
-            yield Change(field="date_title", old=was.title or old.title, new=one.title or new.title)
+            titles = was.title or old.title, one.title or new.title
+            yield one.original, Change(field="date_title", old=titles[0], new=titles[1])
 
 
 def same_dates_elsewhere(old: Meeting, new: Meeting, now: datetime) -> bool:

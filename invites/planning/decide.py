@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from invites.identity import uid_for, uid_of_edition
-from invites.model import Kind, Method, Roster, Status
+from invites.model import Roster, Status
 from invites.planning.absence import Absence, Withdrawal
 from invites.planning.actions import (
     Action,
@@ -44,7 +44,15 @@ from invites.planning.guards import (
 )
 from invites.planning.patterns import Proposal, patterns
 from invites.planning.presence import Presence, newest_edition
-from invites.planning.state import PRESENT, Entry, MeetingState, Recorded, Snapshot, State
+from invites.planning.state import (
+    PRESENT,
+    UPDATING,
+    Entry,
+    MeetingState,
+    Recorded,
+    Snapshot,
+    State,
+)
 
 
 def plan_for(
@@ -377,11 +385,11 @@ def _tried_again(entry: Entry, uid: str, situation: Situation, terms: Terms) -> 
         return
     draft = Draft(known.facts, known.attendee, again.digest)
     copies = entry.copies if pending is None or (entry.unanswered and entry.repeats) else 0
-    if again.method is Method.CANCEL:
+    if not again.invites:
         withdrawal = Withdrawal(entry=entry, uid=uid, situation=situation)
         yield replace(withdrawal.deferred_again(draft, again), copies=copies)
     elif known.facts.terms == terms:
-        update, changes = again.kind is Kind.UPDATE, changes_from(again.changes)
+        update, changes = again.kind in UPDATING, changes_from(again.changes)
         changed = Cause.LINK if changes and brings_links(changes) else Cause.CHANGED
         yield Send(
             meeting=known.facts.meeting_of(known.attendee),

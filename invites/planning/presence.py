@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from invites.identity import uid_of_edition
-from invites.model import Change, Kind, Meeting, Method
+from invites.model import Change, Kind, Meeting, Occurrence
 from invites.planning.absence import Withdrawal
 from invites.planning.actions import (
     Cause,
@@ -22,7 +22,15 @@ from invites.planning.actions import (
 )
 from invites.planning.changes import Difference, changes_from, difference, tells_of_organizer
 from invites.planning.facts import Draft, MeetingDraft, MeetingFacts
-from invites.planning.state import PRESENT, Entry, MeetingState, Recorded, Snapshot, State
+from invites.planning.state import (
+    PRESENT,
+    UPDATING,
+    Entry,
+    MeetingState,
+    Recorded,
+    Snapshot,
+    State,
+)
 
 
 def newest_edition(draft: MeetingDraft, state: MeetingState, snapshot: Snapshot) -> int:
@@ -164,13 +172,34 @@ class Presence:
         cause = Cause.LINK if found.brings_links else Cause.CHANGED
         # Raised where the link or the time changes, equal where not: a raised one asks people again.
         sequence = standing.sequence + found.raises_sequence
+        kind, date = Kind.UPDATE, self._alone(standing, found)
+        if date is not None and date.cancelled:
+            kind = Kind.DATE_CANCELLED
+        send = self._send(kind, sequence, cause, facts.edition)
         return replace(
-            self._send(Kind.UPDATE, sequence, cause, facts.edition),
+            send,
+            revision=replace(send.revision, date=date.original if date else None),
             changes=found.changes,
             zone_rules=found.zone_rules,
             first_message_id=self.entry.first_message_id,
             admits_until=until,
         )
+
+    def _alone(self, standing: Recorded, found: Difference) -> Occurrence | None:
+        """Return the one date that the update is about, None where it tells all of the series.
+
+        Only a calendar that has the series for sure can put a date of it in its place: whatever is
+        unanswered, or was begun and is superseded by this, is made good by the whole.
+        """
+        pending = self.entry.pending
+        begun_otherwise = pending is not None and pending.digest != self.draft.digest
+        if found.date is None or standing.state is not State.SENT or begun_otherwise:
+            return None
+        if found.date in self.draft.attendee.misses:
+            return (
+                None  # it takes place, without this one: a cancelled date would say that it doesn't
+            )
+        return self.draft.facts.meeting.date_of(found.date)
 
     def _unchanged(self, standing: Recorded) -> Iterator[Item]:
         """Keep what is there, but finish what was begun: a copy on its way, or one unanswered."""
@@ -232,11 +261,11 @@ class Presence:
         return (
             pending is not None
             and pending.digest == send.draft.digest
-            and pending.method is Method.REQUEST
+            and pending.invites
             and pending.sequence == send.revision.sequence
             and self.situation.snapshot.facts_of(pending).edition == send.facts.edition
         )
 
     def _answered(self, repeated: Recorded) -> str | None:
         """Return the Message-ID that a repeated message answers: only an update answers one."""
-        return self.entry.first_message_id if repeated.kind is Kind.UPDATE else None
+        return self.entry.first_message_id if repeated.kind in UPDATING else None

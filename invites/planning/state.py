@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from invites.model import Kind, Method, Revision
+from invites.model import Kind, Revision
 from invites.planning.facts import Known, MeetingFacts, attendee_from, meeting_facts_from
 
 
@@ -51,7 +51,8 @@ class Recorded(NamedTuple):
 
     Times are seconds since 1970; `start` and `end` are the meeting's as this revision has it.
     `facts` is the key of what the meeting's attendees share, `attendee` and `changes` are JSON:
-    read only where they are needed.
+    read only where they are needed.  `date` is the original start of the one date of a series that
+    its message is about, None for all of the meeting: what stands then is all of it nonetheless.
     """
 
     kind: Kind
@@ -64,20 +65,25 @@ class Recorded(NamedTuple):
     changes: str | None = None
     start: int = 0
     end: int = 0
+    date: int | None = None
 
     @property
     def revision(self) -> Revision:
         """What orders it among the messages to this attendee."""
         stamp = datetime.fromtimestamp(self.dtstamp, UTC)
-        return Revision(kind=self.kind, sequence=self.sequence, dtstamp=stamp)
+        date = None if self.date is None else datetime.fromtimestamp(self.date, UTC)
+        return Revision(kind=self.kind, sequence=self.sequence, dtstamp=stamp, date=date)
 
     @property
-    def method(self) -> Method:
-        """The iTIP method that its message carries."""
-        return Method.REQUEST if self.kind in REQUESTS else Method.CANCEL
+    def invites(self) -> bool:
+        """Tell whether an invitation stands after it, for all of the meeting or all dates but one."""
+        return self.kind in INVITING
 
 
-REQUESTS = frozenset({Kind.INVITATION, Kind.UPDATE})
+UPDATING = frozenset({Kind.UPDATE, Kind.DATE_CANCELLED})
+"""The kinds that change an invitation which stands before and after."""
+
+INVITING = frozenset({Kind.INVITATION, *UPDATING})
 
 
 class Entry(NamedTuple):
@@ -106,11 +112,11 @@ class Entry(NamedTuple):
     @property
     def invited(self) -> bool:
         """Tell whether an invitation stands, or may stand, in the attendee's calendar."""
-        return self.standing is not None and self.standing.kind in REQUESTS
+        return self.standing is not None and self.standing.invites
 
     @property
     def invitation(self) -> Recorded | None:
-        """The REQUEST that stands, or may stand, in the attendee's calendar."""
+        """The invitation that stands, or may stand, in the attendee's calendar."""
         return self.standing if self.invited else None
 
     @property
@@ -139,7 +145,7 @@ class Entry(NamedTuple):
         if pending is None:
             return self
         first = self.first_message_id
-        if first is None and pending.kind in REQUESTS:
+        if first is None and pending.invites:
             first = self.pending_message_id
         copies = 0
         if state is State.UNKNOWN:

@@ -37,8 +37,8 @@ from invites.sending.options import scope_for
 from invites.settings import Settings
 from invites.shipped import languages
 
-KINDS: Final = tuple(kind.value for kind in Kind)
-"""The kinds of message that can be looked at, by their names in a URL."""
+KINDS: Final = tuple(kind.value for kind in Kind if kind is not Kind.DATE_CANCELLED)
+"""The kinds of message that can be looked at, by their names in a URL: those about a whole meeting."""
 
 _MOVED = timedelta(hours=1)
 """By how much the update that is shown moved its meeting: a real one says what really changed."""

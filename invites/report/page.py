@@ -381,7 +381,7 @@ def _message_row(message: PastMessage, timezone: str) -> Sequence[Cell]:
         Cell(message.address),
         Cell(message.title or message.meeting_id),
         Cell("") if start is None else Cell(local(start, message.timezone), iso_z(start)),
-        Cell(f"{message.kind} {message.sequence}"),
+        Cell(f"{message.what} {message.sequence}"),
         Cell(str(message.state)),
         # The batch is enough: its manifest finds the file, whose path would fill five lines.
         Cell(_BATCH.sub(r"\1", message.answer)),

@@ -227,6 +227,7 @@ def _action_document(action: Action) -> dict[str, Any]:
         "method": action.revision.method.value,
         "sequence": action.revision.sequence,
         "dtstamp": iso_z(action.revision.dtstamp),
+        "date": None if action.revision.date is None else iso_z(action.revision.date),
         "uid": action.uid,
         "retry": action.retry,
         "changes": [_change_document(change) for change in action.changes],

@@ -112,7 +112,7 @@ def message_table(messages: Sequence[PastMessage], *, timezone: str) -> Table:
             _when(one.at, timezone),
             one.address,
             _meeting(one),
-            one.kind,
+            one.what,
             str(one.sequence),
             str(one.state),
             one.answer,
@@ -128,7 +128,7 @@ def grouped_table(messages: Sequence[PastMessage], *, by: By, timezone: str) -> 
     for one in messages:
         whose = _meeting(one) if by == "meeting" else one.address
         number = str(one.sequence) if by == "meeting" else ""
-        alike.setdefault((whose, one.kind, number, str(one.state)), []).append(one)
+        alike.setdefault((whose, one.what, number, str(one.state)), []).append(one)
     first, others = ("meeting", "to") if by == "meeting" else ("to", "meetings")
     rows = []
     for (whose, kind, number, outcome), found in sorted(alike.items()):

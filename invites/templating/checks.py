@@ -135,6 +135,7 @@ def trial_facts() -> Iterator[tuple[LetterFacts, Attendee]]:
     repeats = replace(_FACTS, meeting=replace(_MEETING, series=series), date=weeks[0])
     repeats = replace(repeats, written=_START - timedelta(days=1))
     yield repeats, _PLAIN
+    yield replace(repeats, meeting=_MEETING, whole=repeats.meeting), _PLAIN
     ahead = replace(repeats, ahead=timedelta(hours=24))
     yield replace(ahead, links=()), _PLAIN
     given = ((weeks[0], _FACTS.validity),)

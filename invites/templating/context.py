@@ -63,6 +63,7 @@ class LetterFacts:
     `links` are the dates of a series whose own links the letters carry, with their windows; None
     where one link is for the whole meeting.  Such links are sent `ahead` of their date, or where
     they are `rolling`, ahead of their week's first.
+    A letter about one date alone has that date as its `meeting`, and as `whole` the series.
     """
 
     meeting: Meeting
@@ -80,6 +81,7 @@ class LetterFacts:
     links: tuple[tuple[Occurrence, Validity], ...] | None = None
     ahead: timedelta | None = None
     rolling: bool = False
+    whole: Meeting | None = None
 
     @property
     def told(self) -> Meeting:
@@ -121,7 +123,7 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
 
 def zone_context(facts: LetterFacts, zone_name: str, language: Language) -> dict[str, object]:
     """Return what depends on the zone that times are shown in, and on the language."""
-    told, series = facts.told, facts.meeting.series
+    told = facts.told
     zone = zone_named(zone_name)
     earlier = facts.earlier_until
     return {
@@ -131,9 +133,10 @@ def zone_context(facts: LetterFacts, zone_name: str, language: Language) -> dict
             int(facts.skew.total_seconds()),
             (zone, zone_named(told.timezone)),
             language,
-            once=series is None,
+            once=facts.meeting.series is None,
         ),
-        "series": series and _series_view(facts, language),
+        "series": _series_view(facts.meeting, facts.written, language),
+        "date_of": facts.whole and _series_view(facts.whole, facts.written, language),
         "earlier_until": None
         if earlier is None
         else local_time(minute_at(earlier), zone, language),
@@ -211,11 +214,12 @@ def _date_links(facts: LetterFacts, zone: ZoneInfo, language: Language) -> Itera
         )
 
 
-def _series_view(facts: LetterFacts, language: Language) -> SeriesView | None:
-    series = facts.meeting.series
-    if series is None or facts.written is None:
+def _series_view(
+    meeting: Meeting, written: datetime | None, language: Language
+) -> SeriesView | None:
+    if meeting.series is None or written is None:
         return None
-    return series_view(facts.meeting, series, facts.written, language)
+    return series_view(meeting, meeting.series, written, language)
 
 
 def _change_views(facts: LetterFacts, zone: ZoneInfo, language: Language) -> Iterator[ChangeView]:
@@ -276,6 +280,7 @@ PartName = Literal["subject", "text", "html", "notes"]
 STEMS = {
     Kind.INVITATION: "invitation",
     Kind.UPDATE: "update",
+    Kind.DATE_CANCELLED: "cancellation",
     Kind.CANCELLED: "cancellation",
     Kind.WITHDRAWN: "withdrawal",
     Kind.REMINDER: "reminder",

@@ -194,11 +194,12 @@ VIEWS: Mapping[str, type] = {
     "opens": LocalTime,
     "closes": LocalTime,
     "series": SeriesView,
+    "date_of": SeriesView,
     "brand": BrandView,
 }
-"""The names whose attributes are known before rendering; `series` and `when_there` may be None."""
+"""The names whose attributes are known before rendering; `series`, `date_of` and `when_there` may be None."""
 
-NEVER_NONE = {name: view for name, view in VIEWS.items() if name != "series"}
+NEVER_NONE = {name: view for name, view in VIEWS.items() if name not in {"series", "date_of"}}
 """Those of them that are never None."""
 
 NAMES = frozenset(

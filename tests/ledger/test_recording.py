@@ -142,7 +142,7 @@ def test_a_cancel_told_again_takes_the_place_of_a_request_that_is_dropped(opened
         world.wait(DAY)
     entry = found(opened, world).meetings["m"].entries[ADA]
     standing = revision_of(entry.standing)
-    assert (standing.method, standing.state) == (Method.CANCEL, State.SENT)
+    assert (standing.revision.method, standing.state) == (Method.CANCEL, State.SENT)
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_a_series_is_over_when_its_last_date_is(world: PassWorld) -> None:
     world.now = datetime(2031, 6, 4, tzinfo=UTC)
     moved = "maths,,2031-06-10 10:00,,,,,,2031-06-09,"
     assert len(world.send(*THREE, moved).plan.actions) == 3
-    assert "Next date: Tuesday, 10 June 2031, 10:00 – 10:45" in world.last()[0].text
+    assert "Tuesday, 10 June 2031, 10:00 – 10:45" in world.last()[0].text
     world.now = datetime(2031, 8, 29, tzinfo=UTC)
     assert world.send(*THREE, moved).plan.actions == ()
     world.now = datetime(2031, 9, 29, 8, 0, tzinfo=UTC)
