@@ -140,13 +140,6 @@ def test_a_meeting_that_is_cancelled_says_so_to_all(world: CommandWorld) -> None
     assert all("is cancelled" in mail.text for mail in world.last())
 
 
-def test_withdraw_now_waives_the_waiting(world: CommandWorld) -> None:
-    """The first run that misses somebody withdraws."""
-    world.send([ADA, BOB])
-    assert world.send([ADA], "--withdraw-now").code == 0
-    assert [mail.brief for mail in world.last()] == [("bob@example.org", "CANCEL", 1)]
-
-
 def test_a_partial_roster_withdraws_nobody_and_counts_nothing(world: CommandWorld) -> None:
     """Sent by hand between two whole ones."""
     world.send([ADA, BOB, EVE])

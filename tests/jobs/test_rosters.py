@@ -276,18 +276,6 @@ def test_a_roster_that_changes_while_it_is_read_is_not_sent(
     assert world.one("02:20").counts["sent"] == 2
 
 
-def test_who_is_missing_is_counted_once_for_a_due_time(world: JobWorld) -> None:
-    """A forced run of the same night is no second night: nobody is withdrawn by it."""
-    world.roster(row(1), row(1, "bob"), row(2), row(3))
-    world.seen()
-    world.wake("02:15")
-    world.now += timedelta(days=1)
-    world.roster(row(1), row(2), row(3))
-    assert world.one("02:15").counts["withdrawn"] == 0
-    assert world.one("20:00", jobs=("nightly",), force=True).counts["withdrawn"] == 0
-    assert world.one(world.now + timedelta(hours=7)).counts["withdrawn"] == 1
-
-
 def test_the_horizon_counts_from_the_due_time(world: JobWorld) -> None:
     """However late a run is, it sends what the night would have sent."""
     world.job = 'horizon = "21d"'

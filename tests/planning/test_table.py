@@ -203,12 +203,6 @@ def test_a_missing_attendee_is_withdrawn_after_withdraw_after_runs() -> None:
     assert action.cause is Cause.MISSING
 
 
-def test_a_missing_attendee_is_withdrawn_at_once_where_one_run_is_enough() -> None:
-    """The first run that misses it counts 1 and acts when that reaches withdraw_after."""
-    world = invited().drop_attendee("m", ADA)
-    assert said(world.plan(withdraw_after=1)) == [(ADA, "withdrawn", 1)]
-
-
 def test_a_cancelled_meeting_is_cancelled_for_each() -> None:
     """Status cancelled: a CANCEL to each, SEQUENCE + 1, at once."""
     plan = invited().edit("m", status=Status.CANCELLED).plan()
