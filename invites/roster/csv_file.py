@@ -23,14 +23,16 @@ from typing import BinaryIO, Final, NoReturn
 from invites.errors import InvitesError, RosterRefusedError, UsageError
 from invites.problems import Problem
 from invites.roster.columns import BY_NAME, folded_name
-from invites.roster.decoding import SAVE_AS, refuse, utf_8_of
 from invites.roster.table import (
     BYTES_AT_MOST,
     COLUMNS_AT_MOST,
     ROWS_AT_MOST,
     ROWS_AT_ONCE,
+    SAVE_AS,
     Chunk,
     Table,
+    refuse,
+    utf_8_of,
 )
 from invites.roster.workbook import is_workbook, table_from_workbook
 from invites.text import BLANKS, counted

@@ -17,9 +17,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from invites.problems import escaped
-from invites.roster.decoding import refuse
 from invites.roster.sheets import SheetFacts, facts_of_ods, facts_of_xlsx
-from invites.roster.table import COLUMNS_AT_MOST, ROWS_AT_MOST, ROWS_AT_ONCE, Chunk, Table
+from invites.roster.table import COLUMNS_AT_MOST, ROWS_AT_MOST, ROWS_AT_ONCE, Chunk, Table, refuse
 from invites.text import BLANKS
 
 if TYPE_CHECKING:

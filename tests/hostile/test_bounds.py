@@ -16,7 +16,7 @@ from invites.jitsi.validity import ValidityRule
 from invites.model import Meeting, Room, Roster
 from invites.problems import Warned
 from invites.roster.cells import RosterRules
-from invites.roster.checks import shared_rooms
+from invites.roster.parse import shared_rooms
 from invites.roster.source import read_roster
 
 Refused = Callable[..., RosterRefusedError]
