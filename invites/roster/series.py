@@ -17,6 +17,9 @@ from invites.text import CellRefused
 Dates = tuple[date | datetime, ...]
 """Dates as a cell names them: by the day, or by the start: aware, or a wall time without zone."""
 
+EXCEPTIONS_AT_MOST: Final = 200
+"""Dates that take place and differ from their rule: each adds 3 KB to a calendar entry, 9 to a mail."""
+
 DIFFERS_IN: Final = ("start", "end", "title", "status")
 """The columns in which a date may differ from its series."""
 
@@ -97,6 +100,7 @@ def series_of(rows: SeriesRows, validity: ValidityRule) -> Attended:
         dates[original] = _agreed(said, dates[original], rows)
     series = Series(recurrence=recurrence, occurrences=tuple(dates.values()))
     _check_order(series, rows)
+    _check_size(series, rows, length)
     _check_life(series, rows, validity)
     return Attended(series, _misses(rows, series, told), length)
 
@@ -278,6 +282,18 @@ def _check_order(series: Series, rows: SeriesRows) -> None:
             'date past another); leave this date out (status "cancelled") and give the new one a '
             "meeting_id of its own",
             at,
+        )
+
+
+def _check_size(series: Series, rows: SeriesRows, length: timedelta) -> None:
+    """Refuse more dates that differ than a mail can hold: with 999 it would have 9 MB."""
+    differing = series.exceptions(length)
+    if len(differing) > EXCEPTIONS_AT_MOST:
+        raise SeriesRefused(
+            "occurrence",
+            f"at most {EXCEPTIONS_AT_MOST} dates that differ from the rule; there are "
+            f"{len(differing)}; change the rule, or give the later dates a meeting_id of their own",
+            _place_of(rows, differing[EXCEPTIONS_AT_MOST], series),
         )
 
 

@@ -290,3 +290,27 @@ def test_a_series_is_kept_and_read_as_it_was() -> None:
     assert kept is not None
     assert sum(isinstance(one, list) for one in kept) == 2
     assert kept_series(None) is series_kept(None) is None
+
+
+@pytest.mark.parametrize("count", [200, 201])
+def test_as_many_dates_differ_as_a_mail_can_hold(count: int) -> None:
+    """Each is an event of its own; dates left out are a line each, and are not counted."""
+    first = datetime(2026, 12, 7, 9)  # noqa: DTZ001 - a wall time
+    days = [f"{first + timedelta(days=n):%Y-%m-%d}" for n in range(count)]
+    series = {**ADA, "recurrence": f"daily x {count + 40}"}
+    off = [about(f"{first + timedelta(days=count + n):%Y-%m-%d}") for n in range(30)]
+    rows = [
+        series,
+        *(about(on, start=f"{on} 10:00") for on in days),
+        *({**one, "status": "cancelled"} for one in off),
+    ]
+    rule = ValidityRule(longest_series=timedelta(days=400))
+    if count == 200:
+        assert len(only(read(*rows, validity=rule, **BERLIN)).starts) == 210
+        return
+    problem = refused(*rows, validity=rule, **BERLIN).problems[0]
+    assert (problem.column, problem.row) == ("occurrence", 203)
+    assert problem.expected == (
+        "at most 200 dates that differ from the rule; there are 201; change the rule, or give the "
+        "later dates a meeting_id of their own"
+    )

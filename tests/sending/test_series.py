@@ -310,3 +310,56 @@ def test_joining_several_series_later_is_no_shift_of_them(world: PassWorld) -> N
     assert {one.attendee.address for one in report.plan.actions} == {"ada@example.org"}
     moved = [row.replace("09:00", "10:00").replace("09:45", "10:45") for row in later]
     assert [one.guard for one in world.send(*moved).plan.refusals] == ["same shift"]
+
+
+MARCH = [
+    row.replace("maths,Maths", "maths-2,Maths").replace(",2031-04-14,,", ",,,")
+    for row in rows("ada", "bob", "eve", start="10:00", end="10:45")
+]
+FEBRUARY = [
+    row.replace("2031-03-03", "2031-02-03").replace("2031-04-14", "2031-02-10")
+    for row in rows("ada", "bob", "eve", rule="weekly until 2031-06-30")
+]
+
+
+def test_a_series_that_is_split_ends_earlier_and_goes_on_under_another_uid(
+    world: PassWorld,
+) -> None:
+    """From March on at ten: one update of the old one, and one invitation to the new, each."""
+    world.send(*FEBRUARY)
+    (first, *_) = world.last()
+    ends = [row.replace("weekly until 2031-06-30", "weekly until 2031-02-24") for row in FEBRUARY]
+    report = world.send(*ends, *MARCH)
+    assert report.plan.refusals == ()
+    uid = Calendar.from_ical(first.calendar).walk("VEVENT")[0]["uid"]
+    told = {
+        (mail.to, mail.sequence, f"UID:{uid}" in mail.calendar, mail.subject.split(":")[0])
+        for mail in world.last()
+    }
+    assert len(world.last()) == 6
+    assert told == {
+        (f"{who}@example.org", sequence, old, words)
+        for who in ("ada", "bob", "eve")
+        for sequence, old, words in ((1, True, "Updated invitation"), (0, False, "Invitation"))
+    }
+    (old,) = (mail for mail in world.last() if mail.brief == ("ada@example.org", "REQUEST", 1))
+    assert "UNTIL=20310224T080000Z" in old.calendar
+    assert world.send(*ends, *MARCH).plan.actions == ()
+    # When February is over and its rows are gone, nobody is told of it.
+    world.now = datetime(2031, 2, 25, tzinfo=UTC)
+    assert world.send(*MARCH, withdraw_after=1).plan.actions == ()
+
+
+def test_another_rule_in_the_middle_of_a_series_is_one_update_of_the_same_entry(
+    world: PassWorld,
+) -> None:
+    """The export goes on under the old id, with the dates from March on: the past ones are gone."""
+    world.send(*FEBRUARY)
+    world.now = datetime(2031, 2, 25, tzinfo=UTC)
+    march = [row.replace("maths-2", "maths") for row in MARCH]
+    world.send(*march)
+    assert briefs(world.last()) == [
+        (f"{who}@example.org", "REQUEST", 1) for who in ("ada", "bob", "eve")
+    ]
+    assert "DTSTART;TZID=Europe/Berlin:20310303T100000" in world.last()[0].calendar
+    assert world.send(*march).plan.actions == ()
