@@ -88,12 +88,10 @@ def build(
 
     instant = clock(now, reproducible=True)
     spare_the_collector()
-    settings = _settings(call, demo=demo)
+    settings = _settings(call, demo=demo, templates=templates)
     read = read_roster(roster, settings.roster_rules(), skip_invalid=skip_invalid, now=instant)
     selection = selected(read, now=instant, meeting_ids=meeting or ())
-    composer = Composer.from_settings(
-        settings, templates=templates_for(settings, templates), demo=demo
-    )
+    composer = Composer.from_settings(settings, templates=templates_for(settings), demo=demo)
     verifier = Verifier(
         composer.sender.server,
         mailbox=composer.sender.organizer.email,
@@ -122,15 +120,15 @@ def build(
     return Exit.IN_PART if read.rejected else Exit.DONE
 
 
-def _settings(call: Call, *, demo: bool) -> Settings:
+def _settings(call: Call, *, demo: bool, templates: Path | None) -> Settings:
     """Return the settings with all that building needs, or say all that is missing at once."""
     if demo:
         from secrets import token_bytes
 
         from invites.settings import demo as demo_settings
 
-        return demo_settings(token_bytes(64))
-    settings = call.settings()
+        return demo_settings(token_bytes(64), overrides={"mail.templates": templates})
+    settings = call.settings(templates=templates)
     settings.require_minting()
     return settings
 

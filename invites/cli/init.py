@@ -102,6 +102,11 @@ def _tell(call: Call, done: Initialised, answers: Answers) -> None:
     elif done.copied_templates:
         call.say("")
         call.say(f'To use the templates, set templates = "templates" in [mail] of {settings}')
+    if done.copied_templates:
+        call.say(
+            f"Delete those of {done.folder / TEMPLATES_NAME} that you do not change: newer ones then count."
+        )
+        call.say("Other words in a language go into a file there, such as catalogs/de.po.")
     if done.made:
         call.document(
             folder=str(done.folder),
@@ -221,10 +226,10 @@ def initialise(
     why_not = ", and a new key would move derived rooms"
     make_file(ROOM_KEY_NAME, f"{room_key}\n".encode(), why_not=why_not)
     make_file(ROSTER_NAME, first_roster(now).encode())
-    for file in sorted(shipped_folder().rglob("*")) if with_templates else ():
-        if file.is_file() and "__pycache__" not in file.parts:
-            name = f"{TEMPLATES_NAME}/{file.relative_to(shipped_folder())}"
-            make_file(name, file.read_bytes(), mode=PUBLIC)
+    # The folders in there stay: copied catalogs would take the place of each later translation.
+    for file in sorted(shipped_folder().iterdir()) if with_templates else ():
+        if file.is_file():
+            make_file(f"{TEMPLATES_NAME}/{file.name}", file.read_bytes(), mode=PUBLIC)
     make_file(SETTINGS_NAME, settings.encode())  # late, so that a second try makes the key too
     make(
         LEDGER_NAME,

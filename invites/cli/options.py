@@ -72,11 +72,15 @@ class Call:
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False
 
-    def settings(self, *, warn: bool = True) -> Settings:
-        """Return the settings that this call is for, and say what of them is to be looked at."""
+    def settings(self, *, warn: bool = True, templates: Path | None = None) -> Settings:
+        """Return the settings that this call is for, and say what of them is to be looked at.
+
+        `templates` is what `--templates` says, which beats `[mail] templates`.
+        """
         from invites import settings
 
-        loaded = settings.load(self.config, environ=os.environ)
+        overrides = {"mail.templates": templates}
+        loaded = settings.load(self.config, environ=os.environ, overrides=overrides)
         for warning in loaded.warnings if warn else ():
             self.warn(warning)
         return loaded

@@ -123,7 +123,7 @@ def set_up(call: Call, flags: SendFlags) -> Setup:
     from invites.sending import SendOptions
 
     now = clock(flags.now)
-    settings = call.settings()
+    settings = call.settings(templates=flags.templates)
     settings.require_minting()
     to: DeliveryName = flags.to or settings.delivery.to  # type: ignore[assignment]  # the flags refuse others
     scope = _scope(call, flags, settings)
@@ -148,9 +148,7 @@ def prepared(call: Call, flags: SendFlags, setup: Setup) -> Prepared:
     roster = read_roster(
         flags.roster, settings.roster_rules(), skip_invalid=flags.skip_invalid, now=setup.now
     )
-    renderer = Renderer.from_settings(
-        settings, templates=flags.templates, everything=flags.verify == "all"
-    )
+    renderer = Renderer.from_settings(settings, everything=flags.verify == "all")
     call.warn_of(roster)
     return Prepared(
         settings=settings, roster=roster, renderer=renderer, options=setup.options, now=setup.now

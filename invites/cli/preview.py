@@ -18,6 +18,8 @@ from invites.cli.options import (
 from invites.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from invites.settings import Settings
 
 
@@ -54,10 +56,9 @@ def preview(
     secret = secrets.token_bytes(64)
     watcher = Watcher(
         PreviewInputs(
-            load=lambda: _settings(call, secret if demo else None),
+            load=lambda: _settings(call, secret if demo else None, templates),
             clock=lambda: clock(now),
             roster=roster,
-            templates=templates,
             skip_invalid=skip_invalid,
         )
     )
@@ -83,10 +84,12 @@ def preview(
     return Exit.DONE
 
 
-def _settings(call: Call, secret: bytes | None) -> Settings:
+def _settings(call: Call, secret: bytes | None, templates: Path | None) -> Settings:
     from invites.settings import demo
 
-    return demo(secret) if secret else call.settings(warn=False)
+    if secret:
+        return demo(secret, overrides={"mail.templates": templates})
+    return call.settings(warn=False, templates=templates)
 
 
 def _open(call: Call, url: str, *, wanted: bool) -> None:

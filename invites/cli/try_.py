@@ -53,7 +53,7 @@ def try_(
     from invites.sending import Renderer
 
     now = clock()
-    settings = call.settings()
+    settings = call.settings(templates=templates)
     settings.require_minting()
     person = address_of(address, "ADDRESS", settings)
     read = _read(call, roster, settings, now, skip_invalid=skip_invalid)
@@ -61,7 +61,7 @@ def try_(
     meeting = trial_meeting(
         person, read, identity=identity, now=now, timezone=settings.roster.timezone
     )
-    renderer = Renderer.from_settings(settings, templates=templates)
+    renderer = Renderer.from_settings(settings)
     stop = Stop()
     stop.arm()
     trial = try_out(

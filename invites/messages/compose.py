@@ -58,8 +58,6 @@ from invites.templating import (
 from invites.text import counted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from invites.settings import Settings
 
 
@@ -187,10 +185,10 @@ class _MeetingRevision:
         )
 
 
-def templates_for(settings: Settings, folder: Path | None = None) -> Templates:
-    """Return the templates that the settings describe; `folder` stands in for theirs."""
+def templates_for(settings: Settings) -> Templates:
+    """Return the templates that the settings describe."""
     return Templates.load(
-        folder or settings.mail.templates,
+        settings.mail.templates,
         language=settings.mail.language,
         informal=settings.mail.address == "informal",
         brand=settings.brand_of_letters(),

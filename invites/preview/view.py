@@ -53,7 +53,6 @@ class PreviewInputs:
     load: Callable[[], Settings]
     clock: Callable[[], datetime]
     roster: str
-    templates: Path | None = None
     skip_invalid: bool = False
 
 
@@ -290,7 +289,7 @@ class Watcher:
             yield from (Path(database), Path(f"{database}-wal"))
         if isinstance(settings.brand.logo, Path):
             yield settings.brand.logo
-        folder = self.sources.templates or settings.mail.templates
+        folder = settings.mail.templates
         if folder is not None and folder.is_dir():
             yield from sorted(path for path in folder.rglob("*") if path.is_file())
 
@@ -309,7 +308,7 @@ def _read(sources: PreviewInputs) -> View:
     roster = read_roster(
         sources.roster, settings.roster_rules(), skip_invalid=sources.skip_invalid, now=now
     )
-    renderer = Renderer.from_settings(settings, templates=sources.templates)
+    renderer = Renderer.from_settings(settings)
     problems = lines_of(roster.left_out, roster.source)
     return View(
         read_at=now,
@@ -318,7 +317,7 @@ def _read(sources: PreviewInputs) -> View:
         roster=roster,
         plan=_plan_lines(sources, settings, roster, renderer, now),
         trouble=tuple(problems),
-        languages=tuple(_languages(sources.templates or settings.mail.templates)),
+        languages=tuple(_languages(settings.mail.templates)),
         warnings=(*settings.warnings, *(warning.text for warning in roster.warnings)),
     )
 

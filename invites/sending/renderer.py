@@ -17,8 +17,6 @@ from invites.planning.actions import Action
 from invites.planning.facts import MeetingDraft, Terms, drafted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from invites.settings import Settings
 
 
@@ -31,12 +29,10 @@ class Renderer:
     terms: Terms
 
     @classmethod
-    def from_settings(
-        cls, settings: Settings, *, templates: Path | None = None, everything: bool = False
-    ) -> Self:
+    def from_settings(cls, settings: Settings, *, everything: bool = False) -> Self:
         """Return the renderer that the settings describe; SettingsError names what is missing."""
         settings.require_minting()
-        composer = Composer.from_settings(settings, templates=templates_for(settings, templates))
+        composer = Composer.from_settings(settings, templates=templates_for(settings))
         sender = composer.sender
         key = settings.signing_key()
         verifier = Verifier(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer
+from tests.support import COMMAND, NOW, ROOT, SAMPLE, SETTINGS, Answer, write_settings
 
 Invites = Callable[..., Answer]
 HEADER = "meeting_id,title,start,end,name,email\n"
@@ -53,6 +53,26 @@ def test_a_demonstration_says_so_in_each_mail_event_and_on_the_page(invites: Inv
         said = path.read_text("utf-8").replace("\n ", "")
         assert any(word in said for word in ("DEMO", "DÉMO", "GÖSTERİM", "ДЕМО", "デモ", "توضيحي"))
     assert "demonstration" in Path("out/index.html").read_text("utf-8")
+
+
+def test_a_folder_of_templates_brings_its_languages(invites: Invites, tmp_path: Path) -> None:
+    """Its catalogs count for warnings as well, whether a setting or the flag names the folder."""
+    (tmp_path / "mine" / "catalogs").mkdir(parents=True)
+    (tmp_path / "mine/catalogs/sv.po").write_text(
+        'msgid "Invitation"\nmsgstr "Inbjudan"\n', encoding="utf-8"
+    )
+    row = "m,Planning,2031-12-02 09:00,2031-12-02 10:00,Ada,ada@example.org,sv\n"
+    header = "meeting_id,title,start,end,name,email,language\n"
+    (tmp_path / "roster.csv").write_text(header + row, encoding="utf-8")
+    assert "sv" in invites("build", "roster.csv", *DEMO).err
+    answer = invites("build", "roster.csv", *DEMO, "--templates", "mine")
+    assert (answer.code, answer.err) == (0, "")
+    (page,) = Path("out").glob("*/*.html")
+    assert "Inbjudan" in page.read_text("utf-8")
+    write_settings(tmp_path, SETTINGS + '[mail]\nlanguage = "sv"\n')
+    now = ("--now", NOW)
+    assert "no catalog" in invites("build", "roster.csv", *now).err
+    assert invites("build", "roster.csv", *now, "--templates", "mine").err == ""
 
 
 def test_two_demonstrations_sign_with_different_secrets(invites: Invites) -> None:
