@@ -34,6 +34,13 @@ class InvitesError(Exception):
 
     exit_code: ClassVar[Exit] = Exit.FAILED
 
+    @staticmethod
+    def of(error: Exception) -> InvitesError:
+        """Return an error as one of ours; of what nobody foresaw only its kind is told."""
+        if isinstance(error, InvitesError):
+            return error
+        return InvitesError(f"unexpected failure: {type(error).__name__}")
+
     def __reduce__(
         self,
     ) -> tuple[Callable[..., InvitesError], tuple[object, ...], dict[str, object]]:

@@ -150,8 +150,7 @@ def run_command_line(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one fo
     except OSError as error:
         return _failed(_in_words(error), call)
     except Exception as error:  # noqa: BLE001 - the last resort: words instead of a traceback
-        text = f"unexpected failure: {type(error).__name__}"
-        return _failed(text, call)
+        return _failed(str(InvitesError.of(error)), call)
     return outcome if isinstance(outcome, int) else Exit.DONE
 
 

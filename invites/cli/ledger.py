@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from invites.ledger import Ledger
     from invites.ledger.history import PastMessage, PastRun
-    from invites.report.page import Page
     from invites.settings import Settings
 
 
@@ -78,8 +77,11 @@ def history(
     timezone = settings.roster.timezone
     if html is not None:
         from invites.report.page import history_page
+        from invites.settings.edit import replacing
 
-        _write(html, history_page(past_messages, waiting, past_runs, timezone=timezone))
+        page = history_page(past_messages, waiting, past_runs, timezone=timezone)
+        with replacing(html) as opened:  # it names everybody who was invited
+            opened.writelines(page.pieces())
         call.say(f"open {html}")
         return Exit.DONE
     if past_messages and grouped is not None:
@@ -111,22 +113,6 @@ def _runs(ledger: Ledger, concerned: set[str] | None, *, everything: bool) -> It
     for run in past_runs(ledger, at_most=None if everything else RUNS_AT_MOST):
         if concerned is None or run.id in concerned:
             yield run
-
-
-def _write(file: Path, page: Page) -> None:
-    """Write a page that only its owner can read, in the place of an earlier one."""
-    import os
-
-    # It names everybody who was invited; a name of its own, for two may be written at once.
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.writelines(page.pieces())
-        beside.replace(file)
-    except BaseException:
-        beside.unlink()
-        raise
 
 
 def forget(

@@ -73,7 +73,7 @@ def attempted(
             outcome,
             cause=Obstacle.FAILED,
             exit_code=Exit.FAILED,
-            text=f"unexpected failure: {type(error).__name__}; run it by hand with -v to see where",
+            text=f"{InvitesError.of(error)}; run it by hand with -v to see where",
         )
     return replace(outcome, took=timedelta(seconds=wakeup.effects.timer() - began))
 

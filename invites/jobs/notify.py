@@ -244,11 +244,8 @@ def _mailed(wakeup: WakeUp, job: Job, news: News, *, level: int) -> bool:
             delivery.deliver(
                 _messages_of(wakeup, job, notice, now), journal, stop=wakeup.effects.stop
             )
-    except InvitesError as error:
-        wakeup.tell(_not_told(job, str(error), level))
-        return False
     except Exception as error:  # noqa: BLE001 - a notice never changes what became of a run
-        wakeup.tell(_not_told(job, f"unexpected failure: {type(error).__name__}", level))
+        wakeup.tell(_not_told(job, str(InvitesError.of(error)), level))
         return False
     unsent = [one for one in journal.outcomes if not isinstance(one, Sent)]
     for one in unsent:

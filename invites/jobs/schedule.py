@@ -168,10 +168,8 @@ class Schedule:
         wakeup = WakeUp(settings=self._settings, effects=self._effects, tell=self._tell)
         try:
             return wake_up(wakeup), ""
-        except InvitesError as error:
-            failure = error
         except Exception as error:  # noqa: BLE001 - the next wake-up may do better
-            failure = InvitesError(f"unexpected failure: {type(error).__name__}")
+            failure = InvitesError.of(error)
         self._tell(record("wake_up_failed", str(failure), level=logging.ERROR))
         self._tell_people(wakeup, failure)
         return None, str(failure)

@@ -212,12 +212,10 @@ def _side(
             wakeup.effects,
             delivery_for=delivery_opener(wakeup, ledger, to),
         )
-    except InvitesError as error:
-        yield _trouble(wakeup, what, scope, error)
-        return
     except Exception as error:  # noqa: BLE001 - reminders never end the run they go between
-        failure = InvitesError(f"unexpected failure: {type(error).__name__}")
-        yield _trouble(wakeup, what, scope, failure)
+        failure = InvitesError.of(error)
+        code = cause_of(failure, stopped=wakeup.effects.stop()).exit_code
+        yield SideOutcome(what=what, scope=scope, exit_code=code, ended={}, text=str(failure))
         return
     if report is None:
         return
@@ -230,8 +228,3 @@ def _side(
         text=said if report.trouble is None else str(report.trouble),
         lines=tuple(unsent_line(one) for one in report.unsent),
     )
-
-
-def _trouble(wakeup: WakeUp, what: Side, scope: str, error: InvitesError) -> SideOutcome:
-    exit_code = cause_of(error, stopped=wakeup.effects.stop()).exit_code
-    return SideOutcome(what=what, scope=scope, exit_code=exit_code, ended={}, text=str(error))

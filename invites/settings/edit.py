@@ -6,9 +6,10 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from invites.errors import SettingsError
 
@@ -121,17 +122,25 @@ def replace_text(path: Path, text: str) -> None:
     """Put a new text in a settings file's place at once, with its mode and owner; a link stays one."""
     path = path.resolve()
     seen = path.stat()
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(text.encode())
+        if (seen.st_uid, seen.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(file.fileno(), seen.st_uid, seen.st_gid)
+        os.fchmod(file.fileno(), seen.st_mode & 0o7777)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file that only its owner can read, which takes the place of `path` once it is whole."""
+    # A name of its own, for two may be written at once.
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(text.encode())
-            if (seen.st_uid, seen.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(file.fileno(), seen.st_uid, seen.st_gid)
-            os.fchmod(file.fileno(), seen.st_mode & 0o7777)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        beside.unlink()
         raise
