@@ -37,6 +37,10 @@ def settings_page() -> str:
         "A key that you leave out has the value shown here, or is not set.",
         "Durations are numbers with d, h, m or s (`15m`, `1h30m`); paths start at the file's folder.",
         "Each key but those of a job can come from the environment as `INVITES_SECTION__KEY`.",
+        "",
+        "The file is found by `--config`, `INVITES_CONFIG`, `./invites.toml`, `$XDG_CONFIG_HOME/invites/`, `/etc/invites/`.",
+        "One that is found without being named must be root's or your own; settings, secrets and keys that everybody can write are refused.",
+        "Flags beat the environment, which beats the file, which beats Jitsi's own docker names (`PUBLIC_URL`, `XMPP_DOMAIN`, `JWT_APP_ID`, `JWT_APP_SECRET`, `JWT_ACCEPTED_AUDIENCES`), which beat the defaults.",
     ]
     for section, rows in _sections(example_settings().read_text(encoding="utf-8")):
         lines += ["", f"## [{section}]", "", "| key | default | meaning |", "|---|---|---|", *rows]
