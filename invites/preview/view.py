@@ -124,6 +124,8 @@ def _composed(
     told_at = now
     if kind is Kind.REMINDER:  # a reminder of a far meeting says a time that none would say
         told_at = max(now, meeting.start - timedelta(hours=24))
+        if renderer.composer.sender.rule.tokens != "series":  # it has the link of one date
+            meeting = meeting.on_date(meeting.opens)
     revision = Revision(kind=kind, sequence=0 if first else 1, dtstamp=told_at)
     (invitation,) = renderer.verifier.passed(
         renderer.composer.compose(meeting, revision, [person], changes=changes)
@@ -228,6 +230,8 @@ def _token_words(invitation: Invitation, view: View, zone: ZoneInfo) -> Iterator
     """Yield what `inspect` says of the message's link, by the present and by the meeting's start."""
     if invitation.revision.method is Method.CANCEL or view.settings is None:
         return
+    if invitation.links == ():
+        return  # no date has its own link yet
     found = inspected(
         contents_of(invitation.eml),
         [invitation.meeting.start],

@@ -300,6 +300,7 @@ def _meeting_rows(meetings: Iterable[Meeting], sender: Sender) -> Iterator[Seque
         # In the full minutes that the mail tells.
         opens = minute_at(int(opening(validity, sender.rule).timestamp()), up=True)
         closes = minute_at(int(closing(validity).timestamp()))
+        each = meeting.series is not None and sender.rule.tokens != "series"
         invited = len(meeting.attendees)
         yield (
             Cell(_time_words(meeting), iso_z(meeting.start)),
@@ -308,7 +309,10 @@ def _meeting_rows(meetings: Iterable[Meeting], sender: Sender) -> Iterator[Seque
             Cell(meeting.id),
             Cell(meeting.status.value),
             Cell(f"{invited:,}", f"{invited:09}"),
-            Cell(span_words(opens, closes, meeting.timezone), iso_z(opens)),
+            Cell(
+                "round each date" if each else span_words(opens, closes, meeting.timezone),
+                iso_z(opens),
+            ),
         )
 
 

@@ -10,13 +10,14 @@ from invites.addresses import AddressRefused, parse_address
 from invites.delivery.base import Delivery, Phase, Sent
 from invites.errors import Exit
 from invites.identity import MessageIds, uid_for
+from invites.jitsi.validity import links_of_dates
 from invites.ledger import Ledger
 from invites.ledger.write import Key
 from invites.messages.calendar import text_value
 from invites.model import Kind, Method, Revision, Roster
 from invites.output.manifest import Listed
 from invites.planning.actions import Cause, Plan, Send
-from invites.planning.facts import Draft, MeetingDraft
+from invites.planning.facts import Draft, MeetingDraft, MeetingFacts, attendee_digest
 from invites.planning.state import Entry
 from invites.problems import Problem
 from invites.sending.frame import Pass
@@ -115,6 +116,7 @@ class _Found:
         self._options = options
         self._problems: list[Problem] = []
         self._message_ids: dict[Key, str] = {}
+        self._dated: dict[tuple[str, int], MeetingFacts] = {}
 
     def plan(self, now: datetime) -> Plan:
         """Return what is adopted as a plan; the other rows' problems are what it leaves out."""
@@ -169,6 +171,8 @@ class _Found:
             self.over += 1
             return
         draft = None if meeting is None else _draft_of(meeting, row.email)
+        if draft is not None and draft.facts.links is not None:
+            draft = self._with_links_of(draft, row)
         if meeting is None or draft is None:
             self._problems.append(_not_there(row, meeting))
             return
@@ -199,6 +203,15 @@ class _Found:
             ),
             row,
         )
+
+    def _with_links_of(self, draft: Draft, row: Listed) -> Draft:
+        """Return a draft with the links of dates that were due when the build was made."""
+        rule = self._renderer.composer.sender.rule
+        facts = self._dated.get((row.uid, row.dtstamp))
+        if facts is None:
+            links = links_of_dates(draft.facts.meeting, rule, instant(row.dtstamp))
+            facts = self._dated[row.uid, row.dtstamp] = draft.facts.with_links(links or ())
+        return Draft(facts, draft.attendee, attendee_digest(facts.digest, draft.attendee))
 
     def _entry(self, draft: Draft) -> Entry | None:
         state = self._snapshot.meetings.get(draft.facts.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from invites.errors import Exit
 from invites.planning.actions import Cause
 from invites.sending import RunReport, drain, give_links
 from tests.peers.smtp_server import Fault, ScriptedServer
-from tests.support import SECRET
+from tests.support import SECRET, Answer
 from tests.world import Mail, PassWorld, read_mail, smtp
 
 HEADER = "meeting_id,title,start,end,name,email,recurrence,exclude,occurrence,status"
@@ -258,3 +259,23 @@ def test_a_live_series_gets_links_for_each_date(tmp_path: Path) -> None:
     assert windows(back.last()[0]) == [
         (FIRST - timedelta(minutes=16), around(FIRST + 9 * WEEK)[1] - timedelta(hours=1))
     ]
+
+
+def test_links_of_a_build_that_was_mailed_by_hand_are_known_as_far_as_it_had_them(
+    tmp_path: Path, invites: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `--record-only` adopts has the links that were due at the build, not those of now."""
+    monkeypatch.chdir(tmp_path)
+    world = world_of(tmp_path, "occurrence")
+    name = world.write(*rows("ada"))
+    built = invites("build", name, "--now", "2031-03-01T10:00:00Z")
+    assert built.code == Exit.DONE, built.err
+    (eml,) = Path("out").rglob("*.eml")
+    assert "You get the link for each date by mail" in read_mail(eml.read_bytes()).text
+    now = ("--now", "2031-03-02T20:00:00Z", "--to", "folder")
+    adopted = invites("send", name, "--record-only", "out/manifest.csv", *now)
+    assert adopted.code == Exit.DONE, adopted.err
+    world.now = FIRST - timedelta(hours=11)
+    assert woken(world) is not None
+    (mail,) = world.last()
+    assert (mail.sequence, windows(mail)) == (1, [around(FIRST)])
