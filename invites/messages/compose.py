@@ -380,6 +380,10 @@ class Composer:
             links = links_of_dates(meeting, sender.rule, revision.dtstamp)
         if revision.method is Method.CANCEL:
             links = None  # no part of it shows one
+        elif revision.date is not None and links is not None:
+            # A message about one date has that date's link as its one link, if there is one yet.
+            own = [link.validity for link in links if link.original == revision.date]
+            validity, links = (own[0], None) if own else (validity, ())
         told = _told(meeting, revision, changes)
         return _MeetingRevision(
             meeting=meeting,

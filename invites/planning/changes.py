@@ -113,7 +113,7 @@ def difference(known: Known, draft: Draft, now: datetime) -> Difference:
         *_told(_TOLD_APART if dates else MEETING_COLUMNS, old.meeting, new.meeting),
         *_settings(old, new, now),
         *_told(ATTENDEE_COLUMNS, known.attendee, draft.attendee),
-        *_links_given(old, new, now),
+        *(change for _, change in _links_given(old, new, now)),
     )
     same_wall = (old.meeting.timezone, old.wall_start) == (new.meeting.timezone, new.wall_start)
     elsewhere = old.start != new.start or same_dates_elsewhere(old.meeting, new.meeting, now)
@@ -124,10 +124,9 @@ def _date_alone(
     changes: tuple[Change, ...], old: MeetingFacts, new: MeetingFacts, now: datetime
 ) -> datetime | None:
     """Return the original start of the one date that all `changes` are about, if there is one."""
-    of_dates = old.links is not None or new.links is not None  # they go out with all of the series
-    if of_dates or any(change.field not in DATE_CHANGES for change in changes):
+    if any(change.field not in {*DATE_CHANGES, DATE_LINK} for change in changes):
         return None
-    dated = [*_date_changes(old.meeting, new.meeting, now)]
+    dated = [*_date_changes(old.meeting, new.meeting, now), *_links_given(old, new, now)]
     # A date that was cancelled is an EXDATE in the calendars, or gone from them: there is nothing
     # left that a RECURRENCE-ID could name, and Outlook puts none back.
     back_again = any(change.old == CANCELLED for _, change in dated)
@@ -206,7 +205,9 @@ def _other_windows(old: MeetingFacts, new: MeetingFacts, now: datetime) -> bool:
     return False
 
 
-def _links_given(old: MeetingFacts, new: MeetingFacts, now: datetime) -> Iterator[Change]:
+def _links_given(
+    old: MeetingFacts, new: MeetingFacts, now: datetime
+) -> Iterator[tuple[datetime, Change]]:
     """Yield a change for each date to come that has its own link now, and had none."""
     if not new.links or new.meeting.series is None:
         return
@@ -214,7 +215,8 @@ def _links_given(old: MeetingFacts, new: MeetingFacts, now: datetime) -> Iterato
     starts = {one.original: one for one in new.meeting.series.taking_place}
     for link in new.links:
         if link.original not in given and starts[link.original].end > now:
-            yield Change(field=DATE_LINK, old=None, new=starts[link.original].start)
+            start = starts[link.original].start
+            yield link.original, Change(field=DATE_LINK, old=None, new=start)
 
 
 def brings_links(changes: Iterable[Change]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from invites.identity import uid_of_edition
@@ -11,7 +12,7 @@ from invites.model import Kind
 from invites.planning.actions import Cause, Plan, Policy, Send, Situation, order_of
 from invites.planning.changes import difference
 from invites.planning.facts import Draft, MeetingFacts, Terms, attendee_digest
-from invites.planning.state import Entry, MeetingState, Snapshot
+from invites.planning.state import Entry, MeetingState, Snapshot, State
 
 
 def facts_with_links(facts: MeetingFacts, rule: ValidityRule, now: datetime) -> MeetingFacts | None:
@@ -70,11 +71,14 @@ def _given(
     draft = Draft(facts, known.attendee, attendee_digest(facts.digest, known.attendee))
     found = difference(known, draft, situation.now)
     if found.brings_links:
+        revision = situation.next_revision(Kind.UPDATE, standing.sequence + 1, entry)
+        # A date alone has its place only in a calendar that has the series for sure.
+        date = found.date if standing.state is State.SENT else None
         yield Send(
             meeting=facts.meeting_of(known.attendee),
             uid=uid_of_edition(state.uid, facts.edition),
             draft=draft,
-            revision=situation.next_revision(Kind.UPDATE, standing.sequence + 1, entry),
+            revision=replace(revision, date=date),
             cause=Cause.LINK,
             changes=found.changes,
             first_message_id=entry.first_message_id,

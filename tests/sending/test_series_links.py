@@ -114,6 +114,9 @@ def test_each_link_goes_out_once_ahead_of_its_date(world: PassWorld) -> None:
             assert window == around(start)
             assert start - timedelta(hours=24) <= world.now < start - timedelta(hours=18)
             assert mail.subject.startswith("Your link: Maths, ")
+            (event,) = Calendar.from_ical(mail.calendar).walk("VEVENT")
+            assert (event["dtstart"].dt, "rrule" in event) == (start, False)
+            assert str(event["url"]) in mail.text
             who = mail.to.partition("@")[0]
             seen.setdefault(start, []).append(who)
             assert (mail.sequence, mail.method) == (last[who] + 1, "REQUEST")
