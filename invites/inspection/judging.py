@@ -70,8 +70,12 @@ class Inspection:
 
     @property
     def admitted(self) -> bool:
-        """Return whether every token is admitted at the last of the instants asked for."""
-        return all(each.verdicts[-1].admitted for each in self.tokens)
+        """Return whether every token is admitted at the last of the instants asked for.
+
+        Of the tokens for single dates of a series one is enough.
+        """
+        admitted = (each.verdicts[-1].admitted for each in self.tokens)
+        return any(admitted) if self.contents.of_dates else all(admitted)
 
 
 def inspected(

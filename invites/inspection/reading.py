@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from invites.errors import UsageError
 from invites.jitsi.claims import NotAToken, token_from
 from invites.jitsi.links import link_from, links_in, looks_like_token
+from invites.messages.calendar import PRODID
 from invites.model import Meeting, Occurrence, Series
 from invites.roster.recurrence import Rule, anchored, dates_of
 from invites.roster.rule import parse_rule
@@ -80,6 +81,7 @@ class Contents:
     `zone` is the IANA name by which a message or calendar tells its times, None where it has none.
     `meeting` has the times of a calendar's meeting that repeats, None where none does, and `date`
     those of the one date of a series that it is about.
+    `of_dates` where not the series but its dates have links, which may be none so far.
     """
 
     kind: Kind
@@ -88,6 +90,7 @@ class Contents:
     zone: str | None = None
     meeting: Meeting | None = None
     date: Occurrence | None = None
+    of_dates: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +126,14 @@ def contents_of(octets: bytes) -> Contents:
         return Contents(kind="link", found=(_found(alone, ()),))
     if text[:15].upper() == "BEGIN:VCALENDAR":
         part = _Part.of("calendar", _calendar_text(octets))
-        return _with_dates(_contents("calendar", [part]), [octets])
+        of_dates = _has_links_of_dates(octets)
+        return _with_dates(_contents("calendar", [part], of_dates=of_dates), [octets])
     # Almost any text parses as a message; one that is meant has one of the usual headers.
     message = _message(octets)
     if _HEADERS & {name.lower() for name in message.keys()}:  # noqa: SIM118 - a message has no iterator of its own
-        return _with_dates(_contents("message", list(_parts(message))), [*_calendars(message)])
+        calendars = [*_calendars(message)]
+        of_dates = any(map(_has_links_of_dates, calendars))
+        return _with_dates(_contents("message", [*_parts(message)], of_dates=of_dates), calendars)
     return _contents("text", [_Part.of("text", text)])
 
 
@@ -173,23 +179,29 @@ def _link_alone(text: str) -> str | None:
     return whole if text.split() == [whole] else None
 
 
-def _contents(kind: Kind, parts: list[_Part]) -> Contents:
+def _contents(kind: Kind, parts: list[_Part], *, of_dates: bool = False) -> Contents:
     places: dict[str, list[str]] = {}
     for part in parts:
         for link in part.links:
             places.setdefault(link, []).append(part.place)
-    if not places:
+    if not places and not of_dates:
         raise UsageError(f"{kind}: {NOTHING_FOUND}")
     found = tuple(_found(link, tuple(where)) for link, where in places.items())
     zone = next((part.zone for part in parts if part.zone), None)
-    return Contents(kind=kind, found=found, disagreement=tuple(_disagreement(parts)), zone=zone)
+    return Contents(
+        kind=kind,
+        found=found,
+        disagreement=tuple(_disagreement(parts, several=of_dates)) if found else (),
+        zone=zone,
+        of_dates=of_dates,
+    )
 
 
-def _disagreement(parts: list[_Part]) -> Iterator[str]:
+def _disagreement(parts: list[_Part], *, several: bool) -> Iterator[str]:
     first = next(part for part in parts if part.links)
     common = set(first.links)
     for part in parts:
-        if len(part.links) > 1:
+        if len(part.links) > 1 and not several:
             yield f"The {part.place} holds {len(part.links)} different join links."
         if not part.links:
             yield f"The {part.place} holds no join link, and the {first.place} holds one."
@@ -315,6 +327,19 @@ def one_date(octets: bytes) -> Occurrence | None:
     except (ValueError, LookupError, OverflowError):
         return None
     return Occurrence(original=original, start=start, end=end)
+
+
+def _has_links_of_dates(octets: bytes) -> bool:
+    """Tell whether a calendar object of ours invites to a series, or one date, without a link."""
+    text = _FOLD.sub(b"", octets)
+    events = text.split(b"BEGIN:VEVENT", 2)
+    return (
+        len(events) > 1
+        and f"PRODID:{PRODID}".encode() in events[0]
+        and re.search(rb"^METHOD:REQUEST\r?$", text, re.MULTILINE) is not None
+        and re.search(rb"^(?:RRULE|RECURRENCE-ID)[:;]", events[1], re.MULTILINE) is not None
+        and re.search(rb"^URL[:;]", events[1].partition(b"END:VEVENT")[0], re.MULTILINE) is None
+    )
 
 
 def _events(octets: bytes) -> list[list[tuple[str, str, str]]]:

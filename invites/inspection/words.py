@@ -43,9 +43,14 @@ def lines(inspection: Inspection, *, zone: tzinfo | None) -> Iterator[str]:
         times = f"{_local(date.start, zone)} to {_local(date.end, zone)}"
         by_rule = f"one date of a series, by its rule {_local(date.original, zone)}"
         yield _labelled("Date", f"{by_rule}: {times}")
-    if inspection.contents.meeting is not None and inspection.tokens:
-        instants = [verdict.at for verdict in inspection.tokens[0].verdicts]
+    if inspection.contents.meeting is not None:
+        instants = [verdict.at for one in inspection.tokens[:1] for verdict in one.verdicts]
         yield from _date_lines(inspection.contents.meeting, instants, zone)
+    if inspection.contents.of_dates:
+        has = counted(len(inspection.tokens), "link") if inspection.tokens else "none yet"
+        yield _labelled(
+            "Links", f"each date has a link of its own; this {inspection.contents.kind} has {has}"
+        )
     for number, token in enumerate(inspection.tokens, start=1):
         if number > 1:
             yield ""
@@ -211,6 +216,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
         "disagreement": list(inspection.contents.disagreement),
         "dates": _dates(inspection.contents.meeting),
         "date": _date(inspection.contents.date),
+        "links_of_dates": inspection.contents.of_dates,
         "tokens": [_token(each) for each in inspection.tokens],
     }
 

@@ -21,8 +21,10 @@ from invites.inspection import Inspection, contents_of, document, inspected, lin
 from invites.jitsi.links import join_link
 from invites.jitsi.rooms import room_from_text
 from invites.jitsi.tokens import Minter, SigningKey
+from invites.jitsi.validity import ValidityRule
 from invites.model import Attendee, Server, Validity
 from invites.roster.series import DateRow
+from tests import factory as factories
 from tests.factory import Factory
 from tests.series import series_meeting
 
@@ -488,3 +490,32 @@ def test_a_rule_that_is_none_of_ours_is_passed_over(factory: Factory, line: byte
     contents = contents_of(invitation.ics.replace(b"SEQUENCE:0", b"SEQUENCE:0\r\n" + line))
     assert contents.meeting is None
     assert len(contents.found) == 1
+
+
+@pytest.mark.parametrize("form", ["ics", "eml"])
+def test_links_of_dates_are_no_disagreement_and_one_of_them_admits(
+    factory: Factory, form: str
+) -> None:
+    """A series without a link, with those of two dates: at each date its own one does."""
+    rule = ValidityRule(tokens="occurrence", link_ahead=timedelta(days=8))
+    meeting = series_meeting("weekly x 4", wall=datetime(2031, 12, 1, 9))  # noqa: DTZ001 - a wall time
+    ask = [factory.attendee()]
+
+    def inspected_at(composed: datetime, at: datetime) -> Inspection:
+        revision = replace(factory.revision, dtstamp=composed)
+        (one,) = factory.composer(rule=rule).compose(meeting, revision, ask)
+        read = contents_of(one.ics if form == "ics" else one.eml)
+        return inspected(read, [at], server=factories.SERVER, key=factories.KEY)
+
+    eve, first = datetime(2031, 11, 30, 12, tzinfo=UTC), datetime(2031, 12, 1, 8, tzinfo=UTC)
+    found = inspected_at(eve, first + timedelta(weeks=1))
+    assert (len(found.tokens), found.contents.disagreement, found.admitted) == (2, (), True)
+    assert not inspected_at(eve, first + timedelta(weeks=2)).admitted
+    assert any(
+        line.startswith("Links       each date has a link of its own; this")
+        for line in lines(found, zone=UTC)
+    )
+    none = inspected_at(eve - timedelta(weeks=4), first)
+    assert (none.tokens, none.admitted) == ((), False)
+    assert document(none)["links_of_dates"]
+    assert [*lines(none, zone=UTC)][-1].endswith("has none yet")
