@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import jwt
@@ -282,3 +283,58 @@ def test_links_of_a_build_that_was_mailed_by_hand_are_known_as_far_as_it_had_the
     assert woken(world) is not None
     (mail,) = world.last()
     assert (mail.sequence, windows(mail)) == (1, [around(FIRST)])
+
+
+class Receiver:
+    """A calendar as iTIP has it: entries by RECURRENCE-ID, each changed by what is newer alone."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.entries: dict[datetime | None, tuple[tuple[int, datetime], str]] = {}
+
+    def take(self, mail: Mail) -> None:
+        """Apply a message; one about the series takes the place of all that is older."""
+        events = Calendar.from_ical(mail.calendar).walk("VEVENT")
+        for event in events:
+            order = int(event["sequence"]), event["dtstamp"].dt
+            about = event["recurrence-id"].dt.astimezone(UTC) if "recurrence-id" in event else None
+            if about is None:
+                self.entries = {
+                    which: known
+                    for which, known in self.entries.items()
+                    if known[0] > order or which is None
+                }
+            if about not in self.entries or self.entries[about][0] < order:
+                series = self.entries.get(None)
+                if about is None or series is None or series[0] <= order:
+                    self.entries[about] = order, str(event.get("url", ""))
+
+
+def test_mails_in_any_order_leave_the_same_links_in_a_calendar(world: PassWorld) -> None:
+    """SEQUENCE and DTSTAMP order the series and its dates, whichever way mails took."""
+    mails = []
+
+    def sent(*further: str, days: int, links: bool = False) -> None:
+        world.now = FIRST + timedelta(days=days, hours=-20)
+        assert (woken(world) if links else world.send(*rows("ada"), *further)) is not None
+        mails.extend(world.last())
+
+    guest = "maths,Guest lecture,,,,,,,2031-03-24,"
+    sent(days=-9)
+    sent(days=0, links=True)
+    sent(guest, days=3)
+    sent(guest, days=7, links=True)
+    world.send(*rows("ada"), guest, "maths,,2031-03-10 10:00,,,,,,2031-03-10,")
+    mails.extend(world.last())
+    sent(guest, "maths,,2031-03-10 10:00,,,,,,2031-03-10,", days=21, links=True)
+    in_order = Receiver()
+    for mail in mails:
+        in_order.take(mail)
+    assert in_order.entries[None][1] == ""
+    last = in_order.entries[FIRST + 3 * WEEK]
+    assert last[1] in mails[-1].text
+    for seed in range(30):
+        shuffled = Receiver()
+        for mail in Random(seed).sample(mails, len(mails)):  # noqa: S311 - an order of mails
+            shuffled.take(mail)
+        assert shuffled.entries == in_order.entries
