@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import email
 from collections.abc import Iterator
+from email.policy import default
 from pathlib import Path
 
+import icalendar
 import pytest
 from playwright.sync_api import Page
 
@@ -62,6 +65,47 @@ def test_width_scheme_kind_and_parts_can_be_turned(page: Page) -> None:
     page.click("#tab-Token")
     page.get_by_text("ADMITTED at").wait_for()
     assert "opens Sat 2031-03-01" in page.locator(".line").get_attribute("aria-label")  # type: ignore[operator]
+
+
+def test_each_language_is_shown_and_what_is_saved_is_in_it(page: Page, tmp_path: Path) -> None:
+    """The mail turns to Arabic, from right to left; both files are whole, and in Arabic as well."""
+    page.click(".people button >> nth=0")
+    mail = page.frame_locator("#frame")
+    for language, word in (("de", "Einladung"), ("ja", "招待"), ("ar", "دعوة")):
+        page.select_option("#language", language)
+        mail.get_by_text(word, exact=True).first.wait_for()
+    assert mail.locator("html").get_attribute("dir") == "rtl"
+    for button, name in (("#eml", "invitation.eml"), ("#ics", "invitation.ics")):
+        with page.expect_download() as started:
+            page.click(button)
+        assert started.value.suggested_filename == name
+        started.value.save_as(tmp_path / name)
+    message = email.message_from_bytes((tmp_path / "invitation.eml").read_bytes(), policy=default)
+    assert message.get_body(("html",)).get_content().count("دعوة")  # type: ignore[union-attr]
+    calendar = icalendar.Calendar.from_ical((tmp_path / "invitation.ics").read_bytes())
+    (event,) = calendar.walk("VEVENT")
+    assert event["SUMMARY"] == "Standup"
+    (part,) = (one for one in message.walk() if one.get_content_type() == "text/calendar")
+    assert part.get_payload(decode=True) == (tmp_path / "invitation.ics").read_bytes()
+
+
+def test_a_template_s_edit_shows_up_and_so_does_its_fault(page: Page, served: Served) -> None:
+    """The mail is another one without a reload; a fault is told with its line, and goes."""
+    page.click(".people button >> nth=0")
+    mail = page.frame_locator("#frame")
+    mail.get_by_text("Hello Ada").first.wait_for()
+    folder = served.world.folder / "mine"
+    folder.mkdir()
+    served.world.sections = '\n[mail]\ntemplates = "mine"\n'
+    served.world.write_settings()
+    greeting = folder / "greeting.html.j2"
+    greeting.write_text("Good day {{ attendee.name }}!")
+    mail.get_by_text("Good day Ada!").first.wait_for()
+    greeting.write_text("Good day {{ attendee.nam }}!")
+    page.locator("#trouble").get_by_text("greeting.html.j2: line 1").wait_for()
+    greeting.write_text("Good evening {{ attendee.name }}!")
+    page.locator("#trouble").wait_for(state="hidden")
+    mail.get_by_text("Good evening Ada!").first.wait_for()
 
 
 def test_an_edit_and_a_fault_show_up_by_themselves(page: Page, served: Served) -> None:
