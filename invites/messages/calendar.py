@@ -256,6 +256,9 @@ class EventSkeleton:
                 for piece in self._notes
             ]
         )
+        if self._links == (0,):  # as almost all are
+            before, after = self._events[0]
+            return b"".join([before, self._own(attendee, notes, link, others), after])
         links = link.split("\n")
         own = {
             at: self._own(attendee, notes, "" if at is None else links[at], others)

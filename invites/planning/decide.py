@@ -31,7 +31,7 @@ from invites.planning.actions import (
     order_of,
 )
 from invites.planning.changes import brings_links, changes_from, tells_of_organizer
-from invites.planning.facts import Draft, Known, MeetingDraft, MeetingFacts, Terms
+from invites.planning.facts import Draft, MeetingDraft, MeetingFacts, Terms
 from invites.planning.guards import (
     Survey,
     code_for,
@@ -42,6 +42,7 @@ from invites.planning.guards import (
     survey,
     warnings_of,
 )
+from invites.planning.links import brings_past_links
 from invites.planning.patterns import Proposal, patterns
 from invites.planning.presence import Presence, newest_edition
 from invites.planning.state import (
@@ -49,7 +50,6 @@ from invites.planning.state import (
     UPDATING,
     Entry,
     MeetingState,
-    Recorded,
     Snapshot,
     State,
 )
@@ -379,7 +379,7 @@ def _tried_again(entry: Entry, uid: str, situation: Situation, terms: Terms) -> 
     if again is None or situation.waits(entry):
         return
     known = situation.snapshot.known(again)
-    if again.end <= situation.seconds or _brings_past_links(again, known, situation):
+    if again.end <= situation.seconds or brings_past_links(again, known, situation):
         if over is not None:
             yield over
         return
@@ -403,13 +403,3 @@ def _tried_again(entry: Entry, uid: str, situation: Situation, terms: Terms) -> 
             attempts=entry.attempts,
             copies=copies,
         )
-
-
-def _brings_past_links(again: Recorded, known: Known, situation: Situation) -> bool:
-    """Tell whether a message is about nothing but links of dates that are over."""
-    changes = changes_from(again.changes)
-    if not changes or not brings_links(changes) or known.facts.meeting.series is None:
-        return False
-    told = {change.new for change in changes}
-    dates = known.facts.meeting.series.taking_place
-    return all(one.end <= situation.now for one in dates if one.start in told)

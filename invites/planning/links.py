@@ -10,9 +10,9 @@ from invites.identity import uid_of_edition
 from invites.jitsi.validity import ValidityRule, links_of_dates
 from invites.model import Kind
 from invites.planning.actions import Cause, Plan, Policy, Send, Situation, order_of
-from invites.planning.changes import difference
-from invites.planning.facts import Draft, MeetingFacts, Terms, attendee_digest
-from invites.planning.state import Entry, MeetingState, Snapshot, State
+from invites.planning.changes import brings_links, changes_from, difference
+from invites.planning.facts import Draft, Known, MeetingFacts, Terms, attendee_digest
+from invites.planning.state import Entry, MeetingState, Recorded, Snapshot, State
 
 
 def facts_with_links(facts: MeetingFacts, rule: ValidityRule, now: datetime) -> MeetingFacts | None:
@@ -83,3 +83,13 @@ def _given(
             changes=found.changes,
             first_message_id=entry.first_message_id,
         )
+
+
+def brings_past_links(again: Recorded, known: Known, situation: Situation) -> bool:
+    """Tell whether a message is about nothing but links of dates that are over."""
+    changes = changes_from(again.changes)
+    if not changes or not brings_links(changes) or known.facts.meeting.series is None:
+        return False
+    told = {change.new for change in changes}
+    dates = known.facts.meeting.series.taking_place
+    return all(one.end <= situation.now for one in dates if one.start in told)

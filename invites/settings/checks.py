@@ -6,7 +6,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +22,7 @@ from invites.settings.sections import (
     Job,
     KeyPath,
     RosterSection,
+    SeriesSection,
     Smtp,
     ValiditySection,
     key_name,
@@ -321,6 +322,7 @@ def exposed_secret(source: Path | None, given: Mapping[KeyPath, Given]) -> list[
 
 def warnings(
     sections: Mapping[str, Any],
+    jobs: Sequence[Job],
     origins: Mapping[KeyPath, str],
     environ: Mapping[str, str],
     source: Path | None,
@@ -330,6 +332,7 @@ def warnings(
     if url is not None and url.startswith("http://"):
         yield f"{origins['jitsi', 'url']}: join links go through the network in the clear; use https"
     yield from _jaas_warnings(sections["jitsi"], origins)
+    yield from _early_reminders(jobs, sections["series"])
     mail = sections["mail"]
     if catalog_for(mail.language, known := languages(mail.templates)) is None:
         yield (
@@ -350,6 +353,19 @@ def warnings(
             file = getattr(file, key)
         if file is not None and _all_can_read(file) and not _is_below(file, trusted):
             yield f"{origins[path]}: everybody on this machine can read it; run: chmod 600 {file}"
+
+
+def _early_reminders(jobs: Sequence[Job], series: SeriesSection) -> Iterator[str]:
+    """Warn of reminders of dates that have no link of their own yet."""
+    for job in jobs if series.tokens != "series" else ():
+        early = max(job.reminders, default=series.link_ahead)
+        if early > series.link_ahead:
+            hour = timedelta(hours=1)
+            yield (
+                f'[[job]] "{job.name}" reminders: {early / hour:g} h before a date of a series its '
+                f"own link may not be out yet ([series] link_ahead is {series.link_ahead / hour:g} "
+                "h): then that reminder does not go out; make link_ahead longer"
+            )
 
 
 def _jaas_warnings(jitsi: Jitsi, origins: Mapping[KeyPath, str]) -> Iterator[str]:

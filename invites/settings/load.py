@@ -189,7 +189,10 @@ def _settings(
         jobs=tuple(jobs),
         source=source,
         base=base,
-        warnings=(*near_misses(environ), *checks.warnings(sections, origins, environ, source)),
+        warnings=(
+            *near_misses(environ),
+            *checks.warnings(sections, jobs, origins, environ, source),
+        ),
         environ=environ,
         origins=origins,
     )

@@ -258,6 +258,14 @@ def test_a_ledger_that_would_be_forgotten_is_refused(load: Load, url: str) -> No
         ('[jitsi]\nurl = "http://meet.example.com"', "in the clear; use https"),
         ('[smtp]\nhost = "h"\nsecurity = "tls"', "that is port 465"),
         ('[schedule]\nlisten = "0.0.0.0:9108"', "other machines can read it"),
+        (
+            (
+                '[series]\ntokens = "occurrence"\nlink_ahead = "12h"\n[smtp]\nhost = "127.0.0.1"\n'
+                'security = "none"\n[[job]]\nname = "n"\nroster = "a"\nat = "01:00"\n'
+                'reminders = ["36h", "1h"]'
+            ),
+            "36 h before a date of a series its own link may not be out yet",
+        ),
     ],
 )
 def test_what_is_allowed_and_odd_is_warned_about(load: Load, text: str, warning: str) -> None:
