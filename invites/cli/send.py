@@ -79,7 +79,7 @@ def _duration(text: str) -> timedelta:
 
 def _test_box(text: str, setup: Setup) -> str:
     """Return the mailbox that `--redirect` names; a folder has no envelope to redirect."""
-    if setup.to != "smtp":
+    if setup.options.delivery != "smtp":
         raise UsageError(
             "--redirect: found delivery to a folder, expected --to smtp: a folder's messages go "
             "where their To: header says, to the attendees; --dry-run or build show them safely"
