@@ -318,6 +318,21 @@ def _on_the_wall(start: datetime, length: timedelta, there: ZoneInfo) -> tuple[t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JoinedRows:
+    """What became of rows that list each date of a series by itself: `rows` made `series`.
+
+    `column` is the one whose values tell series apart, `dates` all that take place; `single` says
+    which dates stay meetings of their own, and why.
+    """
+
+    column: str
+    rows: int = 0
+    series: int = 0
+    dates: int = 0
+    single: tuple[Warned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Roster:
     """A roster that was read and found in order, apart from the rows in `left_out`.
 
@@ -329,6 +344,7 @@ class Roster:
     `final_newline` is false where the file ends without a line end: it may be cut, unless it is
     `sealed`: a `.sha256` beside it matches.
     `columns` are the known columns that the file has, None where nobody knows.
+    `joined` is what `[roster] series` made of the rows, None where nothing is set.
     """
 
     source: str
@@ -345,6 +361,7 @@ class Roster:
     final_newline: bool = True
     sealed: bool = False
     columns: frozenset[str] | None = None
+    joined: JoinedRows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,15 +20,18 @@ from invites.problems import Warned, lines_of
 from invites.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from invites.cli.options import Call
-    from invites.model import Meeting, Roster, SeriesTokens
+    from invites.model import JoinedRows, Meeting, Roster, SeriesTokens
     from invites.problems import Problem
     from invites.roster.suggest import Proposed, Question, Suggestion
     from invites.settings import Settings
 
+
+SINGLES_TOLD = 10
+"""Values of which it is told why their dates stay single; JSON has all of them."""
 
 _CUT = Warned(
     row=None, column=None, text="the file ends without a line end; its last row may be cut"
@@ -159,6 +162,7 @@ def _tell(
         meetings_over=over,
         series=len(series),
         dates=sum(len(meeting.starts) for meeting in read.meetings),
+        joined=None if read.joined is None else _joined_facts(read.joined),
         attendees=attendees,
         links_weighed=links_weighed,
         problems=[problem.facts() for problem in read.left_out],
@@ -170,6 +174,8 @@ def _tell(
         f"{counted(len(read.meetings), 'meeting')} ({over:,} over), "
         f"{counted(attendees, 'attendee')}, {counted(len(warnings), 'warning')}"
     )
+    for line in () if read.joined is None else _joined_words(read.joined):
+        call.say(line)
     if series:
         call.say(_series_words(series, call.settings(warn=False).series.tokens))
     if read.repeated:
@@ -177,6 +183,27 @@ def _tell(
     if read.rejected:
         call.say(f"{counted(read.rejected, 'row')} left out for their problems")
     call.detail(f"SHA-256 {read.digest}")
+
+
+def _joined_words(joined: JoinedRows) -> Iterator[str]:
+    """Say what became of rows that list each date by itself, and which dates stay single and why."""
+    yield (
+        f"{counted(joined.rows, 'row')} became {joined.series:,} series of "
+        f'{counted(joined.dates, "date")} ([roster] series = "{joined.column}")'
+    )
+    yield from (single.text for single in joined.single[:SINGLES_TOLD])
+    if (rest := len(joined.single) - SINGLES_TOLD) > 0:
+        yield f"and the dates of {rest:,} more"
+
+
+def _joined_facts(joined: JoinedRows) -> dict[str, object]:
+    return {
+        "column": joined.column,
+        "rows": joined.rows,
+        "series": joined.series,
+        "dates": joined.dates,
+        "single": [single.facts() for single in joined.single],
+    }
 
 
 def _series_words(series: Sequence[Meeting], tokens: SeriesTokens) -> str:

@@ -177,7 +177,7 @@ def _settings(old: MeetingFacts, new: MeetingFacts, now: datetime) -> Iterator[C
         yield Change(field="tokens", old=before_each, new=after_each)
     follows = not repeats(old.meeting, new.meeting) and (old.start, old.end) != (new.start, new.end)
     closes = old.validity.expires == new.validity.expires
-    open_already = max(each.validity.not_before for each in (old, new)) <= now.timestamp()
+    open_already = old.validity.not_before <= now.timestamp()
     if repeats(old.meeting, new.meeting) and closes and open_already:
         follows = True
     if old.links is not None or new.links is not None:
@@ -244,17 +244,40 @@ def dates_changes(old: Meeting, new: Meeting, now: datetime) -> Iterator[Change]
     """Yield how rule and times differ, as one change, and each date that differs by itself.
 
     Nothing for two meetings that don't repeat: their times are columns like others.  Nothing for a
-    date that is over: an export that drops past rows takes back what once moved it.
+    date that is over: an export that drops past rows takes back what once moved it, and the rule
+    that is made of those that are left may be another one, with the same dates to come.
     """
     if old.series == new.series and (not repeats(old, new) or old.end == new.end):
         return
+    if _to_come(old, now) == _to_come(new, now):
+        return
     before, after = told_series(old), told_series(new)
-    if before != after:
+    if before != after and not _same_rule_to_come(old, new, now):
         yield Change(field="recurrence", old=before, new=after)
     elif same_dates_elsewhere(old, new, now):
         # The rules of the zone changed between the first and the last date.
         yield Change(field="recurrence", old=None, new=None)
     yield from (change for _, change in islice(_date_changes(old, new, now), DATES_TOLD))
+
+
+def _to_come(meeting: Meeting, now: datetime) -> list[tuple[datetime, datetime, str]]:
+    """Return the dates to come as a calendar shows them, whatever the rule that has them."""
+    if meeting.series is None:
+        return [(meeting.start, meeting.end, meeting.title)] if meeting.end > now else []
+    dates = (one for one in meeting.series.taking_place if one.end > now)
+    return [(one.start, one.end, one.title or meeting.title) for one in dates]
+
+
+def _same_rule_to_come(old: Meeting, new: Meeting, now: datetime) -> bool:
+    """Tell whether what two rules have to come is the same; one may have no dates that are over."""
+    if old.series is None or new.series is None or old.timezone != new.timezone:
+        return False
+    length = old.end - old.start
+    before, after = (
+        [one.original for one in each.occurrences if one.original + length > now]
+        for each in (old.series, new.series)
+    )
+    return before == after and length == new.end - new.start
 
 
 class _Differing(NamedTuple):

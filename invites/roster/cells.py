@@ -38,6 +38,7 @@ class RosterRules:
     `encoding` is what a file may have instead of UTF-8, "" for nothing.
     `columns` maps our names to the file's, `extra` lists columns that are meant as they are.
     `attendees` are the file's columns that list several attendees in one cell, none mostly.
+    `series` is the column whose values tell series apart that have a row for each date, "" for none.
     `derived_rooms` refuses the column `room`.
     `special_domains` are address domains that public rules refuse and that are meant.
     `languages` are those that letters can be in, none where nobody knows; `language` is that of
@@ -52,6 +53,7 @@ class RosterRules:
     no: frozenset[str] = frozenset()
     encoding: str = ""
     attendees: tuple[str, ...] = ()
+    series: str = ""
     derived_rooms: bool = False
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extra: tuple[str, ...] = ()

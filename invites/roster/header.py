@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from invites.problems import Problem
@@ -55,6 +55,12 @@ class Layout:
         """Return where the known column of this name is, None where the file has none."""
         return next((place for place in self.places if place.column.name == name), None)
 
+    def place_named(self, name: str) -> PlacedColumn | None:
+        """Return where the column is that is called so, by us or by the file."""
+        folded = folded_name(name)
+        named = [place for place in self.places if folded_name(place.shown) == folded]
+        return self.place_of(folded) or next(iter(named), None)
+
     def extras(self) -> tuple[PlacedColumn, ...]:
         """Return the places of the columns that we don't know."""
         return tuple(place for place in self.places if place.column.name not in BY_NAME)
@@ -96,7 +102,11 @@ def layout_of(
     if rules.derived_rooms and "room" in known:
         problems.append(_problem(_NO_ROOMS))
     lacking = any(column.required for column in missing)
-    return Layout(places=tuple(places), problems=tuple(problems), usable=not (repeated or lacking))
+    found = Layout(places=tuple(places), problems=tuple(problems), usable=not (repeated or lacking))
+    if rules.series and found.usable and found.place_named(rules.series) is None:
+        absence = _problem(f'column "{rules.series}" is missing, which [roster] series names')
+        return replace(found, problems=(*found.problems, absence), usable=False)
+    return found
 
 
 _JOINED_FOLDED: Final = JOINED.replace(" ", "_")

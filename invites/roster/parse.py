@@ -22,10 +22,11 @@ from invites.jitsi.validity import ValidityRule, validity_for
 from invites.model import Meeting, Roster, Status, Validity
 from invites.problems import Problem, Warned, escaped
 from invites.roster.cells import RosterRules
-from invites.roster.columns import folded_name
+from invites.roster.columns import BY_NAME, folded_name
 from invites.roster.header import Layout, layout_of
+from invites.roster.joining import joined
 from invites.roster.meetings import MeetingParser, ParsedMeeting, Spelling
-from invites.roster.rows import RowReader
+from invites.roster.rows import MeetingRows, RowReader
 from invites.roster.table import Chunk, Table
 from invites.text import BLANKS, catalog_for, counted
 
@@ -71,7 +72,13 @@ def _parsed(table: Table, layout: Layout, rules: RosterRules, *, skip_invalid: b
         reader.read(chunk)
     rows_read = reader.rows_read + len(table.faults)
     problems = [*layout.problems, *table.faults, *reader.problems, *_no_rows(rows_read)]
-    parsed = _parsed_meetings(reader, layout, rules, skip_invalid=skip_invalid)
+    found = joined(
+        _parsed_meetings(reader, layout, rules, skip_invalid=skip_invalid),
+        rules,
+        _names_shown(layout, rules),
+        skip_invalid=skip_invalid,
+    )
+    parsed = found.parsed
     problems += [problem for one in parsed for problem in one.problems]
     spellings = (spelling for one in parsed for spelling in one.spellings)
     problems += second_spellings(spellings, _shown(layout, "room"))
@@ -91,21 +98,22 @@ def _parsed(table: Table, layout: Layout, rules: RosterRules, *, skip_invalid: b
         rejected=rejected,
         repeated=sum(one.repeated for one in parsed),
         left_out=tuple(problems),
-        left_out_meetings=_left_out_meetings(reader, meetings),
+        left_out_meetings=tuple(sorted(found.ids - {meeting.id for meeting in meetings})),
         warnings=tuple(_warnings(reader, meetings, layout, rules)),
         complete=not reader.strays.refused,
         final_newline=table.final_newline,
         columns=frozenset(place.column.name for place in layout.places),
+        joined=found.told,
     )
 
 
 def _parsed_meetings(
     reader: RowReader, layout: Layout, rules: RosterRules, *, skip_invalid: bool
-) -> list[ParsedMeeting]:
+) -> Iterator[tuple[MeetingRows, ParsedMeeting]]:
     parser = MeetingParser(
         reader.meeting_places, rules, email_shown=_shown(layout, "email"), skip_invalid=skip_invalid
     )
-    return [parser.parse(said) for said in (*reader.meetings.values(), reader.strays)]
+    return ((said, parser.parse(said)) for said in (*reader.meetings.values(), reader.strays))
 
 
 def _no_rows(rows_read: int) -> list[Problem]:
@@ -127,9 +135,11 @@ def _shown(layout: Layout, name: str) -> str:
     return place.shown if place else name
 
 
-def _left_out_meetings(reader: RowReader, meetings: Iterable[Meeting]) -> tuple[str, ...]:
-    """Return the ids of meetings of which every row was left out."""
-    return tuple(sorted(reader.meetings.keys() - {meeting.id for meeting in meetings}))
+def _names_shown(layout: Layout, rules: RosterRules) -> dict[str, str]:
+    """Return what the file calls its columns, by our names and as `[roster] series` names one."""
+    names = {name: _shown(layout, name) for name in BY_NAME}
+    place = layout.place_named(rules.series) if rules.series else None
+    return names if place is None else {**names, rules.series: place.shown}
 
 
 def _warnings(

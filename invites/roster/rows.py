@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from types import MappingProxyType
@@ -72,6 +72,7 @@ class MeetingRows:
     `dates` has, for each row about one date of a series, the attendee whom it names, None where it
     speaks for everybody.
     `meeting_id` is "" for the rows whose meeting can't be known.
+    `series` is what tells the series apart of which these rows are one date, "" for none.
     """
 
     meeting_id: str
@@ -82,6 +83,7 @@ class MeetingRows:
     spoilt: dict[str, list[int]] = field(default_factory=dict)
     dates: dict[int, Attendee | None] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
+    series: str = ""
 
     def rows(self) -> Iterable[Attendee]:
         """Return the attendees of all rows whose cells could be read."""
@@ -115,7 +117,7 @@ class RowReader:
         self.problems: list[Problem] = []
         self.rows_read = 0
         self._last = 0
-        self.meetings: dict[str, MeetingRows] = {}
+        self.meetings: dict[Hashable, MeetingRows] = {}
         self.strays = MeetingRows("")
         self.unknown_features: dict[str, list[int]] = {}
         self.meeting_places = [p for p in layout.places if p.column.holder is Holder.MEETING]
@@ -123,6 +125,11 @@ class RowReader:
             (at for at, p in enumerate(self.meeting_places) if p.column.name == "occurrence"), None
         )
         self._rules = rules
+        self._series = layout.place_named(rules.series) if rules.series else None
+        self._ruled, self._start = (
+            [at for at, p in enumerate(self.meeting_places) if p.column.name in names]
+            for names in (("recurrence", "exclude", "occurrence"), ("start",))
+        )
         self._id = layout.place_of("meeting_id")
         self._alone = [layout.place_of(name) for name in _ALONE]
         self._option_places = [
@@ -137,7 +144,7 @@ class RowReader:
         self._names, self._addresses, self._avatars, self._user_ids = (
             CellReader(BY_NAME[name], rules) for name in _ALONE
         )
-        self._by_cell: dict[str, MeetingRows] = {}
+        self._by_cell: dict[Hashable, MeetingRows] = {}
         self._options: dict[Cells, _OptionCells] = {}
         self._extra_readings: dict[Cells, tuple[Mapping[str, str], tuple[Any, ...]]] = {}
         self._readings_of = {
@@ -162,6 +169,7 @@ class RowReader:
             *(column(place) for place in self._alone),
             together(self._option_places),
             together(self._extras),
+            column(self._series),
             strict=False,
         ):
             self._take(*row)
@@ -177,6 +185,7 @@ class RowReader:
         user_id_cell: str,
         option_cells: Cells,
         extra_cells: Cells,
+        series_cell: str,
     ) -> None:
         personal_cells = (name_cell, email_cell, avatar_cell, user_id_cell)
         if not id_cell and not any((*personal_cells, *meeting_cells, *option_cells, *extra_cells)):
@@ -184,7 +193,13 @@ class RowReader:
         # A row that lists several attendees comes once for each of them.
         self.rows_read += number != self._last
         self._last = number
-        meeting = self._by_cell.get(id_cell) or self._meeting_rows(number, id_cell)
+        key: Hashable = id_cell
+        if series_cell and not any(meeting_cells[at] for at in self._ruled):
+            # Each date is read as a meeting by itself; `joining` makes series of them.
+            key = (id_cell, series_cell, *(meeting_cells[at] for at in self._start))
+        else:
+            series_cell = ""
+        meeting = self._by_cell.get(key) or self._meeting_rows(number, id_cell, key, series_cell)
         rows = meeting.alike.get(meeting_cells)
         if rows is None:
             meeting.alike[meeting_cells] = [number]
@@ -231,15 +246,22 @@ class RowReader:
         elif meeting.attendees.setdefault(address.address, attendee) is not attendee:
             meeting.add_again(attendee)
 
-    def _meeting_rows(self, number: int, id_cell: str) -> MeetingRows:
-        """Return the rows of the meeting for a cell of `meeting_id` that was not seen before, or was refused."""
-        meeting_id = self._ids[id_cell]
-        if isinstance(meeting_id, RefusedCell):
-            self._problem(number, self._id, id_cell, meeting_id.expected)
-            self.strays.refused.add(number)
-            return self.strays
-        meeting = self.meetings.setdefault(meeting_id, MeetingRows(meeting_id))
-        self._by_cell[id_cell] = meeting
+    def _meeting_rows(
+        self, number: int, id_cell: str, key: Hashable, series_cell: str
+    ) -> MeetingRows:
+        """Return the rows for a meeting that was not seen before, or whose cells were refused."""
+        meeting_id, series = self._ids[id_cell], self._ids[series_cell] if series_cell else ""
+        for place, cell, value in (
+            (self._id, id_cell, meeting_id),
+            (self._series, series_cell, series),
+        ):
+            if isinstance(value, RefusedCell):
+                self._problem(number, place, cell, value.expected)
+                self.strays.refused.add(number)
+                return self.strays
+        own: Hashable = (meeting_id, series, key[2:]) if isinstance(key, tuple) else meeting_id
+        meeting = self.meetings.setdefault(own, MeetingRows(meeting_id, series=series))
+        self._by_cell[key] = meeting
         return meeting
 
     def _refuse(

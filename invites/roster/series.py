@@ -99,9 +99,7 @@ def series_of(rows: SeriesRows, validity: ValidityRule) -> Attended:
         said = [(at, row, _changed(row, dates, rows, excluded, at)) for at, row in about]
         dates[original] = _agreed(said, dates[original], rows)
     series = Series(recurrence=recurrence, occurrences=tuple(dates.values()))
-    _check_order(series, rows)
-    _check_size(series, rows, length)
-    _check_life(series, rows, validity)
+    check_dates(series, rows, validity)
     return Attended(series, _misses(rows, series, told), length)
 
 
@@ -259,6 +257,13 @@ def _day(instant: datetime, zone: ZoneInfo) -> timedelta:
 
 def _day_of(said: date | datetime) -> timedelta:
     return (said.date() if isinstance(said, datetime) else said) - date.min
+
+
+def check_dates(series: Series, rows: SeriesRows, validity: ValidityRule) -> None:
+    """Refuse dates that overlap or pass each other, a huge series, and a link that lives too long."""
+    _check_order(series, rows)
+    _check_size(series, rows, rows.end - rows.start)
+    _check_life(series, rows, validity)
 
 
 def _check_order(series: Series, rows: SeriesRows) -> None:

@@ -86,6 +86,7 @@ class RosterSection(Section):
     no: Names = ()
     encoding: Literal["", "cp1252"] = ""
     attendees: Names = ()
+    series: str = ""
     rooms: Literal["any", "derived"] = "any"
     extra: Names = ()
     special_domains: Names = ()

@@ -194,6 +194,7 @@ class Settings:
             no=frozenset(map(str.casefold, self.roster.no)),
             encoding=self.roster.encoding,
             attendees=self.roster.attendees,
+            series=self.roster.series,
             derived_rooms=self.roster.rooms == "derived",
             columns=self.roster.columns,
             extra=self.roster.extra,

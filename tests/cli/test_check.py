@@ -65,6 +65,30 @@ def test_a_good_roster_is_summed_up(check: Check) -> None:
     assert "36 rows, 9 meetings (0 over), 36 attendees, 0 warnings" in done.stdout
 
 
+def test_rows_that_list_each_date_are_summed_up_as_what_they_became(
+    check: Check, tmp_path: Path
+) -> None:
+    """How many rows became how many series, and which dates stay single and why."""
+    (tmp_path / "invites.toml").write_text('[roster]\nseries = "title"\n')
+    rows = "".join(
+        f"m{at},{title},2031-03-{day:02} {clock}:00,2031-03-{day:02} {clock}:30,Ada,ada@example.org\n"
+        for at, (title, day, clock) in enumerate(
+            [("Maths", day, "09") for day in (3, 10, 17, 24)]
+            + [("Talk", day, "18") for day in (4, 9, 20, 29)]
+        )
+    )
+    done = check("roster.csv", roster=HEADER + rows)
+    assert done.returncode == 0, done.stderr
+    assert '4 rows became 1 series of 4 dates ([roster] series = "title")' in done.stdout
+    assert (
+        '"Talk": 4 dates stay meetings of their own: its 4 dates follow no rule that Outlook can '
+        "express" in done.stdout
+    )
+    document = json.loads(check("roster.csv", "--json").stdout)
+    assert (document["joined"]["rows"], document["meetings"]) == (4, 5)
+    assert len(document["joined"]["single"]) == 1
+
+
 def test_a_series_is_summed_up_with_its_dates_and_the_life_of_its_links(check: Check) -> None:
     """How many meetings repeat, on how many dates, and up to how many days a link admits."""
     rows = HEADER.replace("email", "email,recurrence,exclude") + ROW.replace(

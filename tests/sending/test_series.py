@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -363,3 +363,62 @@ def test_another_rule_in_the_middle_of_a_series_is_one_update_of_the_same_entry(
     ]
     assert "DTSTART;TZID=Europe/Berlin:20310303T100000" in world.last()[0].calendar
     assert world.send(*march).plan.actions == ()
+
+
+@pytest.fixture
+def joining(tmp_path: Path) -> PassWorld:
+    """Give a world whose roster has a row for each date of a class."""
+    sections = (
+        '\n[roster]\ntimezone = "Europe/Berlin"\nseries = "title"\n[series]\nlongest = "300d"\n'
+    )
+    header = "meeting_id,title,start,end,name,email"
+    return PassWorld(folder=tmp_path, header=header, sections=sections)
+
+
+def each_date(
+    *weeks: int, clock: str = "09:00", people: tuple[str, ...] = ("ada", "bob")
+) -> list[str]:
+    """Return a row for each date and person, in weeks from 3 March 2031 on."""
+    days = [(week, date(2031, 3, 3) + timedelta(weeks=week)) for week in weeks]
+    return [
+        f"m{week},Maths,{day} {clock},{day} {clock[:2]}:45,{who.title()},{who}@example.org"
+        for week, day in days
+        for who in people
+    ]
+
+
+def test_an_export_that_drops_past_rows_needs_no_message(joining: PassWorld) -> None:
+    """One invitation each for all dates; then nothing, down to the last date, which is over too."""
+    assert len(joining.send(*each_date(*range(9))).plan.actions) == 2
+    for left in range(1, 9):
+        joining.now = datetime(2031, 3, 2, tzinfo=UTC) + timedelta(weeks=left)
+        assert joining.send(*each_date(*range(left, 9)), withdraw_after=1).plan.actions == ()
+    joining.now = datetime(2031, 4, 29, tzinfo=UTC)
+    assert joining.send(*each_date(8), withdraw_after=1).plan.actions == ()
+
+
+def test_of_joined_rows_a_moved_date_and_a_new_one_are_one_update_each(joining: PassWorld) -> None:
+    """With past rows dropped the change is told as that one date, and the calendar has the rest."""
+    joining.send(*each_date(*range(9)))
+    joining.now = datetime(2031, 3, 16, tzinfo=UTC)
+    moved = [*each_date(2, 4, 5, 6, 7, 8), *each_date(3, clock="11:00")]
+    report = joining.send(*moved)
+    assert [[change.field for change in one.changes] for one in report.plan.actions] == 2 * [
+        ["date"]
+    ]
+    assert joining.send(*reversed(moved)).plan.actions == ()
+    report = joining.send(*moved, *each_date(9))
+    assert [[change.field for change in one.changes] for one in report.plan.actions] == 2 * [
+        ["recurrence", "validity"]
+    ]
+    (ada, _) = sorted(joining.last(), key=lambda mail: mail.to)
+    assert len(series_dates(ada)) == 8
+
+
+def test_who_leaves_joined_rows_is_withdrawn_from_the_dates_to_come(joining: PassWorld) -> None:
+    """Rows of past dates alone are no invitation to those to come."""
+    joining.send(*each_date(*range(9)))
+    joining.now = datetime(2031, 3, 20, tzinfo=UTC)
+    left = [*each_date(0, 1, 2), *each_date(*range(3, 9), people=("ada",))]
+    joining.send(*left, withdraw_after=1)
+    assert [mail.brief for mail in joining.last()] == [("bob@example.org", "CANCEL", 1)]
