@@ -34,7 +34,7 @@ COMMANDS = {
     "check": "check",
     "build": "build",
     "plan": "plan",
-    "send": "send",
+    "send": "plan",
     "run": "run",
     "schedule": "run",
     "preview": "preview",

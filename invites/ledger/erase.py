@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, ScalarSelect, Table, delete, func, select, union, update
 
 from invites.errors import UsageError
-from invites.identity import uid_of_edition
 from invites.ledger.engine import Ledger
 from invites.ledger.read import (
     chunks,
@@ -33,7 +32,7 @@ from invites.ledger.schema import (
 )
 from invites.ledger.write import insert_into, move
 from invites.planning.facts import meeting_facts_from
-from invites.planning.state import Entry, State, forgotten_hash
+from invites.planning.state import Entry, State, forgotten_hash, uid_of_edition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

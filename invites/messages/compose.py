@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import unquote
 
-from invites.identity import MessageIds, uid_for
 from invites.jitsi.links import Links, LongLinks
 from invites.jitsi.rooms import derived_room
 from invites.jitsi.tokens import SigningKey
@@ -44,6 +43,7 @@ from invites.model import (
     Server,
     Validity,
 )
+from invites.planning.state import MessageIds, uid_for
 from invites.problems import Warned
 from invites.templating import (
     LetterFacts,

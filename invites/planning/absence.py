@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from invites.identity import uid_of_edition
 from invites.model import Change, Kind, Revision
 from invites.planning.actions import (
     COUNT_AGAIN_AFTER,
@@ -20,7 +19,14 @@ from invites.planning.actions import (
 )
 from invites.planning.changes import changes_from, changes_json, tells_of_organizer
 from invites.planning.facts import Draft, MeetingDraft, MeetingFacts
-from invites.planning.state import PRESENT, Entry, MeetingState, MissingCount, Recorded
+from invites.planning.state import (
+    PRESENT,
+    Entry,
+    MeetingState,
+    MissingCount,
+    Recorded,
+    uid_of_edition,
+)
 
 
 def recorded_draft(recorded: Recorded, situation: Situation) -> Draft:

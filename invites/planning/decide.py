@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from invites.identity import uid_for, uid_of_edition
 from invites.model import Roster, Status
 from invites.planning.absence import Absence, Withdrawal
 from invites.planning.actions import (
@@ -52,6 +51,8 @@ from invites.planning.state import (
     MeetingState,
     Snapshot,
     State,
+    uid_for,
+    uid_of_edition,
 )
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from invites.identity import uid_of_edition
 from invites.jitsi.validity import ValidityRule, links_of_dates
 from invites.model import Kind
 from invites.planning.actions import Cause, Plan, Policy, Send, Situation, order_of
 from invites.planning.changes import brings_links, changes_from, difference
 from invites.planning.facts import Draft, Known, MeetingFacts, Terms, attendee_digest
-from invites.planning.state import Entry, MeetingState, Recorded, Snapshot, State
+from invites.planning.state import Entry, MeetingState, Recorded, Snapshot, State, uid_of_edition
 
 
 def facts_with_links(facts: MeetingFacts, rule: ValidityRule, now: datetime) -> MeetingFacts | None:

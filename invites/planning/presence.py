@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from invites.identity import uid_of_edition
 from invites.model import Change, Kind, Meeting, Occurrence
 from invites.planning.absence import Withdrawal
 from invites.planning.actions import (
@@ -30,6 +29,7 @@ from invites.planning.state import (
     Recorded,
     Snapshot,
     State,
+    uid_of_edition,
 )
 
 

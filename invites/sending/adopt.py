@@ -9,7 +9,6 @@ from datetime import datetime
 from invites.addresses import AddressRefused, parse_address
 from invites.delivery.base import Delivery, Phase, Sent
 from invites.errors import Exit
-from invites.identity import MessageIds, uid_for
 from invites.jitsi.validity import links_of_dates
 from invites.ledger import Ledger
 from invites.ledger.write import Key
@@ -18,7 +17,7 @@ from invites.model import Kind, Method, Revision, Roster
 from invites.output.manifest import Listed
 from invites.planning.actions import Cause, Plan, Send
 from invites.planning.facts import Draft, MeetingDraft, MeetingFacts, attendee_digest
-from invites.planning.state import Entry
+from invites.planning.state import Entry, MessageIds, uid_for
 from invites.problems import Problem
 from invites.sending.frame import Pass
 from invites.sending.journal import Tally

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from invites.identity import uid_of_edition
 from invites.model import Status
 from invites.planning.actions import Cause
 from invites.planning.decide import drained
-from invites.planning.state import State
+from invites.planning.state import State, uid_of_edition
 from tests.peers.planning import HOUR, TERMS, World, attendee, meeting, said
 
 ADA, BOB = "ada@example.org", "bob@example.org"

@@ -10,11 +10,10 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from invites.identity import uid_for
 from invites.model import Method, Status
 from invites.planning.actions import Action, Plan, Reason
 from invites.planning.decide import plan_for
-from invites.planning.state import State
+from invites.planning.state import State, uid_for
 from tests.peers.planning import DAY, HOUR, NOW, World, attendee, drafts_of, meeting
 
 PEOPLE = ("Ada", "Bob", "Eve")

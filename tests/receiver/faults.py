@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from invites.identity import uid_for
 from invites.ledger import read as snapshots
 from invites.model import Kind, Revision, Roster
 from invites.planning import changes as plan_changes
@@ -26,7 +25,7 @@ from invites.planning.actions import (
     order_of,
 )
 from invites.planning.facts import Draft, MeetingDraft
-from invites.planning.state import Entry, MeetingState, Recorded, Snapshot
+from invites.planning.state import Entry, MeetingState, Recorded, Snapshot, uid_for
 from invites.sending import Renderer
 from invites.sending import frame as frame_module
 from invites.sending import passes as pass_module

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invites.identity import MessageIds, uid_for
+from invites.planning.state import MessageIds, uid_for
 
 STAMP = datetime(2031, 1, 1, 8, tzinfo=UTC)
 FACTS = {
