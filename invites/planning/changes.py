@@ -96,7 +96,7 @@ class Difference(NamedTuple):
     @property
     def brings_links(self) -> bool:
         """Tell whether all of it is that further dates have their link now."""
-        return bool(self.changes) and brings_links(self.changes)
+        return brings_links(self.changes)
 
     @property
     def demotes(self) -> bool:
@@ -219,9 +219,9 @@ def _links_given(
             yield link.original, Change(field=DATE_LINK, old=None, new=start)
 
 
-def brings_links(changes: Iterable[Change]) -> bool:
-    """Tell whether changes are nothing but the links of dates."""
-    return all(change.field == DATE_LINK for change in changes)
+def brings_links(changes: tuple[Change, ...]) -> bool:
+    """Tell whether changes are there, and nothing but the links of dates."""
+    return bool(changes) and all(change.field == DATE_LINK for change in changes)
 
 
 def repeats(old: Meeting, new: Meeting) -> bool:

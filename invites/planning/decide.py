@@ -391,7 +391,7 @@ def _tried_again(entry: Entry, uid: str, situation: Situation, terms: Terms) -> 
         yield replace(withdrawal.deferred_again(draft, again), copies=copies)
     elif known.facts.terms == terms:
         update, changes = again.kind in UPDATING, changes_from(again.changes)
-        changed = Cause.LINK if changes and brings_links(changes) else Cause.CHANGED
+        changed = Cause.LINK if brings_links(changes) else Cause.CHANGED
         yield Send(
             meeting=known.facts.meeting_of(known.attendee),
             uid=uid_of_edition(uid, known.facts.edition),

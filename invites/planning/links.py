@@ -31,8 +31,8 @@ def links_due(
 ) -> Plan:
     """Return a plan that gives each attendee who still has an invitation the links that are due.
 
-    Who was missing in the latest roster gets none, nor does anybody for whom something is on its
-    way.  `terms` are those in force: a link under others is left to a run that sees the roster.
+    Who was missing in the latest roster gets none, nor does anybody for whom something else is on
+    its way.  What an earlier pass planned and did not come to is carried out.  `terms` are those in force: a link under others is left to a run that sees the roster.
     """
     situation = Situation(snapshot=snapshot, policy=policy, now=now)
     due: dict[str, MeetingFacts | None] = {}
@@ -41,7 +41,7 @@ def links_due(
         for state in snapshot.meetings.values()
         if not state.missing.times
         for entry in state.live(situation.seconds)
-        if entry.pending is None and not entry.missing.times and not situation.waits(entry)
+        if not entry.missing.times and not situation.waits(entry)
         for send in _given(entry, state, situation, terms, rule, due)
     ]
     return Plan(
@@ -58,9 +58,16 @@ def _given(
     due: dict[str, MeetingFacts | None],
 ) -> Iterator[Send]:
     """Yield the message that gives one attendee the links that are due."""
-    standing = entry.standing
+    standing, pending = entry.standing, entry.pending
     if standing is None:
         return
+    if pending is not None:
+        begun = situation.snapshot.known(pending)
+        if not brings_links(changes_from(pending.changes)):
+            return
+        if facts_with_links(begun.facts, rule, situation.now) is None:
+            yield from _begun(entry, pending, state, situation, terms)
+            return
     known = situation.snapshot.known(standing)
     if standing.facts not in due:
         due[standing.facts] = facts_with_links(known.facts, rule, situation.now)
@@ -81,13 +88,33 @@ def _given(
             cause=Cause.LINK,
             changes=found.changes,
             first_message_id=entry.first_message_id,
+            supersedes=pending is not None,
+        )
+
+
+def _begun(
+    entry: Entry, pending: Recorded, state: MeetingState, situation: Situation, terms: Terms
+) -> Iterator[Send]:
+    """Yield the message that an earlier pass planned, and ended before it came to it."""
+    known = situation.snapshot.known(pending)
+    past = brings_past_links(pending, known, situation)
+    if pending.state is State.PLANNED and known.facts.terms == terms and not past:
+        yield Send(
+            meeting=known.facts.meeting_of(known.attendee),
+            uid=uid_of_edition(state.uid, known.facts.edition),
+            draft=Draft(known.facts, known.attendee, pending.digest),
+            revision=pending.revision,
+            cause=Cause.LINK,
+            changes=changes_from(pending.changes),
+            retry=True,
+            first_message_id=entry.first_message_id,
         )
 
 
 def brings_past_links(again: Recorded, known: Known, situation: Situation) -> bool:
     """Tell whether a message is about nothing but links of dates that are over."""
     changes = changes_from(again.changes)
-    if not changes or not brings_links(changes) or known.facts.meeting.series is None:
+    if not brings_links(changes) or known.facts.meeting.series is None:
         return False
     told = {change.new for change in changes}
     dates = known.facts.meeting.series.taking_place

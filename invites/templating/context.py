@@ -117,7 +117,7 @@ def meeting_context(facts: LetterFacts) -> dict[str, object]:
         "server": one_line(facts.server),
         "demo": facts.demo,
         "new_link": any(change.field in MOVES_LINK for change in facts.changes),
-        "only_links": bool(facts.changes) and brings_links(facts.changes),
+        "only_links": brings_links(facts.changes),
     }
 
 

@@ -15,7 +15,8 @@ from icalendar import Calendar
 
 from invites.errors import Exit
 from invites.planning.actions import Cause
-from invites.sending import RunReport, drain, give_links
+from invites.sending import Renderer, RunReport, drain, give_links
+from invites.settings import load
 from tests.peers.smtp_server import Fault, ScriptedServer
 from tests.support import SECRET, Answer
 from tests.world import Mail, PassWorld, read_mail, smtp
@@ -338,3 +339,50 @@ def test_mails_in_any_order_leave_the_same_links_in_a_calendar(world: PassWorld)
         for mail in Random(seed).sample(mails, len(mails)):  # noqa: S311 - an order of mails
             shuffled.take(mail)
         assert shuffled.entries == in_order.entries
+
+
+def test_what_a_stopped_pass_did_not_come_to_goes_out_at_the_next_wake_up(
+    world: PassWorld,
+) -> None:
+    """Once, as it was planned: nobody waits for the next run with the roster."""
+    world.send(*THREE)
+    world.now = FIRST - timedelta(hours=20)
+    world.stop = True
+    stopped = woken(world)
+    assert stopped is not None
+    assert stopped.exit_code is Exit.TRY_AGAIN
+    world.stop = False
+    world.now += timedelta(minutes=5)
+    assert woken(world) is not None
+    assert [(mail.to, mail.sequence) for mail in world.last()] == [
+        (f"{who}@example.org", 1) for who in ("ada", "bob", "eve")
+    ]
+    assert [windows(mail) for mail in world.last()] == 3 * [[around(FIRST)]]
+    assert woken(world) is None
+
+
+def test_who_misses_a_date_gets_no_link_for_it(world: PassWorld) -> None:
+    """The others do, and the next date's goes to everybody."""
+    away = "maths,,,,Bob,bob@example.org,,,2031-03-10,cancelled"
+    world.send(*rows("ada", "bob"), away)
+    for week, people in enumerate((["ada", "bob"], ["ada"], ["ada", "bob"])):
+        world.now = FIRST + week * WEEK - timedelta(hours=20)
+        assert woken(world) is not None
+        assert [mail.to for mail in world.last()] == [f"{who}@example.org" for who in people]
+
+
+def test_a_new_secret_renews_the_links_that_are_out(world: PassWorld) -> None:
+    """In the update of the series, which says so; dates that are far have none as before."""
+    world.send(*rows("ada"))
+    world.now = FIRST - timedelta(hours=20)
+    assert woken(world) is not None
+    (first,) = world.last()
+    other = {"INVITES_JITSI__SECRET": SECRET[::-1]}
+    world.renderer = Renderer.from_settings(load(world.write_settings(), environ=other))
+    assert woken(world) is None
+    report = world.send(*rows("ada"))
+    fields = {change.field for change in report.plan.actions[0].changes}
+    assert fields == {"key", "room"}  # which the secret makes as well, without a room_key_file
+    (mail,) = world.last()
+    assert windows(mail) == windows(first)
+    assert "It replaces the link in earlier mails." in mail.text
