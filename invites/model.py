@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, Protocol, SupportsIndex, TypeVar, get_args, overload
 from zoneinfo import ZoneInfo
 
 from invites.problems import Problem, Warned
 from invites.times import zone
+
+Value = TypeVar("Value")
+Produced_co = TypeVar("Produced_co", covariant=True)
+
+
+class Indexed(Protocol[Produced_co]):
+    """Values that can be asked for by their places."""
+
+    def __getitem__(self, place: SupportsIndex, /) -> Produced_co:
+        """Return one."""
+
 
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 
@@ -317,6 +328,39 @@ def _on_the_wall(start: datetime, length: timedelta, there: ZoneInfo) -> tuple[t
     return local.time(), ends.time()
 
 
+class Chosen(Sequence[Value]):
+    """Some of many values, by their places, each as `change` makes it when it is asked for.
+
+    Where the values lie outside the memory, these do as well.
+    """
+
+    def __init__(
+        self,
+        values: Indexed[Value],
+        places: Sequence[int],
+        change: Callable[[Value], Value] | None = None,
+    ) -> None:
+        """Choose the values at `places`, in that order."""
+        self._values = values
+        self._places = places
+        self._change = change
+
+    def __len__(self) -> int:
+        """Return how many were chosen."""
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> Value: ...
+    @overload
+    def __getitem__(self, place: slice) -> Chosen[Value]: ...
+    def __getitem__(self, place: int | slice) -> Value | Chosen[Value]:
+        """Return one of them, or several as a choice; IndexError where there is none."""
+        if isinstance(place, slice):
+            return Chosen(self._values, self._places[place], self._change)
+        value = self._values[self._places[place]]
+        return value if self._change is None else self._change(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinedRows:
     """What became of rows that list each date of a series by itself: `rows` made `series`.
@@ -349,7 +393,7 @@ class Roster:
 
     source: str
     digest: str
-    meetings: tuple[Meeting, ...]
+    meetings: Sequence[Meeting]
     rows_read: int
     accepted: int
     rejected: int = 0

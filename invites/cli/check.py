@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from shlex import quote
@@ -146,9 +147,14 @@ def _tell(
     claims: Sequence[str],
 ) -> None:
     """Say how much was read and what became of it."""
-    attendees = sum(len(meeting.attendees) for meeting in read.meetings)
-    series = [meeting for meeting in read.meetings if meeting.series is not None]
-    over = sum(meeting.over_at <= now for meeting in read.meetings)
+    attendees = over = dates = 0
+    series = []
+    for meeting in read.meetings:  # once: those of a large roster are made as they are asked for
+        attendees += len(meeting.attendees)
+        over += meeting.over_at <= now
+        dates += len(meeting.starts)
+        if meeting.series is not None:
+            series.append(replace(meeting, attendees=()))
     call.document(
         command="check",
         roster=read.source,
@@ -161,7 +167,7 @@ def _tell(
         meetings=len(read.meetings),
         meetings_over=over,
         series=len(series),
-        dates=sum(len(meeting.starts) for meeting in read.meetings),
+        dates=dates,
         joined=None if read.joined is None else _joined_facts(read.joined),
         attendees=attendees,
         links_weighed=links_weighed,

@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, Self, assert_never
+from typing import TYPE_CHECKING, Protocol, Self
 
+from invites.errors import SettingsError
 from invites.model import DeliveryName, Invitation
 
 if TYPE_CHECKING:
@@ -246,4 +247,4 @@ def open_delivery(
                 in_doubt=in_doubt,
             )
         case _:
-            assert_never(chosen)
+            raise SettingsError(f'delivery.to: found "{chosen}", expected "folder" or "smtp"')

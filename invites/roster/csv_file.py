@@ -13,16 +13,17 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, NoReturn
+from typing import BinaryIO, Final, NamedTuple, NoReturn
 
 from invites.errors import InvitesError, RosterRefusedError, UsageError
 from invites.problems import Problem
 from invites.roster.columns import BY_NAME, folded_name
+from invites.roster.scratch import PIECE, Scratch, start_of_text
 from invites.roster.table import (
     BYTES_AT_MOST,
     COLUMNS_AT_MOST,
@@ -40,6 +41,9 @@ from invites.text import BLANKS, counted
 DELIMITERS: Final = ",;\t"
 STANDARD_INPUT: Final = "standard input"
 
+BYTES_IN_MEMORY: Final = 32 << 20
+"""A file that has more is copied aside, and read from there piece by piece."""
+
 
 def read_table(
     source: Path | str, *, encoding: str = "", sheet: str = "", stdin: BinaryIO | None = None
@@ -51,7 +55,18 @@ def read_table(
     Raises UsageError where there is no such file, RosterRefusedError where it is no roster.
     Rows with too many or too few cells are in the table's `faults`.
     """
-    content, name = content_of(source, stdin=stdin)
+    with _opened(source, stdin) as (stream, name):
+        content = stream.read(BYTES_IN_MEMORY + 1)
+        if len(content) > BYTES_IN_MEMORY and not (sheet or is_workbook(content)):
+            aside, digest = _copied(content, stream, name)
+            start = start_of_text(aside)
+            if start is not None:
+                final_newline = aside.read(aside.size - 1, 1) == b"\n"
+                text = _Text(lambda: aside.opened(start), aside.size, final_newline)
+                return _table_of_text(text, name, digest)
+            content = aside.read(0, aside.size)
+        else:
+            content += _rest_of(stream, name, len(content))
     return table_from_bytes(content, name, encoding, sheet)
 
 
@@ -60,14 +75,21 @@ def content_of(source: Path | str, *, stdin: BinaryIO | None = None) -> tuple[by
 
     Raises UsageError where there is no such file, RosterRefusedError where it is too large.
     """
+    with _opened(source, stdin) as (stream, name):
+        return _rest_of(stream, name), name
+
+
+@contextmanager
+def _opened(source: Path | str, stdin: BinaryIO | None) -> Iterator[tuple[BinaryIO, str]]:
+    """Open a roster; what it is called in messages comes with it."""
     if source == "-":
-        stream = standard_input() if stdin is None else stdin
-        return _all_of(stream, STANDARD_INPUT), STANDARD_INPUT
+        yield standard_input() if stdin is None else stdin, STANDARD_INPUT
+        return
     if not str(source):
         raise UsageError("ROSTER: found an empty name, expected a file, or - for standard input")
     try:
         with Path(source).open("rb") as file:
-            return _all_of(file, str(source)), str(source)
+            yield file, str(source)
     except FileNotFoundError:
         raise UsageError(f"{source}: there is no such roster") from None
     except IsADirectoryError:
@@ -76,17 +98,33 @@ def content_of(source: Path | str, *, stdin: BinaryIO | None = None) -> tuple[by
         raise UsageError(f"{source} can't be read: {error.strerror or error}") from None
 
 
-def _all_of(stream: BinaryIO, source: str) -> bytes:
-    """Return what a stream holds, unless that is more than any roster has."""
-    content = stream.read(BYTES_AT_MOST + 1)
-    if len(content) > BYTES_AT_MOST:
+def _rest_of(stream: BinaryIO, source: str, before: int = 0) -> bytes:
+    """Return what a stream still holds, unless that is more than any roster has."""
+    content = stream.read(BYTES_AT_MOST - before + 1)
+    _refuse_many_bytes(before + len(content), source)
+    return content
+
+
+def _refuse_many_bytes(found: int, source: str) -> None:
+    if found > BYTES_AT_MOST:
         refuse(
             source,
             None,
             f"the file has more than {BYTES_AT_MOST:,} bytes, expected at most as many: is it the "
             "right file?",
         )
-    return content
+
+
+def _copied(begun: bytes, stream: BinaryIO, source: str) -> tuple[Scratch, str]:
+    """Return a copy of what was `begun` and of the rest, which nobody writes to, and its SHA-256."""
+    aside, digest = Scratch(), hashlib.sha256()
+    piece = begun
+    while piece:
+        aside.add(piece)
+        digest.update(piece)
+        _refuse_many_bytes(aside.size, source)
+        piece = stream.read(PIECE)
+    return aside, digest.hexdigest()
 
 
 def standard_input() -> BinaryIO:
@@ -113,18 +151,36 @@ def table_from_bytes(content: bytes, source: str, encoding: str = "", sheet: str
     if not body.strip():
         refuse(source, None, "the file is empty, expected a header and a row for each attendee")
     with _cells_of_any_length(len(body)):
-        delimiter = _delimiter(body)
-        _refuse_bare_carriage_returns(body, source, delimiter)
-        survey = _surveyed(body, source, delimiter)
+        _refuse_bare_carriage_returns(body, source, _delimiter(body))
+    return _table_of_text(
+        _Text(lambda: io.BytesIO(body), len(body), body.endswith(b"\n")), source, digest
+    )
+
+
+class _Text(NamedTuple):
+    """A roster's text in UTF-8: what opens it from its beginning, its bytes, how it ends."""
+
+    opened: Callable[[], BinaryIO]
+    size: int
+    final_newline: bool
+
+
+def _table_of_text(text: _Text, source: str, digest: str) -> Table:
+    """Return the cells of a text that has no bare CR as line end; raises RosterRefusedError."""
+    with text.opened() as file:
+        delimiter = _delimiter(file.read(1 << 16))
+    with _cells_of_any_length(text.size):
+        survey = _surveyed(text, source, delimiter)
     chunks = _pandas_chunks if survey.passed_over == {0} else _csv_chunks
     return Table(
         source=source,
         digest=digest,
         header=survey.header,
-        rows=chunks(body, source, delimiter, survey),
+        rows=chunks(text, source, delimiter, survey),
         faults=tuple(survey.faults),
         blank_columns=frozenset(survey.blank_columns),
-        final_newline=body.endswith(b"\n"),
+        final_newline=text.final_newline,
+        size=survey.records - 1,
     )
 
 
@@ -193,13 +249,13 @@ class _Survey:
     blank_columns: set[int] = field(default_factory=set)
 
 
-def _surveyed(body: bytes, source: str, delimiter: str) -> _Survey:
-    """Return the survey of a body in UTF-8; raises RosterRefusedError where a quote is left open.
+def _surveyed(text: _Text, source: str, delimiter: str) -> _Survey:
+    """Return the survey of a text; raises RosterRefusedError where a quote is left open.
 
     A row of another length without any text is passed over, like every row without text.
     """
     survey = _Survey()
-    lines = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8", newline="\n")
+    lines = io.TextIOWrapper(text.opened(), encoding="utf-8", newline="\n")
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     index = -1
     try:
@@ -262,14 +318,14 @@ def _refuse_quotes(source: str, row: int, error: str, survey: _Survey) -> NoRetu
     raise RosterRefusedError(source, [*survey.faults, problem])
 
 
-def _csv_chunks(body: bytes, _source: str, delimiter: str, survey: _Survey) -> Iterator[Chunk]:
+def _csv_chunks(text: _Text, _source: str, delimiter: str, survey: _Survey) -> Iterator[Chunk]:
     """Yield the rows that `survey` does not pass over, as `csv.reader` reads them.
 
     pandas has its own mind about rows of another length, and about the lines to skip where a
     quoted cell has several; a file with such rows is not its to read.
     """
-    with _cells_of_any_length(len(body)):
-        lines = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8", newline="\n")
+    with _cells_of_any_length(text.size):
+        lines = io.TextIOWrapper(text.opened(), encoding="utf-8", newline="\n")
         reader = enumerate(csv.reader(lines, delimiter=delimiter, strict=True))
         kept = ((at + 1, cells) for at, cells in reader if at not in survey.passed_over)
         while some := list(islice(kept, ROWS_AT_ONCE)):
@@ -278,7 +334,7 @@ def _csv_chunks(body: bytes, _source: str, delimiter: str, survey: _Survey) -> I
             )
 
 
-def _pandas_chunks(body: bytes, source: str, delimiter: str, survey: _Survey) -> Iterator[Chunk]:
+def _pandas_chunks(text: _Text, source: str, delimiter: str, survey: _Survey) -> Iterator[Chunk]:
     """Yield all rows below the header, as pandas reads them."""
     # One thread: OpenBLAS would start more, which spin for work that reading text never has.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -289,7 +345,7 @@ def _pandas_chunks(body: bytes, source: str, delimiter: str, survey: _Survey) ->
         return
     width = len(survey.header)
     frames = pd.read_csv(
-        io.BytesIO(body),
+        text.opened(),
         sep=delimiter,
         engine="c",
         encoding="utf-8",

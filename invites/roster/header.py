@@ -61,6 +61,11 @@ class Layout:
         named = [place for place in self.places if folded_name(place.shown) == folded]
         return self.place_of(folded) or next(iter(named), None)
 
+    def shown(self, name: str) -> str:
+        """Return what the file calls a known column."""
+        place = self.place_of(name)
+        return place.shown if place else name
+
     def extras(self) -> tuple[PlacedColumn, ...]:
         """Return the places of the columns that we don't know."""
         return tuple(place for place in self.places if place.column.name not in BY_NAME)

@@ -22,19 +22,24 @@ from invites.jitsi.validity import ValidityRule, validity_for
 from invites.model import Meeting, Roster, Status, Validity
 from invites.problems import Problem, Warned, escaped
 from invites.roster.cells import RosterRules
-from invites.roster.columns import BY_NAME, folded_name
+from invites.roster.columns import folded_name
+from invites.roster.groups import Found, Keeping, Seen, groups, key_of
 from invites.roster.header import Layout, layout_of
-from invites.roster.joining import joined
-from invites.roster.meetings import MeetingParser, ParsedMeeting, Spelling
-from invites.roster.rows import MeetingRows, RowReader
+from invites.roster.meetings import Spelling
 from invites.roster.table import Chunk, Table
 from invites.text import BLANKS, catalog_for, counted
 
 __all__ = ["Chunk", "RosterRules", "Table", "parse_roster"]
 
 
-def parse_roster(table: Table, rules: RosterRules, *, skip_invalid: bool = False) -> Roster:
-    """Return the roster that `table` holds.
+ROWS_IN_MEMORY: Final = 100_000
+"""Rows of a roster that is read as one; of a larger one what was read lies aside."""
+
+
+def parse_roster(
+    table: Table, rules: RosterRules, *, skip_invalid: bool = False, kept: Keeping = list
+) -> Roster:
+    """Return the roster that `table` holds; `kept` is where rows and meetings of a large one lie.
 
     With `skip_invalid` a row with a problem is left out and reported in `left_out`, and its
     meeting is `incomplete`; otherwise, and for problems of the file, nothing is taken.
@@ -48,7 +53,7 @@ def parse_roster(table: Table, rules: RosterRules, *, skip_invalid: bool = False
     if not layout.usable:
         raise RosterRefusedError(table.source, _in_order([*layout.problems, *table.faults], layout))
     with _no_garbage():
-        return _parsed(table, layout, rules, skip_invalid=skip_invalid)
+        return _parsed(table, layout, rules, kept, skip_invalid=skip_invalid)
 
 
 @contextmanager
@@ -66,54 +71,37 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def _parsed(table: Table, layout: Layout, rules: RosterRules, *, skip_invalid: bool) -> Roster:
-    reader = RowReader(layout, rules)
-    for chunk in table.rows:
-        reader.read(chunk)
-    rows_read = reader.rows_read + len(table.faults)
-    problems = [*layout.problems, *table.faults, *reader.problems, *_no_rows(rows_read)]
-    found = joined(
-        _parsed_meetings(reader, layout, rules, skip_invalid=skip_invalid),
-        rules,
-        _names_shown(layout, rules),
-        skip_invalid=skip_invalid,
-    )
-    parsed = found.parsed
-    problems += [problem for one in parsed for problem in one.problems]
-    spellings = (spelling for one in parsed for spelling in one.spellings)
-    problems += second_spellings(spellings, _shown(layout, "room"))
+def _parsed(
+    table: Table, layout: Layout, rules: RosterRules, kept: Keeping, *, skip_invalid: bool
+) -> Roster:
+    # What makes one series of many meetings wants all of them together.
+    large = table.size > ROWS_IN_MEMORY and not rules.series
+    found = Found(layout, rules, kept if large else list, skip_invalid=skip_invalid)
+    for chunks in groups(table, layout, kept()) if large else (table.rows,):
+        found.add(chunks)
+    rows_read = found.rows_read + len(table.faults)
+    problems = [*layout.problems, *table.faults, *found.row_problems, *_no_rows(rows_read)]
+    problems += found.meeting_problems
+    problems += second_spellings(found.spellings, layout.shown("room"))
     problems = _in_order(problems, layout)
     if problems and (not skip_invalid or any(problem.refuses_file for problem in problems)):
         raise RosterRefusedError(table.source, problems, rows_read=rows_read)
-    meetings = tuple(
-        sorted((one.meeting for one in parsed if one.meeting), key=lambda m: (m.start, m.id))
-    )
-    rejected = len(set().union(*(one.refused for one in parsed)))
     return Roster(
         source=table.source,
         digest=table.digest,
-        meetings=meetings,
+        meetings=found.in_order() if large else tuple(sorted(found.meetings, key=key_of)),
         rows_read=rows_read,
-        accepted=rows_read - rejected,
-        rejected=rejected,
-        repeated=sum(one.repeated for one in parsed),
+        accepted=rows_read - found.rejected,
+        rejected=found.rejected,
+        repeated=found.repeated,
         left_out=tuple(problems),
-        left_out_meetings=tuple(sorted(found.ids - {meeting.id for meeting in meetings})),
-        warnings=tuple(_warnings(reader, meetings, layout, rules)),
-        complete=not reader.strays.refused,
+        left_out_meetings=tuple(sorted(found.left_out)),
+        warnings=tuple(_warnings(found, layout, rules)),
+        complete=found.complete,
         final_newline=table.final_newline,
         columns=frozenset(place.column.name for place in layout.places),
-        joined=found.told,
+        joined=found.joined,
     )
-
-
-def _parsed_meetings(
-    reader: RowReader, layout: Layout, rules: RosterRules, *, skip_invalid: bool
-) -> Iterator[tuple[MeetingRows, ParsedMeeting]]:
-    parser = MeetingParser(
-        reader.meeting_places, rules, email_shown=_shown(layout, "email"), skip_invalid=skip_invalid
-    )
-    return ((said, parser.parse(said)) for said in (*reader.meetings.values(), reader.strays))
 
 
 def _no_rows(rows_read: int) -> list[Problem]:
@@ -129,51 +117,21 @@ def _in_order(problems: Iterable[Problem], layout: Layout) -> list[Problem]:
     return sorted(problems, key=lambda one: (one.row or 0, place.get(one.column or "", -1)))
 
 
-def _shown(layout: Layout, name: str) -> str:
-    """Return what the file calls a known column."""
-    place = layout.place_of(name)
-    return place.shown if place else name
-
-
-def _names_shown(layout: Layout, rules: RosterRules) -> dict[str, str]:
-    """Return what the file calls its columns, by our names and as `[roster] series` names one."""
-    names = {name: _shown(layout, name) for name in BY_NAME}
-    place = layout.place_named(rules.series) if rules.series else None
-    return names if place is None else {**names, rules.series: place.shown}
-
-
-def _warnings(
-    reader: RowReader, meetings: Iterable[Meeting], layout: Layout, rules: RosterRules
-) -> Iterator[Warned]:
-    for name, rows in sorted(reader.unknown_features.items()):
-        more = f" (and in {counted(len(rows) - 1, 'more row')})" if len(rows) > 1 else ""
-        yield Warned(
-            row=min(rows),
-            column=_shown(layout, "features"),
-            text=f'feature "{escaped(name)}" is none of Jitsi\'s own; it is passed on as it is{more}',
-        )
-    yield from _without_catalog(meetings, rules, _shown(layout, "language"))
-    yield from shared_rooms(meetings, rules.validity, _shown(layout, "room"))
-
-
-def _without_catalog(
-    meetings: Iterable[Meeting], rules: RosterRules, column: str
-) -> Iterator[Warned]:
-    """Yield a warning for each language that letters can't be in, with its first row."""
-    rows: dict[str, list[int]] = {}
-    for meeting in meetings if rules.languages else ():
-        for attendee in meeting.attendees:
-            if attendee.language:
-                rows.setdefault(attendee.language, []).append(attendee.row)
-    for tag in sorted(rows):
+def _warnings(found: Found, layout: Layout, rules: RosterRules) -> Iterator[Warned]:
+    for name, rows in sorted(found.unknown_features.items()):
+        text = f'feature "{escaped(name)}" is none of Jitsi\'s own; it is passed on as it is'
+        yield _warned(rows, layout.shown("features"), text)
+    for tag, rows in sorted(found.languages.items()):
         if catalog_for(tag, rules.languages) is None:
-            more = len(rows[tag]) - 1
-            also = f" (and in {counted(more, 'more row')})" if more else ""
-            yield Warned(
-                row=min(rows[tag]),
-                column=column,
-                text=f'no catalog for "{tag}"; the mail is in {rules.language}{also}',
-            )
+            text = f'no catalog for "{tag}"; the mail is in {rules.language}'
+            yield _warned(rows, layout.shown("language"), text)
+    with_room = sorted(found.with_room, key=key_of)
+    yield from shared_rooms(with_room, rules.validity, layout.shown("room"))
+
+
+def _warned(rows: Seen, column: str, text: str) -> Warned:
+    more = f" (and in {counted(rows.rows - 1, 'more row')})" if rows.rows > 1 else ""
+    return Warned(row=rows.first, column=column, text=text + more)
 
 
 _NAMED = re.compile(r"\"?([^<>]*?)\"?\s*<([^<>]*)>")

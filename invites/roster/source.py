@@ -37,6 +37,7 @@ from invites.roster.files import (
     snapshot,
 )
 from invites.roster.parse import parse_roster
+from invites.roster.scratch import Stored
 from invites.roster.table import Table, joined, joined_digest
 from invites.roster.workbook import split_sheet
 
@@ -106,13 +107,12 @@ def read_roster(name: str, rules: RosterRules, *, skip_invalid: bool, now: datet
     path = Path(name)
     if name == STANDARD_INPUT or not path.is_file():
         # A pipe can be read once, so that there is nothing to compare it with.
-        return parse_roster(
-            read_table(name, encoding=rules.encoding, sheet=sheet), rules, skip_invalid=skip_invalid
-        )
+        table = read_table(name, encoding=rules.encoding, sheet=sheet)
+        return parse_roster(table, rules, skip_invalid=skip_invalid, kept=Stored)
     file = snapshot(path, *look(path), still_at=now, sheet=sheet)
     table = _table_of(file, rules)
     _demand_unchanged(file, table, "run again when it is complete", still_at=now)
-    roster = parse_roster(_checked(file, table), rules, skip_invalid=skip_invalid)
+    roster = parse_roster(_checked(file, table), rules, skip_invalid=skip_invalid, kept=Stored)
     return replace(roster, sealed=file.sealed)
 
 
@@ -182,7 +182,9 @@ def read_found(
         tables.append(_checked(file, table))
     table = joined(tables)
     _demand_whole(table.source, whole=table.final_newline or found.sealed or accepted)
-    return replace(parse_roster(table, rules, skip_invalid=skip_invalid), sealed=found.sealed)
+    return replace(
+        parse_roster(table, rules, skip_invalid=skip_invalid, kept=Stored), sealed=found.sealed
+    )
 
 
 def expects(source: RosterSource, address: str, rules: RosterRules, *, now: datetime) -> bool:
@@ -254,7 +256,7 @@ def _table_of(file: RosterFile, rules: RosterRules) -> Table:
 def _has(path: Path, sheet: str, address: str, rules: RosterRules, now: datetime) -> bool:
     try:
         table = read_table(path, encoding=rules.encoding, sheet=sheet)
-        roster = parse_roster(table, rules, skip_invalid=True)
+        roster = parse_roster(table, rules, skip_invalid=True, kept=Stored)
     except InvitesError:
         return False
     return any(

@@ -44,6 +44,7 @@ class Table:
     `faults` are the rows with more or fewer cells than the header; `rows` is without them.
     `blank_columns` are the places (from 0) of columns without name and without any text.
     `final_newline` is false where the file ends without a line end: it may be cut.
+    `size` is how many rows there are at the most, those without text included; 0 for a few.
     `typed` is true for a workbook: its cells know what is a date and what is true, and its formulas
     can fail.
     """
@@ -56,6 +57,7 @@ class Table:
     blank_columns: frozenset[int] = frozenset()
     final_newline: bool = True
     typed: bool = False
+    size: int = 0
 
 
 STRIDE = 10_000_000
@@ -72,6 +74,11 @@ class RowOf(int):
         number = super().__new__(cls, part * STRIDE + row)
         number.source = source
         return number
+
+    def __getnewargs_ex__(self) -> tuple[tuple[int, str], dict[str, int]]:
+        """Return what makes it again, where it was written aside."""
+        part, row = divmod(int(self), STRIDE)
+        return (row, self.source), {"part": part}
 
     def __str__(self) -> str:
         """Return the number that a spreadsheet shows, and the file."""
@@ -108,6 +115,7 @@ def joined(tables: Sequence[Table]) -> Table:
         blank_columns=frozenset.intersection(*(table.blank_columns for table in tables)),
         final_newline=all(table.final_newline for table in tables),
         typed=any(table.typed for table in tables),
+        size=sum(table.size for table in tables),
     )
 
 
@@ -198,6 +206,15 @@ def utf_8_of(content: bytes, source: str, encoding: str = "") -> bytes:
     return body
 
 
+def plain_start(beginning: bytes) -> int | None:
+    """Return where the text begins in a file that begins like CSV in UTF-8; None in another one."""
+    others = tuple(start for start, _ in (*_OTHER_FORMATS, *_UTF_16))
+    if beginning.startswith(others) or _is_wide(beginning):
+        return None
+    text = beginning.removeprefix(_BOM)
+    return len(beginning) - len(text) if text.strip() else None
+
+
 def _from_utf_16(text: bytes, codec: str, source: str) -> bytes:
     try:
         return text.decode(codec).encode()
@@ -224,12 +241,19 @@ def _from(encoding: str, body: bytes, source: str) -> bytes:
 
 
 def _refuse_wide_text(content: bytes, source: str) -> None:
-    """Refuse UTF-16 and UTF-32 without BOM, by the zeros in every second place."""
+    """Refuse UTF-16 and UTF-32 without BOM."""
+    if _is_wide(content):
+        what = "UTF-16 or UTF-32 text without a byte order mark"
+        refuse(source, None, f"the file is {what}, expected CSV in UTF-8; {SAVE_AS}")
+
+
+def _is_wide(content: bytes) -> bool:
+    """Tell text of two or four bytes a character by the zeros in every second place."""
     sample = content[:1_000]
-    for evens_or_odds in (sample[::2], sample[1::2]):
-        if len(evens_or_odds) > 1 and evens_or_odds.count(0) * 2 > len(evens_or_odds):
-            what = "UTF-16 or UTF-32 text without a byte order mark"
-            refuse(source, None, f"the file is {what}, expected CSV in UTF-8; {SAVE_AS}")
+    return any(
+        len(every_second) > 1 and every_second.count(0) * 2 > len(every_second)
+        for every_second in (sample[::2], sample[1::2])
+    )
 
 
 def _refuse_byte(body: bytes, at: int, source: str) -> NoReturn:
