@@ -20,7 +20,8 @@ ROLE_MODULES: Final = frozenset(
 """The MUC modules that read the token's moderator flag."""
 
 _DOCKER: Final = ("PUBLIC_URL", "XMPP_DOMAIN", "JWT_APP_ID")
-_TRUE: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
+TRUE_WORDS: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
+"""What docker-jitsi-meet's scripts take for true."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,19 +72,19 @@ def from_docker(environ: Mapping[str, str], *, whole: bool) -> Deployment:
 
     def flag(name: str, *, default: bool | None) -> bool | None:
         said = environ.get(name, "").strip().lower()
-        return said in _TRUE if said else default if whole else None
+        return said in TRUE_WORDS if said else default if whole else None
 
     if not whole and not any(environ.get(name) for name in (*_DOCKER, *_SAID_ALONE)):
         return UNKNOWN
     # jicofo.conf takes ENABLE_AUTH where JICOFO_ENABLE_AUTH is not named: the usual trap.
     authenticates = flag("ENABLE_AUTH", default=False)
     kind = environ.get("AUTH_TYPE") or ("internal" if whole else None)
-    modules = _listed(environ, "XMPP_MUC_MODULES")
+    modules = listed(environ, "XMPP_MUC_MODULES")
     # Without a list the plugin accepts its own app id alone, and every audience.
-    issuers = _listed(environ, "JWT_ACCEPTED_ISSUERS") or _listed(environ, "JWT_APP_ID")
-    audiences = _listed(environ, "JWT_ACCEPTED_AUDIENCES") or (["*"] if whole else [])
+    issuers = listed(environ, "JWT_ACCEPTED_ISSUERS") or listed(environ, "JWT_APP_ID")
+    audiences = listed(environ, "JWT_ACCEPTED_AUDIENCES") or (["*"] if whole else [])
     named = whole or any(environ.get(name) for name in _DOCKER)
-    presence = "presence_identity" in _listed(environ, "XMPP_MODULES")
+    presence = "presence_identity" in listed(environ, "XMPP_MODULES")
     return Deployment(
         names="docker",
         issuers=tuple(issuers) or None,
@@ -115,7 +116,8 @@ _SAID_ALONE: Final = (
 )
 
 
-def _listed(environ: Mapping[str, str], name: str) -> list[str]:
+def listed(environ: Mapping[str, str], name: str) -> list[str]:
+    """Return what a variable lists with commas."""
     return [one for one in (part.strip() for part in environ.get(name, "").split(",")) if one]
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from invites.jitsi.deployment import DOCKER_DOMAIN, TRUE_WORDS, listed
 from invites.settings.checks import Fault, nearest
 from invites.settings.sections import SECTIONS, SOURCES, SUBSECTIONS, KeyPath, key_name, keys_of
 
@@ -54,9 +55,6 @@ _SWITCHES: Final = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 
-DEFAULT_XMPP_DOMAIN: Final = "meet.jitsi"
-"""The XMPP domain of docker-jitsi-meet where `.env` names none."""
-
 NAMES: Final[dict[KeyPath, str]] = {
     ("jitsi", "url"): "PUBLIC_URL",
     ("jitsi", "app_id"): "JWT_APP_ID",
@@ -66,8 +64,6 @@ NAMES: Final[dict[KeyPath, str]] = {
 
 ANY: Final = "*"
 """What a list has where the server accepts everything."""
-
-_TRUE: Final = frozenset({"1", "true", "yes", "on", "y", "t"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +246,7 @@ def docker_layer(environ: Mapping[str, str]) -> Layer:
         give("url", url if "://" in url else f"https://{url}", "PUBLIC_URL")
     if issuer := _issuer(environ):
         give("app_id", *issuer)
-    audiences = _listed(environ, "JWT_ACCEPTED_AUDIENCES")
+    audiences = listed(environ, "JWT_ACCEPTED_AUDIENCES")
     if audiences and audiences[0] != ANY:
         give("audience", audiences[0], "JWT_ACCEPTED_AUDIENCES")
     if secret := environ.get("JWT_APP_SECRET"):
@@ -268,14 +264,10 @@ def _issuer(environ: Mapping[str, str]) -> tuple[str, str] | None:
     The second only where the server accepts others and not the app id: it would refuse that.
     """
     app_id = environ.get("JWT_APP_ID", "").strip()
-    accepted = _listed(environ, "JWT_ACCEPTED_ISSUERS")
+    accepted = listed(environ, "JWT_ACCEPTED_ISSUERS")
     if accepted and ANY not in accepted and app_id not in accepted:
         return accepted[0], "JWT_ACCEPTED_ISSUERS"
     return (app_id, "JWT_APP_ID") if app_id else None
-
-
-def _listed(environ: Mapping[str, str], name: str) -> list[str]:
-    return [item.strip() for item in environ.get(name, "").split(",") if item.strip()]
 
 
 def xmpp_domain(environ: Mapping[str, str]) -> str | None:
@@ -285,5 +277,5 @@ def xmpp_domain(environ: Mapping[str, str]) -> str | None:
     """
     if domain := environ.get("XMPP_DOMAIN", "").strip():
         return domain
-    verifies = environ.get("JWT_ENABLE_DOMAIN_VERIFICATION", "").strip().lower() in _TRUE
-    return DEFAULT_XMPP_DOMAIN if verifies else None
+    verifies = environ.get("JWT_ENABLE_DOMAIN_VERIFICATION", "").strip().lower() in TRUE_WORDS
+    return DOCKER_DOMAIN if verifies else None
