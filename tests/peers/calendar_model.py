@@ -4,7 +4,8 @@ It imports nothing of the program under test and reads only the octets that a ma
 Only the organizer of an entry changes it, as cyrus-imapd has it.
 Order is by SEQUENCE, then DTSTAMP (RFC 5546 2.1.5); what is not newer is ignored, also after the
 entry is gone.  A CANCEL with STATUS:CANCELLED calls the meeting off, one without takes the receiver
-out of it (RFC 5546 3.2.5).  METHOD is the body's.  A Message-ID that came before is a second copy.
+out of it (RFC 5546 3.2.5).  A message with a RECURRENCE-ID is about that date of a series alone, and
+is ordered among those about it.  METHOD is the body's.  A Message-ID that came before is a second copy.
 """
 
 from __future__ import annotations
@@ -128,7 +129,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message as its receiver's program reads it; `event` is None in a CANCEL."""
+    """One message as its receiver's program reads it; `event` is None in a CANCEL.
+
+    `about` is the one date of a series, by its start by the rule, None for the whole entry.
+    """
 
     message_id: str
     answers: str | None
@@ -143,6 +147,7 @@ class Letter:
     order: Order
     status: str
     event: Event | None
+    about: datetime | None
     ics: bytes = field(repr=False)
 
     @classmethod
@@ -182,11 +187,38 @@ class Letter:
             order=Order(int(entry["SEQUENCE"]), entry["DTSTAMP"].dt),
             status=str(entry.get("STATUS", "")),
             event=_event(entry, attendee, text, _dates(calendar)) if method == "REQUEST" else None,
+            about=_utc(entry["RECURRENCE-ID"].dt) if "RECURRENCE-ID" in entry else None,
             ics=ics,
         )
         if method == "CANCEL":
             _check_cancel(entry, octets, bodies)
         return letter
+
+    def onto(self, known: Letter) -> Letter:
+        """Return what the series that is `known` is after this message about one date of it.
+
+        As Thunderbird has it, a date that is called off is left out of the rule.
+        """
+        (entry,) = icalendar.Calendar.from_ical(self.ics).walk("VEVENT")
+        calendar = icalendar.Calendar.from_ical(known.ics)
+        series, *exceptions = calendar.walk("VEVENT")
+        if known.event is None or not known.event.repeats or entry["UID"] != series["UID"]:
+            raise MalformedError("a date of something that is no such series")
+        if self.event is not None and self.event.link != known.event.link:
+            raise MalformedError("a date with another link than its series")
+        about = entry["RECURRENCE-ID"].dt
+        if self.about not in {_utc(one["DTSTART"].dt) for one in _by_rule(series, calendar)}:
+            raise MalformedError("a date that the series does not have")
+        for one in exceptions:
+            if _utc(one["RECURRENCE-ID"].dt) == self.about:
+                calendar.subcomponents.remove(one)
+        if self.event is None:
+            series.add("EXDATE", about)
+        else:
+            calendar.add_component(entry)
+        dates = _dates(calendar)
+        event = replace(known.event, dates=dates, end=max(end for _, end in dates))
+        return replace(self, event=event, ics=calendar.to_ical())
 
 
 def _bodies(message: EmailMessage) -> dict[str, bytes]:
@@ -219,6 +251,15 @@ def _dates(calendar: Any) -> tuple[tuple[datetime, datetime], ...]:
     """Return when the entry takes place: what a series comes to is recurring-ical-events' word."""
     found = recurring_ical_events.of(calendar).all()
     return tuple(sorted((_utc(one["DTSTART"].dt), _utc(one["DTEND"].dt)) for one in found))
+
+
+def _by_rule(series: Any, calendar: Any) -> list[Any]:
+    """Return the dates of the rule as it is, whatever became of them since."""
+    alone = icalendar.Calendar()
+    for one in calendar.walk("VTIMEZONE"):
+        alone.add_component(one)
+    alone.add_component(series)
+    return recurring_ical_events.of(alone).all()  # type: ignore[no-any-return]
 
 
 def _utc(moment: datetime) -> datetime:
@@ -263,7 +304,9 @@ class Mailbox:
 
     letters: list[Letter] = field(default_factory=list)
     events: dict[str, Event] = field(default_factory=dict)
-    newest: dict[str, Order] = field(default_factory=dict)
+    series: dict[str, Letter] = field(default_factory=dict)
+    dates: dict[str, list[Letter]] = field(default_factory=dict)
+    newest: dict[tuple[str, datetime | None], Order] = field(default_factory=dict)
     organizers: dict[str, str] = field(default_factory=dict)
 
     def receive(self, letter: Letter) -> Effect:
@@ -273,15 +316,31 @@ class Mailbox:
         self.letters.append(letter)
         if self.organizers.setdefault(letter.uid, letter.organizer) != letter.organizer:
             return Effect.NOT_THEIRS
-        known = self.newest.get(letter.uid)
-        if known is not None and letter.order <= known:
+        uid = letter.uid
+        known = [self.newest.get((uid, about)) for about in (None, letter.about)]
+        if any(order is not None and letter.order <= order for order in known):
             return Effect.TOO_OLD
-        self.newest[letter.uid] = letter.order
-        if letter.event is not None:
-            there = letter.uid in self.events
-            self.events[letter.uid] = letter.event
-            return Effect.UPDATED if there else Effect.ADDED
-        return self._cancel(letter)
+        self.newest[uid, letter.about] = letter.order
+        there, dates = uid in self.events, self.dates.setdefault(uid, [])
+        if letter.about is not None:
+            dates.append(letter)
+            self._show(uid)
+            return Effect.UPDATED if there else Effect.NOTHING_THERE
+        self.dates[uid] = [one for one in dates if one.order > letter.order]
+        if letter.event is None:
+            self.series.pop(uid, None)
+            return self._cancel(letter)
+        self.series[uid] = letter
+        self._show(uid)
+        return Effect.UPDATED if there else Effect.ADDED
+
+    def _show(self, uid: str) -> None:
+        """Put the messages about single dates on the series, once it is there."""
+        letter = self.series.get(uid)
+        for one in sorted(self.dates[uid], key=lambda one: one.order) if letter else ():
+            letter = letter and one.onto(letter)
+        if letter is not None and letter.event is not None:
+            self.events[uid] = letter.event
 
     def _cancel(self, letter: Letter) -> Effect:
         if letter.uid not in self.events:

@@ -25,7 +25,8 @@ from invites.planning.actions import (
     order_of,
 )
 from invites.planning.facts import Draft, MeetingDraft
-from invites.planning.state import Entry, MeetingState, Recorded, Snapshot, uid_for
+from invites.planning.presence import Presence
+from invites.planning.state import Entry, MeetingState, Recorded, Snapshot, State, uid_for
 from invites.sending import Renderer
 from invites.sending import frame as frame_module
 from invites.sending import passes as pass_module
@@ -395,3 +396,13 @@ def _mailbox_of_now(patch: pytest.MonkeyPatch) -> None:
         return self.composer.sender.organizer.email
 
     patch.setattr(Renderer, "mailbox_of", mailbox_of)
+
+
+@fault("a date is told alone to who may not have its series")
+def _date_alone_in_doubt(patch: pytest.MonkeyPatch) -> None:
+    alone = Presence._alone
+
+    def in_doubt(self: Presence, standing: Recorded, found: plan_changes.Difference) -> Any:
+        return alone(self, standing._replace(state=State.SENT), found)
+
+    patch.setattr(Presence, "_alone", in_doubt)

@@ -136,6 +136,21 @@ class Nights(RuleBasedStateMachine):
         gathering = self.gathering(meeting_id)
         gathering.weeks, gathering.cancelled, gathering.late = weeks, cancelled, late
 
+    @rule(
+        meeting_id=meetings,
+        week=st.sampled_from((1, 2)),
+        becomes=st.sampled_from(("late", "cancelled", "as by the rule")),
+    )
+    def one_date_is_changed(self, meeting_id: str, week: int, becomes: str) -> None:
+        """Change one date of a series that went out before: it is told alone."""
+        gathering = self.gathering(meeting_id)
+        gathering.weeks = gathering.weeks or 4
+        self.a_quiet_night()
+        one = frozenset({week})
+        gathering.late = gathering.late | one if becomes == "late" else gathering.late - one
+        off = gathering.cancelled | one if becomes == "cancelled" else gathering.cancelled - one
+        gathering.cancelled = off if len(off) < gathering.weeks else gathering.cancelled
+
     @rule(meeting_id=meetings, zone=st.sampled_from(("America/New_York", "UTC", "Europe/Berlin")))
     def the_zone_is_changed(self, meeting_id: str, zone: str) -> None:
         """Keep the wall's time and change the zone: other instants."""

@@ -162,3 +162,12 @@ def _another_organizer(world: ReceiverWorld) -> None:
     world.run()
     world.setup = replace(world.setup, mailbox="rooms@example.net")
     world.run(accept=True)
+
+
+@spoilt_by("a date is told alone to who may not have its series")
+def _date_in_doubt(world: ReceiverWorld) -> None:
+    meeting = board(world)
+    meeting.weeks = 4
+    world.run(fates=["death after it arrived"])
+    meeting.late = frozenset({1})
+    world.run()

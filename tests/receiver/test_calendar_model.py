@@ -27,8 +27,14 @@ def mail(
     status: str = "CONFIRMED",
     hour: int = 9,
     header: str = "",
+    weeks: int = 0,
+    week: int | None = None,
 ) -> bytes:
-    """Return a mail that is made here, without the program."""
+    """Return a mail that is made here, without the program.
+
+    It is about a series of so many `weeks`, or about the one `week` of it (from 0) alone.
+    """
+    day = 1 + 7 * (week or 0)
     request = method == "REQUEST"
     lines = [
         "BEGIN:VCALENDAR",
@@ -38,8 +44,10 @@ def mail(
         "BEGIN:VEVENT",
         "UID:one",
         f"DTSTAMP:20310101T0000{second:02}Z",
-        f"DTSTART:20310201T{hour:02}0000Z",
-        f"DTEND:20310201T{hour + 1:02}0000Z",
+        f"DTSTART:203102{day:02}T{hour:02}0000Z",
+        f"DTEND:203102{day:02}T{hour + 1:02}0000Z",
+        *([f"RRULE:FREQ=WEEKLY;COUNT={weeks}"] if weeks else []),
+        *([f"RECURRENCE-ID:203102{day:02}T090000Z"] if week is not None else []),
         f"SEQUENCE:{sequence}",
         *([f"STATUS:{status}"] if status else []),
         "SUMMARY:Standup",
@@ -127,6 +135,45 @@ def test_a_cancel_of_nothing_says_so() -> None:
     """A stranger's calendar has nothing to cancel, and an overtaken REQUEST is not taken."""
     cancel = mail(2, method="CANCEL", sequence=1, status="")
     assert effects(cancel, mail(1))[0] == [Effect.NOTHING_THERE, Effect.TOO_OLD]
+
+
+def hours(*mails: bytes) -> tuple[list[Effect], list[int]]:
+    """Return what each mail about a series did, and at which hours its dates are in the end."""
+    post = PostOffice()
+    found = [post.arrive(one)[1] for one in mails]
+    return found, [at.hour for event in post.standing().values() for at, _ in event.dates]
+
+
+SERIES = mail(1, weeks=3)
+MOVED = mail(2, sequence=1, week=1, hour=15)
+OFF = mail(3, method="CANCEL", sequence=2, week=2, status="CANCELLED")
+
+
+def test_a_message_about_one_date_changes_that_date_alone() -> None:
+    """Moved, and called off: the series stands with its other dates."""
+    assert hours(SERIES, MOVED) == ([Effect.ADDED, Effect.UPDATED], [9, 15, 9])
+    assert hours(SERIES, MOVED, OFF)[1] == [9, 15]
+
+
+def test_messages_about_dates_come_in_any_order() -> None:
+    """Ahead of their series, or behind what is newer about the same date or all of them."""
+    assert hours(OFF, MOVED, SERIES) == (
+        [Effect.NOTHING_THERE, Effect.NOTHING_THERE, Effect.ADDED],
+        [9, 15],
+    )
+    later = mail(4, sequence=2, week=1, hour=17)
+    assert hours(SERIES, later, MOVED) == (
+        [Effect.ADDED, Effect.UPDATED, Effect.TOO_OLD],
+        [9, 17, 9],
+    )
+    whole = mail(5, sequence=3, weeks=3)
+    assert hours(SERIES, whole, MOVED)[1] == [9, 9, 9]
+
+
+def test_a_date_that_is_off_is_not_there_to_be_changed() -> None:
+    """Nothing is left that a RECURRENCE-ID could name."""
+    with pytest.raises(MalformedError, match="does not have"):
+        hours(SERIES, OFF, mail(6, sequence=3, week=2, hour=12))
 
 
 def test_a_method_that_is_another_in_the_header_is_malformed() -> None:

@@ -37,6 +37,7 @@ class Believed:
     start: datetime
     view: View | None
     user_id: str
+    letter: Letter | None = field(default=None, repr=False)
     uid: str = ""
     organizer: str = ""
     moved: bool = False
@@ -216,6 +217,8 @@ class Watch:
         self._check(self._chosen(place, self.showing), "not chosen by --only", place)
         before = self.believed.get(place)
         self._check(letter.message_id not in self.accepted, "sent again after it arrived", place)
+        if letter.about is not None:
+            letter = self._on_the_series(letter, place, before)
         view = None
         if letter.event is not None:
             view = View.of(letter.event, self.secrets)
@@ -226,6 +229,18 @@ class Watch:
             else:
                 self._judge_request(letter, view, place, before)
         self._believe(letter, view, place, before)
+
+    def _on_the_series(self, letter: Letter, place: Place, before: Believed | None) -> Letter:
+        """Return what the receiver's series is after a message about one date of it."""
+        if before is not None and before.message_id == letter.message_id:
+            before = before.before
+        self._check(before is not None and before.invited, "a date alone to a stranger", place)
+        assert before is not None
+        assert before.letter is not None
+        self._check(before.uid == letter.uid, "a date of another UID", place)
+        arrived = before.message_id in self.accepted
+        self._check(arrived, "a date of what may not have arrived", place)
+        return letter.onto(before.letter)
 
     def _derive_room(self, meeting_id: str, view: View) -> None:
         assert self.showing is not None
@@ -255,7 +270,12 @@ class Watch:
         self._check(wanted is not None, "an invitation to somebody who is not in it", place)
         if wanted is not None and not wanted.room:
             wanted = wanted._replace(room=self.rooms[place[0]])
-        self._check(view == wanted, f"an invitation that says something else: {wanted}", place)
+        if wanted is not None and letter.about is not None:
+            # What is over stays in a calendar as it was, and the others' dates are not told.
+            same = view.coming(showing.now) == wanted.coming(showing.now)
+        else:
+            same = view == wanted
+        self._check(same, f"an invitation that says something else: {wanted}", place)
         self._check(view.end > showing.now, "a meeting that is over", place)
         anybody = any(
             p[0] == place[0] and (b.moved or (b.invited and b.end > showing.now))
@@ -294,6 +314,14 @@ class Watch:
 
     def _check_update(self, letter: Letter, old: View, new: View, place: Place) -> None:
         text = letter.text
+        if letter.about is not None:
+            assert self.showing is not None
+            one, other = (set(view.coming(self.showing.now).dates) for view in (old, new))
+            self._check(len(one - other) == 1, "a date alone, and not one that differs", place)
+            self._check("one of the dates" in text, "a date alone in words", place)
+        if letter.method == "CANCEL":
+            self._check("is cancelled" in text and "jwt=" not in text, "a date off", place)
+            return
         self._check("pdated" in letter.subject, "an update that does not say so", place)
         self._check(letter.answers is not None, "an update that answers nothing", place)
         for before, after in ((old.title, new.title), (unquote(old.room), unquote(new.room))):
@@ -372,6 +400,7 @@ class Watch:
             start=event.start,
             end=event.end,
             user_id=view.user_id if view else before.user_id if before else "",
+            letter=letter,
             uid=letter.uid,
             organizer=letter.organizer,
             moved=view is None and "is replaced" in " ".join(letter.text.split()),
