@@ -104,3 +104,36 @@ def test_a_link_without_an_answer_is_the_same_message_again(
     before = len(relay.accepted)
     at(linking, 3, "00:30")
     assert len(relay.accepted) == before
+
+
+@pytest.mark.parametrize(
+    ("tokens", "ada", "bob"),
+    [("series", 1, 2), ("occurrence", 11, 6), ("rolling", 3, 3)],
+)
+def test_a_fortnight_of_lessons_sends_the_least_that_tokens_ask_for(
+    told: JobWorld, relay: ScriptedServer, tokens: str, ada: int, bob: int
+) -> None:
+    """Ten weekdays: the invitation and the links; who leaves on the third gets a CANCEL and no more."""
+    told.sections = with_relay(relay) + TOKENS.replace("occurrence", tokens)
+    told.header += ",recurrence,exclude,occurrence"
+    told.load()
+    lessons = "every weekday x 10,,"
+
+    def written(*people: str) -> None:
+        lines = [row(1, who, start="2031-02-03 09:00").rstrip("\n") for who in people]
+        told.roster(*(f"{line},{lessons}\n" for line in lines))
+
+    written("ada", "bob")
+    told.seen()
+    for day in range(1, 17):
+        for time in ("02:15", "09:15", "15:00", "21:00"):
+            told.now = datetime(2031, 2, day, 1, tzinfo=UTC)
+            written(*(("ada", "bob") if day < 6 else ("ada",)))
+            told.wake(time)
+    mails = {who: [] for who in ("ada", "bob")}
+    for one in relay.accepted:
+        if (who := one.recipient.partition("@")[0]) in mails:
+            mails[who].append(parsed(one.content))
+    assert {who: len(found) for who, found in mails.items()} == {"ada": ada, "bob": bob}
+    assert str(mails["bob"][-1]["Subject"]).startswith("Invitation withdrawn: ")
+    assert all("jwt=" not in str(mail["Subject"]) for found in mails.values() for mail in found)
