@@ -6,6 +6,7 @@ import ctypes
 import ctypes.util
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ from tests.factory import Factory
 from tests.judges import octets
 from tests.judges.conftest import Libical
 from tests.peers.calendars import CalDav
-from tests.series import Case, corpus, ics_of, series_meeting
+from tests.series import LONG, Case, corpus, ics_of, series_meeting
 
 DAY = timedelta(days=1)
 
@@ -193,3 +194,28 @@ def test_a_caldav_server_expands_a_series_to_its_dates(factory: Factory, caldav:
     (own,) = (one for one in answer.decode().split("response>") if "series.ics" in one)
     found = set(re.findall(r"DTSTART[^:\r\n]*:(\d{8}T\d{6}Z)", own))
     assert found == {f"{start:%Y%m%dT%H%M%SZ}" for start in meeting.starts}
+
+
+@pytest.mark.peer("libical3")
+def test_dates_that_have_links_of_their_own_stay_where_they_are(
+    factory: Factory, cases: list[Case], libical: Libical
+) -> None:
+    """As events beside the rule's, each with its link alone: the same instants, no fault."""
+    rule = replace(LONG, tokens="occurrence", link_ahead=timedelta(days=60))
+    composer, verifier = factory.composer(rule=rule), factory.verifier()
+    linked = 0
+    for case in cases[::7]:
+        revision = replace(factory.revision, dtstamp=case.meeting.opens - timedelta(days=30))
+        composed = composer.compose(case.meeting, revision, [factory.attendee()])
+        (invitation,) = verifier.passed(composed)
+        expected = sorted(one.start for one in case.series.taking_place)
+        assert starts(invitation.ics, case) == expected, case
+        assert libical.faults(invitation.ics) == [], case
+        assert octets.faults(invitation.ics) == [], case
+        series, *dates = Calendar.from_ical(invitation.ics).walk("VEVENT")
+        given = {link.original for link in invitation.links or ()}
+        has = {one["recurrence-id"].dt.astimezone(UTC) for one in dates if "url" in one}
+        assert ("url" in series, has) == (False, given)
+        assert len({str(one["url"]) for one in dates if "url" in one}) == len(given)
+        linked += len(given)
+    assert linked > 200
