@@ -7,6 +7,7 @@ templates themselves are written in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -27,9 +28,18 @@ if TYPE_CHECKING:
 
     from jinja2.runtime import Context
 
+MARKERS = "\x01\x02"
+"""Control characters that mark slots while a letter is rendered; no value of a letter has them."""
+
+_PLAIN_VALUE = re.compile(r"%(?:%|\([^()]*\)[sd])")
+
 _LOCALES = {SOURCE_LANGUAGE: "en_150"}
 """English is CLDR's for Europe: the day before the month and 24 hours, for readers anywhere, who may
 not share a convention ("Tuesday, 2 December 2031, 09:00")."""
+
+
+class CannotShareError(Exception):
+    """What a letter says can't be filled in later: it is rendered for each one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +100,15 @@ class Language:
         }
 
 
+@lru_cache(maxsize=1024)
+def _as_they_are(text: str) -> bool:
+    """Tell whether a message shows its values as they are, and none by width or in quotes."""
+    return "%" not in _PLAIN_VALUE.sub("", text)
+
+
 def _shown(context: Context, text: str, values: Mapping[str, object]) -> str:
+    if not _as_they_are(text) and any(MARKERS[0] in str(value) for value in values.values()):
+        raise CannotShareError  # a mark is as wide as no value is
     return (escape(text) if context.eval_ctx.autoescape else text) % values
 
 

@@ -11,13 +11,13 @@ from jinja2 import TemplateNotFound, nodes
 from jinja2.meta import find_undeclared_variables
 
 from invites.templating.environment import CAPTURED, is_escaped
+from invites.templating.language import MARKERS
 from invites.templating.views import (
     ATTENDEE,
     COLUMNS,
     FEW,
     GETTEXT,
     LINK,
-    MARKERS,
     NAMES,
     NEVER_NONE,
     attributes,

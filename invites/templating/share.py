@@ -35,6 +35,7 @@ from invites.errors import TemplateError
 from invites.templating.context import PartName, part_files
 from invites.templating.dates import LocalTime
 from invites.templating.environment import LetterEnvironment
+from invites.templating.language import CannotShareError
 from invites.templating.outline import (
     DECIDED,
     END,
@@ -105,10 +106,6 @@ def own_text(slot: Slot) -> Callable[[Attendee, str], str] | None:
     if slot.escaped:
         return lambda attendee, _: str(escape(one_line(getattr(attendee, name))))
     return lambda attendee, _: one_line(getattr(attendee, name))
-
-
-class CannotShareError(Exception):
-    """A value that decides can't be told from others, or can't be had."""
 
 
 class _Remembered:

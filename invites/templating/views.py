@@ -12,6 +12,7 @@ from invites.templating.dates import (
     LocalTime,
     Span,
 )
+from invites.templating.language import MARKERS
 from invites.templating.repeating import SeriesView
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ ATTENDEE, COLUMNS, LINK = "attendee", "columns", "link"
 TEXT_FIELDS = frozenset({"name", "email", "avatar", "user_id", "group"})
 """The attendee's fields that are plain text of one line."""
 
-MARKERS = "\x01\x02"
-"""Control characters that mark slots while a letter is rendered; no value of a letter has them."""
 
 _BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 _WITHOUT_MARKERS = dict.fromkeys(map(ord, MARKERS))

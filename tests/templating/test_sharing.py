@@ -60,6 +60,7 @@ EXPRESSIONS = (
     "gettext('%(who)s, %(link)s: %(phone)s', who=attendee.name, link=link, phone=columns.phone)",
     "_('%(who)s <of> %(title)s', who=attendee.name|upper, title=meeting.title)",
     "_('%(role)s', role=attendee.moderator)",
+    "_('%(who)10s, %(who).2s, %(who)r', who=attendee.name)",
     "_(attendee.group, who=attendee.name)",
     "_('%(who)s', who=_('<%(inner)s>', inner=attendee.name))",
     "ngettext('one %(who)s', '%(num)d %(who)s', 2, who=attendee.name)",
@@ -440,7 +441,7 @@ def _check_sharing(
             link = _link(person)
             try:
                 expected = writer.letter(Kind.INVITATION, facts, person, link)
-            except (jinja2.TemplateError, TypeError) as error:
+            except (jinja2.TemplateError, TypeError, AttributeError) as error:
                 event("fails for an attendee")
                 with pytest.raises(type(error)):
                     writer.shared(Kind.INVITATION, facts, person, link).letter(person, link)
