@@ -10,6 +10,7 @@ import pytest
 from invites.colours import WHITE, colour, contrast
 from invites.model import Attendee, Brand, Kind
 from invites.templating import LetterFacts, LetterWriter, Templates
+from invites.templating.context import KINDS_WITH_LINK
 from invites.templating.inline import branded
 
 LINK = "https://meet.example.com/planning?jwt=aaa.bbb.ccc"
@@ -28,7 +29,7 @@ def test_a_brand_is_in_every_mail(kind: Kind, facts: LetterFacts, attendee: Atte
     writer = LetterWriter(Templates.load(brand=BRAND))
     letter = writer.letter(kind, facts, attendee, LINK)
     assert 'src="https://example.com/logo.png?size=36&amp;x=1" alt="Example Academy"' in letter.html
-    if kind not in {Kind.CANCELLED, Kind.WITHDRAWN}:  # which are grey and red
+    if kind in KINDS_WITH_LINK:  # the others are grey and red
         assert BRAND.colour in letter.html
     assert "#1d4ed8" not in letter.html
     assert "Example Academy<br>\n100 % in Example Street &lt;1&gt;" in letter.html
