@@ -149,9 +149,19 @@ def _with_exceptions(text: str, first: datetime, in_zone: str, plain: Meeting) -
     return series_meeting(text, wall=first, in_zone=in_zone, exclude=(days[1],), dates=tuple(dates))
 
 
-def ics_of(factory: Factory, meeting: Meeting, kind: Kind = Kind.INVITATION) -> bytes:
-    """Return a meeting's calendar object for one attendee, composed, checked and read back."""
-    revision = Revision(kind=kind, sequence=2, dtstamp=meeting.start - timedelta(days=30))
+def ics_of(
+    factory: Factory,
+    meeting: Meeting,
+    kind: Kind = Kind.INVITATION,
+    *,
+    date: datetime | None = None,
+) -> bytes:
+    """Return a meeting's calendar object for one attendee, composed, checked and read back.
+
+    It is about the one date of the series that the rule has at `date`, where that is given.
+    """
+    stamp = meeting.start - timedelta(days=30)
+    revision = Revision(kind=kind, sequence=2, dtstamp=stamp, date=date)
     composed = factory.composer().compose(meeting, revision, [factory.attendee()])
     (invitation,) = factory.verifier().passed(composed)
     return invitation.ics

@@ -107,11 +107,6 @@ class Setup:
     options: SendOptions
     now: datetime
 
-    @property
-    def to(self) -> DeliveryName:
-        """The delivery's name."""
-        return "smtp" if self.options.delivery == "smtp" else "folder"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:

@@ -190,7 +190,7 @@ class Sending:
         opened = deliveries(
             self.setup.settings,
             ledger,
-            to=self.setup.to,
+            to=self.setup.options.delivery,
             clock=lambda: clock(self.flags.now),
             simulated=self.flags.now is not None,
         )
@@ -241,7 +241,7 @@ class Sending:
     def _batch(self, run: str | None) -> Path | None:
         """Return the folder that this run's batch lies in, where it went to a folder."""
         folder = self.setup.settings.delivery.folder
-        return folder / run if run and self.setup.to == "folder" else None
+        return folder / run if run and self.setup.options.delivery == "folder" else None
 
     def _say_plan(self, plan: Plan) -> None:
         call = self.call

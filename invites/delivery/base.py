@@ -12,9 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, assert_never
 
-from invites.errors import SettingsError
 from invites.model import DeliveryName, Invitation
 
 if TYPE_CHECKING:
@@ -247,4 +246,4 @@ def open_delivery(
                 in_doubt=in_doubt,
             )
         case _:
-            raise SettingsError(f'delivery.to: found "{chosen}", expected "folder" or "smtp"')
+            assert_never(chosen)

@@ -103,7 +103,6 @@ _RELATED = re.compile(
 )
 
 
-@lru_cache(maxsize=64)
 def _delimiters(
     kind: Kind, outer: bytes | None, inner: bytes, related: bytes | None, logo: Picture | None
 ) -> tuple[bytes, ...]:
@@ -114,7 +113,7 @@ def _delimiters(
     boundaries = [boundary for boundary in (outer, inner, related) if boundary is not None]
     if any(one.startswith(other) for one, other in permutations(boundaries, 2)):
         return ()
-    html = _part_header("text/html; charset=utf-8").encode("ascii")
+    html, event, attached = _headers_of_parts(kind)
     end = b"\r\n--%s--\r\n"
     opening = [b"\r\n--%s\r\n%s" % (inner, html)]
     after = b""
@@ -130,16 +129,23 @@ def _delimiters(
         after = end % related
     if outer is None:
         return *opening, after + end % inner
-    event = f"text/calendar; charset=utf-8; method={method_of(kind)}; component=VEVENT"
-    attached = _part_header(
-        'application/ics; name="invite.ics"',
-        'Content-Disposition: attachment; filename="invite.ics"\r\n',
-    )
     return (
         *opening,
-        after + b"\r\n--%s\r\n%s" % (inner, _part_header(event).encode("ascii")),
-        (end + b"\r\n--%s\r\n%s") % (inner, outer, attached.encode("ascii")),
+        after + b"\r\n--%s\r\n%s" % (inner, event),
+        (end + b"\r\n--%s\r\n%s") % (inner, outer, attached),
         end % outer,
+    )
+
+
+@lru_cache
+def _headers_of_parts(kind: Kind) -> tuple[bytes, bytes, bytes]:
+    """Return those of the HTML, the calendar part and the attachment."""
+    event = f"text/calendar; charset=utf-8; method={method_of(kind)}; component=VEVENT"
+    attached = 'Content-Disposition: attachment; filename="invite.ics"\r\n'
+    return (
+        _part_header("text/html; charset=utf-8").encode("ascii"),
+        _part_header(event).encode("ascii"),
+        _part_header('application/ics; name="invite.ics"', attached).encode("ascii"),
     )
 
 

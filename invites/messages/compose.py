@@ -326,13 +326,15 @@ class Composer:
                 self._writer.shared(revised.revision.kind, revised.facts, person, link)
                 for (revised, person), link in zip(block, links, strict=True)
             ]
-            variants = [
-                self._variant(revised, letter, person, link)
-                for (revised, person), letter, link in zip(block, letters, links, strict=True)
-            ]
             values = [
                 letter.values(person, link)
                 for (_, person), letter, link in zip(block, letters, links, strict=True)
+            ]
+            variants = [
+                self._variant(revised, letter, filling, person, link)
+                for (revised, person), letter, filling, link in zip(
+                    block, letters, values, links, strict=True
+                )
             ]
             rows = list(zip(block, variants, values, links, strict=True))
             events = [
@@ -345,11 +347,16 @@ class Composer:
                 yield revised.message(person, variant, filling, ics)
 
     def _variant(
-        self, revised: _MeetingRevision, letter: SharedLetter, attendee: Attendee, link: str
+        self,
+        revised: _MeetingRevision,
+        letter: SharedLetter,
+        values: Mapping[Slot, str],
+        attendee: Attendee,
+        link: str,
     ) -> _Variant:
         variant = revised.variants.get(id(letter))
         if variant is None:
-            check_letter(letter, attendee, link, revised.revision)
+            check_letter(letter, values, attendee, link, revised.revision)
             logo = self.picture.content_id if self.picture else ""
             variant = _Variant.of(letter, revised.event, revised.revision, logo)
             revised.variants[id(letter)] = variant

@@ -92,11 +92,11 @@ def _mailed(text: str) -> bytes:
     return text.encode().replace(b"\n", b"\r\n")
 
 
-BLOCK = 32
-"""So many messages are composed, then checked, then written.
+BLOCK = 128
+"""So many messages are composed, then checked, then written; of one meeting or of many.
 
-Doing one thing many times keeps its code in the processor's cache: a build takes a fifth less than
-with message after message.  Larger blocks gain nothing and take memory.
+Doing one thing many times keeps its code in the processor's cache: a build takes a quarter less than
+with message after message.  It takes 4 MB; larger blocks gain little.
 """
 
 Item = TypeVar("Item")

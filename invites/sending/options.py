@@ -39,7 +39,7 @@ class SendOptions:
 
     scope: str
     command: str
-    delivery: str
+    delivery: DeliveryName
     policy: Policy
     claimed: tuple[str, ...] = ()
     skip_invalid: bool = False

@@ -190,14 +190,17 @@ class LetterWriter:
         key = (kind, zone, language.tag)
         shared = told.contexts.get(key)
         if shared is None:
-            context = meeting_context(facts) | zone_context(facts, zone, language)
-            context |= {"kind": kind.value, "brand": self._templates.brand}
-            hidden = frozenset() if kind in KINDS_WITH_LINK else LINK_NAMES
             shared = told.contexts[key] = {
                 **self._templates.names_of_jinja,
-                **{name: value for name, value in context.items() if name not in hidden},
+                **meeting_context(facts),
+                **zone_context(facts, zone, language),
                 **language.callables,
+                "kind": kind.value,
+                "brand": self._templates.brand,
             }
+            if kind not in KINDS_WITH_LINK:
+                for name in LINK_NAMES:
+                    shared.pop(name, None)
         view = attendee_view(attendee, is_host=is_host(attendee, facts.meeting))
         own = {"attendee": view, "columns": Columns(_columns(attendee))}
         if kind not in KINDS_WITH_LINK:

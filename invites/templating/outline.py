@@ -64,7 +64,8 @@ _BOUND_ELSEWHERE = (nodes.Block, *_IMPORTS, nodes.Macro, nodes.CallBlock)
 class TakenApart:
     """Templates taken apart into outlines (`trees`), `slots` and what is `deciding`.
 
-    `personal` are the slots that differ from attendee to attendee; `reads` has what the others do.
+    `personal` are the slots that differ from attendee to attendee; `reads` has what each other one
+    reads, and `plain` those that are what they read, as it stands.
     `untraceable` is true where the outlines would not tell all.
     """
 
@@ -75,6 +76,7 @@ class TakenApart:
         self.slots: dict[Slot, nodes.Node] = {}
         self.personal: set[Slot] = set()
         self.reads: dict[Slot, frozenset[Path]] = {}
+        self.plain: dict[Slot, Path] = {}
         self._deciding: dict[Slot, nodes.Node] = {}
         self._reached: dict[Slot, set[Guards]] = {}
         self._guards: Guards = ()
@@ -185,7 +187,9 @@ class TakenApart:
         elif any(node.find_all(nodes.Include)):
             self.reads[slot] = frozenset((fact,) for fact in read & _FACTS)
         else:
-            self.reads[slot] = frozenset(facts_read(node))
+            self.reads[slot] = frozenset(_facts_read(node))
+            if (fact := _fact(node)) is not None:
+                self.plain[slot] = fact
         # A letter that computes with its link is looked at whole, by the checks of letters.
         self.untraceable |= LINK in read and path != (LINK,)
         self.computes_columns |= COLUMNS in read and path is None
@@ -305,15 +309,22 @@ def paths(node: nodes.Node) -> set[Path]:
     return {path for child in node.iter_child_nodes() for path in paths(child)}
 
 
-def facts_read(node: nodes.Node) -> set[Path]:
+def _facts_read(node: nodes.Node) -> set[Path]:
     """Return what is read of the facts: `("meeting", "title")`, or `("meeting",)` for all of it."""
+    fact = _fact(node)
+    if fact is not None:
+        return {fact}
+    return {path for child in node.iter_child_nodes() for path in _facts_read(child)}
+
+
+def _fact(node: nodes.Node) -> Path | None:
     match node:
         case nodes.Getattr(node=nodes.Name(name=root), attr=name) if name in _SHOWN.get(root, ()):
-            return {(root, name)}
+            return (root, name)
         case nodes.Name(name=name) if name in _FACTS:
-            return {(name,)}
+            return (name,)
         case _:
-            return {path for child in node.iter_child_nodes() for path in facts_read(child)}
+            return None
 
 
 def _path(node: nodes.Node) -> Path | None:

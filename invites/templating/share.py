@@ -25,7 +25,6 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMappin
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter, itemgetter
-from types import NoneType
 from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, nodes
@@ -112,44 +111,55 @@ class _Remembered:
     """The texts of a meeting's slots, each made once of the same values.
 
     Few meetings have times, a host or a description of their own, and what a template computes of a
-    value takes ten times as long as to look it up.  Slots that read the same are made together.
+    value takes ten times as long as to look it up.  Slots that read the same are made together; one
+    that is a value as it stands needs no template.
     """
 
     def __init__(
         self,
-        reads: Mapping[Slot, frozenset[Path]],
+        slots: Iterable[Slot],
+        apart: TakenApart,
         evaluation: Callable[[Iterable[Slot]], Evaluation],
     ) -> None:
-        """Take what each slot reads, and what makes the evaluation of some slots."""
-        self.evaluation = evaluation
+        """Take the slots, what they read, and what makes the evaluation of some of them."""
         alike: dict[frozenset[Path], list[Slot]] = {}
-        for slot, read in reads.items():
-            alike.setdefault(read, []).append(slot)
-        self._paths = sorted({path for read in alike for path in read})
+        plain = [slot for slot in slots if slot in apart.plain]
+        for slot in slots:
+            if slot not in apart.plain:
+                alike.setdefault(apart.reads[slot], []).append(slot)
+        self._paths = sorted({path for slot in slots for path in apart.reads[slot]})
+        self._plain = [(self._paths.index(apart.plain[slot]), slot.escaped) for slot in plain]
         numbers = [[self._paths.index(path) for path in read] for read in alike]
         # One number more, so that `itemgetter` always returns a tuple.
         self._groups = [
-            (itemgetter(*wanted, wanted[0]), evaluation(slots), dict[Hashable, list[str]]())
-            for wanted, slots in zip(numbers, alike.values(), strict=True)
+            (itemgetter(*wanted, wanted[0]), evaluation(some), dict[Hashable, list[str]]())
+            for wanted, some in zip(numbers, alike.values(), strict=True)
         ]
-        self.slots = [slot for _, evaluated, _ in self._groups for slot in evaluated.slots]
+        made = [slot for _, evaluated, _ in self._groups for slot in evaluated.slots]
+        self.slots = [*plain, *made]
 
     def texts(self, context: Mapping[str, object]) -> list[str]:
         """Return the texts of `slots`; raises CannotShareError, and whatever an expression raises."""
-        values = [_as_key(_value_at(path, context)) for path in self._paths]
-        every: list[str] = []
+        values = [_value_at(path, context) for path in self._paths]
+        every = [str(escape(values[at]) if escaped else values[at]) for at, escaped in self._plain]
+        _refuse_control("".join(every))
+        keys = [each if type(each) is str else _as_key(each) for each in values]
         for wanted, evaluation, known in self._groups:
-            key = wanted(values)
+            key = wanted(keys)
             texts = known.get(key)
             if texts is None:
                 texts = evaluation.texts(context)
-                if CONTROL.search("".join(texts)):
-                    raise CannotShareError
+                _refuse_control("".join(texts))
                 if len(known) >= _REMEMBERED_AT_MOST:
                     known.clear()
                 known[key] = texts
             every += texts
         return every
+
+
+def _refuse_control(text: str) -> None:
+    if CONTROL.search(text):
+        raise CannotShareError
 
 
 def _value_at(path: Path, context: Mapping[str, object]) -> object:
@@ -163,17 +173,25 @@ class Variant:
     `own` gives the values of an attendee's slots; those that a template computes, `computed` does.
     """
 
-    def __init__(self, parts: Mapping[PartName, Part], meetings: _Remembered) -> None:
-        """Take what has slots, and what gives the texts of the meeting's."""
+    def __init__(
+        self,
+        parts: Mapping[PartName, Part],
+        apart: TakenApart,
+        evaluation: Callable[[Iterable[Slot]], Evaluation],
+    ) -> None:
+        """Take what has slots, what is known of them, and what makes the evaluation of some."""
+        slots = {
+            piece: None for part in parts.values() for piece in part if isinstance(piece, Slot)
+        }
+        meetings = _Remembered([slot for slot in slots if slot in apart.reads], apart, evaluation)
         self._meetings = meetings
         number_of = {slot: number for number, slot in enumerate(meetings.slots)}
         self._parts: dict[PartName, list[Slot | list[str | int]]] = {}
-        personal: set[Slot] = set()
+        personal = [slot for slot in slots if slot not in number_of]
         for name, part in parts.items():
             runs: list[Slot | list[str | int]] = [[]]
             for piece in part:
                 if isinstance(piece, Slot) and piece not in number_of:
-                    personal.add(piece)
                     runs += [piece, []]
                 else:
                     run = runs[-1]
@@ -181,8 +199,8 @@ class Variant:
                     run.append(number_of[piece] if isinstance(piece, Slot) else piece)
             self._parts[name] = runs
         self.own = [(slot, value) for slot in personal if (value := own_text(slot)) is not None]
-        computed = personal - {slot for slot, _ in self.own}
-        self.computed = meetings.evaluation(computed) if computed else None
+        computed = [slot for slot in personal if own_text(slot) is None]
+        self.computed = evaluation(computed) if computed else None
 
     def filled(self, context: Mapping[str, object]) -> dict[PartName, Part]:
         """Return the parts with the meeting's slots filled in.
@@ -221,7 +239,7 @@ class Sharing:
         self.alone = apart.untraceable
         self.rendered = self.failed = 0
         self._outlines = environment.with_loader(_Outlines(apart.trees))
-        self._slots, self._reads = tuple(apart.slots), apart.reads
+        self._slots, self._apart = tuple(apart.slots), apart
         deciding = apart.deciding
         self._numbered = list(deciding)
         self._expressions = {**deciding, **apart.slots}
@@ -296,9 +314,7 @@ class Sharing:
             )
             for part, name in self._files.items()
         }
-        slots = [piece for part in parts.values() for piece in part if isinstance(piece, Slot)]
-        reads = {slot: self._reads[slot] for slot in slots if slot in self._reads}
-        return Variant(parts, _Remembered(reads, self.evaluation))
+        return Variant(parts, self._apart, self.evaluation)
 
 
 class _Decided:
@@ -326,12 +342,14 @@ def _value_of(evaluation: Evaluation, context: Mapping[str, object]) -> object:
     return value
 
 
-_BY_VALUE = (str, Markup, bool, int, NoneType, LocalTime)
+_BY_VALUE = (str, Markup, int, LocalTime)
 _BY_WORDS = (float, datetime, timedelta)
 
 
 def _as_key(value: object) -> Hashable:
     """Return what two values have in common only if a template can't tell them apart."""
+    if value is None or value is True or value is False:
+        return value
     kind = type(value)
     if kind in _BY_VALUE or value is _UNKNOWN:
         return kind, value

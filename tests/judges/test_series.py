@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,15 +16,18 @@ import pytest
 import recurring_ical_events
 from icalendar import Calendar
 
-from invites.model import Meeting
+from invites.messages.zones import utc_value
+from invites.model import Kind, Meeting
 from invites.roster.series import DateRow
 from tests.factory import Factory
 from tests.judges import octets
 from tests.judges.conftest import Libical
 from tests.peers.calendars import CalDav
+from tests.peers.node import answer_of
 from tests.series import LONG, Case, corpus, ics_of, series_meeting
 
 DAY = timedelta(days=1)
+QUARTER = timedelta(minutes=15)
 
 
 @pytest.fixture(scope="module")
@@ -182,18 +186,126 @@ _EXPAND = """<?xml version="1.0" encoding="utf-8"?>
 </C:calendar-query>"""
 
 
-def test_a_caldav_server_expands_a_series_to_its_dates(factory: Factory, caldav: CalDav) -> None:
+def _for_radicale(factory: Factory, cases: list[Case]) -> list[tuple[Case, bytes]]:
+    """Return some of the cases, with their objects as a server keeps them.
+
+    Radicale's parser keeps one VTIMEZONE for each name, the first: of zones whose changes are
+    spelled out, each series for its own years, it is shown one series.
+    """
+    chosen, spelled_out = [], set()
+    for case in cases:
+        ics = ics_of(factory, case.meeting).replace(b"METHOD:REQUEST\r\n", b"")
+        by_rule = (
+            case.zone == "UTC" or b"RRULE:FREQ=YEARLY;BYMONTH" in ics.split(b"BEGIN:VEVENT")[0]
+        )
+        if (by_rule and case.number % 3 == 0) or case.zone not in spelled_out:
+            chosen.append((case, ics))
+            spelled_out.add(case.zone)
+    return chosen
+
+
+def test_a_caldav_server_expands_each_series_to_its_dates(
+    factory: Factory, caldav: CalDav, cases: list[Case]
+) -> None:
     """Radicale's expand report (RFC 4791 9.6.5) has the dates that take place, at their instants."""
+    some = _for_radicale(factory, [case for case in cases if skips_no_time(case)])
+    assert len(some) > 100
+    for case, ics in some:
+        assert caldav.request("PUT", "series.ics", ics)[0] in {201, 204}
+        first, last = case.meeting.opens - 2 * DAY, case.meeting.over_at + 900 * DAY
+        query = _EXPAND.format(start=utc_value(first), end=utc_value(last))
+        status, answer = caldav.request("REPORT", body=query.encode())
+        assert status == 207
+        # The calendar has other entries as well: one response is this series' own.
+        (own,) = (one for one in answer.decode().split("response>") if "series.ics" in one)
+        found = sorted(re.findall(r"DTSTART[^:\r\n]*:(\d{8}T\d{6}Z)", own))
+        assert found == sorted(map(utc_value, case.meeting.starts)), case
+
+
+def _by_node(factory: Factory, cases: list[Case]) -> list[dict[str, list[int]]]:
+    """Return when ical.js and node-ical have each case's dates, and the offsets that Node has then."""
+    asked = []
+    for case in cases:
+        ics = ics_of(factory, case.meeting)
+        starts = [int(one.start.timestamp()) for one in case.series.occurrences]
+        texts = {"named": ics.decode(), "own": own_zone(ics, case).decode()}
+        asked.append(json.dumps({**texts, "zone": case.zone, "starts": starts}))
+    answers = answer_of("series.mjs", given="\n".join(asked) + "\n").splitlines()
+    return [json.loads(answer) for answer in answers]
+
+
+def _node_ical_can_tell(case: Case, offsets: list[int]) -> bool:
+    """Tell whether Node's zones, which are of its own release, have the same instants.
+
+    It also counts from the begin of the first week: there clocks must not skip the time either.
+    """
+    there, start = ZoneInfo(case.zone), case.meeting.start
+    ours = [one.start.astimezone(there).utcoffset() for one in case.series.occurrences]
+    wall = start.astimezone(there).replace(tzinfo=None)
+    week = [(wall - n * DAY).replace(tzinfo=there) for n in range(7)]
+    in_each = all(at.astimezone(UTC).astimezone(there).time() == wall.time() for at in week)
+    return in_each and ours == [timedelta(minutes=offset) for offset in offsets]
+
+
+@pytest.mark.peer("node")
+def test_ical_js_and_node_ical_have_the_same_dates(factory: Factory, cases: list[Case]) -> None:
+    """ical.js, which Thunderbird and Nextcloud read with, by VTIMEZONE; node-ical by the zones' names."""
+    some = [case for case in cases if skips_no_time(case) and _is_shown_once(case)]
+    compared = {"ical.js": 0, "node-ical": 0}
+    for case, found in zip(some, _by_node(factory, some), strict=True):
+        expected = [int(at.timestamp()) for at in sorted(case.meeting.starts)]
+        for name in compared:
+            if name == "ical.js" or _node_ical_can_tell(case, found["offsets"]):
+                assert found[name] == expected, (name, case)
+                compared[name] += 1
+    assert compared["ical.js"] == len(some) > 300
+    assert compared["node-ical"] > 250
+
+
+def test_a_message_about_one_date_makes_of_the_series_what_the_whole_would(
+    factory: Factory, cases: list[Case]
+) -> None:
+    """A calendar that puts its event beside those it has shows the dates of the new series."""
+    some = [case for case in cases if case.number % 4 == 1 and len(case.series.taking_place) > 2]
+    assert len(some) > 60
+    for case in some:
+        old = case.series
+        one = old.taking_place[len(old.taking_place) // 2]
+        moved = replace(one, start=one.start + QUARTER, end=one.end + QUARTER, title="Elsewhere")
+        dates = tuple(moved if each is one else each for each in old.occurrences)
+        meeting = replace(case.meeting, series=replace(old, occurrences=dates))
+        alone = ics_of(factory, meeting, Kind.UPDATE, date=one.original)
+        assert octets.faults(alone) == [], case
+        event = alone[alone.index(b"BEGIN:VEVENT") : alone.index(b"END:VCALENDAR")]
+        known = ics_of(factory, case.meeting)
+        own = b"RECURRENCE-ID" + event.partition(b"RECURRENCE-ID")[2].partition(b"\r\n")[0]
+        kept = [part for part in known.split(b"BEGIN:VEVENT") if own not in part]
+        whole = b"BEGIN:VEVENT".join(kept).removesuffix(b"END:VCALENDAR\r\n")
+        both = whole + event + b"END:VCALENDAR\r\n"
+        assert starts(both, case) == sorted(each.start for each in dates if not each.cancelled), (
+            case
+        )
+
+
+@pytest.mark.peer("libical3")
+@pytest.mark.parametrize("off", [False, True])
+def test_libical_and_khal_take_a_message_about_one_date(
+    factory: Factory, libical: Libical, khal: Callable[..., str], tmp_path: Path, *, off: bool
+) -> None:
+    """REQUEST or CANCEL, it keeps RFC 5546's restrictions; khal shows the date where it is now."""
     meeting = _week_of_four()
-    body = ics_of(factory, meeting).replace(b"METHOD:REQUEST\r\n", b"")
-    assert caldav.request("PUT", "series.ics", body)[0] == 201
-    query = _EXPAND.format(start="20311101T000000Z", end="20320201T000000Z")
-    status, answer = caldav.request("REPORT", body=query.encode())
-    assert status == 207
-    # The calendar has other entries as well: one response is this series' own.
-    (own,) = (one for one in answer.decode().split("response>") if "series.ics" in one)
-    found = set(re.findall(r"DTSTART[^:\r\n]*:(\d{8}T\d{6}Z)", own))
-    assert found == {f"{start:%Y%m%dT%H%M%SZ}" for start in meeting.starts}
+    original = datetime(2031, 12, 8 if off else 15, 8, tzinfo=UTC)
+    ics = ics_of(factory, meeting, Kind.DATE_CANCELLED if off else Kind.UPDATE, date=original)
+    assert libical.faults(ics) == []
+    if off:
+        (event,) = Calendar.from_ical(ics).walk("VEVENT")
+        assert (str(event["status"]), event["recurrence-id"].dt) == ("CANCELLED", original)
+        return
+    file = tmp_path / "date.ics"
+    file.write_bytes(ics)
+    khal("import", "--batch", "-a", "sample", file)
+    shown = khal("list", "2031-11-01", "90d", "--format", "{start} {end} {title}")
+    assert "2031-12-16 13:00 2031-12-16 13:45 Guest lecture" in shown
 
 
 @pytest.mark.peer("libical3")

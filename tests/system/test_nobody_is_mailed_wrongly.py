@@ -86,7 +86,7 @@ class Planner:
         """Return whom that night would mail; None where the roster is refused."""
         path = self.folder / "roster.csv"
         path.write_bytes(octets)
-        errand = SendOptions(
+        options = SendOptions(
             scope="default",
             command="send",
             delivery="folder",
@@ -98,7 +98,7 @@ class Planner:
                 str(path), self.settings.roster_rules(), skip_invalid=False, now=now
             )
             demand_whole(roster, accepted=False)
-            plan = planned(roster, self.factory, self.opened, errand, now=now)
+            plan = planned(roster, self.factory, self.opened, options, now=now)
         except RosterRefusedError:
             return None
         return [action.attendee.address for action in plan.actions]
