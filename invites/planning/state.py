@@ -250,7 +250,7 @@ class Snapshot:
 
 def empty_snapshot(scope: str) -> Snapshot:
     """Return what a new ledger knows of `scope`: nothing."""
-    return Snapshot(scope=scope, meetings={})
+    return Snapshot(scope=scope, meetings={}, first_run=True)
 
 
 def uid_for(namespace: str, meeting_id: str) -> str:

@@ -93,6 +93,8 @@ def test_a_missing_ledger_is_an_error_unless_a_new_one_is_meant(
     assert (refused.code, "--new-ledger" in refused.err) == (5, True)
     answer = world.plan([ADA], "--new-ledger")
     assert (answer.code, "1 new" in answer.out) == (0, True)
+    large = world.plan(many(30), "--new-ledger")
+    assert "30 new" in large.out, "a first run has nothing to be compared with, as in send"
     assert not (tmp_path / "invites.db").exists()
 
 
