@@ -160,7 +160,8 @@ def build(
                 )
             listing.write(made.rows)
             if whole is not None:
-                length += whole.write(made.content)
+                whole.writelines(made.content)
+                length += sum(map(len, made.content))
             read_back += made.read_back
             composer.add(made.noted)
             for _ in range(made.invitations):
@@ -200,7 +201,7 @@ class _Made(NamedTuple):
     """What came of some slices: rows of the manifest, content of the one file, and counts."""
 
     rows: bytes
-    content: bytes
+    content: list[bytes]
     invitations: int
     octets: int
     read_back: int

@@ -62,7 +62,7 @@ def one_line(text: str) -> str:
 
 def text_value(text: str) -> str:
     """Return `text` escaped as a TEXT value (RFC 5545 3.3.11)."""
-    if _SUSPECT.search(text) is not None:
+    if not text.isprintable() and _SUSPECT.search(text) is not None:
         text = _UNFIT.sub(" ", _LINE_END.sub("\n", text))
     for char, escape in _ESCAPES:
         if char in text:
@@ -341,12 +341,16 @@ def _opening(facts: EventFacts, exception: Occurrence | None = None) -> list[str
     status = _status(meeting, revision)
     if status is not None:
         lines.append(f"STATUS:{status}")
-    cn = parameter_value(facts.organizer_name)
     return [
         *lines,
         f"SUMMARY:{text_value(one_line(title))}",
-        f"ORGANIZER;CN={cn}:{mailto(facts.organizer_mailbox)}",
+        _organizer_line(facts.organizer_name, facts.organizer_mailbox),
     ]
+
+
+@lru_cache(maxsize=1024)
+def _organizer_line(name: str, mailbox: str) -> str:
+    return f"ORGANIZER;CN={parameter_value(name)}:{mailto(mailbox)}"
 
 
 def _times(meeting: Meeting, exception: Occurrence | None) -> list[str]:

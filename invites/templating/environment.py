@@ -20,7 +20,7 @@ from markupsafe import escape
 from invites.errors import TemplateError
 from invites.templating.language import ENGLISH
 from invites.templating.sources import TemplateFile, is_html
-from invites.templating.views import VIEWS, ChangeView, Columns, attributes
+from invites.templating.views import TRANSLATING, VIEWS, ChangeView, Columns, attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping
@@ -50,6 +50,7 @@ AS_HTML = " in HTML"
 CAPTURED = " captured"
 """Ends the name under which a template is known where its text is not put out as it is."""
 
+_GETTEXT = {**{name: name for name in TRANSLATING}, "_": "gettext"}
 _PLAIN = {name: attributes(view) for name, view in VIEWS.items()}
 _SHOWN = {view: attributes(view) for view in (*VIEWS.values(), ChangeView)}
 
@@ -81,8 +82,20 @@ class UnknownValue(jinja2.StrictUndefined):
         super().__init__(hint, obj, name, exc)
 
 
-class _PlainAttributes(CodeGenerator):
-    """Reads what the views show without asking the environment: such names mean nothing else."""
+class _DirectNames(CodeGenerator):
+    """Reads what the views show, and translates, without asking the sandbox: each name means that."""
+
+    def visit_Call(  # type: ignore[override] # noqa: N802 - Jinja2's, whose decorator mypy can't read
+        self, node: nodes.Call, frame: Frame, **options: bool
+    ) -> None:
+        name = node.node.name if isinstance(node.node, nodes.Name) else ""
+        if name in _GETTEXT and not options:
+            # `_` is another name of `gettext`, by which a context has its language's.
+            self.write(f"resolve({_GETTEXT[name]!r})(context")
+            self.signature(node, frame)
+            self.write(")")
+        else:
+            super().visit_Call(node, frame, **options)
 
     def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - Jinja2's
         if isinstance(node.node, nodes.Name) and node.attr in _PLAIN.get(node.node.name, ()):
@@ -127,7 +140,7 @@ class LetterEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
     def with_plain_attributes(self) -> Self:
         """Return the same environment for templates in which the facts' names mean the facts."""
         other = self._like()
-        other.code_generator_class = _PlainAttributes
+        other.code_generator_class = _DirectNames
         return other
 
     def _like(self, **options: Any) -> Self:
