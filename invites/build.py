@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +18,7 @@ from invites.errors import StorageError, UsageError
 from invites.messages import Composer, Verifier
 from invites.messages.compose import Noted
 from invites.messages.mime import html_of
-from invites.model import Attendee, Kind, Meeting, Revision, Roster, Status
+from invites.model import Attendee, Chosen, Kind, Meeting, Revision, Roster, Status
 from invites.output import manifest
 from invites.output.forms import FORMS, INDEX, Form, new_file
 from invites.output.staging import staged
@@ -29,8 +32,8 @@ PAGES_AT_MOST = 500
 SLICE = 500
 """Attendees that are made in one go: some megabytes of messages, and a tenth of a second."""
 
-FEW_SLICES = 2
-"""Slices that are made before there are further processes."""
+FEW_TASKS = 2
+"""What is made before there are further processes: a meeting each, or a slice of a large one."""
 
 WORTH_A_PROCESS = 2_000
 """Invitations from which on one more process gains more than it costs."""
@@ -60,23 +63,31 @@ class BuildReport:
     warnings: tuple[Warned, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Selection:
     """The meetings that are to be built, and how many were left out for which reason."""
 
-    meetings: tuple[Meeting, ...]
+    meetings: Sequence[Meeting]
     over: int
     cancelled: int
 
     @property
     def invitations(self) -> int:
         """How many messages there will be."""
-        return sum(len(meeting.attendees) for meeting in self.meetings)
+        return self._people.total()
 
     @property
     def moderators(self) -> int:
         """How many of them go to moderators."""
-        return sum(person.moderator for meeting in self.meetings for person in meeting.attendees)
+        return self._people[True]
+
+    @cached_property
+    def _people(self) -> Counter[bool]:
+        """How many are moderators, and how many are not: a large roster is gone through once."""
+        people: Counter[bool] = Counter()
+        for meeting in self.meetings:
+            people.update(person.moderator for person in meeting.attendees)
+        return people
 
 
 def selected(roster: Roster, *, now: datetime, meeting_ids: Sequence[str] = ()) -> Selection:
@@ -91,14 +102,17 @@ def selected(roster: Roster, *, now: datetime, meeting_ids: Sequence[str] = ()) 
             raise UsageError(
                 f'--meeting: found "{strange[:60]}", expected a meeting_id of {roster.source}'
             )
-    over = [meeting for meeting in meetings if meeting.over_at <= now]
-    coming = [meeting for meeting in meetings if meeting.over_at > now]
-    making = tuple(
-        _with_those_to_come(meeting, now)
-        for meeting in coming
-        if meeting.status is not Status.CANCELLED
-    )
-    return Selection(meetings=making, over=len(over), cancelled=len(coming) - len(making))
+    over = cancelled = 0
+    making = array("L")
+    for place, meeting in enumerate(meetings):
+        if meeting.over_at <= now:
+            over += 1
+        elif meeting.status is Status.CANCELLED:
+            cancelled += 1
+        else:
+            making.append(place)
+    chosen = Chosen(meetings, making, lambda meeting: _with_those_to_come(meeting, now))
+    return Selection(meetings=chosen, over=over, cancelled=cancelled)
 
 
 def _with_those_to_come(meeting: Meeting, now: datetime) -> Meeting:
@@ -149,9 +163,9 @@ def build(
         opened.callback(writer.close)
         whole = opened.enter_context(new_file(folder, writer.TOP_FILE)) if writer.TOP_FILE else None
         listing.write(manifest.HEADER)
-        maker = _Maker(composer=composer, verifier=verifier, writer=writer, now=now)
+        maker = _Maker(selection.meetings, composer, verifier, writer, now)
         octets = read_back = length = 0
-        for made in opened.enter_context(closing(maker.made(selection.meetings, jobs))):
+        for made in opened.enter_context(closing(maker.made(jobs))):
             octets += made.octets
             if octets > octets_at_most:
                 raise StorageError(
@@ -208,25 +222,34 @@ class _Made(NamedTuple):
     noted: Noted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task(NamedTuple):
+    """The meetings at some places, as a whole; or of a single one the slice with this number."""
+
+    places: range
+    slice: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Maker:
     """Composes, checks and writes slices of meetings."""
 
+    meetings: Sequence[Meeting]
     composer: Composer
     verifier: Verifier
     writer: Form
     now: datetime
 
-    def made(self, meetings: Sequence[Meeting], jobs: int) -> Generator[_Made, None, None]:
+    def made(self, jobs: int) -> Generator[_Made, None, None]:
         """Yield what came of all meetings, in order; made by so many processes."""
-        slices = _slices(meetings)
+        tasks = _tasks(self.meetings)
         # The first ones are made here: what the run compiles and renders, the processes then have.
-        begin = min(len(slices), FEW_SLICES)
-        yield self(slices[:begin])
-        tasks = list(_grouped(slices[begin:]))
-        yield from in_order(self, tasks, jobs)
+        yield from map(self, islice(tasks, FEW_TASKS))
+        yield from in_order(self, list(tasks), jobs)
 
-    def __call__(self, slices: Sequence[_Slice]) -> _Made:
+    def __call__(self, task: _Task) -> _Made:
+        slices = [each for place in task.places for each in _slices(self.meetings[place])]
+        if task.slice is not None:
+            slices = [slices[task.slice]]
         revision = Revision(kind=Kind.INVITATION, sequence=0, dtstamp=self.now)
         rows, octets, before = [], 0, self.verifier.read_back
         composed = self.composer.compose_all(
@@ -249,28 +272,35 @@ class _Maker:
         )
 
 
-def _slices(meetings: Iterable[Meeting]) -> list[_Slice]:
-    """Return the meetings, the large ones in slices of SLICE attendees."""
+def _slices(meeting: Meeting) -> list[_Slice]:
+    """Return a meeting as a whole, or a large one in slices of SLICE attendees."""
     return [
         _Slice(part, part.attendees[start : start + SLICE], number == start == 0)
-        for meeting in meetings
         for number, part in enumerate(meeting.parts())
         for start in range(0, len(part.attendees), SLICE)
     ]
 
 
-def _grouped(slices: Iterable[_Slice]) -> Iterator[list[_Slice]]:
-    """Yield slices together until they have SLICE attendees."""
-    group: list[_Slice] = []
-    size = 0
-    for each in slices:
-        group.append(each)
-        size += len(each.attendees)
-        if size >= SLICE:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
+def _tasks(meetings: Sequence[Meeting]) -> Iterator[_Task]:
+    """Yield the meetings together until they have SLICE attendees, and the slices of a large one.
+
+    The first FEW_TASKS are of one meeting, or of a slice, each.
+    """
+    begin = size = 0
+    for place, meeting in enumerate(meetings):
+        count = len(meeting.attendees)
+        if count > SLICE:
+            if begin < place:
+                yield _Task(range(begin, place))
+            yield from (_Task(range(place, place + 1), at) for at in range(len(_slices(meeting))))
+            begin, size = place + 1, 0
+            continue
+        size += count
+        if size >= SLICE or place < FEW_TASKS:
+            yield _Task(range(begin, place + 1))
+            begin, size = place + 1, 0
+    if begin < len(meetings):
+        yield _Task(range(begin, len(meetings)))
 
 
 def jobs_for(invitations: int) -> int:

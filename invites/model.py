@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Literal, NamedTuple, Protocol, SupportsIndex, TypeVar, get_args, overload
+from typing import Literal, NamedTuple, Protocol, TypeVar, get_args, overload
 from zoneinfo import ZoneInfo
 
 from invites.problems import Problem, Warned
@@ -21,7 +21,7 @@ Produced_co = TypeVar("Produced_co", covariant=True)
 class Indexed(Protocol[Produced_co]):
     """Values that can be asked for by their places."""
 
-    def __getitem__(self, place: SupportsIndex, /) -> Produced_co:
+    def __getitem__(self, place: int, /) -> Produced_co:
         """Return one."""
 
 

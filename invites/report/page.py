@@ -234,9 +234,10 @@ def built_page(
 
     `now` is the revision's time; `roster` is what the meetings are a selection of.
     """
-    people = sum(len(meeting.attendees) for meeting in meetings)
-    moderators = sum(person.moderator for meeting in meetings for person in meeting.attendees)
-    roles = {_role(person) for meeting in meetings for person in meeting.attendees}
+    by_role: Counter[str] = Counter()
+    for meeting in meetings:
+        by_role.update(map(_role, meeting.attendees))
+    people = by_role.total()
     problems, used = [], {}
     if roster is not None:
         name = Path(roster.source).name  # the same roster elsewhere makes the same page
@@ -250,7 +251,7 @@ def built_page(
         totals=(
             ("meetings", f"{len(meetings):,}"),
             ("invitations", f"{people:,}"),
-            ("as moderator", f"{moderators:,}"),
+            ("as moderator", f"{by_role[MODERATOR]:,}"),
             *((("rows left out", f"{roster.rejected:,}"),) if roster and roster.rejected else ()),
         ),
         timelines=timelines(
@@ -267,7 +268,7 @@ def built_page(
                 rows=_attendee_rows(meetings, place_of),
                 count=people,
                 chosen="Role",
-                choices=tuple(sorted(roles)),
+                choices=tuple(sorted(by_role)),
             ),
             PageTable(
                 title="Meetings",
@@ -289,8 +290,11 @@ def built_page(
     )
 
 
+MODERATOR: Final = "moderator"
+
+
 def _role(person: Attendee) -> str:
-    return "moderator" if person.moderator else person.attendance.value
+    return MODERATOR if person.moderator else person.attendance.value
 
 
 def _attendee_rows(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from heapq import merge
 from itertools import pairwise, repeat
-from typing import Any, Final, NamedTuple, Protocol, SupportsIndex, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from unicodedata import normalize
 from zlib import crc32
 
@@ -38,7 +38,7 @@ class Kept(Protocol[Value]):
     def __len__(self) -> int:
         """Return how many there are."""
 
-    def __getitem__(self, place: SupportsIndex, /) -> Value:
+    def __getitem__(self, place: int, /) -> Value:
         """Return one."""
 
     def __iter__(self) -> Iterator[Value]:

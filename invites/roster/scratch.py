@@ -14,7 +14,7 @@ import tempfile
 from array import array
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Generic, NoReturn, SupportsIndex, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from invites.errors import StorageError
 from invites.model import NO_COLUMNS
@@ -142,9 +142,8 @@ class Stored(Generic[Value]):
         """Return how many there are."""
         return len(self._starts) - 1
 
-    def __getitem__(self, place: SupportsIndex) -> Value:
+    def __getitem__(self, place: int) -> Value:
         """Return one; IndexError where there is none."""
-        place = place.__index__()
         if not 0 <= place < len(self):
             raise IndexError(place)
         if self._latest is None or self._latest[0] != place:
