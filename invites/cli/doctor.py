@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -89,7 +90,7 @@ def _tell(call: Call, findings: Sequence[Finding]) -> int:
     faults = [finding for finding in findings if finding.weight is Weight.FAULT]
     code = Exit.SETTINGS if faults else Exit.DONE
     call.document(
-        command="doctor", exit_code=int(code), findings=[_document(finding) for finding in findings]
+        command="doctor", exit_code=int(code), findings=[asdict(finding) for finding in findings]
     )
     for finding in findings:
         _say(call, finding, is_fault=finding.weight is Weight.FAULT)
@@ -109,12 +110,3 @@ def _say(call: Call, finding: Finding, *, is_fault: bool) -> None:
         return
     for line in lines:
         call.say(line)
-
-
-def _document(finding: Finding) -> dict[str, Any]:
-    return {
-        "check": finding.check,
-        "weight": finding.weight.value,
-        "text": finding.text,
-        "remedy": finding.remedy,
-    }

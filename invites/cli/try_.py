@@ -89,12 +89,13 @@ def _read(
 def _tell(call: Call, trial: Trial, settings: Settings, *, batch: str) -> int:
     """Say what became of the mail, and what to look for; nothing of it holds the link."""
     from invites.delivery.base import Sent
+    from invites.sending.journal import state_of
     from invites.times import instant, iso_z
 
     invitation, outcome = trial.invitation, trial.outcome
     sent = isinstance(outcome, Sent)
     code = Exit.DONE if sent else Exit.IN_PART
-    ended = _ended(outcome)
+    ended = "not tried" if outcome is None else state_of(outcome).value
     call.document(
         command="try",
         address=invitation.attendee.email,
@@ -123,13 +124,6 @@ def _tell(call: Call, trial: Trial, settings: Settings, *, batch: str) -> int:
     for line in _what_to_look_for(invitation):
         call.say(line)
     return code
-
-
-def _ended(outcome: Outcome | None) -> str:
-    """Return how the message ended, in the history's word."""
-    from invites.sending.journal import state_of
-
-    return "not tried" if outcome is None else state_of(outcome).value
 
 
 def _what_to_look_for(invitation: Invitation) -> Iterator[str]:
