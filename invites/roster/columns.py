@@ -69,7 +69,7 @@ class Use(Flag):
     """A change raises the entry's SEQUENCE: time, link, token, status (RFC 5546 2.1.4)."""
 
 
-class Kept(NamedTuple):
+class LedgerForm(NamedTuple):
     """How the ledger keeps a value: what of it is written as JSON, and the value of what is read."""
 
     written: Callable[[Any], object]
@@ -80,16 +80,16 @@ def _as_it_is(value: object) -> object:
     return value
 
 
-AS_IT_IS: Final = Kept(_as_it_is, _as_it_is)
-_SECONDS: Final = Kept(
+AS_IT_IS: Final = LedgerForm(_as_it_is, _as_it_is)
+_SECONDS: Final = LedgerForm(
     lambda moment: int(moment.timestamp()),
     lambda seconds: datetime.fromtimestamp(seconds, UTC),
 )
-_ROOM: Final = Kept(
+_ROOM: Final = LedgerForm(
     lambda room: [room.claim, room.segment],
     lambda kept: Room(claim=kept[0], segment=kept[1]),
 )
-_SERIES: Final = Kept(kept_series, series_kept)
+_SERIES: Final = LedgerForm(kept_series, series_kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ class Column:
     uses: Use = Use.NOTHING
     field: str = ""
     change: str = ""
-    kept: Kept = AS_IT_IS
+    kept: LedgerForm = AS_IT_IS
 
     @property
     def attribute(self) -> str:

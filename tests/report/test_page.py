@@ -13,7 +13,7 @@ from playwright.sync_api import Page as BrowserPage
 from invites.jitsi.validity import ValidityRule
 from invites.model import Roster
 from invites.problems import Problem
-from invites.report.page import MeetingTime, span_words, timelines
+from invites.report.timeline import MeetingTime, span_words, timelines
 from tests.factory import START, Factory
 from tests.peers.chromium import chromium
 
