@@ -78,9 +78,8 @@ class _Wizard:
         example = "such as meetings@example.com"
         self._set("organizer", "email", self._valid(f"Mailbox that invites, {example}", _mailbox))
         self._set("organizer", "name", self._valid("Its name", display_name, default="Meetings"))
-        self._set(
-            "mail", "language", self._valid("Language of the mails", language_tag, default="en")
-        )
+        asks = "Language of the mails"
+        self._set("mail", "language", self._tested(asks, language_tag, _has_texts, default="en"))
 
     def mail_server(self) -> None:
         """Ask for the mail server, and log in there; without one messages go into a folder."""
@@ -140,12 +139,14 @@ class _Wizard:
         parse: Callable[[str], Any],
         test: Callable[[Any], tuple[bool, str]],
         *,
+        default: str = "",
         hidden: bool = False,
     ) -> Any:
         """Return an answer that passed its test, or that somebody stands by all the same."""
-        while (value := self._valid(what, parse, hidden=hidden)) is not None:
+        while (value := self._valid(what, parse, default=default, hidden=hidden)) is not None:
             passed, said = test(value)
-            self.call.say(f"  {said}")
+            if said:
+                self.call.say(f"  {said}")
             if passed or not self._again():
                 return value
         return None
@@ -172,6 +173,17 @@ def _security(text: str) -> str:
     if text.lower() not in {"starttls", "tls", "none"}:
         raise CellRefused("starttls, tls or none")
     return text.lower()
+
+
+def _has_texts(tag: str) -> tuple[bool, str]:
+    """Tell whether mails can be in this language."""
+    from invites.shipped import languages
+    from invites.text import catalog_for
+
+    known = languages()
+    if catalog_for(tag, known) is not None:
+        return True, ""
+    return False, f"mails would be in English: there are texts in {', '.join(sorted(known))}"
 
 
 def _weakness(secret: str) -> str | None:

@@ -122,12 +122,15 @@ def test_r_asks_again(tmp_path: Path, jitsi: str) -> None:
     shown = at_terminal(
         tmp_path, ["init"], (URL, "http://user@x"), (URL, "http://127.0.0.1:1"), (AGAIN, "r"),
         (URL, jitsi), (APP, ""), (HIDDEN, ""), (MAILBOX, "meetings@example"),
-        (MAILBOX, "meetings@example.com"), (NAME, "Office"), (LANGUAGE, ""), (MAIL_SERVER, ""),
+        (MAILBOX, "meetings@example.com"), (NAME, "Office"), (LANGUAGE, "sv"), (AGAIN, "r"),
+        (LANGUAGE, "de-AT"), (MAIL_SERVER, ""),
     )  # fmt: skip
     assert shown.code == 0
     assert "it does not answer this machine" in shown.shown
     found = settings_package.load(tmp_path / "invites.toml", environ={})
     assert (found.jitsi.url, found.organizer.name) == (jitsi, "Office")
+    assert "mails would be in English: there are texts in ar, de," in shown.shown
+    assert found.mail.language == "de-AT"
 
 
 def test_a_mail_server_that_refuses_the_login_is_told(tmp_path: Path) -> None:
