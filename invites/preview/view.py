@@ -31,11 +31,14 @@ from invites.model import (
 from invites.planning.actions import Plan
 from invites.problems import lines_of
 from invites.report.plan import plan_lines, plan_summary
+from invites.roster.recurrence import rule_text
 from invites.roster.source import read_roster
 from invites.sending import Renderer, SendOptions, planned, policy_from
 from invites.sending.options import scope_for
 from invites.settings import Settings
 from invites.shipped import languages
+from invites.templating.repeating import repeats_words
+from invites.text import counted
 
 KINDS: Final = tuple(kind.value for kind in Kind if kind is not Kind.DATE_CANCELLED)
 """The kinds of message that can be looked at, by their names in a URL: those about a whole meeting."""
@@ -214,6 +217,7 @@ def _entry(invitation: Invitation, zone: ZoneInfo) -> dict[str, Any] | None:
         "day": f"{start:%a %d %b %Y}",
         "hours": f"{start:%H:%M} – {end:%H:%M}",
         "zone": str(zone),
+        **_dates(invitation.meeting, zone),
         "place": str(event.get("LOCATION", "")),
         "notes": str(event.get("DESCRIPTION", "")),
         "organizer": str(event["ORGANIZER"].params.get("CN", "")),
@@ -223,6 +227,25 @@ def _entry(invitation: Invitation, zone: ZoneInfo) -> dict[str, Any] | None:
         "alarm": f"{-alarms[0]['TRIGGER'].dt // timedelta(minutes=1)} minutes before"
         if alarms
         else "",
+    }
+
+
+def _dates(meeting: Meeting, zone: ZoneInfo) -> dict[str, str]:
+    """Return how a meeting repeats, the dates that differ from the rule, and those left out."""
+    series = meeting.series
+    if series is None:
+        return {"repeats": "", "differing": "", "left_out": ""}
+    differing = (
+        f"{one.original.astimezone(zone):%a %d %b %Y %H:%M}: {one.title or meeting.title}, "
+        f"{one.start.astimezone(zone):%a %d %b %Y %H:%M} – {one.end.astimezone(zone):%H:%M}"
+        for one in series.exceptions(meeting.end - meeting.start)
+    )
+    left_out = (f"{one.astimezone(zone):%a %d %b %Y %H:%M}" for one in sorted(series.left_out))
+    rule = repeats_words(rule_text(series))
+    return {
+        "repeats": f"{rule}, {counted(len(meeting.starts), 'date')}",
+        "differing": "\n".join(differing),
+        "left_out": "\n".join(left_out),
     }
 
 

@@ -174,3 +174,20 @@ def test_a_logo_shows_and_a_new_one_takes_its_place(served: Served) -> None:
     wait_for(lambda: b'src="data:image/gif;base64,R0lGOD' in served.get(at)[2])
     (folder / "logo.png").write_text("<svg/>")
     wait_for(lambda: "found an SVG drawing" in str(served.state()["trouble"]))
+
+
+def test_an_entry_that_repeats_tells_its_dates(served: Served) -> None:
+    """The rule in words, and each date that differs from it or is left out."""
+    header = "meeting_id,title,start,end,name,email,recurrence,exclude,occurrence\n"
+    row = "maths,{title},2031-03-{day} {at},2031-03-{day} {end},Ada,ada@example.org,{more}\n"
+    weekly = "weekly until 2031-03-31,2031-03-17,"
+    (served.world.folder / "roster.csv").write_text(
+        header
+        + row.format(title="Maths", day="03", at="09:00", end="09:45", more=weekly)
+        + row.format(title="Test", day="10", at="11:00", end="11:45", more=",,2031-03-10 09:00")
+    )
+    wait_for(lambda: served.state()["meetings"][0]["title"] == "Maths")
+    entry = json.loads(served.get("mail/0/0/invitation/parts.json")[2])["calendar"]
+    assert entry["repeats"] == "every Monday, 4 dates"
+    assert entry["differing"] == "Mon 10 Mar 2031 09:00: Test, Mon 10 Mar 2031 11:00 – 11:45"
+    assert entry["left_out"] == "Mon 17 Mar 2031 09:00"
