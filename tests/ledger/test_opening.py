@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, text
 from invites import ledger
 from invites.errors import LedgerError, StorageError, TryAgainError
 from invites.ledger import Ledger, schema
+from invites.ledger.history import past_messages
 from invites.ledger.jobs import job_state
 from invites.ledger.runs import begin_run
 from tests.ledger.test_recording import ADA, START, carry_out, found
@@ -91,6 +92,27 @@ def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_has(url: str) -
         assert job_state(one, "nightly") is None
     with ledger.open_ledger(url, lock=False) as one:
         assert found(one, World()).meetings["m"].entries[ADA].invited
+
+
+def test_a_ledger_of_version_4_learns_of_messages_about_one_date(url: str) -> None:
+    """Its columns come to both tables of invitations and to the log, and what stands still does."""
+    world = World().put(meeting("m", attendee("Ada")))
+    ledger.create(url)
+    with ledger.open_ledger(url, lock=True) as one:
+        carry_out(one, world, world.plan(), lambda _: State.SENT)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table in ("invitations", "past_invitations"):
+            for column in ("standing_date", "pending_date"):
+                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        connection.execute(text("ALTER TABLE messages DROP COLUMN date"))
+        connection.execute(text("UPDATE meta SET value = '4' WHERE name = 'schema_version'"))
+    engine.dispose()
+    with ledger.open_ledger(url, lock=True) as one:
+        standing = found(one, world).meetings["m"].entries[ADA].standing
+        assert standing is not None
+        assert (standing.state, standing.date) == (State.SENT, None)
+        assert [each.date for each in past_messages(one)] == [None]
 
 
 def test_no_umask_lets_others_read_the_ledger(tmp_path: Path) -> None:
