@@ -15,8 +15,9 @@ from invites.templating.context import (
     part_files,
     zone_context,
 )
+from invites.templating.evaluate import CONTROL, Evaluation
 from invites.templating.outline import Slot
-from invites.templating.share import CONTROL, Evaluation, Part, Variant, split
+from invites.templating.share import Part, Variant, split
 from invites.templating.views import LINK_NAMES, Columns, attendee_view, is_host, joined, plain
 
 if TYPE_CHECKING:

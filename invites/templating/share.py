@@ -22,25 +22,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import fields, is_dataclass
-from datetime import datetime, timedelta
-from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, nodes
-from markupsafe import Markup, escape
+from markupsafe import escape
 
 from invites.errors import TemplateError
 from invites.templating.context import PartName, part_files
-from invites.templating.dates import LocalTime
 from invites.templating.environment import LetterEnvironment
+from invites.templating.evaluate import CONTROL, UNKNOWN, Evaluation, Remembered, as_key
 from invites.templating.language import CannotShareError
 from invites.templating.outline import (
     DECIDED,
     END,
     START,
-    Expressions,
-    Path,
     Slot,
     TakenApart,
     paths,
@@ -62,16 +58,10 @@ if TYPE_CHECKING:
 _AT_MOST = 256
 """Variants that are kept: where names decide, there are as many as names."""
 
-_REMEMBERED_AT_MOST = 1024
-"""Texts of a slot that are kept: some meetings have all their values for themselves."""
-
-
 Part = tuple[str | Slot, ...]
 """Text with slots: strings that are never empty, and no two of them in a row."""
 
 _MARKER = re.compile(f"{START}([0-9]+){END}")
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
-"""What no text of a letter has: its lines end in line feeds, and tabs may stand in it."""
 
 
 def split(text: str, slots: Sequence[Slot], template: str) -> Part:
@@ -107,66 +97,6 @@ def own_text(slot: Slot) -> Callable[[Attendee, str], str] | None:
     return lambda attendee, _: one_line(getattr(attendee, name))
 
 
-class _Remembered:
-    """The texts of a meeting's slots, each made once of the same values.
-
-    Few meetings have times, a host or a description of their own, and what a template computes of a
-    value takes ten times as long as to look it up.  Slots that read the same are made together; one
-    that is a value as it stands needs no template.
-    """
-
-    def __init__(
-        self,
-        slots: Iterable[Slot],
-        apart: TakenApart,
-        evaluation: Callable[[Iterable[Slot]], Evaluation],
-    ) -> None:
-        """Take the slots, what they read, and what makes the evaluation of some of them."""
-        alike: dict[frozenset[Path], list[Slot]] = {}
-        plain = [slot for slot in slots if slot in apart.plain]
-        for slot in slots:
-            if slot not in apart.plain:
-                alike.setdefault(apart.reads[slot], []).append(slot)
-        self._paths = sorted({path for slot in slots for path in apart.reads[slot]})
-        self._plain = [(self._paths.index(apart.plain[slot]), slot.escaped) for slot in plain]
-        numbers = [[self._paths.index(path) for path in read] for read in alike]
-        # One number more, so that `itemgetter` always returns a tuple.
-        self._groups = [
-            (itemgetter(*wanted, wanted[0]), evaluation(some), dict[Hashable, list[str]]())
-            for wanted, some in zip(numbers, alike.values(), strict=True)
-        ]
-        made = [slot for _, evaluated, _ in self._groups for slot in evaluated.slots]
-        self.slots = [*plain, *made]
-
-    def texts(self, context: Mapping[str, object]) -> list[str]:
-        """Return the texts of `slots`; raises CannotShareError, and whatever an expression raises."""
-        values = [_value_at(path, context) for path in self._paths]
-        every = [str(escape(values[at]) if escaped else values[at]) for at, escaped in self._plain]
-        _refuse_control("".join(every))
-        keys = [each if type(each) is str else _as_key(each) for each in values]
-        for wanted, evaluation, known in self._groups:
-            key = wanted(keys)
-            texts = known.get(key)
-            if texts is None:
-                texts = evaluation.texts(context)
-                _refuse_control("".join(texts))
-                if len(known) >= _REMEMBERED_AT_MOST:
-                    known.clear()
-                known[key] = texts
-            every += texts
-        return every
-
-
-def _refuse_control(text: str) -> None:
-    if CONTROL.search(text):
-        raise CannotShareError
-
-
-def _value_at(path: Path, context: Mapping[str, object]) -> object:
-    value = context[path[0]]
-    return getattr(value, path[1]) if len(path) > 1 else value
-
-
 class Variant:
     """The parts of a letter for one combination of decided values; all slots are open.
 
@@ -183,7 +113,7 @@ class Variant:
         slots = {
             piece: None for part in parts.values() for piece in part if isinstance(piece, Slot)
         }
-        meetings = _Remembered([slot for slot in slots if slot in apart.reads], apart, evaluation)
+        meetings = Remembered([slot for slot in slots if slot in apart.reads], apart, evaluation)
         self._meetings = meetings
         number_of = {slot: number for number, slot in enumerate(meetings.slots)}
         self._parts: dict[PartName, list[Slot | list[str | int]]] = {}
@@ -273,7 +203,7 @@ class Sharing:
         """
         decided = self._decided(context)
         few = {name: context[name] for name in (*FEW, *TRANSLATING) if name in context}
-        key = (*map(_as_key, decided), *few.values())
+        key = (*map(as_key, decided), *few.values())
         variant = self._variants.get(key)
         if variant is None:
             if len(self._variants) >= _AT_MOST:
@@ -293,7 +223,7 @@ class Sharing:
         return found
 
     def _decided(self, context: Mapping[str, object]) -> list[object]:
-        """Return the values that decide, in order; _UNKNOWN for one that can't be had."""
+        """Return the values that decide, in order; UNKNOWN for one that can't be had."""
         try:
             return self._deciding.values(context)
         except Exception:  # noqa: BLE001 - a template can raise anything
@@ -326,87 +256,17 @@ class _Decided:
     def __getitem__(self, number: int) -> object:
         """Return a value; CannotShareError for one that can't be had."""
         value = self._values[number]
-        if value is _UNKNOWN:
+        if value is UNKNOWN:
             raise CannotShareError
         return value
-
-
-_UNKNOWN = object()
 
 
 def _value_of(evaluation: Evaluation, context: Mapping[str, object]) -> object:
     try:
         (value,) = evaluation.values(context)
     except Exception:  # noqa: BLE001 - a template can raise anything
-        return _UNKNOWN
+        return UNKNOWN
     return value
-
-
-_BY_VALUE = (str, Markup, int, LocalTime)
-_BY_WORDS = (float, datetime, timedelta)
-
-
-def _as_key(value: object) -> Hashable:
-    """Return what two values have in common only if a template can't tell them apart."""
-    if value is None or value is True or value is False:
-        return value
-    kind = type(value)
-    if kind in _BY_VALUE or value is _UNKNOWN:
-        return kind, value
-    if kind in _BY_WORDS:
-        return kind, repr(value)
-    if isinstance(value, list | tuple):
-        return kind, tuple(map(_as_key, value))
-    if is_dataclass(value):
-        return kind, tuple([_as_key(getattr(value, each.name)) for each in fields(value)])
-    raise CannotShareError
-
-
-class Evaluation:
-    """Expressions that are evaluated together, those of HTML templates apart from those of text."""
-
-    def __init__(self, environment: LetterEnvironment, expressions: Expressions) -> None:
-        """Compile `expressions`."""
-        self._environment = environment
-        self.slots: list[Slot] = []
-        self._templates: list[Template] = []
-        for escaped, name in ((False, "facts.txt.j2"), (True, "facts.html.j2")):
-            some = {slot: node for slot, node in expressions.items() if slot.escaped == escaped}
-            if some:
-                self._templates.append(environment.template_of(_evaluating(some), name))
-                self.slots += some
-
-    def values(self, context: Mapping[str, object]) -> list[object]:
-        """Return the values, in the order of `slots`; raises whatever an expression raises."""
-        values: list[object] = []
-        for template in self._templates:
-            shared = template.new_context(cast("dict[str, Any]", context), shared=True)
-            self._environment.run(template, shared)
-            values += shared.vars["values"]
-        return values
-
-    def texts(self, context: Mapping[str, object]) -> list[str]:
-        """Return the values as a template puts them out."""
-        return [
-            escape(value) if slot.escaped else str(value)
-            for slot, value in zip(self.slots, self.values(context), strict=True)
-        ]
-
-
-def _evaluating(expressions: Expressions) -> nodes.Template:
-    """Return a template that sets `values` to the values of all expressions."""
-    body: list[nodes.Node] = []
-    items: list[nodes.Expr] = []
-    for number, node in enumerate(expressions.values()):
-        if isinstance(node, nodes.Expr):
-            items.append(node)
-            continue
-        name = f"_text{number}"
-        body.append(nodes.AssignBlock(nodes.Name(name, "store"), None, [node], lineno=1))
-        items.append(nodes.Name(name, "load"))
-    every = nodes.Tuple(items, "load")
-    body.append(nodes.Assign(nodes.Name("values", "store"), every, lineno=1))
-    return nodes.Template(body, lineno=1)
 
 
 class _Outlines(BaseLoader):
