@@ -207,6 +207,7 @@ class Meeting:
     Of a `series` they are those of the rule's first date; None for a meeting that does not repeat.
     `room` is None where the roster names none: then it is derived from `id`.
     `organizer_email` is A-label form, "" where the roster names no host.
+    `joined` is true where the rows of its dates were joined by a column, whose value the id is.
     `incomplete` is true where a row of this meeting was left out, so that nobody is withdrawn.
     `row` is the first row's number.
     """
@@ -223,6 +224,7 @@ class Meeting:
     organizer_email: str = ""
     status: Status = Status.CONFIRMED
     series: Series | None = None
+    joined: bool = False
     incomplete: bool = False
     row: int = 0
 

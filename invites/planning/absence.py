@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from invites.model import Change, Kind, Revision
@@ -13,12 +13,20 @@ from invites.planning.actions import (
     Hold,
     Item,
     Mark,
+    Place,
     Reason,
     Situation,
     Withdraw,
 )
-from invites.planning.changes import changes_from, changes_json, tells_of_organizer
+from invites.planning.changes import (
+    REGROUPED,
+    changes_from,
+    changes_json,
+    tells_of_organizer,
+    tells_of_regrouping,
+)
 from invites.planning.facts import Draft, MeetingDraft, MeetingFacts
+from invites.planning.regrouping import Successors
 from invites.planning.state import (
     PRESENT,
     Entry,
@@ -134,6 +142,8 @@ class Withdrawal:
 def _cause_of(cancel: Recorded) -> Cause:
     if tells_of_organizer(cancel.changes):
         return Cause.ORGANIZER
+    if tells_of_regrouping(cancel.changes):
+        return Cause.REGROUPED
     return Cause.CANCELLED if cancel.kind is Kind.CANCELLED else Cause.MISSING
 
 
@@ -144,11 +154,13 @@ class Absence:
     `complete` is false where a left-out row's meeting can't be known; `left_out` are the meetings
     of which no row was accepted; `shrunk` and `cancellations` where that guard tripped; `waived`
     where a person said that all missing ones are to go now.
-    `replaced` maps (meeting id, folded old address) to the folded address that took its place.
+    `replaced` maps (meeting id, folded old address) to the folded address that took its place,
+    `regrouped` to the meetings that have the dates of that entry now.
     """
 
     situation: Situation
     replaced: dict[tuple[str, str], str]
+    regrouped: Mapping[Place, Successors]
     complete: bool
     left_out: frozenset[str]
     shrunk: bool
@@ -232,6 +244,12 @@ class Absence:
             for entry in entries:
                 yield from self._withdrawal(entry, state).told_again()
             return
+        elsewhere = [one for one in entries if (state.id, one.address) in self.regrouped]
+        for entry in elsewhere:
+            yield from self._regrouped(entry, state)
+        entries = [entry for entry in entries if entry not in elsewhere]
+        if not any(entry.invited or entry.pending for entry in entries):
+            return
         reason = self._held(incomplete=state.id in self.left_out)
         # Beyond the horizon nothing is missing: the job's roster may not reach that far.
         if reason is None and self._far(entries):
@@ -244,6 +262,23 @@ class Absence:
             yield from self._gone(
                 withdrawal, Kind.CANCELLED, Cause.MEETING_MISSING, reason, counted.times
             )
+
+    def _regrouped(self, entry: Entry, state: MeetingState) -> Iterator[Item]:
+        """Withdraw an entry whose dates all stand in other ones; nobody is missing, so at once."""
+        successors = self.regrouped[state.id, entry.address]
+        if entry.invitation is not None and not successors.stand:
+            yield Hold(
+                draft=recorded_draft(entry.invitation, self.situation),
+                reason=Reason.REGROUPED,
+                cause=Cause.REGROUPED,
+            )
+            return
+        change = Change(
+            field=REGROUPED, old=state.id, new=", ".join(sorted(successors.meeting_ids))
+        )
+        yield from self._withdrawal(entry, state).now(
+            Kind.WITHDRAWN, Cause.REGROUPED, changes=(change,)
+        )
 
     def _far(self, entries: list[Entry]) -> bool:
         """Tell whether the meeting waits by what everybody has, or was about to get."""

@@ -37,6 +37,7 @@ class Cause(StrEnum):
     ORGANIZER = "organizer changed"
     ANEW = "invited by the new organizer"
     LINK = "link of a date due"
+    REGROUPED = "its dates are in another entry"
 
 
 class Reason(StrEnum):
@@ -52,6 +53,7 @@ class Reason(StrEnum):
     PARTIAL = "the roster is partial"
     HORIZON = "beyond the horizon"
     MISSING = "missing, not often enough yet"
+    REGROUPED = "until the new invitations were sent"
     UNKNOWN = "may have been sent"
     BACKOFF = "deferred, too early to try again"
     BAD_ADDRESS = "the mail server knows no such address"

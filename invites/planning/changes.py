@@ -44,6 +44,9 @@ DATE_LINK: Final = "date_link"
 CANCELLED: Final = "cancelled"
 """What stands for a date that does not take place."""
 
+REGROUPED = "entry"
+"""The name of the change by which a meeting's dates are in another entry."""
+
 ORGANIZER = "organizer"
 """The name of the change of the organizer's mailbox."""
 
@@ -347,6 +350,11 @@ def same_dates_elsewhere(old: Meeting, new: Meeting, now: datetime) -> bool:
 def tells_of_organizer(changes: str | None) -> bool:
     """Tell whether a message was sent because the organizer's mailbox changed; the ledger's JSON."""
     return any(change.field == ORGANIZER for change in changes_from(changes))
+
+
+def tells_of_regrouping(changes: str | None) -> bool:
+    """Tell whether a CANCEL was sent because another entry has the dates; the ledger's JSON."""
+    return any(change.field == REGROUPED for change in changes_from(changes))
 
 
 def changes_json(changes: tuple[Change, ...]) -> str | None:

@@ -44,6 +44,7 @@ from invites.planning.guards import (
 from invites.planning.links import brings_past_links
 from invites.planning.patterns import Proposal, patterns
 from invites.planning.presence import Presence, newest_edition
+from invites.planning.regrouping import regrouping_words, unexpected
 from invites.planning.state import (
     PRESENT,
     UPDATING,
@@ -83,7 +84,7 @@ def plan_for(
         roster=roster,
         drafts=by_id,
         live=found.live,
-        fresh=tuple(sorted_out.fresh()),
+        fresh=unexpected(sorted_out.fresh(), found.regrouped),
         moved=tuple(sorted_out.moved()),
     )
     guards = (
@@ -101,6 +102,7 @@ def plan_for(
     absence = Absence(
         situation=situation,
         replaced=found.replaced,
+        regrouped=found.regrouped,
         complete=roster.complete,
         left_out=left_out,
         shrunk=bool(_LOSSES & refused),
@@ -114,7 +116,11 @@ def plan_for(
         if state.id not in by_id:
             sorted_out.take(absence.missing_meeting(state))
     sorted_out.hold(refusals)
-    plan = sorted_out.plan(roster, warnings_of(by_id, sorted_out.actions, situation))
+    warnings = (
+        *regrouping_words(found.regrouped),
+        *warnings_of(by_id, sorted_out.actions, situation),
+    )
+    plan = sorted_out.plan(roster, warnings)
     return replace(
         plan,
         refusals=refusals,

@@ -14,10 +14,12 @@ from invites.planning.actions import (
     SHRINK_MEETINGS,
     Action,
     Cause,
+    Place,
     Send,
     Situation,
     TrippedGuard,
 )
+from invites.planning.changes import tells_of_regrouping
 from invites.planning.facts import MeetingDraft, Terms
 from invites.planning.patterns import (
     EXAMPLES,
@@ -27,6 +29,7 @@ from invites.planning.patterns import (
     meeting_named,
     place_named,
 )
+from invites.planning.regrouping import Successors, regrouped
 from invites.planning.state import Entry, MeetingState
 from invites.text import counted
 
@@ -39,7 +42,8 @@ class Survey:
     `gone_...` and `newly_cancelled` are what is lost, a meeting as the entry of one who is in it.
     `withdrawn_...` were taken back within the window, so that many small losses add up.
     `replaced` maps (meeting id, folded old address) to the folded address that took its place: the
-    same `user_id` in the meeting.
+    same `user_id` in the meeting.  `regrouped` maps such places to the meetings that have their
+    dates: nothing of that is lost, or new.
     """
 
     live: dict[str, list[Entry]] = field(default_factory=dict)
@@ -51,6 +55,7 @@ class Survey:
     withdrawn_meetings: int = 0
     withdrawn_attendees: int = 0
     replaced: dict[tuple[str, str], str] = field(default_factory=dict)
+    regrouped: dict[Place, Successors] = field(default_factory=dict)
 
 
 def survey(
@@ -60,7 +65,7 @@ def survey(
 
     `left_out` are the ids of meetings of which no row was accepted.
     """
-    found = Survey()
+    found = Survey(regrouped=regrouped(drafts, left_out, situation))
     for state in situation.snapshot.meetings.values():
         live = list(state.live(situation.seconds))
         draft = drafts.get(state.id)
@@ -84,7 +89,12 @@ def _survey_missing(found: Survey, live: list[Entry], situation: Situation, *, g
     found.live_meetings += bool(inside)
     found.live_attendees += len(inside)
     if gone:
-        lost = [one for one in inside if situation.policy.lets_through(one.meeting_id, one.address)]
+        lost = [
+            one
+            for one in inside
+            if (one.meeting_id, one.address) not in found.regrouped
+            and situation.policy.lets_through(one.meeting_id, one.address)
+        ]
         found.gone_meetings += lost[:1]
         found.gone_attendees += lost
 
@@ -131,6 +141,7 @@ def _survey_withdrawn(
         for entry in state.entries.values()
         if entry.withdrawn is not None
         and entry.withdrawn.end > situation.seconds
+        and not tells_of_regrouping(entry.withdrawn.changes)
         and entry.address not in present
         and (entry.sent_at or 0) > situation.window_start
         and not situation.beyond_horizon(entry.withdrawn.start)

@@ -35,6 +35,7 @@ ONE_SIGN: Final[Mapping[Cause, str]] = {
     Cause.ORGANIZER: "-",
     Cause.ANEW: "+",
     Cause.LINK: "*",
+    Cause.REGROUPED: "-",
 }
 HELD_SIGN: Final = "!"
 
@@ -201,6 +202,9 @@ def _withdraw_words(withdraw: Withdraw) -> str:
     if withdraw.cause is Cause.ORGANIZER and withdraw.changes:
         (change,) = withdraw.changes
         words = [f"withdrawn by {change.old}, and invited anew by {change.new}"]
+    elif withdraw.cause is Cause.REGROUPED and withdraw.changes:
+        (change,) = withdraw.changes
+        words = [f"its dates are in {change.new} now"]
     elif withdraw.admits_until is not None:
         words.append(f"the old token admits until {_until(withdraw.admits_until, withdraw)}")
     if withdraw.retry:

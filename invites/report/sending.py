@@ -93,6 +93,7 @@ def held_lines(plan: Plan) -> Iterator[str]:
 
 _HELD_ADVICE: Final[Mapping[Reason, str]] = {
     Reason.MISSING: "; --withdraw-now withdraws them without waiting",
+    Reason.REGROUPED: "; then they are withdrawn, in the same run",
     Reason.LEFT_OUT: "; nobody is withdrawn where rows are missing: mend the rows",
     Reason.PARTIAL: "; a run without --partial tells them",
     Reason.LIMIT: "; run it again for the next ones",

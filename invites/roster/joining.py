@@ -244,7 +244,7 @@ class _Group:
     def _series(self, dates: list[Meeting]) -> tuple[Meeting | None, list[Meeting]]:
         """Return the series that the dates make, None for none, and those that stay single."""
         if len(dates) == 1:
-            return replace(dates[0], id=self.value), []
+            return replace(dates[0], id=self.value, joined=True), []
         there = zone(dates[0].timezone)
         found = fitted([one.start for one in dates], there)
         if found is None:
@@ -281,6 +281,7 @@ class _Group:
             ),
             attendees=self._attendees(own, series),
             series=series,
+            joined=True,
         )
 
     def _title(self, own: Sequence[Meeting]) -> str:

@@ -15,7 +15,7 @@ from invites.ledger.note import server_down
 from invites.ledger.read import facts_with_date_links, snapshot_of
 from invites.ledger.write import Key
 from invites.model import Roster
-from invites.planning.actions import Cause, Only, Plan
+from invites.planning.actions import Cause, Only, Plan, Reason
 from invites.planning.decide import drained, plan_for
 from invites.planning.links import facts_with_links, links_due
 from invites.planning.state import Snapshot, State, empty_snapshot
@@ -52,7 +52,8 @@ def send(
 ) -> RunReport:
     """Carry out what is to be done for this roster, as far as the options say.
 
-    Whom a former organizer's mailbox withdrew, the present one invites in a second run.
+    Whom a former organizer's mailbox withdrew, the present one invites in a second run; in such a
+    run go the entries whose dates are in others now.
     What was deferred is tried again for up to `retry_wait`.
     Raises as `Pass.run` and `planned` do, and TryAgainError where the mail server was down a
     moment ago.
@@ -79,7 +80,7 @@ def send(
         ).run()
 
     report = run(options)
-    if (second := _options_to_invite(report, options, effects)) is not None:
+    if (second := _options_to_follow(report, options, effects)) is not None:
         report = _both(report, run(second))
     until = effects.timer() + retry_wait.total_seconds()
     while ledger is not None and (wait := _next_wait(report, effects)) is not None:
@@ -96,14 +97,20 @@ def send(
     return report
 
 
-def _options_to_invite(
+def _options_to_follow(
     report: RunReport, options: SendOptions, effects: Effects
 ) -> SendOptions | None:
-    """Return the options of the run that invites whom a former organizer withdrew, None for none."""
+    """Return the options of the run that follows at once, None for none.
+
+    It invites whom a former organizer withdrew, and withdraws what was sent anew as a series.
+    """
     limit = options.policy.limit
     left = None if limit is None else limit - len(report.plan.actions)
     withdrawn = any(one.cause is Cause.ORGANIZER for one in report.plan.actions)
-    if not (withdrawn and options.records) or report.trouble or left == 0 or effects.stop():
+    # Dates that are in other entries now: those stand, and the old ones can go.
+    regrouped = any(hold.reason is Reason.REGROUPED for hold in report.plan.held)
+    follows = withdrawn or (regrouped and report.plan.actions)
+    if not (follows and options.records) or report.trouble or left == 0 or effects.stop():
         return None
     return replace(options, policy=replace(options.policy, limit=left, resend=False))
 
@@ -112,7 +119,12 @@ def _both(first: RunReport, second: RunReport) -> RunReport:
     """Return two runs of one roster, the second of which went on with other messages, as one."""
     return replace(
         first,
-        plan=replace(first.plan, actions=(*first.plan.actions, *second.plan.actions)),
+        plan=replace(
+            first.plan,
+            actions=(*first.plan.actions, *second.plan.actions),
+            held=tuple(hold for hold in first.plan.held if hold.reason is not Reason.REGROUPED)
+            + tuple(hold for hold in second.plan.held if hold.reason is Reason.REGROUPED),
+        ),
         ended=Counter(first.ended) + Counter(second.ended),
         exit_code=second.exit_code or first.exit_code,
         composed=first.composed + second.composed,

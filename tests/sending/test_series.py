@@ -11,7 +11,7 @@ import recurring_ical_events
 from icalendar import Calendar
 
 from invites.errors import Exit
-from invites.planning.actions import Cause
+from invites.planning.actions import Cause, Reason
 from tests.world import Mail, PassWorld
 
 HEADER = "meeting_id,title,start,end,name,email,recurrence,exclude,occurrence,status"
@@ -422,3 +422,101 @@ def test_who_leaves_joined_rows_is_withdrawn_from_the_dates_to_come(joining: Pas
     left = [*each_date(0, 1, 2), *each_date(*range(3, 9), people=("ada",))]
     joining.send(*left, withdraw_after=1)
     assert [mail.brief for mail in joining.last()] == [("bob@example.org", "CANCEL", 1)]
+
+
+SINGLES = '\n[roster]\ntimezone = "Europe/Berlin"\n[series]\nlongest = "300d"\n'
+
+
+def switched(world: PassWorld, sections: str) -> None:
+    """Go on with other settings."""
+    world.sections = sections
+    world.settings = world.load_settings()
+
+
+def calendars(world: PassWorld) -> dict[str, list[datetime]]:
+    """Return what is in each receiver's calendar after all mails so far, entry by entry."""
+    entries: dict[tuple[str, str], Mail] = {}
+    for mail in (mail for batch in world.batches() for mail in batch):
+        uid = str(Calendar.from_ical(mail.calendar).walk("VEVENT")[0]["uid"])
+        known = entries.get((mail.to, uid))
+        if known is None or mail.sequence >= known.sequence:
+            entries[mail.to, uid] = mail
+    found: dict[str, list[datetime]] = {}
+    for (who, _), mail in entries.items():
+        found.setdefault(who, [])
+        if mail.method == "REQUEST":
+            found[who] += series_dates(mail)
+    return {who: sorted(dates) for who, dates in found.items()}
+
+
+def test_single_rows_become_a_series_and_back_without_a_double_entry(joining: PassWorld) -> None:
+    """New entries first, then the old ones go, in one run; no guard and no wait is in the way."""
+    people = ("ada", "bob", "eve", "zoe")
+    rows = each_date(*range(9), people=people)
+    weeks = [start for start in mondays() if start < datetime(2031, 5, 1, tzinfo=UTC)]
+    listed = sorted({*weeks, datetime(2031, 4, 14, 7, tzinfo=UTC)})
+    whole = {f"{who}@example.org": listed for who in people}
+    joined = joining.sections
+    switched(joining, SINGLES)
+    joining.send(*rows)
+    assert calendars(joining) == whole
+    switched(joining, joined)
+    report = joining.send(*rows)
+    assert (report.exit_code, report.plan.refusals) == (Exit.DONE, ())
+    (warning,) = report.plan.warnings
+    assert warning == (
+        'the dates of 9 meetings that 4 people had are in "Maths" now, as a series begins or ends: '
+        "the new invitation goes out first, and what it replaces is withdrawn in the same run, once "
+        "that was sent"
+    )
+    first, second = joining.batches()[-2:]
+    assert briefs(first) == [(f"{who}@example.org", "REQUEST", 0) for who in people]
+    assert {mail.method for mail in second} == {"CANCEL"}
+    assert len(second) == 36
+    assert "A newer invitation has its date" in " ".join(second[0].text.split())
+    assert calendars(joining) == whole
+    assert joining.send(*rows).plan.actions == ()
+    # A small loss in the nights after it is no shrink: what was regrouped is not lost.
+    fewer = [row for row in rows if "zoe@" not in row]
+    assert joining.send(*fewer, withdraw_after=1).plan.refusals == ()
+    rows, whole = fewer, {**whole, "zoe@example.org": []}
+    switched(joining, SINGLES)
+    report = joining.send(*rows)
+    assert report.plan.refusals == ()
+    assert {action.cause for action in report.plan.actions} == {Cause.BACK, Cause.REGROUPED}
+    assert calendars(joining) == whole
+    assert joining.send(*rows).plan.actions == ()
+
+
+def test_an_old_entry_stays_until_the_new_one_was_sent(joining: PassWorld) -> None:
+    """A run that is cut short leaves nobody without a date: the next one goes on."""
+    rows = each_date(*range(5))
+    joined = joining.sections
+    switched(joining, SINGLES)
+    joining.send(*rows)
+    switched(joining, joined)
+    report = joining.send(*rows, limit=1)
+    assert [mail.brief for mail in joining.last()] == [("ada@example.org", "REQUEST", 0)]
+    assert {(hold.reason, hold.cause) for hold in report.plan.held} == {
+        (Reason.LIMIT, Cause.NEW),
+        (Reason.REGROUPED, Cause.REGROUPED),
+    }
+    dates = calendars(joining)
+    assert len(set(dates["bob@example.org"])) == len(dates["bob@example.org"]) == 5
+    joining.send(*rows)
+    dates = calendars(joining)
+    assert [len(dates[who]) for who in sorted(dates)] == [5, 5]
+    assert joining.send(*rows).plan.actions == ()
+
+
+def test_one_date_alone_takes_the_series_id_too(joining: PassWorld) -> None:
+    """A class with a single row gets the column's value as meeting_id, like those with several."""
+    rows = [row.replace("Maths", "Talk") for row in each_date(3, people=("ada", "bob", "eve"))]
+    joined = joining.sections
+    switched(joining, SINGLES)
+    joining.send(*rows)
+    switched(joining, joined)
+    report = joining.send(*rows)
+    assert report.plan.refusals == ()
+    assert {len(dates) for dates in calendars(joining).values()} == {1}
+    assert joining.send(*rows).plan.actions == ()
