@@ -53,10 +53,10 @@ class _Candidate:
     holes: int
 
 
-def fitted(starts: Sequence[datetime], there: ZoneInfo) -> Fitted | None:
+def fitted(starts: Sequence[datetime], length: timedelta, there: ZoneInfo) -> Fitted | None:
     """Return the rule that has most of these dates, with the fewest exceptions; None for none.
 
-    `starts` are aware and sorted.  Dates are compared on the wall of `there`: a rule has one time
+    `starts` are aware and sorted, and most dates last `length`.  Dates are compared on the wall of `there`: a rule has one time
     of day, the one that most of them have.
     """
     walls = [start.astimezone(there).replace(tzinfo=None) for start in starts]
@@ -69,7 +69,7 @@ def fitted(starts: Sequence[datetime], there: ZoneInfo) -> Fitted | None:
         candidates = chain(candidates, _candidates(at_the_time))
     best: tuple[int, Fitted] | None = None
     for candidate in candidates:
-        found = _aligned(candidate, walls, clock, there)
+        found = _aligned(candidate, walls, clock, length, there)
         if found is None:
             continue
         cost = _cost(found, walls)
@@ -237,7 +237,11 @@ def _day_of_month(year: int, month: int, day: int) -> date:
 
 
 def _aligned(
-    candidate: _Candidate, walls: Sequence[datetime], clock: time, there: ZoneInfo
+    candidate: _Candidate,
+    walls: Sequence[datetime],
+    clock: time,
+    length: timedelta,
+    there: ZoneInfo,
 ) -> Fitted | None:
     """Return which listed date each of the rule's dates is; None where they fit too badly."""
     days = list(candidate.days(walls[0].date(), walls[-1].date()))
@@ -245,8 +249,8 @@ def _aligned(
     if not taken:
         return None
     first, last = min(taken), max(taken)
-    # The first date gives the series its time of day: it is one that clocks have, and have once.
-    while not _is_plain(datetime.combine(days[first], clock), there):
+    # The first date gives the series its times of day: a day on which clocks don't change then.
+    while not _is_plain(datetime.combine(days[first], clock), length, there):
         if first == 0:
             return None
         first -= 1
@@ -292,9 +296,10 @@ def _taken(days: Sequence[date], listed: Sequence[date]) -> tuple[dict[int, int]
     return taken, beside
 
 
-def _is_plain(wall: datetime, there: ZoneInfo) -> bool:
+def _is_plain(wall: datetime, length: timedelta, there: ZoneInfo) -> bool:
     local = wall.replace(tzinfo=there)
-    return local.utcoffset() == local.replace(fold=1).utcoffset()
+    ends = (local.astimezone(UTC) + length).astimezone(there)
+    return local.utcoffset() == local.replace(fold=1).utcoffset() == ends.utcoffset()
 
 
 def _by_the_rule(

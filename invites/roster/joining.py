@@ -246,14 +246,11 @@ class _Group:
         if len(dates) == 1:
             return replace(dates[0], id=self.value, joined=True), []
         there = zone(dates[0].timezone)
-        found = fitted([one.start for one in dates], there)
+        length = Counter(one.end - one.start for one in dates).most_common(1)[0][0]
+        found = fitted([one.start for one in dates], length, there)
         if found is None:
             return None, dates
         at = [place for place in found.places if place is not None]
-        length = Counter(dates[place].end - dates[place].start for place in at).most_common(1)[0][0]
-        begins = found.originals[0].astimezone(there)
-        if begins.utcoffset() != (found.originals[0] + length).astimezone(there).utcoffset():
-            return None, dates  # clocks change during the first date: programs differ in its length
         series = self._meeting([dates[place] for place in at], found, dates, length)
         return series, [dates[place] for place in found.beside]
 
