@@ -15,7 +15,7 @@ import pytest
 from invites.errors import Exit
 from invites.messages.mime import html_of
 from invites.model import Brand, Kind, Revision
-from invites.settings.pictures import OCTETS_AT_MOST
+from invites.settings.settings import OCTETS_AT_MOST
 from invites.templating import Templates
 from tests.factory import LOGO, START, Factory, branded
 from tests.support import NOW, SETTINGS, Answer, write_settings
