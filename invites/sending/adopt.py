@@ -9,6 +9,7 @@ from datetime import datetime
 from invites.addresses import AddressRefused, parse_address
 from invites.delivery.base import Delivery, Phase, Sent
 from invites.errors import Exit
+from invites.inspection.reading import one_date
 from invites.jitsi.validity import links_of_dates
 from invites.ledger import Ledger
 from invites.ledger.write import Key
@@ -175,7 +176,9 @@ class _Found:
         if meeting is None or draft is None:
             self._problems.append(_not_there(row, meeting))
             return
-        fault = self._fault(row, draft)
+        date = None if row.ics is None else one_date(row.ics.read_bytes())
+        original = None if date is None else date.original
+        fault = self._fault(row, draft, original)
         if fault is not None:
             self._problems.append(fault)
             return
@@ -183,11 +186,13 @@ class _Found:
             kind=Kind.INVITATION,
             sequence=row.sequence,
             dtstamp=instant(row.dtstamp),
+            date=original,
         )
         entry = self._entry(draft)
         if entry is not None and entry.standing is not None:
             # The same SEQUENCE and DTSTAMP are the same message, whatever we call its kind.
-            if entry.standing.revision == replace(revision, kind=entry.standing.kind):
+            standing = replace(entry.standing.revision, date=original)
+            if standing == replace(revision, kind=standing.kind):
                 self.known += 1
             else:
                 self._problems.append(_another_stands(row))
@@ -216,15 +221,17 @@ class _Found:
         state = self._snapshot.meetings.get(draft.facts.id)
         return None if state is None else state.entries.get(draft.attendee.address)
 
-    def _fault(self, row: Listed, draft: Draft) -> Problem | None:
-        """Return what a row says otherwise than the roster and the settings do now."""
+    def _fault(self, row: Listed, draft: Draft, date: datetime | None) -> Problem | None:
+        """Return what a row, of a message about this date, says otherwise than roster and settings."""
         facts, attendee = draft.facts, draft.attendee
+        window = dict(facts.links or ()).get(date) if date is not None else None
+        window = window or facts.validity
         pairs: Mapping[str, tuple[object, object, str]] = {
             "method": (row.method, Method.REQUEST.value, "an invitation (REQUEST)"),
             "moderator": (row.moderator, attendee.moderator, "what the roster says now"),
             "room": (row.room, facts.room.claim, "the room of now"),
-            "not_before": (row.not_before, facts.validity.not_before, "the window of now"),
-            "expires": (row.expires, facts.validity.expires, "the window of now"),
+            "not_before": (row.not_before, window.not_before, "the window of now"),
+            "expires": (row.expires, window.expires, "the window of now"),
             "message_id": (
                 row.message_id,
                 self._message_id(row, draft),

@@ -386,3 +386,26 @@ def test_a_new_secret_renews_the_links_that_are_out(world: PassWorld) -> None:
     (mail,) = world.last()
     assert windows(mail) == windows(first)
     assert "It replaces the link in earlier mails." in mail.text
+
+
+def test_a_lost_ledger_is_rebuilt_from_a_batch_of_links(
+    tmp_path: Path, invites: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest message of each, be it about one date: then SEQUENCE goes on above it."""
+    monkeypatch.chdir(tmp_path)
+    world = world_of(tmp_path, "occurrence")
+    world.send(*rows("ada"))
+    world.now = FIRST - timedelta(hours=20)
+    assert woken(world) is not None
+    for file in tmp_path.glob("invites.db*"):
+        file.unlink()
+    manifest = str(world.batch_folders()[-1] / "manifest.csv")
+    now = ("--now", "2031-03-02T20:00:00Z", "--to", "folder", "--new-ledger")
+    name = world.write(*rows("ada"))
+    answer = invites("send", name, "--record-only", manifest, *now)
+    assert answer.code == Exit.DONE, answer.err
+    world.now = FIRST - timedelta(hours=10)
+    assert world.send(*rows("ada")).plan.actions == ()
+    world.now = FIRST + WEEK - timedelta(hours=20)
+    assert woken(world) is not None
+    assert world.last()[0].sequence == 2
