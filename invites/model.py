@@ -207,6 +207,7 @@ class Meeting:
     Of a `series` they are those of the rule's first date; None for a meeting that does not repeat.
     `room` is None where the roster names none: then it is derived from `id`.
     `organizer_email` is A-label form, "" where the roster names no host.
+    `everybody` are the attendees of the meeting of which this is a part, none of a whole one.
     `joined` is true where the rows of its dates were joined by a column, whose value the id is.
     `incomplete` is true where a row of this meeting was left out, so that nobody is withdrawn.
     `row` is the first row's number.
@@ -224,6 +225,7 @@ class Meeting:
     organizer_email: str = ""
     status: Status = Status.CONFIRMED
     series: Series | None = None
+    everybody: tuple[Attendee, ...] = ()
     joined: bool = False
     incomplete: bool = False
     row: int = 0
@@ -279,7 +281,11 @@ class Meeting:
         for one in self.attendees:
             alike.setdefault(one.misses, []).append(one)
         return tuple(
-            replace(self._without(frozenset(misses)), attendees=tuple(attendees))
+            replace(
+                self._without(frozenset(misses)),
+                attendees=tuple(attendees),
+                everybody=self.everybody or self.attendees,
+            )
             for misses, attendees in alike.items()
         )
 

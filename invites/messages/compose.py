@@ -455,10 +455,11 @@ class Composer:
         """Return a function from an attendee to the ATTENDEE lines of all others."""
         if not self.sender.show_attendees or revision.method is Method.CANCEL:
             return lambda _attendee: b""
-        if len(meeting.attendees) > OTHERS_AT_MOST:
-            self._crowded[meeting.id] = (len(meeting.attendees), meeting.row)
+        everybody = meeting.everybody or meeting.attendees
+        if len(everybody) > OTHERS_AT_MOST:
+            self._crowded[meeting.id] = (len(everybody), meeting.row)
             return lambda _attendee: b""
-        lines = {person.address: attendee_line(person) for person in meeting.attendees}
+        lines = {person.address: attendee_line(person) for person in everybody}
 
         def lines_of_others(attendee: Attendee) -> bytes:
             return b"".join(

@@ -105,7 +105,7 @@ class MeetingFacts:
     ) -> MeetingFacts:
         """Return the facts of `meeting`; `room` is the one it takes place in, derived or not."""
         local = meeting.start.astimezone(zone(meeting.timezone)).replace(tzinfo=None)
-        stated = replace(meeting, attendees=(), room=room, incomplete=False, row=0)
+        stated = replace(meeting, attendees=(), everybody=(), room=room, incomplete=False, row=0)
         parts = (
             *(part for column in MEETING_COLUMNS for part in _digested(column, stated)),
             str(validity.not_before),

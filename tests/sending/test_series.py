@@ -520,3 +520,31 @@ def test_one_date_alone_takes_the_series_id_too(joining: PassWorld) -> None:
     assert report.plan.refusals == ()
     assert {len(dates) for dates in calendars(joining).values()} == {1}
     assert joining.send(*rows).plan.actions == ()
+
+
+def test_who_misses_a_date_gets_no_link_for_it(tmp_path: Path) -> None:
+    """Where each date has a link of its own; the others get theirs."""
+    sections = '\n[roster]\ntimezone = "Europe/Berlin"\n[series]\ntokens = "occurrence"\n'
+    world = PassWorld(folder=tmp_path, header=HEADER, sections=sections)
+    listed = [*THREE, *away("bob", "2031-03-10")]
+    world.send(*listed)
+    world.now = datetime(2031, 3, 9, 12, tzinfo=UTC)
+    world.send(*listed)
+    assert [mail.to for mail in world.last()] == ["ada@example.org", "eve@example.org"]
+    assert all("jwt=" in mail.text for mail in world.last())
+    world.now = datetime(2031, 3, 16, 12, tzinfo=UTC)
+    world.send(*listed)
+    assert len(world.last()) == 3
+
+
+def test_the_others_in_an_entry_are_all_who_come_to_some_date(tmp_path: Path) -> None:
+    """Whoever misses a date sees the others, and they see who does."""
+    sections = (
+        '\n[roster]\ntimezone = "Europe/Berlin"\n[series]\nlongest = "300d"\n'
+        "[mail]\nshow_attendees = true\n"
+    )
+    world = PassWorld(folder=tmp_path, header=HEADER, sections=sections)
+    world.send(*THREE, *away("bob", "2031-03-10"))
+    for mail in world.last():
+        event = Calendar.from_ical(mail.calendar).walk("VEVENT")[0]
+        assert len(event["attendee"]) == 3
