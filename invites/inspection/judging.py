@@ -75,7 +75,8 @@ class Inspection:
         Of the tokens for single dates of a series one is enough.
         """
         admitted = (each.verdicts[-1].admitted for each in self.tokens)
-        return any(admitted) if self.contents.of_dates else all(admitted)
+        # A cancelled date has no link at all.
+        return any(admitted) if self.contents.of_dates or not self.tokens else all(admitted)
 
 
 def inspected(

@@ -15,7 +15,7 @@ from invites.errors import UsageError
 from invites.jitsi.claims import NotAToken, token_from
 from invites.jitsi.links import link_from, links_in, looks_like_token
 from invites.messages.calendar import PRODID
-from invites.model import Meeting, Occurrence, Series
+from invites.model import Meeting, Occurrence, Series, Status
 from invites.roster.recurrence import Rule, anchored, dates_of
 from invites.roster.rule import parse_rule
 from invites.times import zone
@@ -126,21 +126,22 @@ def contents_of(octets: bytes) -> Contents:
         return Contents(kind="link", found=(_found(alone, ()),))
     if text[:15].upper() == "BEGIN:VCALENDAR":
         part = _Part.of("calendar", _calendar_text(octets))
-        of_dates = _has_links_of_dates(octets)
-        return _with_dates(_contents("calendar", [part], of_dates=of_dates), [octets])
+        return _with_dates("calendar", [part], [octets])
     # Almost any text parses as a message; one that is meant has one of the usual headers.
     message = _message(octets)
     if _HEADERS & {name.lower() for name in message.keys()}:  # noqa: SIM118 - a message has no iterator of its own
-        calendars = [*_calendars(message)]
-        of_dates = any(map(_has_links_of_dates, calendars))
-        return _with_dates(_contents("message", [*_parts(message)], of_dates=of_dates), calendars)
+        return _with_dates("message", [*_parts(message)], [*_calendars(message)])
     return _contents("text", [_Part.of("text", text)])
 
 
-def _with_dates(contents: Contents, calendars: list[bytes]) -> Contents:
-    meeting = next(filter(None, map(repeating, calendars)), None)
+def _with_dates(kind: Kind, parts: list[_Part], calendars: list[bytes]) -> Contents:
+    date = next(filter(None, map(one_date, calendars)), None)
+    of_dates = any(map(_has_links_of_dates, calendars))
+    off = date is not None and date.cancelled
     return replace(
-        contents, meeting=meeting, date=next(filter(None, map(one_date, calendars)), None)
+        _contents(kind, parts, of_dates=of_dates, without=of_dates or off),
+        meeting=next(filter(None, map(repeating, calendars)), None),
+        date=date,
     )
 
 
@@ -179,12 +180,15 @@ def _link_alone(text: str) -> str | None:
     return whole if text.split() == [whole] else None
 
 
-def _contents(kind: Kind, parts: list[_Part], *, of_dates: bool = False) -> Contents:
+def _contents(
+    kind: Kind, parts: list[_Part], *, of_dates: bool = False, without: bool = False
+) -> Contents:
+    """Return what the parts hold; UsageError where that is no link, unless it may be `without`."""
     places: dict[str, list[str]] = {}
     for part in parts:
         for link in part.links:
             places.setdefault(link, []).append(part.place)
-    if not places and not of_dates:
+    if not places and not without:
         raise UsageError(f"{kind}: {NOTHING_FOUND}")
     found = tuple(_found(link, tuple(where)) for link, where in places.items())
     zone = next((part.zone for part in parts if part.zone), None)
@@ -298,7 +302,7 @@ def _html_text(text: str) -> str:
 
 
 _LINE: Final = re.compile(
-    r"^(DTSTART|DTEND|RRULE|EXDATE|RECURRENCE-ID)(?:;TZID=\"?([\w/+-]{1,60})\"?)?:([^\r\n]{1,500})",
+    r"^(DTSTART|DTEND|RRULE|EXDATE|RECURRENCE-ID|STATUS)(?:;TZID=\"?([\w/+-]{1,60})\"?)?:([^\r\n]{1,500})",
     re.MULTILINE,
 )
 DATES_READ: Final = 2_000
@@ -326,7 +330,8 @@ def one_date(octets: bytes) -> Occurrence | None:
         )
     except (ValueError, LookupError, OverflowError):
         return None
-    return Occurrence(original=original, start=start, end=end)
+    off = about.get("STATUS", ("", ""))[1] == Status.CANCELLED.upper()
+    return Occurrence(original=original, start=start, end=end, cancelled=off)
 
 
 def _has_links_of_dates(octets: bytes) -> bool:

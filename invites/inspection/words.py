@@ -41,6 +41,7 @@ def lines(inspection: Inspection, *, zone: tzinfo | None) -> Iterator[str]:
         yield f"! {each}"
     if (date := inspection.contents.date) is not None:
         times = f"{_local(date.start, zone)} to {_local(date.end, zone)}"
+        times = "cancelled, it does not take place" if date.cancelled else times
         by_rule = f"one date of a series, by its rule {_local(date.original, zone)}"
         yield _labelled("Date", f"{by_rule}: {times}")
     if inspection.contents.meeting is not None:
@@ -221,11 +222,11 @@ def document(inspection: Inspection) -> dict[str, Any]:
     }
 
 
-def _date(date: Occurrence | None) -> dict[str, str] | None:
+def _date(date: Occurrence | None) -> dict[str, str | bool] | None:
     if date is None:
         return None
     times = {"original": date.original, "start": date.start, "end": date.end}
-    return {name: iso_z(at) for name, at in times.items()}
+    return {**{name: iso_z(at) for name, at in times.items()}, "cancelled": date.cancelled}
 
 
 def _dates(meeting: Meeting | None) -> list[dict[str, str]] | None:

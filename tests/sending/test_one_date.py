@@ -289,4 +289,14 @@ def test_history_and_inspect_tell_which_date_a_message_is_about(world: PassWorld
             "original": "2031-03-10T08:00:00Z",
             "start": "2031-03-11T09:00:00Z",
             "end": "2031-03-11T09:45:00Z",
+            "cancelled": False,
         }
+    cancelled = world.last()[0]
+    inspection = inspected(contents_of(bytes(cancelled.message)), [world.now])
+    assert [*lines(inspection, zone=ZoneInfo("Europe/Berlin"))] == [
+        (
+            "Date        one date of a series, by its rule Mon 2031-03-17 09:00:00 CET (UTC+01:00): "
+            "cancelled, it does not take place"
+        )
+    ]
+    assert not inspection.admitted
