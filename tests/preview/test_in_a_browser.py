@@ -135,7 +135,7 @@ def test_keyboard_and_labels_are_enough(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_barrier_stands_in_the_way(page: Page, scheme: str) -> None:
+def test_no_barrier_stands_in_the_way(page: Page, served: Served, scheme: str) -> None:
     """axe-core finds nothing serious on the page, in any of its parts, in either scheme."""
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     assert barriers(page) == []
@@ -150,6 +150,11 @@ def test_no_barrier_stands_in_the_way(page: Page, scheme: str) -> None:
         page.click(f"#tab-{part}")
         page.wait_for_selector(shown)
         assert barriers(page) == [], part
+    page.click("#see-plan")
+    page.wait_for_selector("#plan-lines")
+    served.world.write(ADA, BOB.replace("09:00", "99:00"))
+    page.locator("#trouble").get_by_text("row 3, column start").wait_for()
+    assert barriers(page) == [], "the plan, and what is wrong"
 
 
 @pytest.mark.peer("node")
