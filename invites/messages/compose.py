@@ -359,7 +359,9 @@ class Composer:
             check_letter(letter, values, attendee, link, revised.revision)
             logo = self.picture.content_id if self.picture else ""
             variant = _Variant.of(letter, revised.event, revised.revision, logo)
-            revised.variants[id(letter)] = variant
+            # Letters with the links of several dates are one attendee's each: none is kept.
+            if not revised.links:
+                revised.variants[id(letter)] = variant
         return variant
 
     def _revised(

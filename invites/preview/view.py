@@ -172,7 +172,10 @@ def described(invitation: Invitation, view: View) -> dict[str, Any]:
     message = email.message_from_bytes(invitation.eml, policy=policy.default)
     (text,) = (part for part in message.walk() if part.get_content_type() == "text/plain")
     zone = ZoneInfo(invitation.attendee.timezone or invitation.meeting.timezone)
-    validity = invitation.validity
+    validity, told = invitation.validity, invitation.meeting
+    if invitation.links:  # of the first of these dates
+        validity = invitation.links[0].validity
+        told = told.alone(told.date_of(invitation.links[0].original))
     return {
         "headers": [[name, str(message[name])] for name in _HEADERS if message[name]],
         "size": len(invitation.eml),
@@ -181,16 +184,16 @@ def described(invitation: Invitation, view: View) -> dict[str, Any]:
         "token": list(_token_words(invitation, view, zone)),
         "window": {
             "opens": validity.not_before,
-            "start": int(invitation.meeting.start.timestamp()),
-            "end": int(invitation.meeting.end.timestamp()),
+            "start": int(told.start.timestamp()),
+            "end": int(told.end.timestamp()),
             "closes": validity.expires,
             "now": int(view.read_at.timestamp()),
             "words": [
                 _local(seconds, zone)
                 for seconds in (
                     validity.not_before,
-                    invitation.meeting.start.timestamp(),
-                    invitation.meeting.end.timestamp(),
+                    told.start.timestamp(),
+                    told.end.timestamp(),
                     validity.expires,
                 )
             ],
