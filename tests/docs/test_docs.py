@@ -115,7 +115,7 @@ def test_the_first_week_can_be_lived(
             assert answer.code == 0, (name, rest, answer.err)
             if name == "init":
                 monkeypatch.chdir(tmp_path / "meetings")
-                _fill_in(Path("invites.toml"))
+                _fill_in(Path("invites.toml"), _job_of_the_week())
             elif (name, rest) == ("send", ["roster.csv"]):
                 roster = Path("roster.csv").read_text(encoding="utf-8")
                 Path("roster.csv").write_text(roster.replace("15:15", "15:30"), encoding="utf-8")
@@ -125,8 +125,25 @@ def test_the_first_week_can_be_lived(
     assert sorted(receivers[8:]) == [BEN, CLEO], "the night updates the two of the moved meeting"
 
 
-def _fill_in(config: Path) -> None:
-    """Do what the page says in words: the four values, and the job."""
+def test_the_readme_can_be_followed(
+    invites: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command, in its order, in a folder that the first of them made."""
+    run = []
+    for name, *rest in commands(ROOT / "README.md"):
+        if name == "preview":
+            continue  # it stays until somebody ends it; tests/preview has it
+        answer = invites(name, *rest)
+        assert answer.code == 0, (name, rest, answer.err)
+        run.append(name)
+        if name == "init":
+            monkeypatch.chdir(tmp_path / "meetings")
+            _fill_in(Path("invites.toml"))
+    assert run == ["init", "check", "build", "check", "try", "plan", "send"]
+
+
+def _fill_in(config: Path, more: str = "") -> None:
+    """Do what the page says in words: the four values, and `more` below them."""
     text = config.read_text(encoding="utf-8")
     for key, value in (
         ("url", "https://meet.example.com"),
@@ -135,7 +152,12 @@ def _fill_in(config: Path) -> None:
         ("email", "meetings@example.com"),
     ):
         text = text.replace(f'\n{key} = ""', f'\n{key} = "{value}"', 1)
+    config.write_text(f"{text}\n{more}", encoding="utf-8")
+
+
+def _job_of_the_week() -> str:
+    """Return the job that the page adds, of a roster beside the settings."""
     (block,) = (one for one in fenced(WEEK, "toml") if "[[job]]" in one)
     job = tomllib.loads(block)["job"][0]
-    more = f'[[job]]\nname = "{job["name"]}"\nroster = "roster.csv"\nat = "{job["at"]}"\n'
-    config.write_text(f'{text}\n{more}deliver = "smtp"\nsettle = "0s"\n', encoding="utf-8")
+    named = f'[[job]]\nname = "{job["name"]}"\nroster = "roster.csv"\nat = "{job["at"]}"\n'
+    return f'{named}deliver = "smtp"\nsettle = "0s"\n'
