@@ -240,8 +240,8 @@ def _withdrawn_before_it_was_sent(
 def _secret_unnoticed(patch: pytest.MonkeyPatch) -> None:
     drafts = Renderer.drafts
 
-    def blind(self: Renderer, roster: Roster) -> list[MeetingDraft]:
-        return drafts(replace(self, terms=replace(self.terms, key="0" * 16)), roster)
+    def blind(self: Renderer, roster: Roster, now: datetime) -> list[MeetingDraft]:
+        return drafts(replace(self, terms=replace(self.terms, key="0" * 16)), roster, now)
 
     patch.setattr(Renderer, "drafts", blind)
 
