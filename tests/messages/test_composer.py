@@ -306,6 +306,31 @@ def test_a_meeting_of_several_blocks_is_in_order_and_each_has_its_own_link(
     assert verifier.read_back == len({invitation.eml for invitation in made}) == len(people)
 
 
+def test_meetings_composed_side_by_side_are_what_each_is_alone(factory: Factory) -> None:
+    """Blocks reach across meetings, and a text is remembered by all that it was made of."""
+    titles, hosts = ("Budget", "Etat – ü", "Budget"), ("", "Olive Sample")
+    some = [
+        factory.meeting(
+            *[factory.attendee(seat, moderator=seat == 1) for seat in range(1 + number % 5)],
+            id=f"m{number}",
+            title=titles[number % 3],
+            organizer_name=hosts[number % 2],
+            start=factory.meeting().start + timedelta(hours=number % 7),
+            end=factory.meeting().end + timedelta(hours=number % 7),
+        )
+        for number in range(BLOCK // 2)
+    ]
+    every = [(meeting, meeting.attendees) for meeting in some]
+    together = factory.composer().compose_all(every, factory.revision)
+    alone = [
+        invitation
+        for meeting in some
+        for invitation in factory.composer().compose(meeting, factory.revision)
+    ]
+    assert [each.eml for each in together] == [each.eml for each in alone]
+    assert len(alone) > BLOCK
+
+
 def test_the_lines_of_a_cell_are_lines_of_the_mail(factory: Factory, tmp_path: Path) -> None:
     """RFC 2046 4.1.1: lines of a text part end in CRLF, those that an attendee's cell brings too."""
     source = "{{ columns.address }}\n{{ link }}\n"
