@@ -451,3 +451,19 @@ def test_each_attendee_of_a_series_gets_the_dates_that_one_comes_to(
     later = invites(*call, "--now", "2031-03-04T00:00:00Z", "--out", tmp_path / "three")
     assert later.code == 0
     assert len([*(tmp_path / "three").rglob("*.ics")]) == 2
+
+
+def test_a_build_for_attendees_of_some_dates_is_adopted_as_it_was_mailed(
+    tmp_path: Path, invites: Invites
+) -> None:
+    """`--record-only` knows each one's dates: nothing is sent after it."""
+    config = write_settings(tmp_path)
+    roster = tmp_path / "roster.csv"
+    roster.write_text(SOME_DATES)
+    out = tmp_path / "one"
+    assert invites("build", roster, "--config", config, "--now", NOW, "--out", out).code == 0
+    call = ("send", roster, "--config", config, "--now", NOW, "--to", "folder")
+    adopted = invites(*call, "--new-ledger", "--record-only", out / "manifest.csv")
+    assert adopted.code == 0, adopted.err
+    again = invites("plan", roster, "--config", config, "--now", NOW, "--json")
+    assert (again.code, json.loads(again.out)["actions"]) == (0, [])

@@ -116,7 +116,7 @@ class _Found:
         self._options = options
         self._problems: list[Problem] = []
         self._message_ids: dict[Key, str] = {}
-        self._dated: dict[tuple[str, int], MeetingFacts] = {}
+        self._dated: dict[tuple[str, int, str], MeetingFacts] = {}
 
     def plan(self, now: datetime) -> Plan:
         """Return what is adopted as a plan; the other rows' problems are what it leaves out."""
@@ -171,6 +171,9 @@ class _Found:
             self.over += 1
             return
         draft = None if meeting is None else _draft_of(meeting, row.email)
+        if meeting is not None and draft is not None:
+            # As this attendee has it, who may come to some dates only.
+            meeting = next(part for part in meeting.parts if part.facts is draft.facts)
         if draft is not None and draft.facts.links is not None:
             draft = self._with_links_of(draft, row)
         if meeting is None or draft is None:
@@ -211,10 +214,11 @@ class _Found:
     def _with_links_of(self, draft: Draft, row: Listed) -> Draft:
         """Return a draft with the links of dates that were due when the build was made."""
         rule = self._renderer.composer.sender.rule
-        facts = self._dated.get((row.uid, row.dtstamp))
+        alike = row.uid, row.dtstamp, draft.facts.digest
+        facts = self._dated.get(alike)
         if facts is None:
             links = links_of_dates(draft.facts.meeting, rule, instant(row.dtstamp))
-            facts = self._dated[row.uid, row.dtstamp] = draft.facts.with_links(links or ())
+            facts = self._dated[alike] = draft.facts.with_links(links or ())
         return Draft(facts, draft.attendee, attendee_digest(facts.digest, draft.attendee))
 
     def _entry(self, draft: Draft) -> Entry | None:
