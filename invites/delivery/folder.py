@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from invites.delivery.base import Journal, Key, Outcome, OutgoingMessage, Phase, Sent
 from invites.errors import InvitesError, StorageError, TryAgainError
 from invites.output import manifest
-from invites.output.forms import FOLDER_MODE, name_for, write_file
+from invites.output.forms import FOLDER_MODE, name_for, new_file, write_file
 
 _RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _BESIDE: Final = ".invites-new-"
@@ -177,25 +177,25 @@ _BUILD_ONLY: Final = "index.html"
 
 
 class BatchWriter:
-    """Writes messages into a new folder, manifest and mark at the end; makes it with the first."""
+    """Writes messages and their manifest into a new folder, the mark at the end."""
 
     def __init__(self, path: Path, *, mark: bytes = b"") -> None:
         """`path` must not exist; its parent must."""
         self._path = path
         self._mark = mark
         self._folders: dict[str, Path] = {}
-        self._rows: list[list[str]] = []
+        self._listing: BinaryIO | None = None
 
     def __enter__(self) -> Self:
         """Write nothing yet."""
         return self
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
-        """Write the manifest where all went well and there is something in it."""
-        if error is None and self._rows:
-            if self._mark:
+        """End the manifest, where there is one, and write the mark where all went well."""
+        if self._listing is not None:
+            self._listing.close()
+            if error is None and self._mark:
                 self._write(self._path, manifest.MARK, self._mark)
-            self._write(self._path, manifest.NAME, manifest.HEADER, manifest.lines(self._rows))
 
     def add(self, message: OutgoingMessage) -> str:
         """Write one message and its calendar file; return the .eml's path within the batch."""
@@ -211,7 +211,14 @@ class BatchWriter:
             self._write(folder, f"{name}.ics", invitation.ics)
         eml = f"{folder.name}/{name}.eml"
         ics = f"{folder.name}/{name}.ics" if invitation.ics else ""
-        self._rows.append(manifest.row_for(invitation, eml=eml, ics=ics))
+        if self._listing is None:
+            descriptor = os.open(self._path, _FOLDER)
+            try:
+                self._listing = new_file(descriptor, manifest.NAME)
+            finally:
+                os.close(descriptor)
+            self._listing.write(manifest.HEADER)
+        self._listing.write(manifest.lines([manifest.row_for(invitation, eml=eml, ics=ics)]))
         return eml
 
     def _folder_for(self, meeting_id: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -184,18 +185,11 @@ def _log(dialect: Dialect) -> Bulk:
 class Notes:
     """Writes down, for one run, what may leave now and what became of it."""
 
-    def __init__(self, ledger: Ledger, run_id: str, actions: Sequence[Action]) -> None:
+    def __init__(self, ledger: Ledger, run_id: str, actions: Mapping[Key, Action]) -> None:
         """`actions` are the plan's, written down before with `record_plan`."""
         self._ledger = ledger
         self._run_id = run_id
-        self._revisions = {
-            Key.of(action): {
-                "sequence": action.revision.sequence,
-                "dtstamp": int(action.revision.dtstamp.timestamp()),
-                "date": date_written(action),
-            }
-            for action in actions
-        }
+        self._actions = actions
         dialect = ledger.dialect
         self._announce = Bulk(_sending(), (), dialect)
         self._ends = {state: Bulk(_ended(state), (), dialect) for state in State}
@@ -222,12 +216,12 @@ class Notes:
                     for key, message_id in sending.items()
                 ),
             )
-            rows = [self._row(one.key, one.state, at, answer=one.answer) for one in results]
-            rows += [
+            ended_rows = (self._row(one.key, one.state, at, answer=one.answer) for one in results)
+            leaving = (
                 self._row(key, State.SENDING, at, message_id=message_id)
                 for key, message_id in sending.items()
-            ]
-            self._log.execute(connection, rows)
+            )
+            self._log.execute(connection, chain(ended_rows, leaving))
 
     def _row(
         self,
@@ -238,8 +232,11 @@ class Notes:
         message_id: str | None = None,
         answer: str | None = None,
     ) -> dict[str, Any]:
+        action = self._actions[key]
         return {
-            **self._revisions[key],
+            "sequence": action.revision.sequence,
+            "dtstamp": int(action.revision.dtstamp.timestamp()),
+            "date": date_written(action),
             "run_id": self._run_id,
             "meeting_id": key.meeting_id,
             "address": key.address,

@@ -7,8 +7,9 @@ when it returns.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -161,12 +162,13 @@ def _add_pending(ledger: Ledger, connection: Connection, actions: Sequence[Actio
             "latest_dtstamp": latest(invitations.c.latest_dtstamp, insert.excluded.latest_dtstamp),
         },
     )
-    rows = [_pending_row(action, content) for action in actions]
     ledger.will_use(
-        sequence=max(row["pending_sequence"] for row in rows),
-        dtstamp=max(row["latest_dtstamp"] for row in rows),
+        sequence=max(action.revision.sequence for action in actions),
+        dtstamp=max(int(action.revision.dtstamp.timestamp()) for action in actions),
     )
-    Bulk(statement, rows[0], connection.dialect).execute(connection, rows)
+    names = _pending_row(actions[0], content)
+    rows = (_pending_row(action, content) for action in actions)
+    Bulk(statement, names, connection.dialect).execute(connection, rows)
 
 
 def _pending_row(action: Action, content: Mapping[int, str]) -> dict[str, Any]:
@@ -239,6 +241,10 @@ THIS_ONE = (
 )
 
 
+ROWS_AT_ONCE: Final = 1_000
+"""Rows that a statement for many gets in one go."""
+
+
 class Bulk:
     """A statement for many rows, each a mapping of all `names` to values."""
 
@@ -254,15 +260,17 @@ class Bulk:
         self._values = itemgetter(*order) if order else None
 
     def execute(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Execute the statement for each row; raises StorageError for text that can't be kept."""
-        full = [{**self._fixed, **row} for row in rows]
-        for row in full:
-            for value in row.values():
-                if isinstance(value, str):
-                    refuse_unkept(value)
-        if not full:
-            return
-        if self._values is None:
-            connection.exec_driver_sql(self._text, full)
-        else:
-            connection.exec_driver_sql(self._text, [self._values(row) for row in full])
+        """Execute the statement for each row; raises StorageError for text that can't be kept.
+
+        Only some of the rows are in memory at one time, where `rows` makes them as it goes.
+        """
+        each = iter(rows)
+        while some := [{**self._fixed, **row} for row in islice(each, ROWS_AT_ONCE)]:
+            for row in some:
+                for value in row.values():
+                    if isinstance(value, str):
+                        refuse_unkept(value)
+            if self._values is None:
+                connection.exec_driver_sql(self._text, some)
+            else:
+                connection.exec_driver_sql(self._text, [self._values(row) for row in some])

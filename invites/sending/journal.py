@@ -103,7 +103,7 @@ class LedgerJournal(Tally):
         super().__init__(actions, clock=clock)
         self.run_id = run_id
         self._ledger = ledger
-        self._notes = Notes(ledger, run_id, actions)
+        self._notes = Notes(ledger, run_id, self._actions)
         self._message_ids: dict[Key, str] = {}
         self._on_their_way: set[Key] = set()
 

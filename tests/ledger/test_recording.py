@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from invites.errors import Exit, GuardError, StorageError
 from invites.ledger import Ledger
@@ -23,7 +24,8 @@ from invites.ledger.runs import (
     sent_since,
     settle_left,
 )
-from invites.ledger.write import Key, record_plan
+from invites.ledger.schema import meta
+from invites.ledger.write import ROWS_AT_ONCE, Bulk, Key, insert_into, record_plan
 from invites.model import Kind, Method, Status
 from invites.planning.actions import Action, Plan
 from invites.planning.state import Entry, Recorded, Snapshot, State
@@ -66,7 +68,7 @@ def carry_out(opened: Ledger, world: World, plan: Plan, outcome: Callable[[Actio
     """Record a plan in the ledger, and let each message end as `outcome` says."""
     run_id = begun(opened, world)
     record_plan(opened, plan)
-    notes = Notes(opened, run_id, plan.actions)
+    notes = Notes(opened, run_id, {Key.of(action): action for action in plan.actions})
     for action in plan.actions:
         key, state = Key.of(action), outcome(action)
         if state is State.PLANNED:
@@ -305,3 +307,21 @@ def test_the_guards_know_when_a_person_last_said_yes(opened: Ledger) -> None:
     world.wait(DAY)
     assert found(opened, world, window=14 * DAY).accepted_at == int(ended.timestamp())
     assert found(opened, world, window=HOUR).accepted_at == 0
+
+
+def test_of_many_rows_only_some_are_in_memory(opened: Ledger) -> None:
+    """Each row is made when those before it are written, so that a plan of any size can be."""
+    count = 2 * ROWS_AT_ONCE + 1
+    with opened.writing() as connection:
+        there = select(func.count()).select_from(meta)
+        before = connection.execute(there).scalar_one()
+        rows = (
+            {"name": f"row {number}", "value": str(connection.execute(there).scalar_one() - before)}
+            for number in range(count)
+        )
+        Bulk(insert_into(connection, meta), ("name", "value"), connection.dialect).execute(
+            connection, rows
+        )
+        last = connection.execute(select(meta.c.value).where(meta.c.name == f"row {count - 1}"))
+        assert last.scalar_one() == str(2 * ROWS_AT_ONCE)
+        assert connection.execute(there).scalar_one() == before + count
