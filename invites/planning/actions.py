@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from invites.due.attempts import NEVER
@@ -210,6 +211,12 @@ Action = Send | Withdraw
 Item = Send | Withdraw | Keep | Hold | Drop | Mark
 
 
+@lru_cache(maxsize=1024)
+def _revision(kind: Kind, sequence: int, stamp: int) -> Revision:
+    """Return a revision; most attendees of a plan have the same one, which is kept once."""
+    return Revision(kind=kind, sequence=sequence, dtstamp=datetime.fromtimestamp(stamp, UTC))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """What every decision of one plan looks at; `now` is aware."""
@@ -237,7 +244,7 @@ class Situation:
     def next_revision(self, kind: Kind, sequence: int, entry: Entry) -> Revision:
         """Return a new revision; DTSTAMP rises even within a second and with a clock set back."""
         stamp = max(self.seconds, entry.latest_dtstamp + 1)
-        return Revision(kind=kind, sequence=sequence, dtstamp=datetime.fromtimestamp(stamp, UTC))
+        return _revision(kind, sequence, stamp)
 
     def waits(self, entry: Entry) -> bool:
         """Tell whether what was deferred, or got no answer, may not be tried again yet.
