@@ -105,7 +105,8 @@ class Event:
     """An entry in a calendar; times are aware and in UTC, `notes` stand above the link's line.
 
     `dates` are when it takes place, each from when to when; `end` is the last one's, and `start`
-    that of the rule where it repeats.
+    that of the rule where it repeats.  `link` is "" where there is none, or dates have their own:
+    `links` are those, each after the start of its date.
     """
 
     start: datetime
@@ -119,7 +120,9 @@ class Event:
     host: str
     notes: str
     organizer: str
+    place: str
     link: str = field(repr=False)
+    links: tuple[tuple[datetime, str], ...] = field(default=(), repr=False)
 
     @property
     def admission(self) -> Admission:
@@ -186,7 +189,7 @@ class Letter:
             organizer=organizer.lower(),
             order=Order(int(entry["SEQUENCE"]), entry["DTSTAMP"].dt),
             status=str(entry.get("STATUS", "")),
-            event=_event(entry, attendee, text, _dates(calendar)) if method == "REQUEST" else None,
+            event=_event(calendar, text) if method == "REQUEST" else None,
             about=_utc(entry["RECURRENCE-ID"].dt) if "RECURRENCE-ID" in entry else None,
             ics=ics,
         )
@@ -204,7 +207,7 @@ class Letter:
         series, *exceptions = calendar.walk("VEVENT")
         if known.event is None or not known.event.repeats or entry["UID"] != series["UID"]:
             raise MalformedError("a date of something that is no such series")
-        if self.event is not None and self.event.link != known.event.link:
+        if self.event is not None and known.event.link not in ("", self.event.link):
             raise MalformedError("a date with another link than its series")
         about = entry["RECURRENCE-ID"].dt
         if self.about not in {_utc(one["DTSTART"].dt) for one in _by_rule(series, calendar)}:
@@ -217,7 +220,8 @@ class Letter:
         else:
             calendar.add_component(entry)
         dates = _dates(calendar)
-        event = replace(known.event, dates=dates, end=max(end for _, end in dates))
+        links = _links(calendar)
+        event = replace(known.event, dates=dates, end=max(end for _, end in dates), links=links)
         return replace(self, event=event, ics=calendar.to_ical())
 
 
@@ -266,13 +270,32 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _event(
-    entry: Any, attendee: Any, text: str, dates: tuple[tuple[datetime, datetime], ...]
-) -> Event:
-    notes, _, link = str(entry["DESCRIPTION"]).rpartition("\n")
-    if {str(entry["URL"]), str(entry["CONFERENCE"])} != {link}:
+def _link(entry: Any) -> str:
+    """Return an entry's link, "" where it has none."""
+    link = str(entry["DESCRIPTION"]).rpartition("\n")[2]
+    found = {str(entry[name]) for name in ("URL", "CONFERENCE") if name in entry}
+    if found != ({link} if "jwt=" in str(entry["DESCRIPTION"]) else set()):
         raise MalformedError("the entry has more than one link")
-    if [line for line in text.splitlines() if "jwt=" in line] != [link]:
+    return link if found else ""
+
+
+def _links(calendar: Any) -> tuple[tuple[datetime, str], ...]:
+    """Return the links of a series' dates, where the series itself has none."""
+    series, *exceptions = calendar.walk("VEVENT")
+    whole = _link(series)
+    found = [(_utc(one["DTSTART"].dt), _link(one)) for one in exceptions]
+    if whole and any(link != whole for _, link in found):
+        raise MalformedError("a date with another link than its series")
+    return tuple(sorted((start, link) for start, link in found if link and not whole))
+
+
+def _event(calendar: Any, text: str) -> Event:
+    entry = calendar.walk("VEVENT")[0]
+    (attendee,) = _as_list(entry["ATTENDEE"])
+    dates, link, links = _dates(calendar), _link(entry), _links(calendar)
+    notes = str(entry["DESCRIPTION"]).removesuffix(link)
+    told = [link] if link else [each for _, each in links]
+    if [line for line in text.splitlines() if "jwt=" in line] != told:
         raise MalformedError("the text's link does not stand alone, or is another")
     return Event(
         start=_utc(entry["DTSTART"].dt),
@@ -286,7 +309,9 @@ def _event(
         host=str(entry["ORGANIZER"].params.get("CN", "")),
         notes=notes.strip("\n"),
         organizer=_mailbox(str(entry["ORGANIZER"])).lower(),
+        place=str(entry.get("LOCATION", "")),
         link=link,
+        links=links,
     )
 
 

@@ -28,7 +28,6 @@ from tests.support import SECRET, SETTINGS, write_settings
 
 PEOPLE = ("Ada", "Bob", "Eve", "Kim", "Lou", "Max", "Pat", "Sam")
 MEETINGS = tuple(f"m{number:02}" for number in range(12))
-SETUP = Setup(secret="the")
 SECRETS = (Secret("the", SECRET.encode()),)
 JOB = """
 [guard]
@@ -42,7 +41,11 @@ name = "nightly"
 roster = "rosters/*.csv"
 at = "02:15"
 deliver = "smtp"
+[series]
+tokens = "{tokens}"
 """
+WAKE_UPS = tuple(HOUR * hours + timedelta(minutes=15) for hours in (1, 2, 3, 9, 18))
+"""When a night's wake-ups are, after the roster was written; the job is due at the first."""
 
 
 class Inbox:
@@ -76,12 +79,12 @@ def inbox() -> Iterator[tuple[Inbox, int]]:
 class Fortnight:
     """Nights of one job, with a clock that the test moves and a roster that it writes."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, tokens: str) -> None:
         """Make the settings and an empty ledger; the first wake-up takes note of the job."""
         self.folder = folder
         self.now = EPOCH.replace(hour=1)
         (folder / "rosters").mkdir()
-        config = write_settings(folder, SETTINGS + JOB.format(port=port))
+        config = write_settings(folder, SETTINGS + JOB.format(port=port, tokens=tokens))
         self.settings = settings_package.load(config, environ={})
         ledger.create(self.settings.ledger.url)
         assert self.wake().outcomes == ()
@@ -99,22 +102,31 @@ class Fortnight:
         os.utime(path, (stamp, stamp))
         codes = []
         began = self.now
-        for hours in (1, 2, 3, 9, 18):
-            self.now = began + hours * HOUR + timedelta(minutes=15)
+        for after in WAKE_UPS:
+            self.now = began + after
             codes += [outcome.exit_code for outcome in self.wake().outcomes]
         self.now = began + DAY
         return codes
 
 
 def first_paper() -> RosterText:
-    """Return a dozen meetings over the next weeks; every third repeats on four of them."""
+    """Return a dozen meetings over the next weeks; every third repeats, weekly or each third day."""
     paper = RosterText()
+    paper.gatherings["quiet"] = RosterMeeting(
+        title="Left alone by all edits",
+        start=first_start(1),
+        room="room-quiet",
+        weeks=5,
+        every=3,
+        guests=[guest(name) for name in PEOPLE[:3]],
+    )
     for number, meeting_id in enumerate(MEETINGS):
         paper.gatherings[meeting_id] = RosterMeeting(
             title=f"Meeting {number}",
             start=first_start(2 + 2 * number),
             room=f"room-{meeting_id}",
-            weeks=4 if number % 3 == 0 else 0,
+            weeks=6 if number % 3 == 0 else 0,
+            every=3 if number % 6 == 0 else 7,
             guests=[guest(name) for name in PEOPLE[number % 3 : number % 3 + 5]],
         )
     return paper
@@ -180,24 +192,34 @@ def _edit_dates(gathering: RosterMeeting, chance: Random, now: datetime) -> None
     to_come = [
         week
         for week in range(gathering.weeks)
-        if gathering.begins + week * 7 * DAY > now + 2 * DAY and week not in gathering.cancelled
+        if gathering.begins + week * gathering.every * DAY > now + 2 * DAY
+        and week not in gathering.cancelled
     ]
     week = frozenset({chance.choice(to_come)}) if to_come else frozenset()
     if chance.random() < 0.3 and len(gathering.cancelled) + 1 < gathering.weeks:
         gathering.cancelled |= week
     elif chance.random() < 0.2:
         gathering.cancelled = frozenset(
-            one for one in gathering.cancelled if gathering.begins + one * 7 * DAY < now + 2 * DAY
+            one
+            for one in gathering.cancelled
+            if gathering.begins + one * gathering.every * DAY < now + 2 * DAY
         )
     else:
         gathering.late ^= week
 
 
 def is_about_one_date(old: View, new: View) -> bool:
-    """Tell whether one date of a series moved or went, and nothing else is another."""
+    """Tell whether one date of a series moved, went or got its link, and nothing else is another."""
     gone, come = set(old.dates) - set(new.dates), set(new.dates) - set(old.dates)
-    others = old._replace(dates=()) == new._replace(dates=())
-    return old.repeats and others and len(gone) == 1 and len(come) <= 1
+    linked = {one.start for one in new.links} - {one.start for one in old.links}
+    rest, others = (one._replace(dates=(), links=()) for one in (old, new))
+    if not old.closes:  # without a link for all dates the last one is like the others
+        rest = rest._replace(end=others.end)
+    if not old.repeats or rest != others or len(come) > len(gone):
+        return False
+    if gone:
+        return len(gone) == 1 and linked <= {start for start, _ in come}
+    return len(linked) == 1
 
 
 class Truth:
@@ -207,26 +229,35 @@ class Truth:
     A meeting that is not there is counted as missing apart from an attendee who is not in it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, setup: Setup) -> None:
         """Begin with nobody invited."""
+        self.setup = setup
         self.held: dict[Place, View] = {}
+        self.ids: dict[Place, str] = {}
         self.least = self.alone = 0
         self._missed: Counter[str | Place] = Counter()
 
     def night(self, paper: RosterText, now: datetime) -> None:
         """Count one message for each whose entry or link is to be another, and not over."""
-        views = paper.views(SETUP, {})
+        views = paper.views(self.setup, {}, now)
         for meeting_id in {place[0] for place in self.held}:
             self._count(meeting_id, missing=meeting_id not in paper.gatherings)
-        new_ids = {(p[0], view.user_id) for p, view in views.items() if p not in self.held}
+        ids = {place: row.user_id for place in views if (row := paper.guest(place))}
+        new_ids = {(place[0], ids[place]) for place in views if place not in self.held}
         for place, view in list(self.held.items()):
             if view.end > now and self._goes(place, paper, new_ids):
                 self.least += 1
                 del self.held[place]
-        for place, view in views.items():
-            if view.end > now and self.held.get(place) != view:
+        self.ids |= ids
+        self.told(paper, now)
+
+    def told(self, paper: RosterText, now: datetime) -> None:
+        """Count one message for each in the roster whose entry or links are others at `now`."""
+        for place, view in paper.views(self.setup, {}, now).items():
+            held = self.held.get(place)
+            if view.end > now and (held is None or held.linked(now) != view):
                 self.least += 1
-                self.alone += place in self.held and is_about_one_date(self.held[place], view)
+                self.alone += held is not None and is_about_one_date(held, view)
                 self.held[place] = view
 
     def _count(self, what: str | Place, *, missing: bool) -> bool:
@@ -242,47 +273,52 @@ class Truth:
             return True
         missing = paper.guest(place) is None
         twice = self._count(place, missing=missing)
-        return twice or (missing and (place[0], self.held[place].user_id) in new_ids)
+        return twice or (missing and (place[0], self.ids[place]) in new_ids)
+
+    def by_address(self, now: datetime) -> dict[str, list[View]]:
+        """Return what is to stand in each calendar, but the links of dates that are over."""
+        found: dict[str, list[View]] = {}
+        for (_, address), view in self.held.items():
+            found.setdefault(address, []).append(view.linked(now))
+        return {address: sorted(views) for address, views in found.items()}
 
 
+@pytest.mark.parametrize("tokens", ["series", "occurrence", "rolling"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_fortnight_ends_with_what_is_true_in_the_fewest_messages(
-    seed: int, tmp_path: Path, inbox: tuple[Inbox, int]
+    seed: int, tokens: str, tmp_path: Path, inbox: tuple[Inbox, int]
 ) -> None:
     """Added, moved, renamed, called off, taken out, back again; every night once.
 
-    A change of one date of a series is a message about that date alone.
+    A change of one date of a series is a message about that date alone, and so is its own link.
     """
     taken, port = inbox
-    nights = Fortnight(tmp_path, port)
-    paper, truth, post = first_paper(), Truth(), PostOffice()
+    nights = Fortnight(tmp_path, port, tokens)
+    paper, truth, post = first_paper(), Truth(Setup(secret="the", tokens=tokens)), PostOffice()
     chance = Random(seed)  # noqa: S311 - a script, no secret
-    read = alone = 0
+    read = alone = links = together = 0
     for number in range(14):
-        truth.night(paper, nights.now + HOUR + timedelta(minutes=15))
+        began = nights.now
+        truth.night(paper, began + WAKE_UPS[0])
+        for after in WAKE_UPS[1:]:
+            truth.told(paper, began + after)
         assert nights.night(paper, number) == [Exit.DONE]
         for content in taken.contents[read:]:
-            alone += post.arrive(content)[0].about is not None
+            letter, _ = post.arrive(content)
+            alone += letter.about is not None
+            links += letter.subject.startswith("Your link: ")
+            together += letter.event is not None and len(letter.event.links) > 1
         read = len(taken.contents)
-        assert by_address(post) == {
-            address: views for address, views in truth_by_address(truth).items() if views
-        }
+        assert by_address(post, began + WAKE_UPS[-1]) == truth.by_address(began + WAKE_UPS[-1])
         paper = edited(paper, chance, nights.now)
     assert read == truth.least > 100
     assert alone == truth.alone > 10
+    assert (links > 5, together > 0) == (tokens != "series", tokens == "rolling")
 
 
-def by_address(post: PostOffice) -> dict[str, list[View]]:
-    """Return what stands in each calendar."""
+def by_address(post: PostOffice, now: datetime) -> dict[str, list[View]]:
+    """Return what stands in each calendar, but the links of dates that are over."""
     found: dict[str, list[View]] = {}
     for (address, _), event in post.standing().items():
-        found.setdefault(address, []).append(View.of(event, SECRETS))
-    return {address: sorted(views) for address, views in found.items()}
-
-
-def truth_by_address(truth: Truth) -> dict[str, list[View]]:
-    """Return what is to stand in each calendar."""
-    found: dict[str, list[View]] = {}
-    for (_, address), view in truth.held.items():
-        found.setdefault(address, []).append(view)
+        found.setdefault(address, []).append(View.of(event, SECRETS).linked(now))
     return {address: sorted(views) for address, views in found.items()}

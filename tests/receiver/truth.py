@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from tests.peers.calendar_model import Event
+from tests.peers.calendar_model import Admission, Event
 
 Place = tuple[str, str]
 """A meeting id and an address in lower case."""
@@ -60,6 +60,7 @@ class RosterMeeting:
 
     `weeks` is on how many weeks it takes place, 0 for one that does not repeat; of these weeks
     (from 0) some are `cancelled`, and some are `late` by an hour and a half.
+    A week has seven days unless `every` says how many.
     """
 
     title: str
@@ -71,6 +72,7 @@ class RosterMeeting:
     description: str = ""
     host: str = ""
     weeks: int = 0
+    every: int = 7
     cancelled: frozenset[int] = frozenset()
     late: frozenset[int] = frozenset()
     guests: list[RosterPerson] = field(default_factory=list)
@@ -86,10 +88,17 @@ class RosterMeeting:
         return self.dates[-1][1]
 
     @property
+    def rule(self) -> str:
+        """The rule, "" for a meeting that does not repeat."""
+        often = "weekly" if self.every == 7 else f"every {self.every} days"
+        return f"{often} x {self.weeks}" if self.weeks else ""
+
+    @property
     def dates(self) -> tuple[tuple[datetime, datetime], ...]:
         """From when to when it takes place, in UTC."""
         walls = [
-            self.start + timedelta(weeks=week, minutes=90 * (self.weeks > 0 and week in self.late))
+            self.start
+            + timedelta(days=week * self.every, minutes=90 * (self.weeks > 0 and week in self.late))
             for week in range(max(self.weeks, 1))
             if not (self.weeks and week in self.cancelled)
         ]
@@ -99,7 +108,7 @@ class RosterMeeting:
     def date_rows(self) -> Iterator[dict[str, str]]:
         """Yield what the rows about single dates say, which speak for everybody."""
         for week in range(self.weeks):
-            wall = self.start + timedelta(weeks=week)
+            wall = self.start + timedelta(days=week * self.every)
             if week in self.cancelled:
                 yield {"occurrence": f"{wall:%Y-%m-%d}", "status": "cancelled"}
             elif week in self.late:
@@ -118,8 +127,24 @@ class Secret(NamedTuple):
     octets: bytes
 
 
+class DateView(NamedTuple):
+    """What the link of one date of a series is good for; `start` is the date's."""
+
+    start: datetime
+    room: str
+    opens: int
+    closes: int
+    moderator: bool
+    name: str
+    user_id: str
+    secret: str
+
+
 class View(NamedTuple):
-    """What somebody sees of an entry, and what its link is good for."""
+    """What somebody sees of an entry, and what its link is good for.
+
+    Where each date has its own link, `links` are those, and nothing is known of the whole one.
+    """
 
     start: datetime
     end: datetime
@@ -138,14 +163,23 @@ class View(NamedTuple):
     user_id: str
     secret: str
     organizer: str
+    links: tuple[DateView, ...] = ()
 
     @classmethod
-    def of(cls, event: Event, secrets: Iterable[Secret]) -> View:
+    def of(cls, event: Event, secrets: Sequence[Secret]) -> View:
         """Return what stands in a calendar; a link that no secret signed has secret ""."""
-        admission = event.admission
-        signed = (secret.name for secret in secrets if admission.signed_with(secret.octets))
-        said = re.split("\n(?:The link|One link for all dates: it) opens ", event.notes)[0]
+        said = re.split(
+            "\n(?:The link opens |One link for all dates: it opens |You get the links? for )",
+            event.notes,
+        )[0]
         after_host = f"\n{said}".partition("\nHost: ")[2]
+        links = tuple(_good_for(start, link, secrets) for start, link in event.links)
+        if event.link:
+            whole = _good_for(event.start, event.link, secrets)
+        else:
+            room = event.place.removeprefix("Jitsi Meet: ").rpartition(" (")[0]
+            chair = event.role == "CHAIR"
+            whole = DateView(event.start, _as_claim(room), 0, 0, chair, event.name, "", "")
         return cls(
             start=event.start,
             end=event.end,
@@ -156,21 +190,27 @@ class View(NamedTuple):
             role=event.role,
             host=event.host,
             description=after_host.partition("\n")[2].strip("\n"),
-            name=event.name if event.name == admission.name else "two names",
-            room=admission.room,
-            opens=admission.not_before,
-            closes=admission.expires,
-            moderator=admission.moderator,
-            user_id=admission.user_id,
-            secret=next(signed, ""),
+            name=event.name if event.name == whole.name else "two names",
+            room=whole.room,
+            opens=whole.opens,
+            closes=whole.closes,
+            moderator=whole.moderator,
+            user_id=whole.user_id,
+            secret=whole.secret,
             organizer=event.organizer,
+            links=links,
         )
+
+    def linked(self, now: datetime) -> View:
+        """Return the same without the links of dates that are over at `now`."""
+        over = {start for start, end in self.dates if end <= now}
+        return self._replace(links=tuple(one for one in self.links if one.start not in over))
 
     def coming(self, now: datetime) -> View:
         """Return what counts of a series at `now`: neither dates that are over nor when it opened."""
         if not self.repeats:
             return self
-        return self._replace(
+        return self.linked(now)._replace(
             dates=tuple(date for date in self.dates if date[1] > now),
             opens=max(self.opens, int(now.timestamp())),
         )
@@ -180,7 +220,7 @@ class View(NamedTuple):
         ours, theirs = (
             (
                 (one.start, one.end, one.dates, one.repeats, one.status, one.room),
-                (one.opens, one.closes),
+                (one.opens, one.closes, one.links),
                 (one.moderator, one.name, one.user_id, one.secret),
             )
             for one in (self, other)
@@ -196,6 +236,7 @@ class Setup:
     namespace: str = "example.com"
     closes_after_minutes: int = 30
     mailbox: str = "meetings@example.com"
+    tokens: str = "series"
 
 
 @dataclass
@@ -248,7 +289,7 @@ class RosterText:
                 "description": gathering.description,
                 "organizer_name": gathering.host,
                 "organizer_email": "host@example.com" if gathering.host else "",
-                "recurrence": f"weekly x {gathering.weeks}" if gathering.weeks else "",
+                "recurrence": gathering.rule,
             }
             for guest in gathering.guests:
                 yield {
@@ -260,15 +301,15 @@ class RosterText:
                     "user_id": guest.user_id,
                     "catering": guest.catering,
                 }
-            for date in gathering.date_rows() if gathering.guests else ():
+            for row in gathering.date_rows() if gathering.guests else ():
                 empty = dict.fromkeys(COLUMNS, "")
-                yield {**empty, "meeting_id": meeting_id, **date}
+                yield {**empty, "meeting_id": meeting_id, **row}
 
-    def views(self, setup: Setup, rooms: dict[str, str]) -> dict[Place, View]:
-        """Return what everybody is to hold; `rooms` are those of meetings that name none."""
+    def views(self, setup: Setup, rooms: dict[str, str], now: datetime) -> dict[Place, View]:
+        """Return what everybody is to hold at `now`; `rooms` are those of meetings that name none."""
         return {
             (meeting_id, guest.mailbox.lower()): _view(
-                gathering, guest, setup, rooms.get(meeting_id, "")
+                gathering, guest, setup, rooms.get(meeting_id, ""), now
             )
             for meeting_id, gathering in self.gatherings.items()
             if gathering.status != "cancelled"
@@ -276,15 +317,50 @@ class RosterText:
         }
 
 
-def _view(gathering: RosterMeeting, guest: RosterPerson, setup: Setup, derived: str) -> View:
+def _good_for(start: datetime, link: str, secrets: Sequence[Secret]) -> DateView:
+    admission = Admission.by(link)
+    signed = (secret.name for secret in secrets if admission.signed_with(secret.octets))
+    return DateView(
+        start=start,
+        room=admission.room,
+        opens=admission.not_before,
+        closes=admission.expires,
+        moderator=admission.moderator,
+        name=admission.name,
+        user_id=admission.user_id,
+        secret=next(signed, ""),
+    )
+
+
+def _as_claim(room: str) -> str:
+    return quote(room.lower(), safe="-_.!~*'()").lower()
+
+
+def linked_dates(
+    gathering: RosterMeeting, tokens: str, now: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Return the dates that have a link of their own at `now`: a day ahead, or their week's first."""
+    there, found = ZoneInfo(gathering.zone), []
+    monday_of_first: dict[date, datetime] = {}
+    for start, end in gathering.dates:
+        day = start.astimezone(there).date()
+        first = monday_of_first.setdefault(day - timedelta(days=day.weekday()), start)
+        ahead = first if tokens == "rolling" else start
+        if end > now >= ahead - timedelta(days=1):
+            found.append((start, end))
+    return found
+
+
+def _view(
+    gathering: RosterMeeting, guest: RosterPerson, setup: Setup, derived: str, now: datetime
+) -> View:
     if guest.moderator:
         role = "CHAIR"
     else:
         role = "OPT-PARTICIPANT" if guest.optional else "REQ-PARTICIPANT"
     dates = gathering.dates
     closes = dates[-1][1] + timedelta(minutes=setup.closes_after_minutes)
-    named = quote(gathering.room.lower(), safe="-_.!~*'()").lower()
-    return View(
+    view = View(
         start=gathering.begins,
         end=dates[-1][1],
         repeats=gathering.weeks > 0,
@@ -295,7 +371,7 @@ def _view(gathering: RosterMeeting, guest: RosterPerson, setup: Setup, derived: 
         host=gathering.host or "Meetings",
         description=gathering.description,
         name=guest.name,
-        room=named or derived,
+        room=_as_claim(gathering.room) or derived,
         opens=int((dates[0][0] - OPENS_BEFORE).timestamp()),
         closes=int(closes.timestamp()),
         moderator=guest.moderator,
@@ -303,6 +379,22 @@ def _view(gathering: RosterMeeting, guest: RosterPerson, setup: Setup, derived: 
         secret=setup.secret,
         organizer=setup.mailbox,
     )
+    if setup.tokens == "series" or not view.repeats:
+        return view
+    links = tuple(
+        DateView(
+            start=start,
+            room=view.room,
+            opens=int((start - OPENS_BEFORE).timestamp()),
+            closes=int((end + timedelta(minutes=setup.closes_after_minutes)).timestamp()),
+            moderator=view.moderator,
+            name=view.name,
+            user_id=view.user_id,
+            secret=view.secret,
+        )
+        for start, end in linked_dates(gathering, setup.tokens, now)
+    )
+    return view._replace(opens=0, closes=0, user_id="", secret="", links=links)
 
 
 def as_csv(rows: Sequence[dict[str, str]], *, shuffled: int = 0) -> bytes:

@@ -94,6 +94,8 @@ name = "Meetings"
 email = "{setup.mailbox}"
 [calendar]
 namespace = "{setup.namespace}"
+[series]
+tokens = "{setup.tokens}"
 """,
     )
     found = settings_package.load(config, environ={})
@@ -201,7 +203,7 @@ class ReceiverWorld:
             paper=shown,
             setup=self.setup,
             now=self.now,
-            expected=shown.views(self.setup, self.watch.rooms),
+            expected=shown.views(self.setup, self.watch.rooms, self.now),
             broken=frozenset(broken),
             partial=partial,
             waived=flags.get("withdraw_now", False),
@@ -325,7 +327,7 @@ class ReceiverWorld:
         """See that everybody holds what the roster says, and nothing else."""
         expected = {
             place: view
-            for place, view in self.paper.views(self.setup, self.watch.rooms).items()
+            for place, view in self.paper.views(self.setup, self.watch.rooms, self.now).items()
             if view.end > self.now
         }
         found = self.held()
