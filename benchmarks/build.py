@@ -77,12 +77,23 @@ class Bench:
         self.settings.write_text(SETTINGS)
 
     def roster(
-        self, attendees: int, per_meeting: int = 20, languages: tuple[str, ...] = ("",)
+        self,
+        attendees: int,
+        per_meeting: int = 20,
+        languages: tuple[str, ...] = ("",),
+        recurrence: str = "",
     ) -> Path:
         """Return the roster with so many attendees, of these languages in turn."""
-        path = self.folder / f"roster-{attendees}-{per_meeting}-{len(languages)}.csv"
+        shape = f"{attendees}-{per_meeting}-{len(languages)}-{recurrence.replace(' ', '-')}"
+        path = self.folder / f"roster-{shape}.csv"
         if not path.exists():
-            write_roster(path, attendees, per_meeting=per_meeting, languages=languages)
+            write_roster(
+                path,
+                attendees,
+                per_meeting=per_meeting,
+                languages=languages,
+                recurrence=recurrence,
+            )
         return path
 
     def build(
@@ -92,6 +103,7 @@ class Bench:
         per_meeting: int = 20,
         jobs: int = 1,
         languages: tuple[str, ...] = ("",),
+        recurrence: str = "",
     ) -> Cost:
         """Build once into a fresh folder."""
         out = Path(tempfile.mkdtemp(dir=self.folder))
@@ -100,7 +112,7 @@ class Bench:
             "-m",
             "invites",
             "build",
-            str(self.roster(attendees, per_meeting, languages)),
+            str(self.roster(attendees, per_meeting, languages, recurrence)),
             "--jobs",
             str(jobs),
             "--config",
@@ -159,6 +171,7 @@ def report(bench: Bench, attendees: int, many: int, repeat: int) -> None:
             attendees, "--templates", str(FILTERED)
         ),
         "12 languages in each meeting of 20": lambda: bench.build(attendees, languages=LANGUAGES),
+        "series of 20 weeks": lambda: bench.build(attendees, recurrence="weekly x 20"),
         "floor: as many bytes to as many files": lambda: bench.floor(attendees),
     }
     costs: dict[str, list[float]] = {name: [] for name in measured}

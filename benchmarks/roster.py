@@ -21,15 +21,22 @@ COLUMNS = (
     "moderator",
     "description",
     "language",
+    "recurrence",
 )
 
 
 def write_roster(
-    path: Path, attendees: int, *, per_meeting: int = 20, languages: tuple[str, ...] = ("",)
+    path: Path,
+    attendees: int,
+    *,
+    per_meeting: int = 20,
+    languages: tuple[str, ...] = ("",),
+    recurrence: str = "",
 ) -> None:
     """Write a roster with so many attendees; the same arguments give the same bytes.
 
-    `languages` are those of each meeting's attendees, in turn; "" for none.
+    `languages` are those of each meeting's attendees, in turn; "" for none.  `recurrence` is that
+    of each meeting.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -49,5 +56,6 @@ def write_roster(
                     "yes" if seat == 0 else "no",
                     "Please bring the handout, and join a few minutes early.",
                     languages[number % len(languages)],
+                    recurrence,
                 )
             )
