@@ -19,7 +19,7 @@ from invites.templating.dates import (
     place_of,
     span,
 )
-from invites.templating.repeating import SeriesView, series_view, told_words
+from invites.templating.repeating import NO_SERIES, SeriesView, series_view, told_words
 from invites.templating.views import (
     CHANGE_AT_MOST,
     LINK_NAMES,
@@ -135,7 +135,7 @@ def zone_context(facts: LetterFacts, zone_name: str, language: Language) -> dict
             language,
             once=facts.meeting.series is None,
         ),
-        "series": _series_view(facts.meeting, facts.written, language),
+        "series": _series_view(facts.meeting, facts.written, language) or NO_SERIES,
         "date_of": facts.whole and _series_view(facts.whole, facts.written, language),
         "earlier_until": None
         if earlier is None

@@ -30,16 +30,25 @@ DIFFERING_SHOWN = 20
 class SeriesView:
     """`series` in a template, all in the meeting's zone.
 
+    `repeats` tells whether there is one, for a meeting that does not repeat has all else empty.
     `text` is the rule with hours, last date and zone, for a line of its own; `short` has neither
     date nor zone, for subjects.  `dates` counts those that take place.  `differing` are the coming
     ones that differ from the rule, a line each, and `more` tells that there are others.
     """
 
-    text: str
-    short: str
-    dates: int
-    differing: tuple[str, ...]
-    more: bool
+    repeats: bool = False
+    text: str = ""
+    short: str = ""
+    dates: int = 0
+    differing: tuple[str, ...] = ()
+    more: bool = False
+
+    def __bool__(self) -> bool:
+        """Tell whether the meeting repeats, for a template that asks `if series`."""
+        return self.repeats
+
+
+NO_SERIES = SeriesView()
 
 
 def series_view(meeting: Meeting, series: Series, now: datetime, language: Language) -> SeriesView:
@@ -49,6 +58,7 @@ def series_view(meeting: Meeting, series: Series, now: datetime, language: Langu
     hours = _hours(span(meeting.start, meeting.end, there, language), language)
     lines = [*_differing(meeting, series, now, language)]
     return SeriesView(
+        repeats=True,
         text=_sentence(_until(rule, hours, meeting.starts[-1], meeting.timezone, language)),
         short=language.says("%(rule)s, %(hours)s", rule=rule, hours=hours),
         dates=len(series.taking_place),

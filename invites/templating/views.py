@@ -196,9 +196,9 @@ VIEWS: Mapping[str, type] = {
     "date_of": SeriesView,
     "brand": BrandView,
 }
-"""The names whose attributes are known before rendering; `series`, `date_of` and `when_there` may be None."""
+"""The names whose attributes are known before rendering; `date_of` may be None."""
 
-NEVER_NONE = {name: view for name, view in VIEWS.items() if name not in {"series", "date_of"}}
+NEVER_NONE = {name: view for name, view in VIEWS.items() if name != "date_of"}
 """Those of them that are never None."""
 
 NAMES = frozenset(
