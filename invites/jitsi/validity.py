@@ -75,24 +75,26 @@ def links_of_dates(
     """Return the links that a series' attendees have at `now`: those of the dates to come that are near.
 
     None where one link is for the whole meeting.  A date that is over has none any more.
+    What is near goes by the rule's dates too, so that a link that was given stays so where its date
+    moves to later, or its week's first date is cancelled.
     """
     if meeting.series is None or rule.tokens == "series":
         return None
     there = zone(meeting.timezone)
 
     def week(one: Occurrence) -> tuple[int, int]:
-        return one.start.astimezone(there).isocalendar()[:2]
+        return one.original.astimezone(there).isocalendar()[:2]
 
-    dates = sorted(meeting.series.taking_place, key=lambda one: one.start)
+    dates = sorted(meeting.series.occurrences, key=lambda one: one.original)
     together = [[one] for one in dates]
     if rule.tokens == "rolling":
         together = [[*each] for _, each in groupby(dates, key=week)]
     return tuple(
         DateLink(one.original, validity_for(one.start, one.end, rule))
         for each in together
-        if each[0].start - rule.link_ahead <= now
+        if min(each[0].original, each[0].start) - rule.link_ahead <= now
         for one in each
-        if one.end > now
+        if one.end > now and not one.cancelled
     )
 
 

@@ -96,14 +96,21 @@ class RosterMeeting:
     @property
     def dates(self) -> tuple[tuple[datetime, datetime], ...]:
         """From when to when it takes place, in UTC."""
-        walls = [
-            self.start
-            + timedelta(days=week * self.every, minutes=90 * (self.weeks > 0 and week in self.late))
+        return tuple(
+            self._date(week, late=self.weeks > 0 and week in self.late)
             for week in range(max(self.weeks, 1))
             if not (self.weeks and week in self.cancelled)
-        ]
-        starts = [wall.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC) for wall in walls]
-        return tuple((start, start + timedelta(minutes=self.minutes)) for start in starts)
+        )
+
+    @property
+    def by_rule(self) -> tuple[tuple[datetime, datetime], ...]:
+        """From when to when it would take place if no date were cancelled or late."""
+        return tuple(self._date(week, late=False) for week in range(self.weeks))
+
+    def _date(self, week: int, *, late: bool) -> tuple[datetime, datetime]:
+        wall = self.start + timedelta(days=week * self.every, minutes=90 * late)
+        start = wall.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+        return start, start + timedelta(minutes=self.minutes)
 
     def date_rows(self) -> Iterator[dict[str, str]]:
         """Yield what the rows about single dates say, which speak for everybody."""
@@ -339,16 +346,22 @@ def _as_claim(room: str) -> str:
 def linked_dates(
     gathering: RosterMeeting, tokens: str, now: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Return the dates that have a link of their own at `now`: a day ahead, or their week's first."""
-    there, found = ZoneInfo(gathering.zone), []
-    monday_of_first: dict[date, datetime] = {}
-    for start, end in gathering.dates:
+    """Return the dates that have a link of their own at `now`: a day ahead, or their week's first.
+
+    Dates are late by less than a day, and it is the rule's time that counts.
+    """
+    there = ZoneInfo(gathering.zone)
+    first_of_week: dict[date, datetime] = {}
+    ahead: dict[date, datetime] = {}
+    for start, _ in gathering.by_rule:
         day = start.astimezone(there).date()
-        first = monday_of_first.setdefault(day - timedelta(days=day.weekday()), start)
-        ahead = first if tokens == "rolling" else start
-        if end > now >= ahead - timedelta(days=1):
-            found.append((start, end))
-    return found
+        first = first_of_week.setdefault(day - timedelta(days=day.weekday()), start)
+        ahead[day] = (first if tokens == "rolling" else start) - timedelta(days=1)
+    return [
+        (start, end)
+        for start, end in gathering.dates
+        if end > now >= ahead[start.astimezone(there).date()]
+    ]
 
 
 def _view(

@@ -214,6 +214,36 @@ def test_a_moved_date_takes_its_link_along(world: PassWorld) -> None:
     assert woken(world) is None
 
 
+@pytest.mark.parametrize(
+    ("tokens", "edit", "told"),
+    [
+        ("rolling", ",,,,,,,,2031-03-03,cancelled", []),
+        ("rolling", ",,2031-03-03 11:00,,,,,,2031-03-03,", [timedelta(hours=2)]),
+        ("occurrence", ",,2031-03-03 11:00,,,,,,2031-03-03,", [timedelta(hours=2)]),
+    ],
+)
+def test_links_that_are_out_stay_so_when_their_first_date_is_off_or_later(
+    tmp_path: Path, tokens: str, edit: str, told: list[timedelta]
+) -> None:
+    """The message is about that date alone; a later wake-up does not send the same links again."""
+    world = world_of(tmp_path, tokens)
+    people = rows("ada", rule='"weekly on mon,wed,fri x 9"')
+    world.send(*people)
+    world.now = FIRST - timedelta(hours=23, minutes=55)
+    assert woken(world) is not None
+    before = {start for start, _ in windows(world.last()[0])}
+    world.send(*people, f"maths{edit}")
+    assert windows(world.last()[0]) == [around(FIRST + later) for later in told]
+    last = Calendar.from_ical(world.last()[0].calendar).walk("VEVENT")
+    assert [date["recurrence-id"].dt for date in last] == [FIRST]
+    while world.now < FIRST + timedelta(days=4):
+        world.now += timedelta(hours=1)
+        if woken(world) is not None:
+            assert not before & {start for start, _ in windows(world.last()[0])}
+            before |= {start for start, _ in windows(world.last()[0])}
+    assert FIRST + timedelta(days=2, minutes=-16) in before
+
+
 def test_rolling_gives_a_weeks_links_in_one_mail(tmp_path: Path) -> None:
     """Ahead of the week's first date, all of that week's, as a list and as dates of the series."""
     world = world_of(tmp_path, "rolling")
