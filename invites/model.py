@@ -245,11 +245,16 @@ class Meeting:
         return max(one.end for one in self.series.taking_place)
 
     @property
+    def dates(self) -> tuple[Occurrence, ...]:
+        """The dates on which it takes place: one, of a series each that is not cancelled."""
+        if self.series is None:
+            return (Occurrence(original=self.start, start=self.start, end=self.end),)
+        return self.series.taking_place
+
+    @property
     def starts(self) -> tuple[datetime, ...]:
         """When it starts, of a series each date that takes place."""
-        if self.series is None:
-            return (self.start,)
-        return tuple(one.start for one in self.series.taking_place)
+        return tuple(one.start for one in self.dates)
 
     def on_date(self, start: datetime) -> Meeting:
         """Return a meeting that takes place once: this one, of a series its date that starts then."""
@@ -323,10 +328,7 @@ class Meeting:
 
     def next_date(self, now: datetime) -> Occurrence | None:
         """Return the date that runs at `now` or comes next; None where there is none any more."""
-        if self.series is None:
-            alone = Occurrence(original=self.start, start=self.start, end=self.end)
-            return alone if self.end > now else None
-        coming = (one for one in self.series.taking_place if one.end > now)
+        coming = (one for one in self.dates if one.end > now)
         return min(coming, key=lambda one: one.start, default=None)
 
 

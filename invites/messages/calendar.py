@@ -321,8 +321,8 @@ def _calendar_opening(facts: EventFacts) -> list[str]:
         return lines
     in_zone = zone(meeting.timezone)
     every = [moment for one in meeting.series.occurrences for moment in (one.original, one.start)]
-    years = [moment.astimezone(in_zone).year for moment in (*every, meeting.over_at)]
-    return [*lines, *vtimezone(meeting.timezone, min(years), max(years))]
+    ends = min(every), max(*every, meeting.over_at)
+    return [*lines, *vtimezone(meeting.timezone, *(end.astimezone(in_zone).year for end in ends))]
 
 
 def _opening(facts: EventFacts, exception: Occurrence | None = None) -> list[str]:

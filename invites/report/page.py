@@ -143,10 +143,14 @@ def built_page(
         ),
         timelines=timelines(
             MeetingTime(
-                one.title, one.start, one.end, one.timezone, f"{len(one.attendees):,} invited"
+                one.title or meeting.title,
+                one.start,
+                one.end,
+                meeting.timezone,
+                f"{len(meeting.attendees):,} invited",
             )
             for meeting in meetings
-            for one in map(meeting.on_date, meeting.starts)
+            for one in meeting.dates
         ),
         tables=(
             PageTable(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -271,11 +272,11 @@ def _check_order(series: Series, rows: SeriesRows) -> None:
 
     Outlook has at most one date of a series on a day, and never moves one past another.
     """
-    if not series.taking_place:
+    dates = [(one.start.astimezone(rows.zone).date(), one) for one in series.taking_place]
+    if not dates:
         raise SeriesRefused("recurrence", "a series of which at least one date takes place")
-    for one, after in zip(series.taking_place, series.taking_place[1:], strict=False):
-        days = [each.start.astimezone(rows.zone).date() for each in (one, after)]
-        if one.end <= after.start and days[0] < days[1]:
+    for (day, one), (next_day, after) in pairwise(dates):
+        if one.end <= after.start and day < next_day:
             continue
         moved = [_place_of(rows, each, series) for each in (after, one)]
         at = next((place for place in moved if place is not None), None)
