@@ -214,11 +214,15 @@ class View(NamedTuple):
         return self._replace(links=tuple(one for one in self.links if one.start not in over))
 
     def coming(self, now: datetime) -> View:
-        """Return what counts of a series at `now`: neither dates that are over nor when it opened."""
-        if not self.repeats:
-            return self
+        """Return what counts at `now`: neither dates that are over nor when the link opened.
+
+        Of a series with one date to come a calendar shows what it shows of a single meeting.
+        """
+        dates = tuple(date for date in self.dates if date[1] > now)
         return self.linked(now)._replace(
-            dates=tuple(date for date in self.dates if date[1] > now),
+            start=dates[0][0] if dates else self.start,
+            dates=dates,
+            repeats=len(dates) > 1,
             opens=max(self.opens, int(now.timestamp())),
         )
 
