@@ -223,7 +223,7 @@ class View(NamedTuple):
             start=dates[0][0] if dates else self.start,
             dates=dates,
             repeats=len(dates) > 1,
-            opens=max(self.opens, int(now.timestamp())),
+            opens=0,
         )
 
     def moves(self, other: View) -> bool:
