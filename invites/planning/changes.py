@@ -252,7 +252,9 @@ def dates_changes(old: Meeting, new: Meeting, now: datetime) -> Iterator[Change]
     """
     if old.series == new.series and (not repeats(old, new) or old.end == new.end):
         return
-    if _to_come(old, now) == _to_come(new, now):
+    # By the titles that they have as well as by those that differ: another title is told by itself.
+    titles = ((old.title, new.title), ("", ""))
+    if any(_to_come(old, now, one) == _to_come(new, now, other) for one, other in titles):
         return
     before, after = told_series(old), told_series(new)
     if before != after and not _same_rule_to_come(old, new, now):
@@ -263,12 +265,9 @@ def dates_changes(old: Meeting, new: Meeting, now: datetime) -> Iterator[Change]
     yield from (change for _, change in islice(_date_changes(old, new, now), DATES_TOLD))
 
 
-def _to_come(meeting: Meeting, now: datetime) -> list[tuple[datetime, datetime, str]]:
-    """Return the dates to come as a calendar shows them, whatever the rule that has them."""
-    if meeting.series is None:
-        return [(meeting.start, meeting.end, meeting.title)] if meeting.end > now else []
-    dates = (one for one in meeting.series.taking_place if one.end > now)
-    return [(one.start, one.end, one.title or meeting.title) for one in dates]
+def _to_come(meeting: Meeting, now: datetime, title: str) -> list[tuple[datetime, datetime, str]]:
+    """Return the dates to come, whatever the rule that has them, with `title` for the meeting's."""
+    return [(one.start, one.end, one.title or title) for one in meeting.dates if one.end > now]
 
 
 def _same_rule_to_come(old: Meeting, new: Meeting, now: datetime) -> bool:

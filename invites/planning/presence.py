@@ -176,6 +176,10 @@ class Presence:
         if date is not None and date.cancelled:
             kind = Kind.DATE_CANCELLED
         send = self._send(kind, sequence, cause, facts.edition)
+        if date is not None and facts.links is None and send.facts.validity != facts.validity:
+            # The date has the link that its series has, though a new one would open later by now.
+            stated = replace(send.facts, validity=facts.validity)
+            send = replace(send, draft=send.draft._replace(facts=stated))
         return replace(
             send,
             revision=replace(send.revision, date=date.original if date else None),

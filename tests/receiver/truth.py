@@ -214,17 +214,28 @@ class View(NamedTuple):
         return self._replace(links=tuple(one for one in self.links if one.start not in over))
 
     def coming(self, now: datetime) -> View:
-        """Return what counts at `now`: neither dates that are over nor when the link opened.
+        """Return what counts of a series at `now`: neither dates that are over nor when it opened.
 
-        Of a series with one date to come a calendar shows what it shows of a single meeting.
+        With one date to come a calendar shows what it shows of a meeting that is single.
         """
         dates = tuple(date for date in self.dates if date[1] > now)
         return self.linked(now)._replace(
-            start=dates[0][0] if dates else self.start,
+            start=self.start if len(dates) > 1 or not dates else dates[0][0],
             dates=dates,
             repeats=len(dates) > 1,
-            opens=0,
+            opens=max(self.opens, int(now.timestamp())),
         )
+
+    def beside(self, other: View, now: datetime) -> tuple[View, View]:
+        """Return this view, which somebody has, and another one, as what counts of them at `now`.
+
+        The link of a series that opened already stays, were it to open later by now.
+        """
+        if not (self.repeats or other.repeats):
+            return self, other
+        held, new = self.coming(now), other.coming(now)
+        is_open = self.opens <= now.timestamp()
+        return held, new._replace(opens=held.opens) if is_open else new
 
     def moves(self, other: View) -> bool:
         """Tell whether a new SEQUENCE is a must from the one to the other: the entry or its link."""

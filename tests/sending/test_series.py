@@ -187,6 +187,18 @@ def test_a_single_meeting_becomes_a_series_under_its_uid(world: PassWorld) -> No
     assert len(uids) == 1
 
 
+def test_a_series_that_comes_down_to_the_date_that_stands_tells_its_other_title_alone(
+    world: PassWorld,
+) -> None:
+    """A calendar shows the same date: no rule is told, and nothing where the title is the same."""
+    single = "maths,Maths,2031-03-03 09:00,2031-03-03 09:45,Ada,ada@example.org,,,,"
+    world.send(single)
+    twice = single.replace("org,,", "org,weekly x 2,2031-03-10")
+    assert world.send(twice).plan.actions == ()
+    report = world.send(twice.replace(",Maths,", ",Sums,"))
+    assert [change.field for one in report.plan.actions for change in one.changes] == ["title"]
+
+
 def test_another_rule_of_the_zone_between_the_dates_is_told_apart() -> None:
     """The same rule at other instants is the zone's doing, and never the organizer's."""
     from dataclasses import replace  # noqa: PLC0415
@@ -215,6 +227,12 @@ def test_an_export_without_the_first_dates_row_renews_no_link(world: PassWorld) 
     world.send(*THREE, moved)
     world.now = datetime(2031, 3, 5, tzinfo=UTC)
     assert world.send(*THREE).plan.actions == ()
+
+
+def link_of(mail: Mail) -> str:
+    """Return the join link that stands in a message's text."""
+    (link,) = (line for line in mail.text.splitlines() if "?jwt=" in line)
+    return link
 
 
 def series_dates(mail: Mail) -> list[datetime]:
@@ -400,12 +418,15 @@ def test_an_export_that_drops_past_rows_needs_no_message(joining: PassWorld) -> 
 def test_of_joined_rows_a_moved_date_and_a_new_one_are_one_update_each(joining: PassWorld) -> None:
     """With past rows dropped the change is told as that one date, and the calendar has the rest."""
     joining.send(*each_date(*range(9)))
+    links = {mail.to: link_of(mail) for mail in joining.last()}
     joining.now = datetime(2031, 3, 16, tzinfo=UTC)
     moved = [*each_date(2, 4, 5, 6, 7, 8), *each_date(3, clock="11:00")]
     report = joining.send(*moved)
     assert [[change.field for change in one.changes] for one in report.plan.actions] == 2 * [
         ["date"]
     ]
+    # The date has the link of its series, though the export's first date would open a new one later.
+    assert {mail.to: link_of(mail) for mail in joining.last()} == links
     assert joining.send(*reversed(moved)).plan.actions == ()
     report = joining.send(*moved, *each_date(9))
     assert [[change.field for change in one.changes] for one in report.plan.actions] == 2 * [
