@@ -54,7 +54,10 @@ class Effect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whom a link admits where and when: what its token says (seconds since 1970)."""
+    """Whom a link admits where and when: what its token says (seconds since 1970).
+
+    `address` is the person's in lower case, `mailbox` as it is spelt, which makes no difference.
+    """
 
     room: str
     not_before: int
@@ -62,8 +65,10 @@ class Admission:
     moderator: bool
     name: str
     user_id: str
-    _signed: bytes = field(repr=False)
-    _signature: bytes = field(repr=False)
+    address: str
+    mailbox: str = field(compare=False)
+    _signed: bytes = field(repr=False, compare=False)
+    _signature: bytes = field(repr=False, compare=False)
 
     @classmethod
     def by(cls, link: str) -> Admission:
@@ -82,6 +87,8 @@ class Admission:
             moderator=person.get("moderator") in (True, "true"),
             name=person["name"],
             user_id=person.get("id", ""),
+            address=person["email"].casefold(),
+            mailbox=person["email"],
             _signed=signed.encode(),
             _signature=_octets(signature),
         )
@@ -207,8 +214,8 @@ class Letter:
         series, *exceptions = calendar.walk("VEVENT")
         if known.event is None or not known.event.repeats or entry["UID"] != series["UID"]:
             raise MalformedError("a date of something that is no such series")
-        if self.event is not None and known.event.link not in ("", self.event.link):
-            raise MalformedError("a date with another link than its series")
+        if self.event is not None and known.event.link:
+            _same_link(known.event.link, self.event.link)
         about = entry["RECURRENCE-ID"].dt
         if self.about not in {_utc(one["DTSTART"].dt) for one in _by_rule(series, calendar)}:
             raise MalformedError("a date that the series does not have")
@@ -279,13 +286,22 @@ def _link(entry: Any) -> str:
     return link if found else ""
 
 
+def _same_link(whole: str, link: str) -> None:
+    """See that a date's link is its series': the same but for how the address is spelt by now."""
+    if link == whole:
+        return
+    one, other = Admission.by(whole), Admission.by(link)
+    if one != other or one.mailbox == other.mailbox:
+        raise MalformedError("a date with another link than its series")
+
+
 def _links(calendar: Any) -> tuple[tuple[datetime, str], ...]:
     """Return the links of a series' dates, where the series itself has none."""
     series, *exceptions = calendar.walk("VEVENT")
     whole = _link(series)
     found = [(_utc(one["DTSTART"].dt), _link(one)) for one in exceptions]
-    if whole and any(link != whole for _, link in found):
-        raise MalformedError("a date with another link than its series")
+    for _, link in found if whole else ():
+        _same_link(whole, link)
     return tuple(sorted((start, link) for start, link in found if link and not whole))
 
 
