@@ -113,7 +113,8 @@ class Event:
 
     `dates` are when it takes place, each from when to when; `end` is the last one's, and `start`
     that of the rule where it repeats.  `link` is "" where there is none, or dates have their own:
-    `links` are those, each after the start of its date.
+    `links` are those, each after the start of its date.  `strays` are the dates that came by
+    themselves with another link than the one that is for all: of a message in between on its way.
     """
 
     start: datetime
@@ -130,6 +131,7 @@ class Event:
     place: str
     link: str = field(repr=False)
     links: tuple[tuple[datetime, str], ...] = field(default=(), repr=False)
+    strays: tuple[datetime, ...] = ()
 
     @property
     def admission(self) -> Admission:
@@ -214,8 +216,6 @@ class Letter:
         series, *exceptions = calendar.walk("VEVENT")
         if known.event is None or not known.event.repeats or entry["UID"] != series["UID"]:
             raise MalformedError("a date of something that is no such series")
-        if self.event is not None and known.event.link:
-            _same_link(known.event.link, self.event.link)
         about = entry["RECURRENCE-ID"].dt
         if self.about not in {_utc(one["DTSTART"].dt) for one in _by_rule(series, calendar)}:
             raise MalformedError("a date that the series does not have")
@@ -227,8 +227,13 @@ class Letter:
         else:
             calendar.add_component(entry)
         dates = _dates(calendar)
-        links = _links(calendar)
-        event = replace(known.event, dates=dates, end=max(end for _, end in dates), links=links)
+        event = replace(
+            known.event,
+            dates=dates,
+            end=max(end for _, end in dates),
+            links=_links(calendar),
+            strays=_strays(calendar),
+        )
         return replace(self, event=event, ics=calendar.to_ical())
 
 
@@ -286,23 +291,28 @@ def _link(entry: Any) -> str:
     return link if found else ""
 
 
-def _same_link(whole: str, link: str) -> None:
-    """See that a date's link is its series': the same but for how the address is spelt by now."""
-    if link == whole:
-        return
-    one, other = Admission.by(whole), Admission.by(link)
-    if one != other or one.mailbox == other.mailbox:
-        raise MalformedError("a date with another link than its series")
-
-
 def _links(calendar: Any) -> tuple[tuple[datetime, str], ...]:
     """Return the links of a series' dates, where the series itself has none."""
     series, *exceptions = calendar.walk("VEVENT")
+    found = [] if _link(series) else [(_utc(one["DTSTART"].dt), _link(one)) for one in exceptions]
+    return tuple(sorted((start, link) for start, link in found if link))
+
+
+def _strays(calendar: Any) -> tuple[datetime, ...]:
+    """Return the dates of a series whose links are others than its one."""
+    series, *exceptions = calendar.walk("VEVENT")
     whole = _link(series)
-    found = [(_utc(one["DTSTART"].dt), _link(one)) for one in exceptions]
-    for _, link in found if whole else ():
-        _same_link(whole, link)
-    return tuple(sorted((start, link) for start, link in found if link and not whole))
+    return tuple(
+        _utc(one["DTSTART"].dt) for one in exceptions if whole and not _same(whole, _link(one))
+    )
+
+
+def _same(whole: str, link: str) -> bool:
+    """Tell whether two links are one, but for how the address is spelt by now."""
+    if link == whole:
+        return True
+    one, other = Admission.by(whole), Admission.by(link)
+    return one == other and one.mailbox != other.mailbox
 
 
 def _event(calendar: Any, text: str) -> Event:
@@ -313,6 +323,8 @@ def _event(calendar: Any, text: str) -> Event:
     told = [link] if link else [each for _, each in links]
     if [line for line in text.splitlines() if "jwt=" in line] != told:
         raise MalformedError("the text's link does not stand alone, or is another")
+    if _strays(calendar):
+        raise MalformedError("a date with another link than its series")
     return Event(
         start=_utc(entry["DTSTART"].dt),
         end=max(end for _, end in dates),

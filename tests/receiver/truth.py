@@ -171,6 +171,7 @@ class View(NamedTuple):
     secret: str
     organizer: str
     links: tuple[DateView, ...] = ()
+    strays: tuple[datetime, ...] = ()
 
     @classmethod
     def of(cls, event: Event, secrets: Sequence[Secret]) -> View:
@@ -206,6 +207,7 @@ class View(NamedTuple):
             secret=whole.secret,
             organizer=event.organizer,
             links=links,
+            strays=event.strays,
         )
 
     def linked(self, now: datetime) -> View:
