@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from invites.model import Roster, Status
-from invites.planning.absence import Absence, Withdrawal
+from invites.planning.absence import Absence
 from invites.planning.actions import (
     Action,
     Cause,
@@ -29,8 +29,8 @@ from invites.planning.actions import (
     Withdraw,
     order_of,
 )
-from invites.planning.changes import brings_links, changes_from, tells_of_organizer
-from invites.planning.facts import Draft, MeetingDraft, MeetingFacts, Terms
+from invites.planning.changes import tells_of_organizer
+from invites.planning.facts import Draft, MeetingDraft, MeetingFacts
 from invites.planning.guards import (
     Survey,
     code_for,
@@ -41,19 +41,16 @@ from invites.planning.guards import (
     survey,
     warnings_of,
 )
-from invites.planning.links import brings_past_links
 from invites.planning.patterns import Proposal, patterns
 from invites.planning.presence import Presence, newest_edition
 from invites.planning.regrouping import regrouping_words, unexpected
 from invites.planning.state import (
     PRESENT,
-    UPDATING,
     Entry,
     MeetingState,
     Snapshot,
     State,
     uid_for,
-    uid_of_edition,
 )
 
 
@@ -350,63 +347,3 @@ def _counterpart(item: Item) -> str:
 
 
 _FRESH = frozenset({Cause.NEW, Cause.BACK, Cause.CHANGED})
-
-
-def drained(snapshot: Snapshot, *, now: datetime, policy: Policy, terms: Terms) -> Plan:
-    """Return a plan that repeats what was deferred or got no answer, from the ledger alone.
-
-    `terms` are those in force: a link made under others is left to a run that sees the roster.
-    One whose meeting is over is given up.
-    """
-    situation = Situation(snapshot=snapshot, policy=policy, now=now)
-    items = [
-        item
-        for state in snapshot.meetings.values()
-        for entry in state.entries.values()
-        for item in _tried_again(entry, state.uid, situation, terms)
-    ]
-    actions = [item for item in items if isinstance(item, Send | Withdraw)]
-    return Plan(
-        scope=snapshot.scope,
-        roster_digest="",
-        actions=tuple(sorted(actions, key=order_of)),
-        dropped=tuple(item for item in items if isinstance(item, Drop)),
-    )
-
-
-def _tried_again(entry: Entry, uid: str, situation: Situation, terms: Terms) -> Iterator[Item]:
-    """Repeat one attendee's message, once it may be tried again."""
-    pending = entry.pending
-    if pending is None and entry.unanswered and not situation.keeps_unknown(entry):
-        again, over = entry.standing, None
-    elif pending is not None and pending.state is State.DEFERRED:
-        again, over = pending, Drop(entry.meeting_id, entry.address)
-    else:
-        return
-    if again is None or situation.waits(entry):
-        return
-    known = situation.snapshot.known(again)
-    if again.end <= situation.seconds or brings_past_links(again, known, situation):
-        if over is not None:
-            yield over
-        return
-    draft = Draft(known.facts, known.attendee, again.digest)
-    copies = entry.copies if pending is None or (entry.unanswered and entry.repeats) else 0
-    if not again.invites:
-        withdrawal = Withdrawal(entry=entry, uid=uid, situation=situation)
-        yield replace(withdrawal.deferred_again(draft, again), copies=copies)
-    elif known.facts.terms == terms:
-        update, changes = again.kind in UPDATING, changes_from(again.changes)
-        changed = Cause.LINK if brings_links(changes) else Cause.CHANGED
-        yield Send(
-            meeting=known.facts.meeting_of(known.attendee),
-            uid=uid_of_edition(uid, known.facts.edition),
-            draft=draft,
-            revision=again.revision,
-            cause=Cause.RESENT if pending is None else changed if update else Cause.NEW,
-            changes=changes,
-            retry=True,
-            first_message_id=entry.first_message_id if update else None,
-            attempts=entry.attempts,
-            copies=copies,
-        )

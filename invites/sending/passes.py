@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
 
 from invites.delivery.base import Delivery
 from invites.due.attempts import LONGEST_SERVER_WAIT
@@ -16,9 +18,9 @@ from invites.ledger.read import facts_with_date_links, snapshot_of
 from invites.ledger.write import Key
 from invites.model import Roster
 from invites.planning.actions import Cause, Only, Plan, Reason
-from invites.planning.decide import drained, plan_for
-from invites.planning.links import facts_with_links, links_due
+from invites.planning.decide import plan_for
 from invites.planning.state import Snapshot, State, empty_snapshot
+from invites.planning.wakeups import drained, facts_with_links, links_due
 from invites.sending.frame import Pass, exit_code_of
 from invites.sending.options import (
     Effects,
@@ -209,24 +211,8 @@ def drain(
 
     The ledger alone says what; what belongs to a meeting that is over is given up.
     """
-
-    def plan(now: datetime) -> Plan:
-        snapshot = snapshot_of(ledger, options.scope, meeting_ids=(), now=now)
-        return drained(snapshot, now=now, policy=options.policy, terms=renderer.terms)
-
-    if server_waits(ledger, options, effects.clock()):
-        return None
-    report = Pass(
-        renderer=renderer,
-        ledger=ledger,
-        options=options,
-        effects=effects,
-        delivery_for=delivery_for,
-        plan=plan,
-        source=DEFERRED,
-        only_if_needed=True,
-    ).run()
-    return report if report.plan.actions else None
+    between = _Between(renderer, ledger, options, effects, delivery_for)
+    return between.runs(drained, source=DEFERRED)
 
 
 def give_links(
@@ -241,29 +227,35 @@ def give_links(
 
     The ledger alone says whose: all who stood in the roster of the latest run.
     """
-    rule = renderer.composer.sender.rule
-    now = effects.clock()
+    rule, now = renderer.composer.sender.rule, effects.clock()
     shared = facts_with_date_links(ledger, options.scope, now=now)
     if all(facts_with_links(facts, rule, now) is None for facts in shared):
         return None
+    between = _Between(renderer, ledger, options, effects, delivery_for)
+    return between.runs(partial(links_due, rule=rule), source=DATE_LINKS)
 
-    def plan(now: datetime) -> Plan:
-        snapshot = snapshot_of(ledger, options.scope, meeting_ids=(), now=now)
-        return links_due(snapshot, now=now, policy=options.policy, terms=renderer.terms, rule=rule)
 
-    if server_waits(ledger, options, now):
-        return None
-    report = Pass(
-        renderer=renderer,
-        ledger=ledger,
-        options=options,
-        effects=effects,
-        delivery_for=delivery_for,
-        plan=plan,
-        source=DATE_LINKS,
-        only_if_needed=True,
-    ).run()
-    return report if report.plan.actions else None
+class _Between(NamedTuple):
+    """A pass between two rosters: the ledger alone says what goes out."""
+
+    renderer: Renderer
+    ledger: Ledger
+    options: SendOptions
+    effects: Effects
+    delivery_for: Callable[[str], Delivery]
+
+    def runs(self, plan_of: Callable[..., Plan], *, source: str) -> RunReport | None:
+        """Carry out what `plan_of` makes of the scope's part of the ledger; None for nothing."""
+        ledger, options = self.ledger, self.options
+
+        def plan(now: datetime) -> Plan:
+            snapshot = snapshot_of(ledger, options.scope, meeting_ids=(), now=now)
+            return plan_of(snapshot, now=now, policy=options.policy, terms=self.renderer.terms)
+
+        if server_waits(ledger, options, self.effects.clock()):
+            return None
+        report = Pass(**self._asdict(), plan=plan, source=source, only_if_needed=True).run()
+        return report if report.plan.actions else None
 
 
 def server_waits(ledger: Ledger | None, options: SendOptions, now: datetime) -> str:

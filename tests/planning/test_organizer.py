@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from invites.model import Status
 from invites.planning.actions import Cause
-from invites.planning.decide import drained
 from invites.planning.state import State, uid_of_edition
+from invites.planning.wakeups import drained
 from tests.peers.planning import HOUR, TERMS, World, attendee, meeting, said
 
 ADA, BOB = "ada@example.org", "bob@example.org"

@@ -10,8 +10,8 @@ import pytest
 from invites.due.attempts import NEVER, backoff
 from invites.model import Status
 from invites.planning.actions import Cause, Reason, Send
-from invites.planning.decide import drained
 from invites.planning.state import State
+from invites.planning.wakeups import drained
 from tests.peers.planning import (
     DAY,
     HOUR,
