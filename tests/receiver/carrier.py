@@ -50,7 +50,7 @@ class Observer(Protocol):
     def left(self, message: OutgoingMessage, *, late: bool = False) -> None:
         """Note that the receiver has it, or will have it later."""
 
-    def noted(self, outcome: Outcome, message_id: str) -> None:
+    def noted(self, outcome: Outcome, message: OutgoingMessage) -> None:
         """Note how a message ended: that is durable now."""
 
     def had(self, message_id: str) -> bool:
@@ -68,7 +68,7 @@ class Carrier:
     observer: Observer
     fates: list[str] = field(default_factory=list)
     name: str = "smtp"
-    _done: list[tuple[Outcome, str]] = field(default_factory=list)
+    _done: list[tuple[Outcome, OutgoingMessage]] = field(default_factory=list)
 
     def deliver(
         self, messages: Iterable[OutgoingMessage], journal: Journal, *, stop: Callable[[], bool]
@@ -119,13 +119,13 @@ class Carrier:
                 self._end(message, Sent(key=key, answer="250 ok"))
 
     def _end(self, message: OutgoingMessage, outcome: Outcome) -> None:
-        self._done.append((outcome, message.message_id))
+        self._done.append((outcome, message))
 
     def _note(self, journal: Journal, message: OutgoingMessage | None = None) -> None:
         sending: list[Key] = [] if message is None else [message.key]
         journal.note(outcomes=[outcome for outcome, _ in self._done], sending=sending)
-        for outcome, message_id in self._done:
-            self.observer.noted(outcome, message_id)
+        for outcome, ended in self._done:
+            self.observer.noted(outcome, ended)
         self._done.clear()
         if message is not None:
             self.observer.announced(message)

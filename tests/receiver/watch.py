@@ -372,7 +372,7 @@ class Watch:
         if not off and place in showing.paper.places():
             self._check(before.organizer != showing.setup.mailbox, "a CANCEL to one in it", place)
             self._check(showing.setup.mailbox in self.agreed, "another organizer, no yes", place)
-            self._check("is replaced" in " ".join(letter.text.split()), "a CANCEL's words", place)
+            self._check(_replaces(letter), "a CANCEL's words", place)
             return
         words = "is cancelled" if off else "is withdrawn"
         self._check(words in letter.text, "a CANCEL's words", place)
@@ -404,7 +404,7 @@ class Watch:
             letter=letter,
             uid=letter.uid,
             organizer=letter.organizer,
-            moved=view is None and "is replaced" in " ".join(letter.text.split()),
+            moved=view is None and _replaces(letter),
             view=view,
             before=before,
         )
@@ -422,8 +422,13 @@ class Watch:
         self._check(effect is not Effect.TOO_OLD, "a calendar takes it for an old one", place)
         self._check(effect is not Effect.NOT_THEIRS, "a calendar knows another organizer", place)
 
-    def noted(self, outcome: Outcome, message_id: str) -> None:
+    def noted(self, outcome: Outcome, message: OutgoingMessage) -> None:
         """Follow what is durable: accepted for good, refused, or not known."""
+        message_id = message.message_id
+        if isinstance(outcome, Failed):
+            letter = Letter.read(message.content)
+            if _replaces(letter):
+                self.refused.add((letter.receiver.lower(), letter.uid))
         match outcome:
             case Sent():
                 self._accepted(message_id)
@@ -446,8 +451,6 @@ class Watch:
         self.open.pop(message_id, None)
         for place, known in list(self.believed.items()):
             if known.message_id == message_id and not known.doubted:
-                if known.moved:
-                    self.refused.add((place[1], known.uid))
                 if known.before is None:
                     del self.believed[place]
                 else:
@@ -482,3 +485,8 @@ class Watch:
     def _check(self, right: bool, what: str, place: Place) -> None:  # noqa: FBT001 - a condition
         if not right:
             raise WrongError(f"{what}: {place[1]} in {place[0]}")
+
+
+def _replaces(letter: Letter) -> bool:
+    """Tell whether a former organizer's mailbox takes an invitation back for the present one."""
+    return letter.event is None and "is replaced" in " ".join(letter.text.split())
