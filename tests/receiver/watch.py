@@ -342,6 +342,8 @@ class Watch:
 
     def _leave_behind(self, letter: Letter, place: Place, before: Believed | None) -> None:
         """Note what stays in a calendar where a former organizer's CANCEL surely or maybe failed."""
+        # Who invited under it may be the organizer again.
+        self.left_behind.discard((letter.receiver.lower(), letter.uid))
         if before is None or before.uid == letter.uid:
             return
         showing = self.showing
