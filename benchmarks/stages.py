@@ -15,9 +15,10 @@ from resource import RUSAGE_CHILDREN, getrusage
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from invites.invitation import Revision
     from invites.jitsi.tokens import SigningKey
     from invites.messages import Composer
-    from invites.model import Meeting, Revision
+    from invites.model import Meeting
 
 AT_ONCE = 25
 """Meetings, as a build with 20 attendees a meeting takes them."""
@@ -31,9 +32,9 @@ def stages(roster: Path) -> Iterator[tuple[str, float]]:
     yield "start and end: Python and the imports", _start()
     from invites import settings as settings_package  # noqa: PLC0415
     from invites.build import selected  # noqa: PLC0415
+    from invites.invitation import Kind, Revision  # noqa: PLC0415
     from invites.jitsi.tokens import Minter  # noqa: PLC0415
     from invites.messages import Composer  # noqa: PLC0415
-    from invites.model import Kind, Revision  # noqa: PLC0415
     from invites.roster.csv_file import read_table  # noqa: PLC0415
     from invites.roster.parse import parse_roster  # noqa: PLC0415
     from invites.templating import Templates  # noqa: PLC0415

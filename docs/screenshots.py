@@ -25,7 +25,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from invites.cli.app import run_command_line
-from invites.model import Attendee, Change, Kind, Meeting, Organizer, Status, Validity
+from invites.invitation import Change, Kind, Organizer
+from invites.model import Attendee, Meeting, Status, Validity
 from invites.templating import LetterFacts, LetterWriter, Templates
 
 FOLDER = Path(__file__).resolve().parent / "screenshots"

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from invites.errors import StorageError, UsageError
+from invites.invitation import Kind, Revision
 from invites.messages import Composer, Verifier
 from invites.messages.compose import Noted
 from invites.messages.mime import html_of
-from invites.model import Attendee, Chosen, Kind, Meeting, Revision, Roster, Status
+from invites.model import Attendee, Chosen, Meeting, Roster, Status
 from invites.output import manifest
 from invites.output.forms import FORMS, INDEX, Form, new_file
 from invites.output.staging import staged

@@ -11,22 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from invites.build import BuildReport, Selection, build
+from invites.invitation import Brand, Invitation, Kind, Organizer, Picture, Revision, Server
 from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule
 from invites.messages import Composer, Verifier
 from invites.messages.compose import Sender
 from invites.messages.mime import encoded
-from invites.model import (
-    Attendee,
-    Brand,
-    Invitation,
-    Kind,
-    Meeting,
-    Organizer,
-    Picture,
-    Revision,
-    Server,
-)
+from invites.model import Attendee, Meeting
 from invites.templating import Templates
 
 START = datetime(2031, 12, 2, 8, tzinfo=UTC)

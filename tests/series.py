@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from invites.invitation import Kind, Revision
 from invites.jitsi.validity import ValidityRule
-from invites.model import Kind, Meeting, Revision, Series
+from invites.model import Meeting, Series
 from invites.roster.rule import parse_rule
 from invites.roster.series import DateRow, SeriesRows, series_of
 from invites.times import zone

@@ -21,7 +21,8 @@ import pytest
 
 from invites.build import selected
 from invites.errors import StorageError, TryAgainError, UsageError
-from invites.model import Invitation, Roster, Status
+from invites.invitation import Invitation
+from invites.model import Roster, Status
 from tests.factory import START, Factory
 from tests.support import COMMAND, NOW, ROOT, SAMPLE, Answer, write_settings
 

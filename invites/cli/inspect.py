@@ -14,8 +14,8 @@ from invites.problems import on_one_line
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
+    from invites.invitation import Server
     from invites.jitsi.tokens import SigningKey
-    from invites.model import Server
     from invites.settings import Settings
 
 STANDARD_INPUT = "-"

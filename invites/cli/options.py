@@ -180,7 +180,7 @@ class RunFlags:
 
     def __post_init__(self) -> None:
         """Refuse what can be known to be wrong from the options alone."""
-        from invites.model import DELIVERIES
+        from invites.invitation import DELIVERIES
         from invites.planning.guards import CODE_OCTETS
 
         if self.to is not None and self.to not in DELIVERIES:

@@ -19,7 +19,7 @@ import typer
 from invites.cli import spare_the_collector
 from invites.cli.options import ByOption, Call, RunFlags, SendFlags, address_of, by_of, clock
 from invites.errors import Exit, GuardError, RosterRefusedError, UsageError
-from invites.model import DeliveryName
+from invites.invitation import DeliveryName
 
 if TYPE_CHECKING:
     from datetime import timedelta

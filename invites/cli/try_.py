@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from invites.addresses import Address
     from invites.delivery.base import Delivery, Outcome
-    from invites.model import Attendee, Invitation, Meeting, Roster
+    from invites.invitation import Invitation
+    from invites.model import Attendee, Meeting, Roster
     from invites.sending import Renderer
     from invites.settings import Settings
 
@@ -227,8 +228,8 @@ def try_out(
     a delivery raises.
     """
     from invites.delivery.base import OutcomesNoted, OutgoingMessage
+    from invites.invitation import Kind, Revision
     from invites.jitsi.validity import fits
-    from invites.model import Kind, Revision
 
     composer = renderer.composer
     if not fits(composer.validity_for(meeting), composer.sender.rule):

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, Self, assert_never
 
-from invites.model import DeliveryName, Invitation
+from invites.invitation import DeliveryName, Invitation
 
 if TYPE_CHECKING:
     from invites.settings import Settings

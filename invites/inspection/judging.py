@@ -28,10 +28,10 @@ from invites.jitsi.tokens import verifies
 
 if TYPE_CHECKING:
     from invites.inspection.reading import Contents, FoundToken
+    from invites.invitation import Server
     from invites.jitsi.claims import Token
     from invites.jitsi.links import Link
     from invites.jitsi.tokens import SigningKey
-    from invites.model import Server
 
 MILLISECONDS_FROM: Final = 100_000_000_000
 """A time claim from here on (the year 5138) was meant as milliseconds."""

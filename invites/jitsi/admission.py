@@ -40,9 +40,9 @@ from invites.jitsi.tokens import ALGORITHMS, issuer
 from invites.problems import escaped
 
 if TYPE_CHECKING:
+    from invites.invitation import Server
     from invites.jitsi.claims import Token
     from invites.jitsi.links import Link
-    from invites.model import Server
 
 _BLANK = re.compile(r"\s|%20|%09", re.IGNORECASE)
 

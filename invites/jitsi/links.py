@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from invites.errors import MessageFaultError
+from invites.invitation import Server
 from invites.jitsi.claims import NotAToken
 from invites.jitsi.rooms import DERIVED_AT_MOST, room_on_the_server
 from invites.jitsi.tokens import (
@@ -22,7 +23,7 @@ from invites.jitsi.tokens import (
     personal_claims,
     shared_claims,
 )
-from invites.model import Attendee, Meeting, Room, Server, Validity
+from invites.model import Attendee, Meeting, Room, Validity
 from invites.problems import Problem, Warned
 from invites.text import BASE64URL
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from invites.invitation import Server
 from invites.jitsi.claims import is_any_of, mapping
 from invites.jitsi.deployment import ROLE_MODULES, Deployment
-from invites.model import Server
 
 
 @dataclass(frozen=True, slots=True)

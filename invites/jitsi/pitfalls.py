@@ -12,11 +12,11 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
+from invites.invitation import Server
 from invites.jitsi.deployment import DOCKER_DOMAIN, Deployment
 from invites.jitsi.moderators import at_the_door, conditions
 from invites.jitsi.tokens import issuer
 from invites.jitsi.validity import ValidityRule
-from invites.model import Server
 
 ENOUGH_SKEW: Final = timedelta(seconds=10)
 """Jitsi gives no leeway: issuers back-date tokens by this much at least."""

@@ -32,7 +32,8 @@ from invites.jitsi.claims import JAAS_FEATURES, switched
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from invites.model import Attendee, Room, Server, Validity
+    from invites.invitation import Server
+    from invites.model import Attendee, Room, Validity
 
 HASHES: Final = {
     "256": HMACAlgorithm.SHA256,

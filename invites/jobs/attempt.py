@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from invites.delivery.base import Delivery
 from invites.due.attempts import Obstacle, OpenDue, Run
 from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError, ZoneDataError
+from invites.invitation import DeliveryName
 from invites.jobs.options import JobOutcome, WakeUp
 from invites.ledger import Ledger
-from invites.model import DeliveryName, Roster
+from invites.model import Roster
 from invites.planning.actions import Reason
 from invites.problems import lines_of
 from invites.report.notice import record

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 from invites.due.attempts import Again, Inputs, Obstacle, OpenDue
 from invites.due.rule import DueRule, last_due, next_due
 from invites.errors import Exit
+from invites.invitation import DeliveryName
 from invites.ledger import Ledger
 from invites.ledger.history import PastRun, last_run
 from invites.ledger.jobs import job_state
-from invites.model import DeliveryName
 from invites.report.notice import tell_nobody
 from invites.roster.source import fingerprint
 from invites.sending import Effects, Renderer, RunReport

@@ -14,6 +14,7 @@ from functools import partial
 from invites.delivery.base import clean_up_outbox
 from invites.due.rule import next_due
 from invites.errors import GuardError, InvitesError, TryAgainError
+from invites.invitation import DeliveryName
 from invites.jobs.attempt import cause_of, delivery_opener, side_options, summed_up, unsent_line
 from invites.jobs.attend import DueJob
 from invites.jobs.notify import notify_of_side, tell_job, tell_side
@@ -21,7 +22,6 @@ from invites.jobs.options import JobOutcome, Side, SideOutcome, WakeUp, WakeUpRe
 from invites.ledger import Ledger, open_ledger
 from invites.ledger.history import Waiting, scopes, waiting
 from invites.ledger.runs import check_guards
-from invites.model import DeliveryName
 from invites.planning.state import State
 from invites.sending import RunReport, drain, give_links, remind
 from invites.times import TZDATA_VERSION

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select, true
 
+from invites.invitation import Kind
 from invites.ledger.checksums import is_wrong
 from invites.ledger.database import damaged
 from invites.ledger.engine import Ledger
@@ -25,7 +26,6 @@ from invites.ledger.schema import (
     runs,
     shared_facts,
 )
-from invites.model import Kind
 from invites.planning.facts import MeetingFacts, meeting_facts_from
 from invites.planning.state import (
     INVITING,

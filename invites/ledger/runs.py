@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from invites.errors import Exit, GuardError, ZoneDataError
+from invites.invitation import Kind
 from invites.ledger.engine import Ledger
 from invites.ledger.note import Result, record_state
 from invites.ledger.schema import NOT_AT_REST, invitations, meetings, messages, meta, runs
 from invites.ledger.write import Key, insert_into
-from invites.model import Kind
 from invites.planning.state import State
 from invites.times import clock_fault, zone_data_fault
 

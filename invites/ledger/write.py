@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql import Delete, Insert, Update
 
+from invites.invitation import Kind
 from invites.ledger.engine import Ledger
 from invites.ledger.read import chunks
 from invites.ledger.schema import (
@@ -35,7 +36,6 @@ from invites.ledger.schema import (
     refuse_unkept,
     shared_facts,
 )
-from invites.model import Kind
 from invites.planning.actions import Action, Drop, Mark, Plan
 from invites.planning.changes import changes_json
 from invites.planning.facts import attendee_json

@@ -7,27 +7,25 @@ Whatever a value holds, it stays a value: controls become spaces, line ends beco
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from struct import Struct
 from typing import Self
-from urllib.parse import quote
 
-from invites.messages.zones import original_value, utc_value, vtimezone, wall_value
-from invites.model import (
-    Attendance,
-    Attendee,
-    Kind,
-    Meeting,
-    Method,
-    Occurrence,
-    Revision,
-    Series,
-    Status,
+from invites.invitation import Kind, Method, Revision
+from invites.messages.content_lines import (
+    calendar_user,
+    folded,
+    folded_lines,
+    folded_octets,
+    mailto,
+    one_line,
+    parameter_value,
+    text_value,
 )
+from invites.messages.zones import original_value, utc_value, vtimezone, wall_value
+from invites.model import Attendance, Attendee, Meeting, Occurrence, Series, Status
 from invites.roster.recurrence import rule_text
 from invites.templating import Part, Slot
 from invites.times import zone
@@ -35,120 +33,6 @@ from invites.times import zone
 PRODID = "-//The invites contributors//invites//EN"
 LOCATION_AT_MOST = 255
 """Outlook and Exchange cut LOCATION there, and a cut token is dead."""
-
-FOLD_AT = 75
-"""Octets of a line at most, its line end not counted (RFC 5545 3.1)."""
-
-_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
-_SUSPECT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]")
-_ESCAPES = (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n"))
-"""In this order: the backslashes that the later ones bring are no text."""
-
-_RAW_IN_MAILTO = "!$&'*+/=._~-@"
-"""Besides letters and digits: what an address and the path of a URI may have (RFC 3986 3.3)."""
-
-_RAW_MAILBOX = re.compile(rf"[A-Za-z0-9{re.escape(_RAW_IN_MAILTO)}]+")
-_TO_QUOTE = re.compile("[:;,=]")  # the last because some readers look for it
-_CARET_BEFORE_CODE = re.compile(r"\^(?=[n^'])")
-
-
-def one_line(text: str) -> str:
-    """Return `text` with a space for everything that could end a line or hide as a control."""
-    if text.isprintable() or _SUSPECT.search(text) is None:
-        return text
-    return _UNFIT.sub(" ", _LINE_END.sub(" ", text)).replace("\t", " ")
-
-
-def text_value(text: str) -> str:
-    """Return `text` escaped as a TEXT value (RFC 5545 3.3.11)."""
-    if not text.isprintable() and _SUSPECT.search(text) is not None:
-        text = _UNFIT.sub(" ", _LINE_END.sub("\n", text))
-    for char, escape in _ESCAPES:
-        if char in text:
-            text = text.replace(char, escape)
-    return text
-
-
-def parameter_value(text: str) -> str:
-    """Return `text` as a parameter's value (RFC 5545 3.2), quoted where it has to be.
-
-    A double quote can't stand in one and becomes an apostrophe; a backslash becomes a slash, for
-    libical and icalendar take it for an escape of what follows, be it the value's own end.
-    A caret is doubled where a reader of RFC 6868 would take it for an escape.
-    """
-    text = one_line(text).replace('"', "'").replace("\\", "/")
-    if "^" in text:
-        text = _CARET_BEFORE_CODE.sub("^^", text)
-    return f'"{text}"' if _TO_QUOTE.search(text) is not None else text
-
-
-def mailto(mailbox: str) -> str:
-    """Return the `mailto:` URI of one address (RFC 6068 2), raw wherever that is a URI.
-
-    Percent-encoded, Thunderbird, KCalendarCore and Nextcloud do not know their own user.
-    """
-    return f"mailto:{_encoded(mailbox)}"
-
-
-def calendar_user(mailbox: str) -> str:
-    """Return what ends an ATTENDEE line: the URI, after EMAIL (RFC 7986 6.2) where it is not raw."""
-    raw = _encoded(mailbox) == mailbox
-    return f"{'' if raw else f';EMAIL={parameter_value(mailbox)}'}:{mailto(mailbox)}"
-
-
-def _encoded(mailbox: str) -> str:
-    if _RAW_MAILBOX.fullmatch(mailbox) is not None:
-        return mailbox
-    return quote(one_line(mailbox), safe=_RAW_IN_MAILTO)
-
-
-@lru_cache(maxsize=4096)
-def folded(line: str) -> bytes:
-    """Return one content line, folded at 75 octets and never inside a character, with CRLF."""
-    return _folded(line.encode()) + b"\r\n"
-
-
-def _folded_lines(lines: list[str]) -> bytes:
-    """Return content lines, of which most need no folding, and so are encoded together."""
-    text = "\r\n".join(lines).encode() + b"\r\n"
-    if max(map(len, text.split(b"\r\n"))) <= FOLD_AT:
-        return text
-    return b"".join(map(folded, lines))
-
-
-@lru_cache(maxsize=4096)
-def cutter(pieces: int, length: int) -> Callable[..., tuple[bytes, ...]]:
-    """Return what cuts so many pieces of `length` octets out of bytes, from an offset (0) on.
-
-    It costs a third of what slicing each piece does.
-    """
-    return Struct(f"{length}s" * pieces).unpack_from
-
-
-def _folded(line: bytes, taken: int = 0) -> bytes:
-    """Fold `line`, which continues a line that has `taken` octets already."""
-    room = FOLD_AT - taken
-    if len(line) <= room:
-        return line
-    if line.isascii():
-        whole, rest = divmod(len(line) - room, FOLD_AT - 1)
-        pieces = [line[:room], *cutter(whole, FOLD_AT - 1)(line, room)]
-        if rest:
-            pieces.append(line[-rest:])
-        return b"\r\n ".join(pieces)
-    pieces = []
-    start = 0
-    while len(line) - start > room:
-        # Bytes 10xxxxxx continue a character (RFC 3629 3): the cut goes before its first byte.
-        cut = start + room
-        while line[cut] & 0xC0 == 0x80:
-            cut -= 1
-        pieces.append(line[start:cut])
-        start = cut
-        room = FOLD_AT - 1
-    pieces.append(line[start:])
-    return b"\r\n ".join(pieces)
 
 
 def role_of(attendee: Attendee) -> str:
@@ -230,7 +114,7 @@ class EventSkeleton:
         events[0] = ([*_calendar_opening(facts), *events[0][0]], events[0][1])
         events[-1][1].append("END:VCALENDAR")
         self._events = tuple(
-            (_folded_lines(before), _folded_lines(after)) for before, after in events
+            (folded_lines(before), folded_lines(after)) for before, after in events
         )
 
     def with_notes(self, notes: Part) -> Self:
@@ -276,16 +160,16 @@ class EventSkeleton:
                 b"DESCRIPTION:",
                 notes,
                 b"\r\n " if notes else b"",
-                _folded(uri, 1 if notes else 12),
+                folded_octets(uri, 1 if notes else 12),
                 b"\r\nURL:",
-                _folded(uri, 4),
+                folded_octets(uri, 4),
                 _CONFERENCE,
-                _folded(uri, len(_CONFERENCE) - 2),
+                folded_octets(uri, len(_CONFERENCE) - 2),
                 b"\r\n",
             ]
             # Many calendars show LOCATION alone; a link that Outlook would cut is better not there.
             if len(uri) <= LOCATION_AT_MOST:
-                parts += [b"LOCATION:", _folded(text_value(link).encode(), 9), b"\r\n"]
+                parts += [b"LOCATION:", folded_octets(text_value(link).encode(), 9), b"\r\n"]
             else:
                 parts.append(self._place)
         else:
@@ -304,7 +188,7 @@ def _folded_notes(notes: Part) -> tuple[bytes | Slot, ...]:
 
 def _continuation(text: str) -> bytes:
     """Return a piece of a TEXT value as continuation lines, without the last line end."""
-    return b"\r\n " + _folded(text_value(text).encode(), 1) if text else b""
+    return b"\r\n " + folded_octets(text_value(text).encode(), 1) if text else b""
 
 
 def _calendar_opening(facts: EventFacts) -> list[str]:

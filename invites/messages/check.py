@@ -14,51 +14,23 @@ from functools import lru_cache
 from itertools import permutations
 
 from invites.errors import MessageFaultError
-from invites.messages.calendar import FOLD_AT, LOCATION_AT_MOST, calendar_user
-from invites.messages.calendar_grammar import calendar_grammar, method_of
+from invites.invitation import Kind, Picture, Revision
+from invites.messages.calendar import LOCATION_AT_MOST
+from invites.messages.content_lines import FOLD_AT, calendar_user
+from invites.messages.grammar import (
+    BOUNDARY,
+    calendar_grammar,
+    header_grammar,
+    header_names,
+    method_of,
+    part_header,
+)
 from invites.messages.mime import LINE, encoded
-from invites.model import Kind, Picture, Revision
 
 HEADER_LINE_AT_MOST = 998
 """Octets of a header line at most, its CRLF not counted (RFC 5322 2.1.1)."""
 
-HEADERS = (
-    "From",
-    "To",
-    "Subject",
-    "Reply-To",
-    "Date",
-    "Message-ID",
-    "In-Reply-To",
-    "References",
-    "Auto-Submitted",
-    "X-Auto-Response-Suppress",
-    "MIME-Version",
-    "Content-Type",
-)
-"""Header fields in the order in which they stand; Reply-To and the two of an answer may lack."""
 
-_VALUE = r"(?:[!-~][ -~]*+|(?:[!-~][ -~]*+)?+(?:\r\n [!-~][ -~]*+)++)"
-_WORD = r"=\?utf-8\?B\?[A-Za-z0-9+/=]++\?="
-_PHRASE = (
-    r"(?:\"(?:[ !#-\[\]-~]++|\\[\"\\])*+\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+"
-    rf"|{_WORD}(?:\r\n {_WORD})*+)(?: |\r\n )"
-)
-_MAILBOX = r"<[!#-'*+\--9=?A-Z^-~]++@[A-Za-z0-9.-]++>"
-_ONE_MAILBOX = rf"(?:{_PHRASE})?{_MAILBOX}"
-_FORMS = {
-    "From": _ONE_MAILBOX,
-    "Reply-To": _ONE_MAILBOX,
-    "To": rf"(?:{_PHRASE})?(?P<to>{_MAILBOX})",
-    "Auto-Submitted": "auto-generated",
-    "X-Auto-Response-Suppress": "OOF, DR, RN, NRN",
-    "MIME-Version": r"1\.0",
-    "In-Reply-To": r"(?P<first><[!-;=?-~]++>)",
-    "References": "(?P=first)",
-}
-"""What header fields hold where that is more than some text."""
-
-_BOUNDARY = r"[0-9A-Za-z'()+_,./:=?-]{1,70}+"  # RFC 2046 5.1.1, without blanks
 _FIELD_NAME = re.compile(rb"^([^\s:]+):", re.MULTILINE)
 
 # A dot costs the regex engine a tenth of what a class of characters does: lines are measured with
@@ -76,30 +48,8 @@ _LINE_SEPARATORS = "\x85\u2028\u2029"
 """Some readers take them for line ends."""
 
 
-@lru_cache(maxsize=64)
-def _header_grammar(kind: Kind, *, reply_to: bool, answers: bool) -> re.Pattern[bytes]:
-    """Return the grammar of a message up to its first body; the group `to` is the recipient.
-
-    The boundaries are the groups `outer` and `inner`; a reminder has no `outer` one.
-    """
-    fields = [
-        rf"{name}: {_FORMS.get(name, _VALUE)}\r\n"
-        for name in _names(reply_to=reply_to, answers=answers)[:-1]
-    ]
-    alternative = (
-        rf'Content-Type: multipart/alternative; boundary="(?P<inner>{_BOUNDARY})"\r\n\r\n'
-        r"--(?P=inner)\r\n" + re.escape(_part_header("text/plain; charset=utf-8"))
-    )
-    mixed = (
-        rf'Content-Type: multipart/mixed; boundary="(?P<outer>{_BOUNDARY})"\r\n\r\n'
-        r"--(?P=outer)\r\n"
-    )
-    opening = alternative if kind is Kind.REMINDER else mixed + alternative
-    return re.compile(("".join(fields) + opening).encode("ascii"))
-
-
 _RELATED = re.compile(
-    rf'Content-Type: multipart/related; type="text/html";\r\n boundary="({_BOUNDARY})"\r\n\r\n'.encode()
+    rf'Content-Type: multipart/related; type="text/html";\r\n boundary="({BOUNDARY})"\r\n\r\n'.encode()
 )
 
 
@@ -143,15 +93,10 @@ def _headers_of_parts(kind: Kind) -> tuple[bytes, bytes, bytes]:
     event = f"text/calendar; charset=utf-8; method={method_of(kind)}; component=VEVENT"
     attached = 'Content-Disposition: attachment; filename="invite.ics"\r\n'
     return (
-        _part_header("text/html; charset=utf-8").encode("ascii"),
-        _part_header(event).encode("ascii"),
-        _part_header('application/ics; name="invite.ics"', attached).encode("ascii"),
+        part_header("text/html; charset=utf-8").encode("ascii"),
+        part_header(event).encode("ascii"),
+        part_header('application/ics; name="invite.ics"', attached).encode("ascii"),
     )
-
-
-def _part_header(content_type: str, further: str = "") -> str:
-    """Return the header of one part, to its empty line."""
-    return f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: base64\r\n{further}\r\n"
 
 
 def _logo_header(logo: Picture) -> str:
@@ -160,7 +105,7 @@ def _logo_header(logo: Picture) -> str:
     shown = (
         f'Content-ID: <{logo.content_id}>\r\nContent-Disposition: inline; filename="{logo.name}"'
     )
-    return _part_header(named, f"{shown}\r\n")
+    return part_header(named, f"{shown}\r\n")
 
 
 def _bodies(eml: bytes, start: int, delimiters: Sequence[bytes]) -> list[bytes] | None:
@@ -191,13 +136,6 @@ def _is_encoded(body: bytes) -> bool:
         and (not body or _LAST_GROUP.fullmatch(body, len(body) - 6) is not None)
         and body.find(b"=", 0, -4) < 0
     )
-
-
-def _names(*, reply_to: bool, answers: bool) -> list[str]:
-    left_out = set() if reply_to else {"Reply-To"}
-    if not answers:
-        left_out |= {"In-Reply-To", "References"}
-    return [name for name in HEADERS if name not in left_out]
 
 
 class MessageCheck:
@@ -271,7 +209,7 @@ class MessageCheck:
 
     def _form(self, eml: bytes, mailbox: str, *, answers: bool, where: str) -> list[bytes]:
         """Check the header, the recipient, the parts and the texts; return all bodies in base64."""
-        grammar = _header_grammar(self._kind, reply_to=self._reply_to, answers=answers)
+        grammar = header_grammar(self._kind, reply_to=self._reply_to, answers=answers)
         found = grammar.match(eml)
         bodies = None
         if found is not None:
@@ -300,7 +238,7 @@ class MessageCheck:
             return MessageFaultError("line ends", where, found="a bare CR or LF", expected="CRLF")
         header, _, body = eml.partition(b"\r\n\r\n")
         names = _FIELD_NAME.findall(header)
-        expected = ", ".join(_names(reply_to=self._reply_to, answers=answers))
+        expected = ", ".join(header_names(reply_to=self._reply_to, answers=answers))
         if _listed(names) != expected:
             return MessageFaultError(
                 "header fields", where, found=_listed(names), expected=expected

@@ -8,52 +8,42 @@ once; an attendee costs a token, a few short strings, base64 and a join.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import unquote
 
+from invites.invitation import Change, Invitation, Kind, Method, Organizer, Revision, Server
 from invites.jitsi.links import Links, LongLinks
 from invites.jitsi.rooms import derived_room
 from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule, links_of_dates, validity_for
 from invites.messages.calendar import EventFacts, EventSkeleton, attendee_line
+from invites.messages.meeting_revision import (
+    EncodedLetter,
+    MeetingRevision,
+    envelope_of,
+    identity_method,
+    linked_date,
+    told_date,
+    told_meeting,
+)
 from invites.messages.mime import (
-    Body,
-    Envelope,
     MessageSkeleton,
     in_blocks,
     logo_part,
-    subject_field,
 )
-from invites.messages.verify import check_letter, check_subject
-from invites.model import (
-    Attendee,
-    Change,
-    DateLink,
-    Invitation,
-    Kind,
-    Meeting,
-    Method,
-    Occurrence,
-    Organizer,
-    Revision,
-    Room,
-    Server,
-    Validity,
-)
+from invites.messages.verify import check_letter
+from invites.model import Attendee, DateLink, Meeting, Room, Validity
 from invites.planning.state import MessageIds, uid_for
 from invites.problems import Warned
 from invites.templating import (
     LetterFacts,
     LetterWriter,
-    Part,
     SharedLetter,
     Slot,
     Templates,
-    subject_of,
-    text_of,
 )
 from invites.text import counted
 
@@ -87,102 +77,6 @@ class Sender:
     alarm: timedelta | None = timedelta(minutes=10)
     show_attendees: bool = False
     demo: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Variant:
-    """What the attendees who share a letter share, as bytes with slots; `event` is None for none."""
-
-    letter: SharedLetter
-    event: EventSkeleton | None
-    kind: Kind
-    subject: bytes | None
-    text: Body
-    html: Body
-    with_logo: bool
-
-    @classmethod
-    def of(
-        cls, letter: SharedLetter, event: EventSkeleton | None, revision: Revision, logo: str
-    ) -> Self:
-        """Encode what is fixed in `letter`; `event` gets its notes, which the link's line follows.
-
-        `logo` is what an HTML that shows the brought logo names, "" for none.
-        """
-        notes = letter.notes
-        if notes and revision.method is Method.REQUEST:
-            notes = _on_whole_lines(notes)
-        # A subject without slots, as the shipped ones are, is folded and encoded once.
-        has_slots = any(isinstance(piece, Slot) for piece in letter.subject)
-        return cls(
-            letter=letter,
-            event=event and event.with_notes(notes),
-            kind=revision.kind,
-            subject=None if has_slots else subject_field(text_of(letter.subject, {})),
-            text=Body(letter.text),
-            html=Body(letter.html),
-            with_logo=bool(logo)
-            and any(isinstance(piece, str) and logo in piece for piece in letter.html),
-        )
-
-    def subject_for(self, attendee: Attendee, values: Mapping[Slot, str]) -> bytes:
-        """Return Subject as a finished header field; TemplateError where it has no text."""
-        if self.subject is not None:
-            return self.subject
-        text = subject_of(self.letter.subject, values)
-        return subject_field(check_subject(text, self.kind, row=attendee.row))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _MeetingRevision:
-    """What all messages of one revision of one meeting share."""
-
-    meeting: Meeting
-    revision: Revision
-    uid: str
-    room: Room
-    validity: Validity
-    links: tuple[DateLink, ...] | None
-    facts: LetterFacts
-    frame: MessageSkeleton
-    event: EventSkeleton | None
-    ids: MessageIds
-    attendees: Sequence[Attendee]
-    link_for: Callable[[Attendee], str]
-    others: Callable[[Attendee], bytes]
-    references: Mapping[str, str]
-    variants: dict[int, _Variant] = field(default_factory=dict)
-    """Those that are made already, by the identity of their letter."""
-
-    def message(
-        self, attendee: Attendee, variant: _Variant, values: Mapping[Slot, str], ics: bytes
-    ) -> Invitation:
-        """Return the message of one attendee; `values` fill the slots of `variant`."""
-        first = self.references.get(attendee.address)
-        message_id = self.ids.for_address(attendee.address)
-        eml = self.frame.filled(
-            attendee,
-            subject=variant.subject_for(attendee, values),
-            message_id=message_id,
-            first_message_id=first,
-            text=variant.text.filled(values),
-            html=variant.html.filled(values),
-            calendar=ics,
-            with_logo=variant.with_logo,
-        )
-        return Invitation(
-            meeting=self.meeting,
-            uid=self.uid,
-            attendee=attendee,
-            room=self.room,
-            validity=self.validity,
-            revision=self.revision,
-            message_id=message_id,
-            answers=first,
-            links=self.links,
-            eml=eml,
-            ics=ics,
-        )
 
 
 def templates_for(settings: Settings) -> Templates:
@@ -316,7 +210,7 @@ class Composer:
             for meeting, attendees in some
         )
 
-    def _composed(self, every: Iterable[_MeetingRevision]) -> Iterator[Invitation]:
+    def _composed(self, every: Iterable[MeetingRevision]) -> Iterator[Invitation]:
         # One thing for all, then the next: its code stays in the processor's cache (`mime.BLOCK`).
         for block in in_blocks(
             (revised, person) for revised in every for person in revised.attendees
@@ -348,17 +242,17 @@ class Composer:
 
     def _variant(
         self,
-        revised: _MeetingRevision,
+        revised: MeetingRevision,
         letter: SharedLetter,
         values: Mapping[Slot, str],
         attendee: Attendee,
         link: str,
-    ) -> _Variant:
+    ) -> EncodedLetter:
         variant = revised.variants.get(id(letter))
         if variant is None:
             check_letter(letter, values, attendee, link, revised.revision)
             logo = self.picture.content_id if self.picture else ""
-            variant = _Variant.of(letter, revised.event, revised.revision, logo)
+            variant = EncodedLetter.of(letter, revised.event, revised.revision, logo)
             # Letters with the links of several dates are one attendee's each: none is kept.
             if not revised.links:
                 revised.variants[id(letter)] = variant
@@ -378,7 +272,7 @@ class Composer:
         references: Mapping[str, str] = MappingProxyType({}),
         earlier_until: int | None = None,
         mailbox: str,
-    ) -> _MeetingRevision:
+    ) -> MeetingRevision:
         sender, organizer = self.sender, self.sender.organizer
         if mailbox != organizer.email:
             organizer = replace(organizer, email=mailbox)
@@ -393,8 +287,8 @@ class Composer:
             # A message about one date has that date's link as its one link, if there is one yet.
             own = [link.validity for link in links if link.original == revision.date]
             validity, links = (own[0], None) if own else (validity, ())
-        told = _told(meeting, revision, changes)
-        return _MeetingRevision(
+        told = told_meeting(meeting, revision, changes)
+        return MeetingRevision(
             meeting=meeting,
             revision=revision,
             uid=uid,
@@ -413,17 +307,19 @@ class Composer:
                 earlier_until=earlier_until,
                 demo=sender.demo,
                 now=revision.dtstamp if revision.kind is Kind.REMINDER else None,
-                date=_date_told(told, revision),
+                date=told_date(told, revision),
                 written=revision.dtstamp if meeting.series else None,
-                links=None if links is None else tuple(_linked(meeting, link) for link in links),
+                links=None
+                if links is None
+                else tuple(linked_date(meeting, link) for link in links),
                 ahead=None if links is None else sender.rule.link_ahead,
                 rolling=sender.rule.tokens == "rolling",
             ),
-            frame=MessageSkeleton(_envelope(organizer, meeting, revision, uid), self._logo),
+            frame=MessageSkeleton(envelope_of(organizer, meeting, revision, uid), self._logo),
             event=self._event(meeting, revision, uid, room, mailbox, links),
             ids=MessageIds(
                 uid=uid,
-                method=_identity_method(revision),
+                method=identity_method(revision),
                 sequence=revision.sequence,
                 dtstamp=revision.dtstamp,
                 domain=mailbox.rpartition("@")[2],
@@ -494,59 +390,3 @@ class Composer:
                 linked=None if links is None else tuple(link.original for link in links),
             )
         )
-
-
-def _linked(meeting: Meeting, link: DateLink) -> tuple[Occurrence, Validity]:
-    """Return the date that a link is for, with its window."""
-    dates = meeting.series.taking_place if meeting.series else ()
-    return next(one for one in dates if one.original == link.original), link.validity
-
-
-def _told(meeting: Meeting, revision: Revision, changes: Sequence[Change]) -> Meeting:
-    """Return what a letter is about: the meeting, or the one date of it that the revision is about.
-
-    A date that is off is told at the time at which its receivers expect it.
-    """
-    if revision.date is None:
-        return meeting
-    date = meeting.date_of(revision.date)
-    for change in changes:
-        if date.cancelled and change.field == "date" and isinstance(change.old, datetime):
-            date = replace(date, start=change.old, end=change.old + (date.end - date.start))
-    return meeting.alone(date)
-
-
-def _date_told(meeting: Meeting, revision: Revision) -> Occurrence | None:
-    """Return the next date of a series as the revision sees it, the last where all are over."""
-    if meeting.series is None:
-        return None
-    return meeting.next_date(revision.dtstamp) or meeting.series.taking_place[-1]
-
-
-def _on_whole_lines(notes: Part) -> Part:
-    """Return notes that end in one line end, so that the link after them has a line of its own."""
-    first, *rest = notes
-    pieces = [first.lstrip("\n") if isinstance(first, str) else first, *rest]
-    if isinstance(pieces[-1], str):
-        pieces[-1] = pieces[-1].rstrip("\n") + "\n"
-    else:
-        pieces.append("\n")
-    return () if pieces == ["\n"] else tuple(piece for piece in pieces if piece)
-
-
-def _envelope(organizer: Organizer, meeting: Meeting, revision: Revision, uid: str) -> Envelope:
-    host = meeting.organizer_name
-    via = f"{host} via {organizer.name}" if host and host != organizer.name else organizer.name
-    reply_to = (host, meeting.organizer_email) if meeting.organizer_email else None
-    return Envelope(
-        uid=uid,
-        revision=revision,
-        sender_name=via,
-        sender_mailbox=organizer.email,
-        reply_to=reply_to,
-    )
-
-
-def _identity_method(revision: Revision) -> str:
-    """Return the word for a Message-ID: a reminder carries no method and is no REQUEST."""
-    return "REMINDER" if revision.kind is Kind.REMINDER else revision.method.value

@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 
 from invites.errors import MessageFaultError
-from invites.messages.calendar import one_line
+from invites.messages.content_lines import one_line
 from invites.text import BLANKS
 
 LINE_AT_MOST = 76

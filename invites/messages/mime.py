@@ -34,9 +34,10 @@ from typing import TypeVar
 
 from pybase64 import b64decode, b64encode
 
-from invites.messages.calendar import cutter
+from invites.invitation import Kind, Picture, Revision
+from invites.messages.content_lines import cutter
 from invites.messages.headers import date_field, mailbox_field, unstructured
-from invites.model import Attendee, Kind, Picture, Revision
+from invites.model import Attendee
 from invites.templating import Part, Slot
 
 LINE = 76

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from email import message_from_bytes
-from email.headerregistry import AddressHeader, DateHeader
+from email.headerregistry import DateHeader
 from email.message import Message
 from email.policy import SMTP
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -27,18 +25,23 @@ from icalendar import Calendar
 from jwt.warnings import InsecureKeyLengthWarning
 
 from invites.errors import MessageFaultError
+from invites.invitation import Invitation, Kind, Method, Picture, Server
 from invites.jitsi.claims import JAAS_FEATURES
-from invites.model import (
-    Attendance,
-    Invitation,
-    Kind,
-    Meeting,
-    Method,
-    Occurrence,
-    Picture,
-    Server,
-    Validity,
+from invites.messages.parsed import (
+    Anchors,
+    as_instant,
+    controls,
+    decoded,
+    expected_times,
+    flat,
+    left_out,
+    letters,
+    mailboxes,
+    text_in,
+    told_times,
+    unfolded,
 )
+from invites.model import Attendance, Validity
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -95,12 +98,12 @@ class _Reader:
         self.parts(parts)
         if self.invitation.revision.kind is not Kind.REMINDER:
             self.event(parts)
-        text, markup = (_text_of(parts[kind]) for kind in ("text/plain", "text/html"))
+        text, markup = (text_in(parts[kind]) for kind in ("text/plain", "text/html"))
         for body in (text, markup):
             self.same("line ends of a text", re.search(r"(?<!\r)\n|\r(?!\n)", body), None)
-            self.same("controls in a text", set(_controls(body)) - set("\t\r\n"), set())
+            self.same("controls in a text", set(controls(body)) - set("\t\r\n"), set())
         link = "\n".join(self.links(text, markup))
-        shown = f"{_decoded(message, 'subject')}\n{text}\n{markup}\n{self.calendar_text()}"
+        shown = f"{decoded(message, 'subject')}\n{text}\n{markup}\n{self.calendar_text()}"
         self.no_other_token(shown, link)
 
     def same(self, what: str, found: object, expected: object) -> None:
@@ -117,21 +120,21 @@ class _Reader:
         """Compare recipients, sender, identity and defects."""
         invitation, meeting = self.invitation, self.invitation.meeting
         self.same("defects", [d for part in message.walk() for d in part.defects], [])
-        to = _mailboxes(message, "to")
+        to = mailboxes(message, "to")
         self.same("To", [mailbox for _, mailbox in to], [invitation.attendee.mailbox])
-        self.same("the name in To", _letters(to[0][0]), _letters(invitation.attendee.name))
-        senders = _mailboxes(message, "from")
+        self.same("the name in To", letters(to[0][0]), letters(invitation.attendee.name))
+        senders = mailboxes(message, "from")
         self.same("From", [mailbox for _, mailbox in senders], [self.expected.mailbox])
-        host = _letters(meeting.organizer_name)
-        self.same("the name in From", _letters(senders[0][0]).startswith(host), 1)
-        repliers = [(_letters(name), mailbox) for name, mailbox in _mailboxes(message, "reply-to")]
+        host = letters(meeting.organizer_name)
+        self.same("the name in From", letters(senders[0][0]).startswith(host), 1)
+        repliers = [(letters(name), mailbox) for name, mailbox in mailboxes(message, "reply-to")]
         hosts = [(host, meeting.organizer_email)] if invitation.replies_to_host else []
         self.same("Reply-To", repliers, hosts)
         self.same("Cc and Bcc", (message["cc"], message["bcc"]), (None, None))
         for name in ("subject", "from", "to", "reply-to"):
-            self.same(f"controls in {name}", _controls(_decoded(message, name)), [])
+            self.same(f"controls in {name}", controls(decoded(message, name)), [])
         self.same("Message-ID", str(message["message-id"]).strip(), invitation.message_id)
-        date = SMTP.header_factory("date", _unfolded(message["date"]))
+        date = SMTP.header_factory("date", unfolded(message["date"]))
         stamp = date.datetime if isinstance(date, DateHeader) else None
         self.same("Date", stamp, invitation.revision.dtstamp)
         for name in ("in-reply-to", "references"):
@@ -144,7 +147,7 @@ class _Reader:
         if self.invitation.revision.kind is not Kind.REMINDER:
             kinds |= {"multipart/mixed", "text/calendar", "application/ics"}
         logo = self.expected.logo
-        named = logo is not None and f"cid:{logo.content_id}" in _text_of(parts["text/html"])
+        named = logo is not None and f"cid:{logo.content_id}" in text_in(parts["text/html"])
         if logo is not None and named:
             kinds |= {"multipart/related", logo.media_type}
         self.same("kinds of parts", set(parts), kinds)
@@ -183,19 +186,19 @@ class _Reader:
             self.same("RECURRENCE-ID", event.get("recurrence-id"), None)
             self.same("DTSTART", event["dtstart"].dt, meeting.start)
             self.same("DTEND", event["dtend"].dt, meeting.end)
-            self.same("SUMMARY", _letters(event["summary"]), _letters(meeting.title))
+            self.same("SUMMARY", letters(event["summary"]), letters(meeting.title))
             self.dates(event, exceptions)
         else:
             one = meeting.date_of(revision.date)
             self.same("what is beside the date", (event.get("rrule"), exceptions), (None, []))
-            self.same("the date", _told(event), _expected(one, meeting))
+            self.same("the date", told_times(event), expected_times(one, meeting))
             is_off = str(event.get("status")) == "CANCELLED"
             self.same("STATUS of the date", is_off, one.cancelled)
         self.attendee(event)
         self.same("ORGANIZER", unquote(event["organizer"]), f"mailto:{self.expected.mailbox}")
         if meeting.organizer_name:
             name = event["organizer"].params["CN"]
-            self.same("CN of ORGANIZER", _letters(name), _letters(meeting.organizer_name))
+            self.same("CN of ORGANIZER", letters(name), letters(meeting.organizer_name))
         if revision.method is Method.CANCEL:
             self.same("VALARM", event.walk("VALARM"), [])
             self.same("URL", event.get("url"), None)
@@ -210,11 +213,11 @@ class _Reader:
         about = event.get("recurrence-id")
         if "url" in event:
             links = {str(event["url"]), str(event["conference"]), description}
-            self._event_links[None if about is None else _utc(about.dt)] = links
+            self._event_links[None if about is None else as_instant(about.dt)] = links
         place = str(event["location"])
         if "url" not in event or place != description:
-            room = _letters(unquote(self.invitation.room.claim))
-            self.same("LOCATION", room in _letters(place), 1)
+            room = letters(unquote(self.invitation.room.claim))
+            self.same("LOCATION", room in letters(place), 1)
 
     def dates(self, event: Any, exceptions: Sequence[Any]) -> None:
         """Compare a series' rule, the dates left out, and the dates that differ from the rule."""
@@ -225,13 +228,13 @@ class _Reader:
             return
         self.same("UNTIL", rules["UNTIL"], [series.occurrences[-1].original])
         takes_back = self.invitation.revision.method is Method.CANCEL
-        self.same("EXDATE", _left_out(event), set() if takes_back else series.left_out)
-        told = set(map(_told, exceptions))
+        self.same("EXDATE", left_out(event), set() if takes_back else series.left_out)
+        told = set(map(told_times, exceptions))
         linked = {link.original for link in self.invitation.links or ()}
         own = {*series.exceptions(meeting.end - meeting.start)}
         own |= {one for one in series.taking_place if one.original in linked}
         differing = () if takes_back else own
-        expected = {_expected(one, meeting) for one in differing}
+        expected = {expected_times(one, meeting) for one in differing}
         self.same("the dates that differ", told, expected)
         uids = {str(one["uid"]) for one in exceptions}
         self.same("UID of a date", uids, {self.invitation.uid} if differing else set())
@@ -245,7 +248,7 @@ class _Reader:
         email = None if raw else attendee.mailbox
         self.same("EMAIL of ATTENDEE", first.params.get("EMAIL"), email)
         name = first.params["CN"]
-        self.same("CN of ATTENDEE", _letters(name), _letters(attendee.name))
+        self.same("CN of ATTENDEE", letters(name), letters(attendee.name))
         chair = attendee.moderator
         role = "CHAIR" if chair else _ROLES[attendee.attendance]
         self.same("ROLE", first.params["ROLE"], role)
@@ -260,7 +263,7 @@ class _Reader:
         server = self.expected.server
         mark, end = ("#jwt=%22", "%22") if server.link == "fragment" else ("?jwt=", "")
         place = f"{server.url}/{self.invitation.room.segment}{mark}"
-        anchors = _Anchors()
+        anchors = Anchors()
         anchors.feed(markup)
         leading = {link for link in anchors.targets if link.startswith(place)}
         links = [line for line in dict.fromkeys(text.split("\r\n")) if line in leading]
@@ -299,7 +302,7 @@ class _Reader:
             {"kid": server.key_id} if server.key_id is not None else {}
         )
         self.same("header", jwt.get_unverified_header(token), header)
-        found = _flat(self.claims(token, audience=server.audience))
+        found = flat(self.claims(token, audience=server.audience))
         expected = self.demanded(window)
         for name in sorted({*found, *expected}):
             # As JSON, for the server tells 1 from 1.0, true from "true", and null from nothing.
@@ -381,82 +384,3 @@ class _Reader:
         except jwt.PyJWTError:
             return False
         return True
-
-
-_TIMES_OF_A_DATE = ("recurrence-id", "dtstart", "dtend")
-
-
-def _told(event: Any) -> tuple[datetime | str, ...]:
-    """Return what an event says of one date of a series: its times and its title's letters."""
-    return (*(_utc(event[name].dt) for name in _TIMES_OF_A_DATE), _letters(event["summary"]))
-
-
-def _expected(one: Occurrence, meeting: Meeting) -> tuple[datetime | str, ...]:
-    return one.original, one.start, one.end, _letters(one.title or meeting.title)
-
-
-def _utc(moment: datetime) -> datetime:
-    # Python takes a time that clocks skip or show twice for unequal to the same one of another zone.
-    return moment.astimezone(UTC)
-
-
-def _left_out(event: Any) -> set[datetime]:
-    """Return the instants of EXDATE, of which an event may have several."""
-    found = event.get("exdate", [])
-    lists = found if isinstance(found, list) else [found]
-    return {_utc(each.dt) for one in lists for each in one.dts}
-
-
-def _flat(claims: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return the claims with those of an object under dotted names; an empty object is a value."""
-    flat: dict[str, Any] = {}
-    for name, value in claims.items():
-        inner = value if isinstance(value, dict) and value else None
-        path = above + name
-        flat |= {path: value} if inner is None else _flat(inner, f"{path}.")
-    return flat
-
-
-def _letters(text: str) -> str:
-    """Return the letters and digits of `text`, which no parser's way with blanks alters."""
-    return "".join(filter(str.isalnum, text))
-
-
-def _controls(text: str) -> list[str]:
-    return [char for char in sorted(set(text)) if unicodedata.category(char) == "Cc"]
-
-
-def _decoded(message: Message, name: str) -> str:
-    """Return a header field's value with its encoded words decoded; "" where there is none."""
-    return str(SMTP.header_factory(name, _unfolded(message[name])))
-
-
-def _mailboxes(message: Message, name: str) -> list[tuple[str, str]]:
-    """Return the display name and the address of each mailbox of a header field."""
-    header = SMTP.header_factory(name, _unfolded(message[name]))
-    if not isinstance(header, AddressHeader):
-        return []
-    return [(address.display_name, address.addr_spec) for address in header.addresses]
-
-
-def _unfolded(value: str | None) -> str:
-    return (value or "").replace("\r\n", "")
-
-
-def _text_of(part: Message) -> str:
-    content = part.get_payload(decode=True)
-    return content.decode(part.get_content_charset("ascii")) if isinstance(content, bytes) else ""
-
-
-class _Anchors(HTMLParser):
-    """Collects the targets of a page's anchors."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.targets: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember where an anchor leads."""
-        target = dict(attrs).get("href") if tag == "a" else None
-        if target is not None:
-            self.targets.add(target)

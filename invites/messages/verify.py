@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from markupsafe import escape
 
 from invites.errors import TemplateError
+from invites.invitation import Invitation, Kind, Picture, Revision, Server
 from invites.messages.check import MessageCheck
 from invites.messages.mime import in_blocks
-from invites.model import Attendee, Invitation, Kind, Picture, Revision, Server
+from invites.model import Attendee
 from invites.templating import LINK, Part, SharedLetter, Slot, subject_of, text_of
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, NamedTuple
 from invites.text import slug
 
 if TYPE_CHECKING:  # the help needs the names of forms, and is to be quick
-    from invites.model import Invitation
+    from invites.invitation import Invitation
 
 INDEX: Final = "index.html"
 """The page of a build that people open."""

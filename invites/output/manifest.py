@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from invites.errors import UsageError
-from invites.model import Invitation
+from invites.invitation import Invitation
 from invites.times import instant, iso_z
 
 COLUMNS: Final = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from invites.model import Change, Kind, Revision
+from invites.invitation import Change, Kind, Revision
 from invites.planning.actions import (
-    COUNT_AGAIN_AFTER,
     Cause,
     Drop,
     Hold,
@@ -35,6 +35,9 @@ from invites.planning.state import (
     Recorded,
     uid_of_edition,
 )
+
+COUNT_AGAIN_AFTER = timedelta(hours=12)
+"""A `send` by hand counts what is missing again only this long after the last count."""
 
 
 def recorded_draft(recorded: Recorded, situation: Situation) -> Draft:

@@ -11,16 +11,11 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from invites.due.attempts import NEVER
-from invites.model import Attendee, Change, Kind, Meeting, Revision
+from invites.invitation import Change, Kind, Revision
+from invites.model import Attendee, Meeting
 from invites.planning.facts import Draft, MeetingFacts
 from invites.planning.state import Entry, MissingCount, Snapshot, State
 from invites.problems import Problem
-
-COUNT_AGAIN_AFTER = timedelta(hours=12)
-"""A `send` by hand counts what is missing again only this long after the last count."""
-
-SHRINK_MEETINGS, SHRINK_ATTENDEES, CHANGE_UPDATES, NEW_INVITATIONS = 2, 5, 20, 20
-"""A guard trips above its share, and only beyond these numbers."""
 
 
 class Cause(StrEnum):

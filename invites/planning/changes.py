@@ -13,7 +13,8 @@ from itertools import groupby, islice
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from invites.model import Attendee, Change, Meeting, Occurrence
+from invites.invitation import Change
+from invites.model import Attendee, Meeting, Occurrence
 from invites.planning.facts import (
     ATTENDEE_COLUMNS,
     MEETING_COLUMNS,

@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
-from invites.model import Attendee, DateLink, Meeting, Room, Server, Validity
+from invites.invitation import Server
+from invites.model import Attendee, DateLink, Meeting, Room, Validity
 from invites.roster.columns import Column, Holder, Use, compared
 from invites.times import zone
 

@@ -8,10 +8,6 @@ from hashlib import blake2b
 
 from invites.model import Roster, Status
 from invites.planning.actions import (
-    CHANGE_UPDATES,
-    NEW_INVITATIONS,
-    SHRINK_ATTENDEES,
-    SHRINK_MEETINGS,
     Action,
     Cause,
     Place,
@@ -32,6 +28,9 @@ from invites.planning.patterns import (
 from invites.planning.regrouping import Successors, regrouped
 from invites.planning.state import Entry, MeetingState
 from invites.text import counted
+
+SHRINK_MEETINGS, SHRINK_ATTENDEES, CHANGE_UPDATES, NEW_INVITATIONS = 2, 5, 20, 20
+"""A guard trips above its share, and only beyond these numbers."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from invites.model import Change, Kind, Meeting, Occurrence
+from invites.invitation import Change, Kind
+from invites.model import Meeting, Occurrence
 from invites.planning.absence import Withdrawal
 from invites.planning.actions import (
     Cause,

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from invites.model import Kind, Revision
+from invites.invitation import Kind, Revision
 from invites.planning.facts import Known, MeetingFacts, attendee_from, meeting_facts_from
 
 

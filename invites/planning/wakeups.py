@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from invites.invitation import Kind
 from invites.jitsi.validity import ValidityRule, links_of_dates
-from invites.model import Kind
 from invites.planning.absence import Withdrawal, recorded_draft
 from invites.planning.actions import (
     Cause,

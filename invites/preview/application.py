@@ -22,8 +22,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from invites.errors import InvitesError
+from invites.invitation import Invitation
 from invites.messages.mime import html_of
-from invites.model import Invitation
 from invites.preview.view import View, Watcher, described
 
 HOST: Final = "127.0.0.1"

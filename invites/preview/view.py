@@ -16,18 +16,9 @@ from babel import Locale
 
 from invites.errors import InvitesError, RosterRefusedError
 from invites.inspection import contents_of, inspected, lines
+from invites.invitation import Change, Invitation, Kind, Method, Revision
 from invites.ledger import exists, open_ledger
-from invites.model import (
-    Attendee,
-    Change,
-    Invitation,
-    Kind,
-    Meeting,
-    Method,
-    Revision,
-    Roster,
-    Status,
-)
+from invites.model import Attendee, Meeting, Roster, Status
 from invites.planning.actions import Plan
 from invites.problems import lines_of
 from invites.report.plan import plan_lines, plan_summary

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from invites.model import Change
+from invites.invitation import Change
 from invites.planning.actions import Action, Cause, Hold, Plan, Reason, Send, Withdraw
 from invites.planning.changes import DATE_LINK
 from invites.planning.facts import Draft, MeetingFacts

@@ -10,11 +10,12 @@ from invites.addresses import AddressRefused, parse_address
 from invites.delivery.base import Delivery, Phase, Sent
 from invites.errors import Exit
 from invites.inspection.reading import one_date
+from invites.invitation import Kind, Method, Revision
 from invites.jitsi.validity import links_of_dates
 from invites.ledger import Ledger
 from invites.ledger.write import Key
-from invites.messages.calendar import text_value
-from invites.model import Kind, Method, Revision, Roster
+from invites.messages.content_lines import text_value
+from invites.model import Roster
 from invites.output.manifest import Listed
 from invites.planning.actions import Cause, Plan, Send
 from invites.planning.facts import Draft, MeetingDraft, MeetingFacts, attendee_digest

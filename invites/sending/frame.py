@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from invites.delivery.base import Delivery, OutgoingMessage, open_delivery
 from invites.errors import Exit, GuardError, InvitesError, RosterRefusedError
+from invites.invitation import DeliveryName
 from invites.ledger import Ledger
 from invites.ledger.erase import expire
 from invites.ledger.note import server_down
@@ -28,7 +29,6 @@ from invites.ledger.runs import (
     settle_left,
 )
 from invites.ledger.write import Key, record_plan
-from invites.model import DeliveryName
 from invites.planning.actions import Action, Plan, Reason
 from invites.planning.state import State
 from invites.sending.journal import LedgerJournal, Tally

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
 from invites.errors import Exit, InvitesError
-from invites.model import DeliveryName, Roster, Status
+from invites.invitation import DeliveryName
+from invites.model import Roster, Status
 from invites.planning.actions import Plan, Policy
 from invites.planning.state import State
 from invites.problems import Problem

@@ -11,6 +11,7 @@ from itertools import groupby
 from invites.delivery.base import Delivery, Outcome
 from invites.delivery.base import Key as DeliveryKey
 from invites.due.rule import Reminder, due_reminders
+from invites.invitation import Kind, Revision
 from invites.ledger import Ledger
 from invites.ledger.jobs import (
     ReminderNote,
@@ -20,7 +21,6 @@ from invites.ledger.jobs import (
     standing_invitations,
 )
 from invites.ledger.write import Key
-from invites.model import Kind, Revision
 from invites.planning.actions import Action, Cause, Plan, Send
 from invites.planning.facts import Draft
 from invites.planning.state import State

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Self
 
+from invites.invitation import Invitation, Kind, Method
 from invites.jitsi.tokens import fingerprint
 from invites.jitsi.validity import links_of_dates
 from invites.messages import Composer, Verifier
 from invites.messages.compose import templates_for
-from invites.model import Invitation, Kind, Method, Roster, Validity
+from invites.model import Roster, Validity
 from invites.planning.actions import Action
 from invites.planning.facts import MeetingDraft, Terms, drafted
 

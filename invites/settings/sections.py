@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from invites.model import DeliveryName, SeriesTokens
+from invites.invitation import DeliveryName
+from invites.model import SeriesTokens
 from invites.settings import quantities, secrets, types
 from invites.settings.quantities import Duration, PositiveDuration, RateLimit, Share
 from invites.settings.secrets import Secret

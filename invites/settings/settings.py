@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from invites.errors import SettingsError
+from invites.invitation import Brand, Organizer, Picture, Server
 from invites.jitsi.links import LinkLengths
 from invites.jitsi.rooms import room_key_from, tenant_from_path
 from invites.jitsi.tokens import hmac_octets
-from invites.model import Brand, Organizer, Picture, Server
 from invites.settings.checks import place_of
 from invites.settings.layers import NAMES, variable_name, xmpp_domain
 from invites.settings.secrets import Source, private_key, room_key, secret_key, source_from

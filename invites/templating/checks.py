@@ -12,15 +12,13 @@ from jinja2 import nodes
 from jinja2.meta import find_undeclared_variables
 
 from invites.errors import TemplateError
+from invites.invitation import Change, Kind, Organizer
 from invites.model import (
     Attendance,
     Attendee,
-    Change,
     Frequency,
-    Kind,
     Meeting,
     Occurrence,
-    Organizer,
     Recurrence,
     Series,
     Status,

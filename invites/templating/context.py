@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from invites.model import Kind, Status
+from invites.invitation import Kind
+from invites.model import Status
 from invites.planning.changes import DATE_LINK, MOVES_LINK, brings_links
 from invites.templating.dates import (
     ahead,
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from zoneinfo import ZoneInfo
 
-    from invites.model import Change, Meeting, Occurrence, Organizer, Validity
+    from invites.invitation import Change, Organizer
+    from invites.model import Meeting, Occurrence, Validity
     from invites.templating.language import Language
 
 ChangeValue: TypeAlias = datetime | str | bool | None

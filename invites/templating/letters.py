@@ -21,7 +21,8 @@ from invites.templating.share import Part, Variant, split
 from invites.templating.views import LINK_NAMES, Columns, attendee_view, is_host, joined, plain
 
 if TYPE_CHECKING:
-    from invites.model import Attendee, Kind
+    from invites.invitation import Kind
+    from invites.model import Attendee
     from invites.templating.context import PartName
     from invites.templating.load import Templates
     from invites.templating.views import DateLinkView

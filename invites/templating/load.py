@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from invites.model import Brand, Kind
+from invites.invitation import Brand, Kind
 from invites.shipped import SOURCE_LANGUAGE
 from invites.templating.context import PartName, part_files
 from invites.templating.environment import (

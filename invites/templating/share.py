@@ -53,7 +53,8 @@ from invites.templating.views import (
 )
 
 if TYPE_CHECKING:
-    from invites.model import Attendee, Kind
+    from invites.invitation import Kind
+    from invites.model import Attendee
 
 _AT_MOST = 256
 """Variants that are kept: where names decide, there are as many as names."""

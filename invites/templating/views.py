@@ -18,7 +18,8 @@ from invites.templating.repeating import SeriesView
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from invites.model import Attendee, Brand, Meeting
+    from invites.invitation import Brand
+    from invites.model import Attendee, Meeting
 
 TITLE_AT_MOST = 120
 """Characters of a title in a subject: rspamd marks down longer ones (LONG_SUBJ)."""

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from invites.cli.app import run_command_line
+from invites.invitation import Server
 from invites.jitsi.links import join_link
 from invites.jitsi.rooms import room_from_text
 from invites.jitsi.tokens import Minter, SigningKey
-from invites.model import Attendee, Server, Validity
+from invites.model import Attendee, Validity
 
 SECRET = "a-made-up-secret-of-41-bytes-for-tests-00"
 SERVER = Server(

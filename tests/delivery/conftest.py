@@ -11,7 +11,8 @@ import pytest
 from invites.delivery.base import Key, Outcome, OutgoingMessage
 from invites.delivery.smtp import SmtpDelivery
 from invites.delivery.smtp_connection import Relay
-from invites.model import Attendee, Invitation, Kind, Meeting, Revision, Room, Validity
+from invites.invitation import Invitation, Kind, Revision
+from invites.model import Attendee, Meeting, Room, Validity
 from tests.peers.certificates import Authority
 from tests.peers.smtp_server import ScriptedServer
 

@@ -15,7 +15,7 @@ from invites.delivery import folder as batches
 from invites.delivery.base import Delivery, OutgoingMessage
 from invites.delivery.folder import FolderDelivery
 from invites.errors import StorageError
-from invites.model import Kind
+from invites.invitation import Kind
 from invites.output import manifest
 from tests.delivery.conftest import Recorder, message, message_id_of, messages
 from tests.delivery.contract import DeliveryContract, never

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from invites.errors import RosterRefusedError
 from invites.inspection import contents_of, inspected
+from invites.invitation import Server
 from invites.jitsi.admission import AdmissionState
 from invites.jitsi.deployment import UNKNOWN, Deployment
 from invites.jitsi.links import LinkLengths
 from invites.jitsi.rooms import tenant_from_path
-from invites.model import Meeting, Roster, Server
+from invites.model import Meeting, Roster
 from invites.roster.parse import RosterRules, parse_roster
 from invites.roster.table import Chunk, Table
 from tests.factory import KEY, Factory

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from invites.errors import UsageError
 from invites.inspection import Inspection, contents_of, document, inspected, lines
+from invites.invitation import Server
 from invites.jitsi.links import join_link
 from invites.jitsi.rooms import room_from_text
 from invites.jitsi.tokens import Minter, SigningKey
 from invites.jitsi.validity import ValidityRule
-from invites.model import Attendee, Server, Validity
+from invites.model import Attendee, Validity
 from invites.roster.series import DateRow
 from tests import factory as factories
 from tests.factory import Factory

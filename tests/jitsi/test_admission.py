@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invites.inspection.judging import cautions
+from invites.invitation import Server
 from invites.jitsi.admission import AdmissionState, admission
 from invites.jitsi.claims import NotAToken, token_from
 from invites.jitsi.deployment import UNKNOWN, Deployment, from_docker
 from invites.jitsi.links import link_from, links_in
 from invites.jitsi.moderators import roles
 from invites.jitsi.rooms import room_on_the_server
-from invites.model import Server
 
 SERVER = Server(
     url="https://meet.example.com", host="meet.example.com", app_id="my_app", subject="meet.jitsi"

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from invites.invitation import Server
 from invites.jitsi.links import LINK_REFUSE_ABOVE, LinkLengths, join_link
 from invites.jitsi.rooms import derived_room, room_from_text
 from invites.jitsi.tokens import Minter, SigningKey, hmac_octets
-from invites.model import Attendee, Room, Server, Validity
+from invites.model import Attendee, Room, Validity
 from invites.settings.secrets import new_key_pair
 from tests.roster.test_roster import only, read, refused
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from invites.invitation import Server
 from invites.jitsi.deployment import Deployment, env_file, from_docker, from_prosody
 from invites.jitsi.moderators import at_the_door
-from invites.model import Server
 
 SERVER = Server(
     url="https://meet.example.com", host="meet.example.com", app_id="my_app", subject="meet.jitsi"

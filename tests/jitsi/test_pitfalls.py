@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from invites.invitation import Server
 from invites.jitsi.deployment import from_docker
 from invites.jitsi.pitfalls import Finding, Weight, pitfalls
 from invites.jitsi.validity import ValidityRule
-from invites.model import Server
 
 SERVER = Server(
     url="https://meet.example.com",

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, example, given, reject
 from hypothesis import strategies as st
 
+from invites.invitation import Server
 from invites.jitsi.links import join_link, link_prefix_suffix
 from invites.jitsi.rooms import (
     RESERVED_ENDINGS,
@@ -24,7 +25,7 @@ from invites.jitsi.rooms import (
     room_key_from,
     tenant_from_path,
 )
-from invites.model import Room, Server
+from invites.model import Room
 
 KEY = bytes(range(32))
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from invites.invitation import Server
 from invites.jitsi.rooms import room_from_text
 from invites.jitsi.tokens import (
     ClaimRefusedError,
@@ -29,7 +30,7 @@ from invites.jitsi.tokens import (
     fingerprint,
     weak_secret,
 )
-from invites.model import Attendee, Room, Server, Validity
+from invites.model import Attendee, Room, Validity
 
 SECRET = bytes(range(100, 180))
 SERVER = Server(

@@ -8,8 +8,9 @@ import pytest
 import vobject
 from icalendar import Calendar
 
+from invites.invitation import Invitation, Kind, Revision
 from invites.messages.calendar import EventFacts, EventSkeleton
-from invites.model import Attendance, Invitation, Kind, Revision, Status
+from invites.model import Attendance, Status
 from tests.factory import START, Factory
 from tests.judges import octets
 from tests.judges.conftest import Libical

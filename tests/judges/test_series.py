@@ -16,8 +16,9 @@ import pytest
 import recurring_ical_events
 from icalendar import Calendar
 
+from invites.invitation import Kind
 from invites.messages.zones import utc_value
-from invites.model import Kind, Meeting
+from invites.model import Meeting
 from invites.roster.series import DateRow
 from tests.factory import Factory
 from tests.judges import octets

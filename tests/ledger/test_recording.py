@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from invites.errors import Exit, GuardError, StorageError
+from invites.invitation import Kind, Method
 from invites.ledger import Ledger
 from invites.ledger.history import past_runs
 from invites.ledger.note import Notes, Result
@@ -26,7 +27,7 @@ from invites.ledger.runs import (
 )
 from invites.ledger.schema import meta
 from invites.ledger.write import ROWS_AT_ONCE, Bulk, Key, insert_into, record_plan
-from invites.model import Kind, Method, Status
+from invites.model import Status
 from invites.planning.actions import Action, Plan
 from invites.planning.state import Entry, Recorded, Snapshot, State
 from tests.peers.planning import (

@@ -9,10 +9,11 @@ from typing import Any
 
 import jwt
 
+from invites.invitation import Invitation
 from invites.jitsi.links import Links
 from invites.messages import Composer
-from invites.messages.calendar import folded
-from invites.model import Attendee, Invitation, Meeting, Room
+from invites.messages.content_lines import folded
+from invites.model import Attendee, Meeting, Room
 from tests.factory import KEY, SERVER, Factory, with_calendar, with_part
 
 EVE = Attendee(

@@ -15,16 +15,10 @@ from hypothesis import strategies as st
 from icalendar import Calendar, Event
 from icalendar.parser import Contentline
 
-from invites.messages.calendar import (
-    EventFacts,
-    EventSkeleton,
-    attendee_line,
-    folded,
-    mailto,
-    parameter_value,
-    text_value,
-)
-from invites.model import Attendance, Kind, Revision, Status
+from invites.invitation import Kind, Revision
+from invites.messages.calendar import EventFacts, EventSkeleton, attendee_line
+from invites.messages.content_lines import folded, mailto, parameter_value, text_value
+from invites.model import Attendance, Status
 from invites.templating import Slot
 from tests.factory import START, Factory
 from tests.judges import octets

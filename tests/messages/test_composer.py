@@ -17,13 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from icalendar import Calendar
 
 from invites.errors import MessageFaultError
+from invites.invitation import Change, Invitation, Kind, Organizer, Revision, Server
 from invites.jitsi.tokens import SigningKey
 from invites.jitsi.validity import ValidityRule
 from invites.messages import Composer, Verifier
 from invites.messages.compose import Sender
 from invites.messages.mime import BLOCK
 from invites.messages.verify import SAMPLE_ONE_IN
-from invites.model import Change, Invitation, Kind, Organizer, Revision, Room, Server, Status
+from invites.model import Room, Status
 from invites.templating import Templates
 from tests.factory import SERVER, START, Factory
 

@@ -13,8 +13,8 @@ import mailparser
 import pytest
 
 from invites.errors import Exit
+from invites.invitation import Brand, Kind, Revision
 from invites.messages.mime import html_of
-from invites.model import Brand, Kind, Revision
 from invites.settings.settings import OCTETS_AT_MOST
 from invites.templating import Templates
 from tests.factory import LOGO, START, Factory, branded

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from invites.errors import Exit, MessageFaultError
+from invites.invitation import Invitation, Kind, Revision
 from invites.messages import check
 from invites.messages.calendar import attendee_line
 from invites.messages.mime import encoded
-from invites.model import Invitation, Kind, Revision
 from tests.factory import START, Factory, branded, with_calendar
 from tests.messages.planting import (
     EVE,

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from invites.errors import Exit, MessageFaultError
+from invites.invitation import Invitation, Kind, Revision
 from invites.messages.mime import encoded
-from invites.model import Invitation, Kind, Revision, Room
+from invites.model import Room
 from tests.factory import START, Factory
 from tests.messages.planting import (
     EVE,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from invites.errors import Exit, TemplateError
-from invites.model import Attendee, Invitation
+from invites.invitation import Invitation
+from invites.model import Attendee
 from invites.templating import Templates
 from tests.factory import Factory
 

@@ -10,9 +10,9 @@ import pytest
 from icalendar import Calendar
 
 from invites.errors import MessageFaultError
+from invites.invitation import Kind, Method, Revision
 from invites.messages.check import MessageCheck
 from invites.messages.zones import vtimezone
-from invites.model import Kind, Method, Revision
 from invites.roster.series import DateRow
 from invites.times import zone_names
 from tests.factory import START, Factory, with_calendar

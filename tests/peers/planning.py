@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from invites.model import Attendee, Kind, Meeting, Method, Room, Roster, Server, Validity
+from invites.invitation import Kind, Method, Server
+from invites.model import Attendee, Meeting, Room, Roster, Validity
 from invites.planning.actions import Action, Plan, Policy, Send, Withdraw
 from invites.planning.changes import changes_json
 from invites.planning.decide import plan_for

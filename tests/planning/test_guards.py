@@ -8,7 +8,8 @@ from fractions import Fraction
 
 import pytest
 
-from invites.model import Method, Status
+from invites.invitation import Method
+from invites.model import Status
 from invites.planning.actions import Only, Reason
 from invites.planning.state import Forgotten, State, forgotten_hash
 from invites.sending.options import claims_needed

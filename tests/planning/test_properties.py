@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from invites.model import Method, Status
+from invites.invitation import Method
+from invites.model import Status
 from invites.planning.actions import Action, Plan, Reason
 from invites.planning.decide import plan_for
 from invites.planning.state import State, uid_for

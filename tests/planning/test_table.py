@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from invites.model import Attendance, Kind, Room, Status
+from invites.invitation import Kind
+from invites.model import Attendance, Room, Status
 from invites.planning.actions import Cause, Reason, Send, Withdraw
 from invites.planning.decide import plan_for
 from invites.planning.facts import Terms, drafted

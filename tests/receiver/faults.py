@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from invites.invitation import Kind, Revision
 from invites.ledger import read as snapshots
-from invites.model import Kind, Revision, Roster
+from invites.model import Roster
 from invites.planning import changes as plan_changes
 from invites.planning import decide as planning
 from invites.planning.absence import Withdrawal

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from invites.cli.app import run_command_line
+from invites.invitation import Brand, Change, Kind, Revision
 from invites.messages.mime import html_of
-from invites.model import Brand, Change, Kind, Revision, Status
+from invites.model import Status
 from invites.templating import Templates
 from tests.factory import LOGO, START, Factory
 from tests.support import SampleBuild

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from invites.model import Kind
+from invites.invitation import Kind
 from tests.peers.axe import barriers
 from tests.peers.chromium import chromium
 from tests.peers.node import html_faults

@@ -9,8 +9,9 @@ from io import StringIO
 
 from rich.console import Console
 
+from invites.invitation import Change
 from invites.ledger.history import PastMessage, PastRun
-from invites.model import Change, Room, Status
+from invites.model import Room, Status
 from invites.planning.state import State
 from invites.report.plan import change_words, plan_document, plan_lines, plan_summary
 from invites.report.tables import documents_of, message_table, run_table

@@ -16,8 +16,8 @@ import pytest
 from icalendar import Calendar
 
 from invites import settings
+from invites.invitation import Invitation, Kind, Revision
 from invites.messages import Composer, Verifier
-from invites.model import Invitation, Kind, Revision
 from invites.roster.csv_file import read_table
 from invites.roster.parse import parse_roster
 from invites.settings import Settings

@@ -11,8 +11,8 @@ import pytest
 from icalendar import Calendar
 
 from invites.inspection import contents_of, document, inspected, lines
+from invites.invitation import Kind
 from invites.ledger.history import past_messages
-from invites.model import Kind
 from invites.planning.state import State
 from invites.sending import drain
 from tests.peers.smtp_server import Fault, ScriptedServer

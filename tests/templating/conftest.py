@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from invites.model import Attendee, Change, Meeting, Organizer, Status, Validity
+from invites.invitation import Change, Organizer
+from invites.model import Attendee, Meeting, Status, Validity
 from invites.templating import LetterFacts, LetterWriter, Templates
 
 START = datetime(2031, 12, 2, 8, tzinfo=UTC)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from invites.errors import Exit, TemplateError
-from invites.model import Attendee, Kind
+from invites.invitation import Kind
+from invites.model import Attendee
 from invites.templating import LetterFacts, LetterWriter, Templates
 
 Folder = Callable[[dict[str, str]], Path]

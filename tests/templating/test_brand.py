@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from invites.colours import WHITE, colour, contrast
-from invites.model import Attendee, Brand, Kind
+from invites.invitation import Brand, Kind
+from invites.model import Attendee
 from invites.templating import LetterFacts, LetterWriter, Templates
 from invites.templating.context import KINDS_WITH_LINK
 from invites.templating.inline import branded

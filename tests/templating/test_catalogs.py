@@ -16,7 +16,8 @@ from babel.messages.pofile import read_po
 from jinja2 import nodes
 
 from invites.errors import Exit, TemplateError
-from invites.model import Attendee, Kind
+from invites.invitation import Kind
+from invites.model import Attendee
 from invites.shipped import INFORMAL, catalogs, languages, shipped_folder
 from invites.templating import LetterFacts, LetterWriter, Templates
 from invites.templating.checks import trial_facts

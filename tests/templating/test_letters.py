@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from invites.model import Attendance, Attendee, Change, Kind, Organizer
+from invites.invitation import Change, Kind, Organizer
+from invites.model import Attendance, Attendee
 from invites.templating import Letter, LetterFacts, LetterWriter, Slot, Templates
 from invites.templating.outline import END, START
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from invites.errors import Exit, TemplateError
-from invites.model import Attendee, Kind
+from invites.invitation import Kind
+from invites.model import Attendee
 from invites.shipped import shipped_folder
 from invites.templating import LetterFacts, LetterWriter, Templates
 

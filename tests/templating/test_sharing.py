@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from invites.model import Attendance, Attendee, Brand, Kind, Status
+from invites.invitation import Brand, Kind
+from invites.model import Attendance, Attendee, Status
 from invites.templating import LetterFacts, LetterWriter, SharedLetter, Slot
 from invites.templating.context import part_files
 from invites.templating.environment import LetterEnvironment, letter_environment

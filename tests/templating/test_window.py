@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from invites.invitation import Kind
 from invites.jitsi.validity import ValidityRule, validity_for
-from invites.model import Attendee, Kind
+from invites.model import Attendee
 from invites.templating import LetterFacts, LetterWriter
 
 LINK = "https://meet.example.com/planning?jwt=aaa.bbb.ccc"

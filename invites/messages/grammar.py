@@ -1,11 +1,11 @@
-"""What a calendar object of ours may be, as one regular expression for each kind of message."""
+"""What a calendar object and a message's header of ours may be: a regular expression for each kind."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-from invites.model import Kind, Method
+from invites.invitation import Kind, Method
 
 _INSTANT = (
     r"[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z"
@@ -110,3 +110,89 @@ def calendar_grammar(
             rf"{exceptions}END:VCALENDAR\r\n"
         ).encode("ascii")
     )
+
+
+HEADERS = (
+    "From",
+    "To",
+    "Subject",
+    "Reply-To",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+    "MIME-Version",
+    "Content-Type",
+)
+"""Header fields in the order in which they stand; Reply-To and the two of an answer may lack."""
+
+
+_FIELD_VALUE = r"(?:[!-~][ -~]*+|(?:[!-~][ -~]*+)?+(?:\r\n [!-~][ -~]*+)++)"
+
+
+_ENCODED_WORD = r"=\?utf-8\?B\?[A-Za-z0-9+/=]++\?="
+
+
+_PHRASE = (
+    r"(?:\"(?:[ !#-\[\]-~]++|\\[\"\\])*+\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+"
+    rf"|{_ENCODED_WORD}(?:\r\n {_ENCODED_WORD})*+)(?: |\r\n )"
+)
+
+
+_IN_BRACKETS = r"<[!#-'*+\--9=?A-Z^-~]++@[A-Za-z0-9.-]++>"
+
+
+_ONE_MAILBOX = rf"(?:{_PHRASE})?{_IN_BRACKETS}"
+
+
+_FORMS = {
+    "From": _ONE_MAILBOX,
+    "Reply-To": _ONE_MAILBOX,
+    "To": rf"(?:{_PHRASE})?(?P<to>{_IN_BRACKETS})",
+    "Auto-Submitted": "auto-generated",
+    "X-Auto-Response-Suppress": "OOF, DR, RN, NRN",
+    "MIME-Version": r"1\.0",
+    "In-Reply-To": r"(?P<first><[!-;=?-~]++>)",
+    "References": "(?P=first)",
+}
+"""What header fields hold where that is more than some text."""
+
+
+BOUNDARY = r"[0-9A-Za-z'()+_,./:=?-]{1,70}+"  # RFC 2046 5.1.1, without blanks
+
+
+@lru_cache(maxsize=64)
+def header_grammar(kind: Kind, *, reply_to: bool, answers: bool) -> re.Pattern[bytes]:
+    """Return the grammar of a message up to its first body; the group `to` is the recipient.
+
+    The boundaries are the groups `outer` and `inner`; a reminder has no `outer` one.
+    """
+    fields = [
+        rf"{name}: {_FORMS.get(name, _FIELD_VALUE)}\r\n"
+        for name in header_names(reply_to=reply_to, answers=answers)[:-1]
+    ]
+    alternative = (
+        rf'Content-Type: multipart/alternative; boundary="(?P<inner>{BOUNDARY})"\r\n\r\n'
+        r"--(?P=inner)\r\n" + re.escape(part_header("text/plain; charset=utf-8"))
+    )
+    mixed = (
+        rf'Content-Type: multipart/mixed; boundary="(?P<outer>{BOUNDARY})"\r\n\r\n'
+        r"--(?P=outer)\r\n"
+    )
+    opening = alternative if kind is Kind.REMINDER else mixed + alternative
+    return re.compile(("".join(fields) + opening).encode("ascii"))
+
+
+def part_header(content_type: str, further: str = "") -> str:
+    """Return the header of one part, to its empty line."""
+    return f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: base64\r\n{further}\r\n"
+
+
+def header_names(*, reply_to: bool, answers: bool) -> list[str]:
+    """Return the names of a message's header fields, in order."""
+    left_out = set() if reply_to else {"Reply-To"}
+    if not answers:
+        left_out |= {"In-Reply-To", "References"}
+    return [name for name in HEADERS if name not in left_out]
