@@ -228,8 +228,8 @@ class Situation:
     @property
     def window_start(self) -> int:
         """When the window began over which losses add up; a yes begins it anew."""
-        began = self.seconds - int(self.policy.window.total_seconds())
-        return max(began, self.snapshot.accepted_at)
+        window = int(self.policy.window.total_seconds())
+        return max(self.seconds - window, self.snapshot.accepted_at)
 
     @property
     def due(self) -> int | None:
@@ -238,8 +238,7 @@ class Situation:
 
     def next_revision(self, kind: Kind, sequence: int, entry: Entry) -> Revision:
         """Return a new revision; DTSTAMP rises even within a second and with a clock set back."""
-        stamp = max(self.seconds, entry.latest_dtstamp + 1)
-        return _revision(kind, sequence, stamp)
+        return _revision(kind, sequence, max(self.seconds, entry.latest_dtstamp + 1))
 
     def waits(self, entry: Entry) -> bool:
         """Tell whether what was deferred, or got no answer, may not be tried again yet.
@@ -271,8 +270,7 @@ class Situation:
         """Tell whether a meeting that starts then waits: later than the horizon from the due time."""
         if self.policy.horizon is None:
             return False
-        begins = self.policy.due or self.now
-        return start_seconds > (begins + self.policy.horizon).timestamp()
+        return start_seconds > ((self.policy.due or self.now) + self.policy.horizon).timestamp()
 
 
 def order_of(item: Send | Withdraw | Hold) -> tuple[bool, datetime, str, str]:
