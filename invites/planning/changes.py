@@ -255,7 +255,7 @@ def dates_changes(old: Meeting, new: Meeting, now: datetime) -> Iterator[Change]
         return
     # By the titles that they have as well as by those that differ: another title is told by itself.
     titles = ((old.title, new.title), ("", ""))
-    if any(_to_come(old, now, one) == _to_come(new, now, other) for one, other in titles):
+    if any(dates_to_come(old, now, one) == dates_to_come(new, now, other) for one, other in titles):
         return
     before, after = told_series(old), told_series(new)
     if before != after and not _same_rule_to_come(old, new, now):
@@ -266,7 +266,9 @@ def dates_changes(old: Meeting, new: Meeting, now: datetime) -> Iterator[Change]
     yield from (change for _, change in islice(_date_changes(old, new, now), DATES_TOLD))
 
 
-def _to_come(meeting: Meeting, now: datetime, title: str) -> list[tuple[datetime, datetime, str]]:
+def dates_to_come(
+    meeting: Meeting, now: datetime, title: str
+) -> list[tuple[datetime, datetime, str]]:
     """Return the dates to come, whatever the rule that has them, with `title` for the meeting's."""
     return [(one.start, one.end, one.title or title) for one in meeting.dates if one.end > now]
 

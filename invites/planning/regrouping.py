@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from invites.model import Meeting, Status
 from invites.planning.actions import Place, Send, Situation
+from invites.planning.changes import dates_to_come
 from invites.planning.facts import MeetingDraft
 from invites.planning.state import Entry, State
 from invites.problems import escaped
@@ -24,7 +25,7 @@ NAMED: Final = 3
 """Meetings that are named where many have the dates of others."""
 
 Date = tuple[datetime, datetime, str]
-"""Start, end and title of one date, as a calendar shows it."""
+"""Start, end and title of one date, as a calendar shows it, whatever the letters' case."""
 
 
 class Successors(NamedTuple):
@@ -50,7 +51,7 @@ def regrouped(
     ]
     if not old:
         return {}
-    wanted = {date for _, meeting in old for date in _to_come(meeting, situation.now)}
+    wanted = {date for _, meeting in old for date in _shown(meeting, situation.now)}
     having = _having(drafts.values(), wanted, situation.now)
     found = {}
     for entry, meeting in old:
@@ -60,13 +61,9 @@ def regrouped(
     return found
 
 
-def _to_come(meeting: Meeting, now: datetime) -> Iterator[Date]:
-    dates = meeting.series.taking_place if meeting.series else ()
-    if meeting.series is None and meeting.end > now:
-        yield meeting.start, meeting.end, meeting.title.casefold()
-    for one in dates:
-        if one.end > now:
-            yield one.start, one.end, (one.title or meeting.title).casefold()
+def _shown(meeting: Meeting, now: datetime) -> Iterator[Date]:
+    for start, end, title in dates_to_come(meeting, now, meeting.title):
+        yield start, end, title.casefold()
 
 
 def _having(
@@ -80,7 +77,7 @@ def _having(
         # A joined one with one date left has a series' meeting_id all the same.
         repeats = draft.meeting.series is not None or draft.meeting.joined
         for part in draft.parts:
-            for date in wanted.intersection(_to_come(part.meeting, now)):
+            for date in wanted.intersection(_shown(part.meeting, now)):
                 for one in part.drafts:
                     place = draft.facts.id, repeats, one.attendee.name
                     found[date, one.attendee.address].append(place)
@@ -98,7 +95,7 @@ def _successors(
     repeats = meeting.series is not None
     ids = set()
     stand = True
-    for date in _to_come(meeting, situation.now):
+    for date in _shown(meeting, situation.now):
         new = [
             each
             for each, is_series, called in having.get((date, entry.address), ())
@@ -121,7 +118,7 @@ def _stands(meeting_id: str, address: str, date: Date, situation: Situation) -> 
     if entry is None or entry.invitation is None:
         return situation.beyond_horizon(date[0].timestamp()) and entry is None
     known = situation.snapshot.known(entry.invitation).facts.meeting
-    return entry.invitation.state is State.SENT and date in _to_come(known, situation.now)
+    return entry.invitation.state is State.SENT and date in _shown(known, situation.now)
 
 
 def unexpected(fresh: Iterable[Send], found: Mapping[Place, Successors]) -> tuple[Send, ...]:

@@ -56,8 +56,8 @@ class _Candidate:
 def fitted(starts: Sequence[datetime], length: timedelta, there: ZoneInfo) -> Fitted | None:
     """Return the rule that has most of these dates, with the fewest exceptions; None for none.
 
-    `starts` are aware and sorted, and most dates last `length`.  Dates are compared on the wall of `there`: a rule has one time
-    of day, the one that most of them have.
+    `starts` are aware and sorted, and most dates last `length`.  Dates are compared on the wall of
+    `there`: a rule has one time of day, the one that most of them have.
     """
     walls = [start.astimezone(there).replace(tzinfo=None) for start in starts]
     clock = _most_common(wall.time() for wall in walls)
@@ -133,7 +133,7 @@ def _weekly(days: Sequence[date]) -> Iterator[_Candidate]:
         first_days = [_week_of(day, begins) for day in days if day.weekday() in on]
         weeks = _common_step([first.toordinal() // 7 for first in first_days])
         step = weeks if weeks <= LONGEST_INTERVAL[Frequency.WEEKLY] else 1
-        if step == 1 in done:
+        if step == 1 and step in done:
             continue
         done.add(step)
         yield _in_weeks(first_days[0], on, step, begins)
