@@ -152,7 +152,8 @@ def standing_invitations(
 ) -> tuple[StandingInvitation, ...]:
     """Return the invitations of a scope that stand, for each date that starts after `now`, by `until`.
 
-    A meeting that repeats has several, each with its own start.  Left out are those for whom something newer is on its way: an update or a withdrawal.
+    A meeting that repeats has several, each with its own start.  Left out are those for whom
+    something newer is on its way: an update or a withdrawal.
     """
     statement = (
         select(

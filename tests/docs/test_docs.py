@@ -142,6 +142,61 @@ def test_the_readme_can_be_followed(
     assert run == ["init", "check", "build", "check", "try", "plan", "send"]
 
 
+SERVER = """\
+PUBLIC_URL=https://meet.example.com
+ENABLE_AUTH=1
+AUTH_TYPE=jwt
+JWT_APP_ID=my_app
+JWT_APP_SECRET=a secret of the first week, long enough 0123456789
+"""
+ANSWERS = {"inspect": 4, "doctor": 5}
+"""A link that does not admit yet, for the meeting is in some days; a line of the server to change."""
+
+OTHERS = [page for page in PAGES if page not in (WEEK, ROOT / "README.md") and any(commands(page))]
+
+
+@pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.name)
+def test_the_commands_of_the_other_pages_run(
+    invites: Callable[..., Answer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    page: Path,
+) -> None:
+    """One after the other, where somebody has been invited; a server is a file, a link is one's own."""
+    invites("init", ".")
+    _fill_in(Path("invites.toml"))
+    invites("build", "roster.csv")
+    mail = next(Path("out").rglob("ada-*.eml"))
+    Path("invitation.eml").write_bytes(mail.read_bytes())
+    Path("link.txt").write_bytes(mail.read_bytes())
+    Path(".env").write_text(SERVER, encoding="utf-8")
+    Path("export.csv").write_bytes(
+        (ROOT / "tests" / "cli" / "libreoffice" / "roster-utf8.csv").read_bytes()
+    )
+    if page.stem != "sending":
+        invites("send", "roster.csv", "--to", "folder")
+    if page.stem == "ledger":
+        # Who is forgotten has no invitation any more.
+        people = Path("roster.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+        Path("roster.csv").write_text(
+            "".join(one for one in people if "ada@" not in one), encoding="utf-8"
+        )
+        invites("send", "roster.csv", "--to", "folder", "--withdraw-now")
+    with ScriptedServer() as server, Path("link.txt").open(encoding="utf-8") as link:
+        monkeypatch.setattr(sys, "stdin", link)
+        monkeypatch.setenv("INVITES_SMTP__HOST", server.host)
+        monkeypatch.setenv("INVITES_SMTP__PORT", str(server.port))
+        monkeypatch.setenv("INVITES_SMTP__SECURITY", "none")
+        for name, *rest in commands(page):
+            if name == "init":
+                continue  # a settings file is there
+            words = ["sqlite:///copy.db" if "://" in word else word for word in rest]
+            words = [word.replace("ada@example.org", "ada@example.com") for word in words]
+            words = [str(mail) if "<" in word else word for word in words]
+            answer = invites(name, *words)
+            assert answer.code in {0, ANSWERS.get(name)}, (name, words, answer)
+
+
 def _fill_in(config: Path, more: str = "") -> None:
     """Do what the page says in words: the four values, and `more` below them."""
     text = config.read_text(encoding="utf-8")
